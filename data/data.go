@@ -1,0 +1,127 @@
+// Package data reads labelled rows from files and hands them out as batches of ids and numbers.
+//
+// A `data:` section of a configuration is a Dataset; Open splits its rows into train, validation and test parts, fits
+// vocabularies and statistics on the train part only (a FeatureMap), writes every part once into a compact binary
+// cache, and returns a Source for each. Later epochs and later runs read the cache alone.
+package data
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+)
+
+// Reserved ids of every vocabulary and hash table.
+const (
+	PadID = 0 // padding: embeds to the zero vector and takes no gradient
+	OOVID = 1 // out of vocabulary: an unseen or rare token
+
+	firstID = 2 // of the most frequent token, or of the first hash bucket
+)
+
+// Kind says how a feature's values enter a model.
+type Kind uint8
+
+// Kinds of features.
+const (
+	Categorical Kind = iota // one id a row
+	Numeric                 // one number a row
+	Multi                   // up to MaxLen ids a row, padded with PadID
+)
+
+var kindNames = [...]string{"categorical", "numeric", "multi"}
+
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// Feature is one input of a model.
+type Feature struct {
+	Name   string // unique within its schema; the key of Batch.IDs
+	Kind   Kind
+	Vocab  int    // number of ids, the reserved ones included; 0 for Numeric
+	MaxLen int    // ids a row of a Multi; 0 otherwise
+	Column int    // of a Numeric: its column in Batch.Dense
+	Table  string // features of equal Table share one embedding table; the name by default
+}
+
+// Schema is the list of features of a source, in the order of its columns.
+type Schema struct {
+	Features []Feature
+	NumDense int  // columns of Batch.Dense
+	HasGroup bool // Batch.Group is filled
+}
+
+// Batch is a number of rows, column by column. Its shape is Size rows, of which the first N are real and the others
+// padding: zeros everywhere.
+type Batch struct {
+	N     int                // rows that count
+	Size  int                // rows of every slice
+	IDs   map[string][]int32 // by feature: [Size], of a Multi [Size*MaxLen], row by row
+	Dense []float32          // [Size*NumDense], row by row
+	Label []float32          // [Size], 0 or 1
+	Group []int64            // [Size], what GAUC groups by (a user); nil without a group column
+}
+
+// NewBatch returns a batch of size rows of padding.
+func NewBatch(s *Schema, size int) *Batch {
+	b := &Batch{Size: size, IDs: make(map[string][]int32, len(s.Features)), Label: make([]float32, size)}
+	for _, f := range s.Features {
+		switch f.Kind {
+		case Categorical:
+			b.IDs[f.Name] = make([]int32, size)
+		case Multi:
+			b.IDs[f.Name] = make([]int32, size*f.MaxLen)
+		}
+	}
+	b.Dense = make([]float32, size*s.NumDense)
+	if s.HasGroup {
+		b.Group = make([]int64, size)
+	}
+	return b
+}
+
+// Source is a part of a data set that can be read any number of times.
+type Source interface {
+	Schema() *Schema
+	// Rows returns the number of rows of an epoch, -1 if that is unknown before reading.
+	Rows() int64
+	// Batches returns the rows of an epoch in batches of size rows; the last one is padded. A batch is valid until
+	// the next one is asked for. A train source shuffles: the order of rows depends on the seed and the epoch only.
+	// An error ends the sequence.
+	Batches(epoch, size int) iter.Seq2[*Batch, error]
+}
+
+// Skipper is a Source that can start in the middle of an epoch, as resuming a run does, without reading what comes
+// before. Every source that Dataset.Open returns is one.
+type Skipper interface {
+	Source
+	// BatchesFrom returns Batches(epoch, size) without its first skip batches.
+	BatchesFrom(epoch, size, skip int) iter.Seq2[*Batch, error]
+}
+
+// Splits are the parts of an open data set. Valid and Test are nil if the data set has no such part.
+type Splits struct {
+	Schema             *Schema
+	Map                *FeatureMap
+	Train, Valid, Test Source
+}
+
+// OpenOptions are what a run decides about its data, beside the data section.
+type OpenOptions struct {
+	Seed     uint64       // of the order of train rows; the split has its own seed
+	CacheDir string       // where binary caches live; ".cache" if empty
+	Threads  int          // goroutines that parse; GOMAXPROCS if 0. The result does not depend on it
+	Map      *FeatureMap  // ids to use; fitted on the train part if nil
+	Log      *slog.Logger // nothing is logged if nil
+	Only     string       // open this part alone: "train", "valid" or "test"; all if empty
+}
+
+// Dataset is a `data:` section: its exported fields are the options.
+type Dataset interface {
+	Open(ctx context.Context, o OpenOptions) (*Splits, error)
+}
