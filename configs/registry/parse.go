@@ -1,0 +1,83 @@
+package registry
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+const maxBytes = 1 << 20 // a config is a page of text; a larger file is something else
+
+// Parse reads one YAML document and returns its top node, or nil after adding what is wrong with it to p.
+func Parse(src []byte, p *Problems) *yaml.Node {
+	if len(src) > maxBytes {
+		p.AddAt(0, "", "is %d bytes long, a config has at most %d; is it the right file?", len(src), maxBytes)
+		return nil
+	}
+	if !utf8.Valid(src) {
+		line := 1
+		for len(src) > 0 {
+			r, size := utf8.DecodeRune(src)
+			if r == utf8.RuneError && size == 1 {
+				break
+			}
+			if r == '\n' {
+				line++
+			}
+			src = src[size:]
+		}
+		p.AddAt(line, "", "not valid UTF-8; save the file as UTF-8")
+		return nil
+	}
+	dec, err := yaml.NewLoader(bytes.NewReader(src))
+	if err != nil {
+		p.AddAt(0, "", "%v", err)
+		return nil
+	}
+	var doc, more yaml.Node
+	if err := dec.Load(&doc); err != nil {
+		if !errors.Is(err, io.EOF) {
+			p.syntax(err)
+			return nil
+		}
+		return nil // empty: the caller knows what should be there
+	}
+	switch err := dec.Load(&more); {
+	case err == nil:
+		p.AddAt(more.Line, "", "a second document starts here (---); one config is one document, remove it or split the file")
+		return nil
+	case !errors.Is(err, io.EOF):
+		p.syntax(err)
+		return nil
+	}
+	n := resolve(&doc)
+	if n.Kind == yaml.DocumentNode || isNull(n) {
+		return nil
+	}
+	return n
+}
+
+// syntax records a YAML syntax error with its line.
+func (p *Problems) syntax(err error) {
+	var le *yaml.LoadError
+	if !errors.As(err, &le) {
+		p.AddAt(0, "", "not valid YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+		return
+	}
+	line := le.Mark.Line
+	if line == 0 {
+		line = le.ContextMark.Line
+	}
+	msg := le.Message
+	switch {
+	case strings.Contains(msg, "cannot start any token"), strings.Contains(msg, "tab character"):
+		msg += "; indent with spaces, and put text that starts with a special character in quotes"
+	case strings.Contains(msg, "mapping values are not allowed"):
+		msg += "; a colon followed by a space inside of text needs quotes, and keys of one section need the same indentation"
+	}
+	p.AddAt(line, "", "not valid YAML: %s", msg)
+}
