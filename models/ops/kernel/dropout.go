@@ -1,0 +1,42 @@
+package kernel
+
+// DropoutMask sets dst = x/(1-p) with probability 1-p and 0 otherwise, for len(dst) elements. Whether an element is kept
+// depends on key and offset+i alone: a tensor may be done in any pieces, and the gradient with the same call. p is in
+// [0, 1); its resolution is 2^-31.
+func DropoutMask(dst, x []float32, key, offset uint64, p float32) {
+	DropoutMaskRef(dst, x, key, offset, p)
+}
+
+// dropScalars returns the 31-bit threshold under which a hash drops its element, and the factor of those kept.
+func dropScalars(p float32) (thr uint32, scale float32) {
+	return uint32(min(float64(p)*(1<<31), 1<<31-1)), float32(1 / (1 - float64(p)))
+}
+
+// dropHash mixes the counter with the key in 32-bit steps that vector units have: two rounds of "lowbias32"
+// (C. Wellons, hash-prospector), keyed before each.
+func dropHash(key, counter uint64) uint32 {
+	k0, k1 := dropKeys(key, counter)
+	return mix32(mix32(uint32(counter)^k0) + k1)
+}
+
+// dropKeys are the two round keys of a counter: they change only every 2^32 elements.
+func dropKeys(key, counter uint64) (k0, k1 uint32) {
+	hi := mix64(key ^ mix64(counter>>32))
+	return uint32(hi), uint32(hi >> 32)
+}
+
+func mix32(x uint32) uint32 {
+	x ^= x >> 16
+	x *= 0x7feb352d
+	x ^= x >> 15
+	x *= 0x846ca68b
+	return x ^ x>>16
+}
+
+// mix64 is the finalizer of SplitMix64.
+func mix64(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

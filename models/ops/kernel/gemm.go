@@ -1,0 +1,45 @@
+package kernel
+
+import "fmt"
+
+// Gemm computes C = op(A)·op(B), or C += op(A)·op(B) if acc, on row-major matrices with row strides lda, ldb, ldc:
+//
+//	op(A) is [m, k]: a[i*lda+p], or a[p*lda+i] if transA
+//	op(B) is [k, n]: b[p*ldb+j], or b[j*ldb+p] if transB
+//
+// epi, if not nil, is called once for each finished block of rows [r0, r1) of C, with all columns done; the blocks cover
+// the rows, and calls may come from several goroutines at once. Work is split over the threads of [Parallel]; the
+// result does not depend on their number. c must not overlap a or b.
+func Gemm(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, acc bool, epi func(r0, r1 int)) {
+	checkGemm(transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
+	GemmRef(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, epi)
+}
+
+// GemmST is Gemm without epi on the calling goroutine alone, for use inside tasks of [Parallel]. The result has the same
+// bits as Gemm's.
+func GemmST(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, acc bool) {
+	checkGemm(transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
+	GemmRef(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, nil)
+}
+
+func checkGemm(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {
+	if m < 0 || n < 0 || k < 0 {
+		panic(fmt.Sprintf("kernel: Gemm: negative size m=%d n=%d k=%d", m, n, k))
+	}
+	checkMatrix("a", a, m, k, lda, transA)
+	checkMatrix("b", b, k, n, ldb, transB)
+	checkMatrix("c", c, m, n, ldc, false)
+}
+
+// checkMatrix panics if a rows x cols matrix, stored transposed if trans, does not fit in x.
+func checkMatrix(name string, x []float32, rows, cols, ld int, trans bool) {
+	if trans {
+		rows, cols = cols, rows
+	}
+	if rows == 0 || cols == 0 {
+		return
+	}
+	if ld < cols || len(x) < (rows-1)*ld+cols {
+		panic(fmt.Sprintf("kernel: Gemm: %s [%d, %d] with stride %d does not fit in %d elements", name, rows, cols, ld, len(x)))
+	}
+}
