@@ -208,7 +208,7 @@ func (d *decoder) pairs(n *yaml.Node, path string, f func(key string, kn, vn *ya
 			d.p.Add(kn, path, "want a name as key, have %s", have(k))
 			ok = false
 			continue
-		case k.Tag == "!!merge" || k.Value == "<<":
+		case k.Tag == "!!merge":
 			d.p.Add(kn, path, "merge keys (<<) are not supported; use `extends`, or an alias for the whole section")
 			ok = false
 			continue

@@ -149,8 +149,8 @@ func (d *decoder) scalar(n, use *yaml.Node, v reflect.Value, path string) bool {
 	}
 	switch t.Kind() {
 	case reflect.Float32, reflect.Float64:
-		f, err := parseFloat(plain, n.Tag)
-		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) || t.Kind() == reflect.Float32 && math.Abs(f) > math.MaxFloat32 {
+		f, err := parseFloat(plain, n.Tag, t.Bits())
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) || v.OverflowFloat(f) {
 			return fail("want a finite number, have %s", n.Value)
 		}
 		v.SetFloat(f)
@@ -192,8 +192,8 @@ func unquote(n *yaml.Node, tags ...string) string {
 	return ""
 }
 
-// parseFloat reads a YAML number.
-func parseFloat(s, tag string) (float64, error) {
+// parseFloat reads a YAML number, rounded to a float of the given bits.
+func parseFloat(s, tag string, bits int) (float64, error) {
 	if tag == "!!int" {
 		i, err := parseInt(s)
 		if err != nil {
@@ -202,7 +202,7 @@ func parseFloat(s, tag string) (float64, error) {
 		f, _ := new(big.Float).SetInt(i).Float64()
 		return f, nil
 	}
-	return strconv.ParseFloat(s, 64)
+	return strconv.ParseFloat(s, bits)
 }
 
 // parseInt reads a YAML whole number: 10, 0x1f, 0o17, and 1e6 or 2.0, which are whole too.
