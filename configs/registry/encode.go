@@ -19,8 +19,12 @@ type Comment func(owner reflect.Type, field string) string
 // Encode is the inverse of DecodeStruct: every option of v (a struct, or a value of a registered type, which gets its
 // `type` first) in the order of declaration. Nil pointers and nil interfaces are left out: their absence means nil.
 // comment may be nil; else each key carries what it returns.
-func Encode(v any, comment Comment) (*yaml.Node, error) {
-	e := encoder{comment}
+func Encode(v any, comment Comment) (*yaml.Node, error) { return encode(v, encoder{comment: comment}) }
+
+// EncodeResult is Encode without the keys that change no result of a run: those with the tag option `nodigest`.
+func EncodeResult(v any) (*yaml.Node, error) { return encode(v, encoder{noDigest: true}) }
+
+func encode(v any, e encoder) (*yaml.Node, error) {
 	val := reflect.ValueOf(v)
 	for val.Kind() == reflect.Pointer && !val.IsNil() {
 		val = val.Elem()
@@ -70,7 +74,10 @@ func Marshal(n *yaml.Node) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-type encoder struct{ comment Comment }
+type encoder struct {
+	comment  Comment
+	noDigest bool // leave out fields with that tag option
+}
 
 func scalarNode(tag, value string) *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: value}
@@ -79,7 +86,9 @@ func scalarNode(tag, value string) *yaml.Node {
 func stringNode(s string) *yaml.Node {
 	n := scalarNode("!!str", s)
 	var plain yaml.Node
-	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 || r == 0xfeff }) ||
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return r < ' ' || r == 0x7f || r == 0x85 || r == 0x2028 || r == 0x2029 || r == 0xfeff
+	}) ||
 		yaml.Load([]byte(s), &plain) != nil || len(plain.Content) != 1 || plain.Content[0].Tag != "!!str" || plain.Content[0].Value != s {
 		n.Style = yaml.DoubleQuotedStyle
 	}
@@ -96,6 +105,9 @@ func (e encoder) structure(v reflect.Value, name string, depth int) (*yaml.Node,
 		out.Content = append(out.Content, scalarNode("!!str", "type"), stringNode(name))
 	}
 	for _, f := range fields {
+		if e.noDigest && f.noDigest {
+			continue
+		}
 		n, err := e.value(v.FieldByIndex(f.index), depth+1)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.key, err)

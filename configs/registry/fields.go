@@ -16,6 +16,7 @@ type field struct {
 	owner    reflect.Type // the struct that declares it (an inlined one for its fields)
 	name     string       // Go name
 	required bool
+	noDigest bool // changes no result of a run
 }
 
 // fieldsOf returns the yaml keys of a struct type in the order of declaration; inlined structs are flattened.
@@ -32,16 +33,18 @@ func fieldsOf(t reflect.Type) ([]field, error) {
 				continue
 			}
 			at := append(append([]int{}, index...), i)
-			var inline, required bool
+			var inline, required, noDigest bool
 			for o := range strings.SplitSeq(opts, ",") {
 				switch o {
 				case "inline":
 					inline = true
 				case "required":
 					required = true
+				case "nodigest":
+					noDigest = true
 				case "":
 				default:
-					return fmt.Errorf("%v.%s: yaml tag option %q is not known (inline, required)", t, f.Name, o)
+					return fmt.Errorf("%v.%s: yaml tag option %q is not known (inline, required, nodigest)", t, f.Name, o)
 				}
 			}
 			if inline {
@@ -63,7 +66,7 @@ func fieldsOf(t reflect.Type) ([]field, error) {
 				return fmt.Errorf("%v.%s: the key %q is taken by %s", t, f.Name, key, other)
 			}
 			seen[key] = f.Name
-			out = append(out, field{key: key, index: at, typ: f.Type, owner: t, name: f.Name, required: required})
+			out = append(out, field{key: key, index: at, typ: f.Type, owner: t, name: f.Name, required: required, noDigest: noDigest})
 		}
 		return nil
 	}

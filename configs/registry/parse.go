@@ -12,7 +12,8 @@ import (
 
 const maxBytes = 1 << 20 // a config is a page of text; a larger file is something else
 
-// Parse reads one YAML document and returns its top node, or nil after adding what is wrong with it to p.
+// Parse reads one YAML document and returns its top node, with aliases replaced by copies of what they stand for. It
+// returns nil if the document is empty, or after adding to p what is wrong with it.
 func Parse(src []byte, p *Problems) *yaml.Node {
 	if len(src) > maxBytes {
 		p.AddAt(0, "", "is %d bytes long, a config has at most %d; is it the right file?", len(src), maxBytes)
@@ -54,11 +55,35 @@ func Parse(src []byte, p *Problems) *yaml.Node {
 		p.syntax(err)
 		return nil
 	}
-	n := resolve(&doc)
-	if n.Kind == yaml.DocumentNode || isNull(n) {
+	if len(doc.Content) == 0 || isNull(doc.Content[0]) {
 		return nil
 	}
-	return n
+	return p.expand(doc.Content[0], 0, new(int))
+}
+
+// expand returns a tree without aliases: each is replaced by a copy of what it stands for. nil: a problem was added.
+func (p *Problems) expand(n *yaml.Node, depth int, count *int) *yaml.Node {
+	*count++
+	switch {
+	case n.Kind == yaml.AliasNode && n.Alias != nil:
+		return p.expand(n.Alias, depth+1, count)
+	case depth > maxDepth:
+		p.AddAt(n.Line, "", "nested deeper than %d levels, or an alias that contains itself", maxDepth)
+		return nil
+	case *count > maxNodes:
+		p.AddAt(n.Line, "", "more than %d values in one config: aliases that repeat aliases blow it up", maxNodes)
+		return nil
+	}
+	out := &yaml.Node{Kind: n.Kind, Style: n.Style, Tag: n.Tag, Value: n.Value, Line: n.Line, Column: n.Column}
+	if len(n.Content) > 0 {
+		out.Content = make([]*yaml.Node, len(n.Content))
+	}
+	for i, c := range n.Content {
+		if out.Content[i] = p.expand(c, depth+1, count); out.Content[i] == nil {
+			return nil
+		}
+	}
+	return out
 }
 
 // syntax records a YAML syntax error with its line.

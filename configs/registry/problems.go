@@ -112,7 +112,12 @@ func (p *Problems) List() []Problem {
 		}
 		return out[i].Line < out[j].Line
 	})
-	return slices.Compact(out)
+	seen := map[Problem]bool{}
+	return slices.DeleteFunc(out, func(q Problem) bool {
+		again := seen[q]
+		seen[q] = true
+		return again
+	})
 }
 
 // Err returns nil if there are no problems, else an *Error with all of them.
@@ -146,13 +151,21 @@ func (e *FieldError) Error() string { return e.Key + ": " + e.Msg }
 
 // Field returns the error of a Validate method for one key, so that the line of that key is reported:
 //
-//	return errors.Join(registry.Field("dropout", "must be in [0, 1), have %g", m.Dropout), …)
-func Field(key, format string, args ...any) error {
-	return &FieldError{Key: key, Msg: fmt.Sprintf(format, args...)}
+//	return errors.Join(registry.Field("dropout", "must be in [0, 1)"), …)
+//
+// With args, msg is a format. What the key has in the file is added by itself (", have 1.5"), unless the message says
+// it ("is 1.5, ...", "... have 1.5").
+func Field(key, msg string, args ...any) error {
+	e := &FieldError{Key: key, Msg: msg}
+	if len(args) > 0 {
+		e.Msg = fmt.Sprintf(e.Msg, args...)
+	}
+	return e
 }
 
 // Validator is implemented by option structs whose values have limits. Validate runs after the struct is decoded; it
-// returns one error, or errors.Join of several; those made by Field are reported at the line of their key.
+// returns one error, or errors.Join of several; those made by Field are reported at the line of their key. It also
+// answers for the structs that are inlined; nested sections are validated by themselves.
 type Validator interface{ Validate() error }
 
 // flatten splits joined errors into the single ones.
@@ -189,20 +202,25 @@ func (p *Problems) validate(v any, n *yaml.Node, path string, bad map[string]boo
 		if bad[first] {
 			continue
 		}
-		p.Add(find(n, fe.Key), join(path, fe.Key), "%s", fe.Msg)
+		at, exact := find(n, fe.Key)
+		msg := fe.Msg
+		if s := resolve(at); exact && s.Kind == yaml.ScalarNode && !strings.Contains(msg, "have ") && !strings.HasPrefix(msg, "is ") {
+			msg += ", have " + strings.TrimPrefix(have(s), "the number ")
+		}
+		p.Add(at, join(path, fe.Key), "%s", msg)
 	}
 }
 
-// find returns the node at the dotted key below n, or the nearest one above it.
-func find(n *yaml.Node, key string) *yaml.Node {
+// find returns the node at the dotted key below n, or the nearest one above it and false.
+func find(n *yaml.Node, key string) (*yaml.Node, bool) {
 	for part := range strings.SplitSeq(key, ".") {
 		c := child(resolve(n), part)
 		if c == nil {
-			return n
+			return n, false
 		}
 		n = c
 	}
-	return n
+	return n, true
 }
 
 func join(path, key string) string {

@@ -23,10 +23,10 @@ func (cat) Sound() string { return "meow" }
 func (c cat) Validate() error {
 	var errs []error
 	if c.Lives < 1 || c.Lives > 9 {
-		errs = append(errs, registry.Field("lives", "must be from 1 to 9, have %d", c.Lives))
+		errs = append(errs, registry.Field("lives", "must be from 1 to 9"))
 	}
 	if c.Fur < 0 {
-		errs = append(errs, registry.Field("fur", "must not be negative, have %g", c.Fur))
+		errs = append(errs, registry.Field("fur", "must not be negative"))
 	}
 	return errors.Join(errs...)
 }
