@@ -1,0 +1,126 @@
+package ops
+
+import (
+	"github.com/splice-ml/splice/models/ops/kernel"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// Linear is a fully connected layer with its activation, act(x·wᵀ + b): x [B, I], w [O, I], b [O] or nil → [B, O].
+//
+// Its backward pass is dz = dy·act′(y), dx = dz·w, dw = dzᵀ·x and db = Σ_rows dz.
+func Linear(x, w, b *G.Node, act kernel.Act) (*G.Node, error) {
+	c := checker{op: "linear"}
+	B, I := c.mat("x", x)
+	O, _ := c.mat("w", w)
+	c.shape("w", w, "x and w need the same inner width", O, I)
+	in := G.Nodes{x, w}
+	if b != nil {
+		c.shape("b", b, "the bias has one value per output", O)
+		in = append(in, b)
+	}
+	c.act(act)
+	if c.err != nil {
+		return nil, c.err
+	}
+	o := newOp("linear", tensor.Shape{B, O}, in...)
+	var epi func(r0, r1 int)
+	switch {
+	case b != nil:
+		epi = func(r0, r1 int) { kernel.BiasAct(o.out[r0*O:r1*O], o.in[2], act) }
+		if O == 1 {
+			epi = func(r0, r1 int) {
+				bias := o.in[2][0]
+				for r := r0; r < r1; r++ {
+					o.out[r] += bias
+				}
+				kernel.Activate(o.out[r0:r1], o.out[r0:r1], act)
+			}
+		}
+	case act != kernel.None:
+		epi = func(r0, r1 int) { kernel.Activate(o.out[r0*O:r1*O], o.out[r0*O:r1*O], act) }
+	}
+	p := newProduct(false, true, B, O, I, epi)
+	o.run = func() error {
+		p.run(o.out, o.in[0], o.in[1])
+		return nil
+	}
+	o.grad = func(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
+		return linearGrad(in, out, dy, need, act)
+	}
+	return o.apply(in...)
+}
+
+func linearGrad(in G.Nodes, out, dy *G.Node, need []bool, act kernel.Act) (G.Nodes, error) {
+	var err error
+	d := make(G.Nodes, len(in))
+	bias := len(in) == 3 && need[2]
+	dz := dy
+	if act != kernel.None {
+		var sums *partial
+		if bias {
+			sums = newPartial(out.Shape()[0], out.Shape()[1], out.Shape()[1])
+		}
+		if dz, err = actGrad(out, dy, act, sums); err != nil {
+			return nil, err
+		}
+		if bias {
+			if d[2], err = totals("linear/db", sums, dz); err != nil {
+				return nil, err
+			}
+		}
+	} else if bias {
+		if d[2], err = colSum("linear/db", dy); err != nil {
+			return nil, err
+		}
+	}
+	if need[0] {
+		if d[0], err = matmul("linear/dx", false, false, dz, in[1], nil); err != nil {
+			return nil, err
+		}
+	}
+	if need[1] {
+		if d[1], err = matmul("linear/dw", true, false, dz, in[0], nil); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// actGrad returns dy·act′ from the result y of the activation. With sums it leaves the sums of the columns of each
+// chunk there, while the rows are in the cache.
+func actGrad(y, dy *G.Node, act kernel.Act, sums *partial) (*G.Node, error) {
+	s := y.Shape()
+	o := newOp("act/dx", s, y, dy)
+	var loop func()
+	if sums == nil {
+		loop = flat(size(s), func(lo, hi int) { kernel.ActGrad(o.out[lo:hi], o.in[0][lo:hi], o.in[1][lo:hi], act) })
+	} else {
+		C := s[1]
+		loop = sums.loop(func(sum []float32, lo, hi int) {
+			for r := lo; r < hi; r += block {
+				a, z := r*C, min(r+block, hi)*C
+				kernel.ActGrad(o.out[a:z], o.in[0][a:z], o.in[1][a:z], act)
+				addRows(sum, o.out[a:z])
+			}
+		})
+	}
+	o.run = func() error {
+		loop()
+		return nil
+	}
+	return o.apply(y, dy)
+}
+
+// block is the number of rows that are worked on at a time where two loops share rows in the cache.
+const block = 4
+
+// totals returns the node of the sums that running the node after leaves in p: [width].
+func totals(name string, p *partial, after *G.Node) (*G.Node, error) {
+	o := newOp(name, tensor.Shape{p.width}, after)
+	o.run = func() error {
+		p.total(o.out, 0)
+		return nil
+	}
+	return o.apply(after)
+}
