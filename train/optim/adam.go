@@ -1,0 +1,69 @@
+package optim
+
+import (
+	"errors"
+	"math"
+
+	"github.com/splice-ml/splice/models/ops/kernel"
+)
+
+// Adam is the optimizer of Kingma and Ba (2015), as torch.optim.Adam:
+//
+//	g += weight_decay·w;  m = β1·m + (1−β1)·g;  v = β2·v + (1−β2)·g²;  w −= lr·(m/(1−β1ᵗ)) / (√(v/(1−β2ᵗ)) + eps)
+//
+// The lazy form is torch.optim.SparseAdam, which adds eps to √v: w −= lr·√(1−β2ᵗ)/(1−β1ᵗ) · m/(√v + eps).
+type Adam struct {
+	Beta1       float64 `yaml:"beta1"`        // decay of the mean of the gradient, in [0, 1)
+	Beta2       float64 `yaml:"beta2"`        // decay of the mean of its square, in [0, 1)
+	Eps         float64 `yaml:"eps"`          // added to the denominator
+	WeightDecay float64 `yaml:"weight_decay"` // L2: times w, added to the gradient
+}
+
+// AdamW is Adam with decoupled weight decay (Loshchilov and Hutter 2019), as torch.optim.AdamW: w −= lr·weight_decay·w
+// before the update, and no decay in the gradient.
+type AdamW struct {
+	Beta1       float64 `yaml:"beta1"`        // decay of the mean of the gradient, in [0, 1)
+	Beta2       float64 `yaml:"beta2"`        // decay of the mean of its square, in [0, 1)
+	Eps         float64 `yaml:"eps"`          // added to the denominator
+	WeightDecay float64 `yaml:"weight_decay"` // times the learning rate, the part of w that a step takes off
+}
+
+// New implements [Options].
+func (o Adam) New() *Optimizer {
+	return newOptimizer("adam", &adam{beta1: o.Beta1, beta2: o.Beta2, eps: o.Eps}, o.WeightDecay, 0)
+}
+
+// New implements [Options].
+func (o AdamW) New() *Optimizer {
+	return newOptimizer("adamw", &adam{beta1: o.Beta1, beta2: o.Beta2, eps: o.Eps}, 0, o.WeightDecay)
+}
+
+// Validate implements the check of a config section.
+func (o Adam) Validate() error {
+	return errors.Join(below1("beta1", o.Beta1), below1("beta2", o.Beta2), notNegative("eps", o.Eps),
+		notNegative("weight_decay", o.WeightDecay))
+}
+
+// Validate implements the check of a config section.
+func (o AdamW) Validate() error { return Adam(o).Validate() }
+
+type adam struct {
+	beta1, beta2, eps float64
+	lr, e, c1, c2     float64
+}
+
+func (*adam) slots() ([]string, float32) { return []string{"exp_avg", "exp_avg_sq"}, 0 }
+
+func (a *adam) step(t int64, lr float64, lazy bool) {
+	a.lr, a.e = lr, a.eps
+	a.c1 = 1 - math.Pow(a.beta1, float64(t))
+	a.c2 = 1 - math.Pow(a.beta2, float64(t))
+	if lazy {
+		// √(v/c2) + eps/√c2 = (√v + eps)/√c2, SparseAdam's denominator.
+		a.e /= math.Sqrt(a.c2)
+	}
+}
+
+func (a *adam) update(w, g []float32, s *slots, decay float64) {
+	kernel.Adam(w, g, s[0], s[1], a.lr, a.beta1, a.beta2, a.e, a.c1, a.c2, decay)
+}

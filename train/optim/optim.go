@@ -1,0 +1,249 @@
+// Package optim has the optimizers SGD, Adagrad, Adam, AdamW and RMSProp with PyTorch's formulas and defaults, each in
+// three forms: over a dense gradient, over the rows of a table that a batch touched (lazy), and over the whole table with
+// the gradient of those rows only (what a dense optimizer does to an embedding).
+package optim
+
+import (
+	"fmt"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/models/ops/kernel"
+)
+
+// Options is a `train.optimizer` section: its type's fields are the keys. The learning rate is not among them: it is
+// train.learning_rate, and the schedule's.
+type Options interface {
+	New() *Optimizer
+}
+
+// Types are the optimizers by their `type`.
+var Types = registry.New[Options]("optimizer")
+
+func init() {
+	Types.Register("sgd", SGD{})
+	Types.Register("adagrad", Adagrad{Eps: 1e-10})
+	Types.Register("adam", Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
+	Types.Register("adamw", AdamW{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.01})
+	Types.Register("rmsprop", RMSProp{Alpha: 0.99, Eps: 1e-8})
+}
+
+// rule is an optimizer's element-wise update.
+type rule interface {
+	// slots names the state tensors of a parameter, at most maxSlots, and the value each starts with.
+	slots() ([]string, float32)
+	// step prepares the constants of step t >= 1 at rate lr, for the lazy form or the dense ones.
+	step(t int64, lr float64, lazy bool)
+	// update changes w and the state s by the gradient g; decay is the decoupled weight decay, or 0.
+	update(w, g []float32, s *slots, decay float64)
+}
+
+const (
+	maxSlots = 3
+	// block elements are updated at once; it is also the size of the scratch. 4 arrays of 16 KB fit the L1/L2 cache.
+	block = 4096
+	// chunks is the number of parts the work is split into: fixed, so that the bits do not depend on the threads.
+	chunks = 64
+	// gatherBelow is the row width under which rows are copied together for the update: a call per row costs more.
+	gatherBelow = 16
+)
+
+// slots are the state arrays of a parameter, as long as it, or the parts of them an update works on.
+type slots [maxSlots][]float32
+
+// param is what an optimizer keeps for a parameter.
+type param struct {
+	s         slots
+	l2, decay float64 // coupled and decoupled weight decay
+}
+
+// Optimizer updates parameters in place. State is made at a parameter's first step. Not safe for concurrent use; a call
+// uses kernel.Threads threads, and its result does not depend on their number. Nothing is allocated after the first
+// step of each parameter.
+type Optimizer struct {
+	kind      string // sgd, ..
+	rule      rule
+	names     []string // of the state tensors
+	initial   float32
+	l2, decay float64
+	t         int64
+	params    map[string]*param
+	decays    func(name string) bool
+	l2Of      func(name string) float64
+
+	job                  // what the closures below work on
+	dense, sparse, table func(i int)
+	scratch              [chunks]*scratch
+	cur                  [chunks]slots // what each chunk\'s update works on: a local one would be allocated
+}
+
+// job is one call's work.
+type job struct {
+	p    *param
+	w, g []float32
+	ids  []int32
+	dim  int
+	n    int // parts: blocks of elements, or groups of rows
+	per  int // rows of a group
+}
+
+// scratch is one chunk's workspace.
+type scratch struct {
+	g, w [block]float32
+	s    [maxSlots][block]float32
+}
+
+// newOptimizer returns an optimizer with the weight decays l2 (added to the gradient) and decay (decoupled).
+func newOptimizer(kind string, r rule, l2, decay float64) *Optimizer {
+	o := &Optimizer{kind: kind, rule: r, l2: l2, decay: decay, params: map[string]*param{}}
+	o.names, o.initial = r.slots()
+	o.dense, o.sparse, o.table = o.denseChunk, o.sparseChunk, o.tableChunk
+	return o
+}
+
+// SetDecay limits weight decay to the parameters for which f is true (say, not to biases and norms). Call it before the
+// first step.
+func (o *Optimizer) SetDecay(f func(name string) bool) { o.decays = f }
+
+// SetL2 adds f(name)·w to the gradient of each parameter, beside the weight decay of the options; on the rows of a lazy
+// step only. Call it before the first step.
+func (o *Optimizer) SetL2(f func(name string) float64) { o.l2Of = f }
+
+// Begin starts the next step: t, of which bias corrections are a function, becomes t+1. Call it once before the updates
+// of a step.
+func (o *Optimizer) Begin() { o.t++ }
+
+// Steps returns the number of steps begun.
+func (o *Optimizer) Steps() int64 { return o.t }
+
+// Step updates w by its gradient grad, of the same length, at the learning rate lr.
+func (o *Optimizer) Step(name string, w, grad []float32, lr float64) {
+	if len(w) != len(grad) {
+		panic(fmt.Sprintf("optim: step %s: %d weights, %d gradients", name, len(w), len(grad)))
+	}
+	o.start(name, w, lr, false)
+	o.g = grad
+	o.n = (len(w) + block - 1) / block
+	kernel.Parallel(min(o.n, chunks), o.dense)
+	o.job = job{}
+}
+
+// StepRows updates the rows ids of the table w [rows, dim] by grad [len(ids), dim] and leaves the other rows and their
+// state as they are (lazy, as PyTorch's SparseAdam: the step of the bias correction is the whole run's). The ids are
+// unique and ascending.
+func (o *Optimizer) StepRows(name string, w []float32, dim int, ids []int32, grad []float32, lr float64) {
+	o.startRows(name, w, dim, ids, grad, lr, true)
+	o.per = max(1, block/dim)
+	o.n = (len(ids) + o.per - 1) / o.per
+	kernel.Parallel(min(o.n, chunks), o.sparse)
+	o.job = job{}
+}
+
+// StepTable updates the whole table w [rows, dim] by a gradient that is grad [len(ids), dim] in the rows ids and zero in
+// the others: the same bits as Step with that gradient written out. The ids are unique and ascending.
+func (o *Optimizer) StepTable(name string, w []float32, dim int, ids []int32, grad []float32, lr float64) {
+	o.startRows(name, w, dim, ids, grad, lr, false)
+	o.n = (len(w) + block - 1) / block
+	kernel.Parallel(min(o.n, chunks), o.table)
+	o.job = job{}
+}
+
+func (o *Optimizer) startRows(name string, w []float32, dim int, ids []int32, grad []float32, lr float64, lazy bool) {
+	if dim <= 0 || len(w)%dim != 0 || len(grad) != len(ids)*dim {
+		panic(fmt.Sprintf("optim: step %s: %d weights and %d gradients are not rows of %d and %d of them",
+			name, len(w), len(grad), dim, len(ids)))
+	}
+	last := int32(-1)
+	for _, id := range ids {
+		if id <= last || int(id) >= len(w)/dim {
+			panic(fmt.Sprintf("optim: step %s: row %d after row %d of %d: not unique, ascending and in range",
+				name, id, last, len(w)/dim))
+		}
+		last = id
+	}
+	o.start(name, w, lr, lazy)
+	o.g, o.ids, o.dim = grad, ids, dim
+}
+
+// start finds or makes the parameter's state and sets the job.
+func (o *Optimizer) start(name string, w []float32, lr float64, lazy bool) {
+	if o.t == 0 {
+		panic("optim: step " + name + ": before Begin")
+	}
+	p := o.params[name]
+	if p == nil {
+		p = o.add(name, len(w))
+	}
+	if len(o.names) > 0 && len(p.s[0]) != len(w) {
+		panic(fmt.Sprintf("optim: step %s: %d weights, %d before", name, len(w), len(p.s[0])))
+	}
+	o.rule.step(o.t, lr, lazy)
+	o.job = job{p: p, w: w}
+}
+
+// add makes the state of a parameter of n elements.
+func (o *Optimizer) add(name string, n int) *param {
+	p := &param{}
+	for k := range o.names {
+		p.s[k] = make([]float32, n)
+		if o.initial != 0 {
+			kernel.Fill(p.s[k], o.initial)
+		}
+	}
+	o.decayOf(name, p)
+	o.params[name] = p
+	return p
+}
+
+// decayOf sets the weight decays of a parameter.
+func (o *Optimizer) decayOf(name string, p *param) {
+	if o.decays == nil || o.decays(name) {
+		p.l2, p.decay = o.l2, o.decay
+	}
+	if o.l2Of != nil {
+		p.l2 += o.l2Of(name)
+	}
+}
+
+// part returns the parts [lo, hi) of chunk i.
+func (o *Optimizer) part(i int) (lo, hi int) {
+	c := min(o.n, chunks)
+	return o.n * i / c, o.n * (i + 1) / c
+}
+
+// work returns the workspace of chunk i, which no other chunk uses.
+func (o *Optimizer) work(i int) *scratch {
+	if o.scratch[i] == nil {
+		o.scratch[i] = new(scratch)
+	}
+	return o.scratch[i]
+}
+
+func (o *Optimizer) denseChunk(i int) {
+	from, to := o.part(i)
+	for b := from; b < to; b++ {
+		lo, hi := b*block, min(len(o.w), (b+1)*block)
+		o.cut(i, lo, hi)
+		o.update(i, o.w[lo:hi], o.g[lo:hi])
+	}
+}
+
+// cut makes the elements [lo, hi) of the state what chunk i's update works on.
+func (o *Optimizer) cut(i, lo, hi int) {
+	for k := range o.names {
+		o.cur[i][k] = o.p.s[k][lo:hi]
+	}
+}
+
+// update adds the coupled weight decay, in the chunk's scratch so that the caller's gradient stays what it is, and calls
+// the rule. There are at most block elements.
+func (o *Optimizer) update(i int, w, g []float32) {
+	if l2 := o.p.l2; l2 != 0 {
+		t := o.work(i).g[:len(g)]
+		if &t[0] != &g[0] {
+			copy(t, g)
+		}
+		kernel.Axpy(t, float32(l2), w)
+		g = t
+	}
+	o.rule.update(w, g, &o.cur[i], o.p.decay)
+}
