@@ -165,9 +165,6 @@ func (d *decoder) section(e *entry, use *yaml.Node, v reflect.Value, path string
 		return false
 	}
 	def := e.fresh(s.Value)
-	if name, ok := e.nameOf(v); ok && name == s.Value { // the owner's default has precedence over the registered one
-		def = deepCopy(v.Elem())
-	}
 	if !def.IsValid() {
 		d.p.Add(tn, join(path, "type"), "unknown %s %q%s", e.kind, s.Value, hint(s.Value, names))
 		return false
