@@ -1,0 +1,61 @@
+# Splice. `make help` lists the targets. Everything that they need, Go modules included, they get themselves.
+GO    ?= go
+MODEL ?= deepfm
+RUN   ?= runs/criteo_$(MODEL)
+PKG   ?= ./...
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help build test short race lint fix fuzz bench cover golden generate train-criteo clean ci
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## compile all commands into bin/
+	$(GO) build -o bin/ ./cmd/...
+
+train-criteo: ## train on Criteo rows: DATA=train.txt (synthetic rows without it) MODEL=deepfm|dcn|dcnv2 RUN=runs/NAME
+	$(GO) run ./cmd/train --config configs/criteo_$(MODEL).yaml --run $(RUN) --overwrite \
+		$(if $(DATA),--set 'data.path=$(DATA)' --set data.fallback=none)
+
+test: ## run all tests
+	$(GO) test -timeout 15m $(PKG)
+
+short: ## run the quick tests
+	$(GO) test -short $(PKG)
+
+race: ## run the quick tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -short $(PKG)
+
+lint: ## format, vet, staticcheck, tidiness, generated files, other platforms
+	.ci/lint
+
+fix: ## format the code and apply the standard fixes
+	$(GO) tool -modfile=.ci/tools/go.mod gofumpt -w .
+	$(GO) fix ./...
+	$(GO) mod tidy
+
+FUZZTIME ?= 1m
+fuzz: ## fuzz every parser for FUZZTIME (1m) each
+	@set -e; for d in $$($(GO) list -f '{{.Dir}}' ./...); do \
+		for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9]+' $$d/*_test.go 2>/dev/null | cut -c6-); do \
+			echo "$$f in $$d"; (cd $$d && $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) .); \
+		done; done
+
+bench: ## measure kernels, parsing and the training step
+	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
+
+cover: ## test coverage by function
+	$(GO) test -short -coverprofile=bin/cover.out $(PKG) && $(GO) tool cover -func=bin/cover.out
+
+golden: ## rewrite the expected values of tests (review the diff)
+	$(GO) test ./... -run Golden -update
+
+generate: ## rewrite generated files: kernels, config reference
+	$(GO) generate ./...
+
+ci: ## what .ci/run does
+	.ci/run
+
+clean: ## remove what was built, cached and generated; runs and data sets stay
+	rm -rf bin .cache
