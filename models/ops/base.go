@@ -253,6 +253,11 @@ func (c *checker) fail(format string, args ...any) {
 
 var errNil = errors.New("is nil")
 
+// row checks a vector with one value per column of a matrix.
+func (c *checker) row(name string, n *G.Node, cols int) {
+	c.shape(name, n, "one value per column", cols)
+}
+
 // any returns the shape of a float32 input of any shape.
 func (c *checker) any(name string, n *G.Node) tensor.Shape {
 	if n == nil {

@@ -65,7 +65,7 @@ func linearGrad(in G.Nodes, out, dy *G.Node, need []bool, act kernel.Act) (G.Nod
 			return nil, err
 		}
 		if bias {
-			if d[2], err = totals("linear/db", sums, dz); err != nil {
+			if d[2], err = totals("linear/db", sums, 0, dz.Shape()[1:], dz); err != nil {
 				return nil, err
 			}
 		}
@@ -85,42 +85,4 @@ func linearGrad(in G.Nodes, out, dy *G.Node, need []bool, act kernel.Act) (G.Nod
 		}
 	}
 	return d, nil
-}
-
-// actGrad returns dy·act′ from the result y of the activation. With sums it leaves the sums of the columns of each
-// chunk there, while the rows are in the cache.
-func actGrad(y, dy *G.Node, act kernel.Act, sums *partial) (*G.Node, error) {
-	s := y.Shape()
-	o := newOp("act/dx", s, y, dy)
-	var loop func()
-	if sums == nil {
-		loop = flat(size(s), func(lo, hi int) { kernel.ActGrad(o.out[lo:hi], o.in[0][lo:hi], o.in[1][lo:hi], act) })
-	} else {
-		C := s[1]
-		loop = sums.loop(func(sum []float32, lo, hi int) {
-			for r := lo; r < hi; r += block {
-				a, z := r*C, min(r+block, hi)*C
-				kernel.ActGrad(o.out[a:z], o.in[0][a:z], o.in[1][a:z], act)
-				addRows(sum, o.out[a:z])
-			}
-		})
-	}
-	o.run = func() error {
-		loop()
-		return nil
-	}
-	return o.apply(y, dy)
-}
-
-// block is the number of rows that are worked on at a time where two loops share rows in the cache.
-const block = 4
-
-// totals returns the node of the sums that running the node after leaves in p: [width].
-func totals(name string, p *partial, after *G.Node) (*G.Node, error) {
-	o := newOp(name, tensor.Shape{p.width}, after)
-	o.run = func() error {
-		p.total(o.out, 0)
-		return nil
-	}
-	return o.apply(after)
 }

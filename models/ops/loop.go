@@ -1,6 +1,10 @@
 package ops
 
-import "github.com/splice-ml/splice/models/ops/kernel"
+import (
+	"github.com/splice-ml/splice/models/ops/kernel"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
 
 // maxParts bounds the chunks of a loop; 16 keeps some balance on up to eight cores at little cost on two.
 const maxParts = 16
@@ -66,4 +70,14 @@ func (p *partial) total(dst []float32, off int) {
 	for i := 1; i < p.chunks; i++ {
 		kernel.Add(dst, p.sums[i*p.width+off:i*p.width+off+len(dst)])
 	}
+}
+
+// totals returns the node of the sums that running the node after leaves in p, from column off on.
+func totals(name string, p *partial, off int, shape tensor.Shape, after *G.Node) (*G.Node, error) {
+	o := newOp(name, shape, after)
+	o.run = func() error {
+		p.total(o.out, off)
+		return nil
+	}
+	return o.apply(after)
 }
