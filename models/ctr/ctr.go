@@ -1,0 +1,58 @@
+// Package ctr holds models for click-through rates, one a file, with FuxiCTR's definitions and names of options (Zhu et al.,
+// BARS, SIGIR 2022). A model returns one logit a row.
+package ctr
+
+import (
+	"errors"
+	"strconv"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/models/nn"
+)
+
+// Tower holds the options of a deep part.
+type Tower struct {
+	HiddenUnits       []int   `yaml:"hidden_units"`       // units of the hidden layers
+	HiddenActivations string  `yaml:"hidden_activations"` // after each hidden layer: relu, tanh, sigmoid or none
+	NetDropout        float64 `yaml:"net_dropout"`        // dropped share of each hidden layer's outputs, in [0, 1)
+	BatchNorm         bool    `yaml:"batch_norm"`         // normalise between the linear map and the activation
+}
+
+var tower = Tower{HiddenUnits: []int{400, 400, 400}, HiddenActivations: "relu"}
+
+// Validate reports every option out of range.
+func (t Tower) Validate() error {
+	var errs []error
+	for _, n := range t.HiddenUnits {
+		if n < 1 {
+			errs = append(errs, registry.Field("hidden_units", "a layer needs at least 1 unit"))
+			break
+		}
+	}
+	if len(t.HiddenUnits) == 0 {
+		errs = append(errs, registry.Field("hidden_units", "give at least one hidden layer, such as [400, 400]"))
+	}
+	if _, err := nn.ParseAct(t.HiddenActivations); err != nil {
+		errs = append(errs, registry.Field("hidden_activations", err.Error()))
+	}
+	if !(t.NetDropout >= 0 && t.NetDropout < 1) {
+		errs = append(errs, registry.Field("net_dropout", "must be in [0, 1)"))
+	}
+	return errors.Join(errs...)
+}
+
+// mlp builds the tower with `output` units at its end, or none.
+func (t Tower) mlp(s *nn.Scope, x *G.Node, output int) *G.Node {
+	act, err := nn.ParseAct(t.HiddenActivations)
+	s.Fail(err)
+	return nn.MLP(s, x, nn.MLPOptions{Hidden: t.HiddenUnits, Activation: act, Dropout: t.NetDropout, BatchNorm: t.BatchNorm, Output: output})
+}
+
+func atLeast(key string, n, least int) error {
+	if n < least {
+		return registry.Field(key, "must be at least "+strconv.Itoa(least))
+	}
+	return nil
+}

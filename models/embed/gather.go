@@ -1,0 +1,137 @@
+package embed
+
+import (
+	"fmt"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/ops/kernel"
+)
+
+// Gather fills every lookup's leaf from the batch. Rows from b.N on embed their padding, which is id 0 and value 0.
+// An id outside of its table is an error that names feature, row and id.
+func (p *Plan) Gather(b *data.Batch) error {
+	p.cur = b
+	for _, l := range p.lookups {
+		for i := range l.Fields {
+			f := l.Fields[i].Feature
+			if f.Kind == data.Numeric {
+				if len(b.Dense) < p.batch*p.schema.NumDense {
+					return fmt.Errorf("embed: feature %s: batch has %d numeric values, want %d", f.Name, len(b.Dense), p.batch*p.schema.NumDense)
+				}
+			} else if _, err := ids(b, f, p.batch); err != nil {
+				return err
+			}
+		}
+		kernel.Parallel(chunks, l.gather)
+		for _, err := range l.fail {
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Lookup) gatherRows(b *data.Batch, lo, hi int) error {
+	d := l.Dim
+	stride := d * len(l.Fields)
+	if l.Reduce {
+		stride = d
+		for r := lo; r < hi; r++ {
+			if l.Bias != nil {
+				copy(l.leaf[r*d:(r+1)*d], l.Bias.Data)
+			} else {
+				clear(l.leaf[r*d : (r+1)*d])
+			}
+		}
+	}
+	nd := l.numDense
+	for i := range l.Fields {
+		f := &l.Fields[i]
+		off := i * d
+		if l.Reduce {
+			off = 0
+		}
+		w := f.Param.Data
+		switch f.Feature.Kind {
+		case data.Numeric:
+			for r := lo; r < hi; r++ {
+				dst, x := l.leaf[r*stride+off:r*stride+off+d], b.Dense[r*nd+f.Feature.Column]
+				if l.Reduce {
+					for k := range dst {
+						dst[k] += w[k] * x
+					}
+				} else {
+					for k := range dst {
+						dst[k] = w[k] * x
+					}
+				}
+			}
+		case data.Multi:
+			if err := l.gatherPooled(b, f, off, stride, lo, hi); err != nil {
+				return err
+			}
+		default:
+			v := b.IDs[f.Feature.Name]
+			rows := int32(f.Param.Shape[0])
+			for r := lo; r < hi; r++ {
+				id := v[r]
+				if uint32(id) >= uint32(rows) {
+					return outside(f, r, id, rows)
+				}
+				dst, src := l.leaf[r*stride+off:r*stride+off+d], w[int(id)*d:int(id)*d+d]
+				if !l.Reduce {
+					copy(dst, src)
+				} else if d == 1 {
+					dst[0] += src[0]
+				} else {
+					kernel.Add(dst, src)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Lookup) gatherPooled(b *data.Batch, f *Field, off, stride, lo, hi int) error {
+	d, n := l.Dim, f.Feature.MaxLen
+	v, w, rows := b.IDs[f.Feature.Name], f.Param.Data, int32(f.Param.Shape[0])
+	for r := lo; r < hi; r++ {
+		dst := l.leaf[r*stride+off : r*stride+off+d]
+		if !l.Reduce {
+			clear(dst)
+		}
+		scale := poolScale(f.Pool, v[r*n:(r+1)*n])
+		for _, id := range v[r*n : (r+1)*n] {
+			if uint32(id) >= uint32(rows) {
+				return outside(f, r, id, rows)
+			}
+			if id != 0 {
+				kernel.Axpy(dst, scale, w[int(id)*d:int(id)*d+d])
+			}
+		}
+	}
+	return nil
+}
+
+// poolScale is 1, or 1/n for the mean over n values that are not padding.
+func poolScale(p Pool, v []int32) float32 {
+	if p == Sum {
+		return 1
+	}
+	n := 0
+	for _, id := range v {
+		if id != 0 {
+			n++
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	return 1 / float32(n)
+}
+
+func outside(f *Field, row int, id, rows int32) error {
+	return fmt.Errorf("embed: feature %s: row %d of the batch has id %d, table %s has %d rows: was the data encoded with another vocabulary?",
+		f.Feature.Name, row, id, f.Param.Name, rows)
+}

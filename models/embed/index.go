@@ -1,0 +1,69 @@
+package embed
+
+import (
+	"slices"
+
+	"github.com/splice-ml/splice/data"
+)
+
+// index numbers the distinct ids that a batch looks up in one id space (a feature's, or that of features that share a
+// table), in ascending order. Embedding and linear term of a feature share it.
+type index struct {
+	batch int
+	lanes []lane
+	ids   []int32 // slot → id, ascending
+	mark  []int32 // id → slot, valid if ids[slot] is the id
+}
+
+type lane struct {
+	feature *data.Feature
+	slots   []int32 // [batch·width]: the slot of each id, -1 for padding
+}
+
+// lane returns the lane of a feature, made if need be.
+func (x *index) lane(f *data.Feature) int {
+	for i := range x.lanes {
+		if x.lanes[i].feature.Name == f.Name {
+			return i
+		}
+	}
+	x.lanes = append(x.lanes, lane{f, make([]int32, x.batch*width(f))})
+	if f.Vocab > len(x.mark) {
+		x.mark = make([]int32, f.Vocab)
+	}
+	x.ids = make([]int32, 0, min(cap(x.ids)+x.batch*width(f), len(x.mark)))
+	return len(x.lanes) - 1
+}
+
+// build numbers the distinct ids of the batch's live rows, in ascending order.
+func (x *index) build(b *data.Batch) {
+	ids, mark := x.ids[:0], x.mark
+	for i := range x.lanes {
+		for _, id := range x.lanes[i].live(b) {
+			if s := mark[id]; id != 0 && (int(s) >= len(ids) || ids[s] != id) {
+				mark[id] = int32(len(ids))
+				ids = append(ids, id)
+			}
+		}
+	}
+	slices.Sort(ids)
+	for s, id := range ids {
+		mark[id] = int32(s)
+	}
+	for i := range x.lanes {
+		l := &x.lanes[i]
+		for k, id := range l.live(b) {
+			if id == 0 {
+				l.slots[k] = -1
+			} else {
+				l.slots[k] = mark[id]
+			}
+		}
+	}
+	x.ids = ids
+}
+
+// live returns the ids of the lane's feature in the batch's live rows.
+func (l *lane) live(b *data.Batch) []int32 {
+	return b.IDs[l.feature.Name][:b.N*width(l.feature)]
+}

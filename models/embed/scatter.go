@@ -1,0 +1,184 @@
+package embed
+
+import (
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops/kernel"
+)
+
+// use is one place where a lookup's leaf holds rows of a parameter.
+type use struct {
+	lookup *Lookup
+	field  *Field
+	off    int
+}
+
+// tableGrad merges the gradients of all uses of one table.
+type tableGrad struct {
+	param *nn.Param
+	index *index
+	uses  []use
+	grad  []float32
+	out   int // position in Plan.rows
+}
+
+// denseGrad sums the gradient of a numeric feature's vector, or of a bias, over the rows.
+type denseGrad struct {
+	param *nn.Param
+	uses  []use
+	sum   []float64
+	grad  []float32
+}
+
+// prepare groups the lookups' fields by parameter, once.
+func (p *Plan) prepare() {
+	byParam := map[*nn.Param]int{}
+	denseBy := map[*nn.Param]int{}
+	for _, l := range p.lookups {
+		for i := range l.Fields {
+			f := &l.Fields[i]
+			u := use{l, f, i * l.Dim}
+			if l.Reduce {
+				u.off = 0
+			}
+			switch {
+			case f.Frozen:
+			case f.Feature.Kind == data.Numeric:
+				k, ok := denseBy[f.Param]
+				if !ok {
+					k = p.addDense(f.Param)
+					denseBy[f.Param] = k
+				}
+				p.dense[k].uses = append(p.dense[k].uses, u)
+			default:
+				k, ok := byParam[f.Param]
+				if !ok {
+					k = len(p.tables)
+					byParam[f.Param] = k
+					p.tables = append(p.tables, &tableGrad{param: f.Param, index: f.index, out: len(p.rows)})
+					p.rows = append(p.rows, RowGrad{Param: f.Param})
+				}
+				p.tables[k].uses = append(p.tables[k].uses, u)
+			}
+		}
+		if l.Bias != nil && !l.BiasFrozen {
+			p.dense[p.addDense(l.Bias)].uses = []use{{lookup: l}}
+		}
+	}
+	for _, t := range p.tables {
+		p.tasks = append(p.tasks, func() { p.mergeRows(t) })
+	}
+	for _, d := range p.dense {
+		p.tasks = append(p.tasks, func() { p.sumRows(d) })
+	}
+	p.runTask = func(i int) { p.tasks[i]() }
+	p.runIdx = func(i int) { p.indexes[i].build(p.cur) }
+	p.bound = true
+}
+
+// Trained returns the parameters that take a gradient from the lookups.
+func (p *Plan) Trained() []*nn.Param {
+	if !p.bound {
+		p.prepare()
+	}
+	var out []*nn.Param
+	for _, t := range p.tables {
+		out = append(out, t.param)
+	}
+	for _, d := range p.dense {
+		out = append(out, d.param)
+	}
+	return out
+}
+
+func (p *Plan) addDense(q *nn.Param) int {
+	d := &denseGrad{param: q, sum: make([]float64, len(q.Data)), grad: make([]float32, len(q.Data))}
+	p.dense = append(p.dense, d)
+	p.grads = append(p.grads, Grad{q, d.grad})
+	return len(p.dense) - 1
+}
+
+// Scatter merges the gradients of the leaves, grads[i] belonging to lookup i, into row gradients and dense gradients, which
+// are valid until the next call. The sums run over the batch's rows in order: the number of threads changes no bit.
+func (p *Plan) Scatter(b *data.Batch, grads [][]float32) ([]RowGrad, []Grad) {
+	if !p.bound {
+		p.prepare()
+	}
+	p.cur = b
+	for i, l := range p.lookups {
+		l.leafGrad = grads[i]
+	}
+	kernel.Parallel(len(p.indexes), p.runIdx)
+	kernel.Parallel(len(p.tasks), p.runTask)
+	return p.rows, p.grads
+}
+
+func (p *Plan) mergeRows(t *tableGrad) {
+	x, d := t.index, t.uses[0].lookup.Dim
+	n := len(x.ids) * d
+	if cap(t.grad) < n {
+		t.grad = make([]float32, n, min(len(t.param.Data), n+n/2))
+	}
+	g := t.grad[:n]
+	clear(g)
+	for _, u := range t.uses {
+		w, stride := width(u.field.Feature), d*len(u.lookup.Fields)
+		if u.lookup.Reduce {
+			stride = d
+		}
+		slots, dy := x.lanes[u.field.lane].slots, u.lookup.leafGrad
+		if w > 1 || u.field.Feature.Kind == data.Multi {
+			ids := p.cur.IDs[u.field.Feature.Name]
+			for r := range p.cur.N {
+				scale := poolScale(u.field.Pool, ids[r*w:(r+1)*w])
+				src := dy[r*stride+u.off : r*stride+u.off+d]
+				for _, s := range slots[r*w : (r+1)*w] {
+					if s >= 0 {
+						kernel.Axpy(g[int(s)*d:int(s)*d+d], scale, src)
+					}
+				}
+			}
+			continue
+		}
+		if d == 1 {
+			for r := range p.cur.N {
+				if s := slots[r]; s >= 0 {
+					g[s] += dy[r*stride+u.off]
+				}
+			}
+			continue
+		}
+		for r := range p.cur.N {
+			if s := slots[r]; s >= 0 {
+				kernel.Add(g[int(s)*d:int(s)*d+d], dy[r*stride+u.off:r*stride+u.off+d])
+			}
+		}
+	}
+	t.grad = g
+	p.rows[t.out].IDs, p.rows[t.out].Grad = x.ids, g
+}
+
+func (p *Plan) sumRows(t *denseGrad) {
+	clear(t.sum)
+	nd := p.schema.NumDense
+	for _, u := range t.uses {
+		d, dy := u.lookup.Dim, u.lookup.leafGrad
+		stride := d * len(u.lookup.Fields)
+		if u.lookup.Reduce {
+			stride = d
+		}
+		for r := range p.cur.N {
+			x := 1.0
+			if u.field != nil {
+				x = float64(p.cur.Dense[r*nd+u.field.Feature.Column])
+			}
+			src := dy[r*stride+u.off : r*stride+u.off+d]
+			for k, v := range src {
+				t.sum[k] += x * float64(v)
+			}
+		}
+	}
+	for k, v := range t.sum {
+		t.grad[k] = float32(v)
+	}
+}

@@ -1,0 +1,88 @@
+package models
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/embed"
+	"github.com/splice-ml/splice/models/nn"
+)
+
+// Inputs is what a model sees of a batch.
+type Inputs struct {
+	Schema *data.Schema
+	Label  *G.Node // [B, 1]
+	plan   *embed.Plan
+	label  []float32
+}
+
+// embeddingStd is FuxiCTR's default standard deviation of a fresh embedding.
+const embeddingStd = 1e-4
+
+// Embeddings looks all features up: [B, F·dim], in the schema's order. Feature f's table is <name>.f.weight: [vocabulary, dim]
+// (row 0, padding, stays zero) or, for a numeric feature, one vector that its value scales. A multi-valued feature is the
+// mean of its values.
+func (in *Inputs) Embeddings(s *nn.Scope, name string, dim int) *G.Node {
+	l := &embed.Lookup{Dim: dim}
+	in.fields(s.Sub(name), l, nn.Normal(embeddingStd))
+	return in.add(s, name, l)
+}
+
+// Linear is the first-order term of all features, with a bias: [B, 1]. Feature f's weights are <name>.f.weight: [vocabulary, 1].
+func (in *Inputs) Linear(s *nn.Scope, name string) *G.Node {
+	l := &embed.Lookup{Dim: 1, Reduce: true}
+	sub := s.Sub(name)
+	in.fields(sub, l, nn.Normal(embeddingStd))
+	if l.Bias = sub.Table("bias", nn.Weight, 1, 1, nn.Zeros); l.Bias != nil {
+		l.Bias.Embedding = false
+		l.BiasFrozen = s.Frozen != nil && s.Frozen(sub.Path("bias"))
+	}
+	return in.add(s, name, l)
+}
+
+func (in *Inputs) fields(s *nn.Scope, l *embed.Lookup, init nn.Init) {
+	if len(in.Schema.Features) == 0 {
+		s.Fail(fmt.Errorf("the data has no features"))
+	}
+	for i := range in.Schema.Features {
+		f := &in.Schema.Features[i]
+		rows, kind, table := f.Vocab, nn.Table, f.Table
+		if table == "" {
+			table = f.Name
+		}
+		fill := paddedRow(init)
+		if f.Kind == data.Numeric {
+			rows, kind, fill = 1, nn.Weight, init
+		}
+		full := table + ".weight"
+		p := s.Table(full, kind, rows, l.Dim, fill)
+		frozen := s.Frozen != nil && s.Frozen(s.Path(full))
+		l.Fields = append(l.Fields, embed.Field{Feature: f, Param: p, Pool: embed.Mean, Frozen: frozen})
+	}
+}
+
+// paddedRow is init with row 0, the padding, at zero.
+func paddedRow(init nn.Init) nn.Init {
+	return func(r *rand.Rand, shape []int, dst []float32) {
+		init(r, shape, dst)
+		clear(dst[:shape[1]])
+	}
+}
+
+func (in *Inputs) add(s *nn.Scope, name string, l *embed.Lookup) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	width := l.Dim * len(l.Fields)
+	if l.Reduce {
+		width = l.Dim
+	}
+	node, leaf := s.Input(name, s.Batch, width)
+	if node != nil {
+		in.plan.Add(l, node, leaf)
+	}
+	return node
+}

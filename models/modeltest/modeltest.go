@@ -1,0 +1,327 @@
+// Package modeltest is the conformance suite that every registered model runs: padding changes nothing, gradients are those
+// of the loss, results do not depend on threads, a step allocates next to nothing, and a few steps learn.
+package modeltest
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"testing"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/rng"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/kernel"
+)
+
+// Schema is a small schema with every kind of feature, two of which share a table.
+func Schema() *data.Schema {
+	return &data.Schema{NumDense: 2, Features: []data.Feature{
+		{Name: "n1", Kind: data.Numeric, Column: 0, Table: "n1"},
+		{Name: "n2", Kind: data.Numeric, Column: 1, Table: "n2"},
+		{Name: "a", Kind: data.Categorical, Vocab: 7, Table: "a"},
+		{Name: "b", Kind: data.Categorical, Vocab: 30, Table: "bc"},
+		{Name: "c", Kind: data.Categorical, Vocab: 30, Table: "bc"},
+		{Name: "m", Kind: data.Multi, Vocab: 12, MaxLen: 3, Table: "m"},
+	}}
+}
+
+// Batch returns n random rows in a batch of size rows. The rows depend on seed only, not on size.
+func Batch(sc *data.Schema, n, size int, seed uint64) *data.Batch {
+	b := data.NewBatch(sc, size)
+	b.N = n
+	r := rng.New(rng.Key(seed, "modeltest"))
+	for i := range n {
+		for _, f := range sc.Features {
+			switch f.Kind {
+			case data.Numeric:
+				b.Dense[i*sc.NumDense+f.Column] = float32(r.NormFloat64())
+			case data.Categorical:
+				b.IDs[f.Name][i] = int32(r.IntN(f.Vocab))
+			case data.Multi:
+				for k := range r.IntN(f.MaxLen + 1) {
+					b.IDs[f.Name][i*f.MaxLen+k] = int32(1 + r.IntN(f.Vocab-1))
+				}
+			}
+		}
+		b.Label[i] = float32(r.IntN(2))
+	}
+	return b
+}
+
+// BCE is the loss of the suite: the mean binary cross-entropy with logits.
+func BCE(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
+	return s.Check(ops.BCE(logits, in.Label, s.Rows))
+}
+
+// Check runs the suite on a model.
+func Check(t *testing.T, m models.Model) {
+	t.Run("padding", func(t *testing.T) { padding(t, m) })
+	t.Run("gradient", func(t *testing.T) { gradient(t, m) })
+	t.Run("threads", func(t *testing.T) { threads(t, m) })
+	t.Run("allocations", func(t *testing.T) { allocations(t, m) })
+	t.Run("learns", func(t *testing.T) { learns(t, m) })
+	t.Run("freeze", func(t *testing.T) { freeze(t, m) })
+}
+
+// fresh returns a training program and its parameters, moved away from the tiny initial embeddings.
+func fresh(t *testing.T, m models.Model, batch int, o models.CompileOptions) (*models.Program, *nn.Params) {
+	t.Helper()
+	p := nn.NewParams(1)
+	o.Batch, o.Train, o.Seed, o.Loss = batch, true, 1, BCE
+	prog, err := models.Compile(m, p, Schema(), o)
+	if err != nil {
+		t.Fatalf("Compile(%#v): %v", m, err)
+	}
+	t.Cleanup(func() {
+		if err := prog.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, q := range p.All() {
+		if q.Embedding {
+			r := rng.New(rng.Key(2, q.Name))
+			for i := range q.Data {
+				if q.Kind != nn.Table || i >= q.Dim() {
+					q.Data[i] = float32(r.NormFloat64()) * 0.3
+				}
+			}
+		}
+	}
+	return prog, p
+}
+
+func run(t *testing.T, p *models.Program, b *data.Batch) float64 {
+	t.Helper()
+	loss, err := p.Run(b, 3)
+	if err != nil {
+		t.Fatalf("Run: %v", err)
+	}
+	return loss
+}
+
+// padding: a batch that fills its program and the same rows padded give the same loss and gradients.
+func padding(t *testing.T, m models.Model) {
+	const n = 9
+	full, _ := fresh(t, m, n, models.CompileOptions{})
+	padded, _ := fresh(t, m, n+8, models.CompileOptions{})
+	a, b := run(t, full, Batch(Schema(), n, n, 5)), run(t, padded, Batch(Schema(), n, n+8, 5))
+	if math.Abs(a-b) > 1e-6*math.Abs(a) {
+		t.Errorf("loss of %d rows is %v, padded to %d it is %v", n, a, n+8, b)
+	}
+	want, got := snapshot(full), snapshot(padded)
+	for i := range want {
+		near(t, want[i].name, got[i].grad, want[i].grad, 2e-5)
+	}
+}
+
+type named struct {
+	name string
+	ids  []int32
+	grad []float32
+}
+
+// snapshot copies all gradients of the last run.
+func snapshot(p *models.Program) []named {
+	var out []named
+	for _, g := range p.Grads() {
+		out = append(out, named{g.Param.Name, nil, slices.Clone(g.Grad)})
+	}
+	for _, g := range p.RowGrads() {
+		out = append(out, named{g.Param.Name, slices.Clone(g.IDs), slices.Clone(g.Grad)})
+	}
+	return out
+}
+
+func near(t *testing.T, name string, got, want []float32, tol float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s: %d values, want %d", name, len(got), len(want))
+		return
+	}
+	scale := 0.0
+	for _, v := range want {
+		scale = max(scale, math.Abs(float64(v)))
+	}
+	for i := range want {
+		if d := math.Abs(float64(got[i]) - float64(want[i])); !(d <= tol*scale+1e-9) {
+			t.Errorf("%s[%d] = %v, want %v", name, i, got[i], want[i])
+			return
+		}
+	}
+}
+
+// gradient: the loss changes along each parameter's gradient as the gradient says. Dropout's masks are fixed by the step.
+func gradient(t *testing.T, m models.Model) {
+	prog, p := fresh(t, m, 64, models.CompileOptions{})
+	b := Batch(Schema(), 64, 64, 6)
+	run(t, prog, b)
+	grads := snapshot(prog)
+	seen := map[string]bool{}
+	for _, g := range grads {
+		q := p.Get(g.name)
+		seen[g.name] = true
+		dir := make([]float32, len(q.Data))
+		norm := 0.0
+		if g.ids == nil {
+			copy(dir, g.grad)
+		}
+		for i, id := range g.ids {
+			copy(dir[int(id)*q.Dim():], g.grad[i*q.Dim():(i+1)*q.Dim()])
+		}
+		for _, v := range dir {
+			norm += float64(v) * float64(v)
+		}
+		norm = math.Sqrt(norm)
+		if norm < 1e-5 { // too small beside float32's rounding of the loss, such as a bias before batch norm
+			continue
+		}
+		old := slices.Clone(q.Data)
+		loss := func(eps float64) float64 {
+			for i := range q.Data {
+				q.Data[i] = old[i] + float32(eps/norm)*dir[i]
+			}
+			return run(t, prog, b)
+		}
+		// A kink of ReLU within the step spoils a difference: any of three step sizes may agree.
+		best := math.Inf(1)
+		var got float64
+		for _, eps := range []float64{3e-2, 1e-2, 3e-3} {
+			d := (loss(eps) - loss(-eps)) / (2 * eps)
+			if e := math.Abs(d-norm) / norm; e < best {
+				best, got = e, d
+			}
+		}
+		copy(q.Data, old)
+		if best > 0.04 && math.Abs(got-norm) > 2e-4 {
+			t.Errorf("%s: the loss changes by %v a unit along its gradient, whose norm is %v", g.name, got, norm)
+		}
+	}
+	for _, q := range p.All() {
+		if q.Kind != nn.Buffer && !seen[q.Name] {
+			t.Errorf("%s has no gradient", q.Name)
+		}
+	}
+}
+
+// threads: the number of threads changes no bit.
+func threads(t *testing.T, m models.Model) {
+	old := kernel.Threads()
+	defer kernel.SetThreads(old)
+	var want []named
+	for _, n := range []int{1, 2, 5} {
+		kernel.SetThreads(n)
+		prog, _ := fresh(t, m, 300, models.CompileOptions{})
+		run(t, prog, Batch(Schema(), 291, 300, 7))
+		got := snapshot(prog)
+		if want == nil {
+			want = got
+		}
+		for i := range want {
+			if !slices.EqualFunc(got[i].grad, want[i].grad, func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }) {
+				t.Errorf("%d threads: gradient of %s differs from that of 1 thread", n, want[i].name)
+			}
+		}
+	}
+}
+
+// allocations: a step's bytes are the tape's own small change, far below one activation of the batch.
+func allocations(t *testing.T, m models.Model) {
+	prog, _ := fresh(t, m, 4096, models.CompileOptions{})
+	b := Batch(Schema(), 4096, 4096, 8)
+	for range 3 {
+		run(t, prog, b)
+	}
+	const steps = 5
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range steps {
+		run(t, prog, b)
+	}
+	runtime.ReadMemStats(&after)
+	if n := (after.TotalAlloc - before.TotalAlloc) / steps; n > 64<<10 {
+		t.Errorf("a step allocates %d bytes in %d pieces, want at most the tape's 64 KB", n, (after.Mallocs-before.Mallocs)/steps)
+	}
+}
+
+// learns: plain gradient descent on one batch lowers the loss.
+func learns(t *testing.T, m models.Model) {
+	prog, p := fresh(t, m, 64, models.CompileOptions{})
+	b := Batch(Schema(), 64, 64, 9)
+	first := run(t, prog, b)
+	last := first
+	for range 100 {
+		for _, g := range prog.Grads() {
+			kernel.Axpy(g.Param.Data, -0.1, g.Grad)
+		}
+		for _, g := range prog.RowGrads() {
+			d := g.Param.Dim()
+			for i, id := range g.IDs {
+				kernel.Axpy(g.Param.Data[int(id)*d:(int(id)+1)*d], -0.1, g.Grad[i*d:(i+1)*d])
+			}
+		}
+		last = run(t, prog, b)
+	}
+	if !(last < 0.95*first) {
+		t.Errorf("100 steps lower the loss from %v to %v only", first, last)
+	}
+	for _, q := range p.All() {
+		if q.Kind == nn.Table {
+			for _, v := range q.Data[:q.Dim()] {
+				if v != 0 {
+					t.Errorf("%s: the padding row has moved", q.Name)
+					break
+				}
+			}
+		}
+	}
+}
+
+// freeze: a frozen parameter has no gradient, the others keep theirs.
+func freeze(t *testing.T, m models.Model) {
+	all, p := fresh(t, m, 16, models.CompileOptions{})
+	b := Batch(Schema(), 16, 16, 10)
+	run(t, all, b)
+	want := map[string]named{}
+	for _, g := range snapshot(all) {
+		want[g.name] = g
+	}
+	for _, q := range p.All() {
+		if q.Kind == nn.Buffer {
+			continue
+		}
+		prog, _ := fresh(t, m, 16, models.CompileOptions{Freeze: func(name string) bool { return name == q.Name }})
+		run(t, prog, b)
+		n := 0
+		for _, g := range snapshot(prog) {
+			if n++; g.name == q.Name {
+				t.Errorf("frozen %s has a gradient", q.Name)
+			} else if !slices.Equal(g.grad, want[g.name].grad) {
+				t.Errorf("freezing %s changes the gradient of %s", q.Name, g.name)
+			}
+		}
+		if n != len(want)-1 {
+			t.Errorf("freezing %s leaves %d gradients of %d", q.Name, n, len(want))
+		}
+	}
+}
+
+// Describe prints the names and shapes of a model's parameters over the suite's schema, for golden tests.
+func Describe(m models.Model) (string, error) {
+	p := nn.NewParams(1)
+	prog, err := models.Compile(m, p, Schema(), models.CompileOptions{Batch: 2})
+	if err != nil {
+		return "", err
+	}
+	defer prog.Close()
+	out := ""
+	for _, q := range p.All() {
+		out += fmt.Sprintf("%s %v %s\n", q.Name, q.Shape, q.Kind)
+	}
+	return out, nil
+}

@@ -1,0 +1,59 @@
+package nn
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/splice-ml/splice/data/rng"
+)
+
+// Init fills dst, a new parameter of the given shape, with initial values drawn from r.
+type Init func(r *rand.Rand, shape []int, dst []float32)
+
+// stream is the parameter's own source of random numbers.
+func (p *Params) stream(name string) *rand.Rand { return rng.New(rng.Key(p.Seed, "init", name)) }
+
+// Zeros fills with 0.
+func Zeros(_ *rand.Rand, _ []int, dst []float32) { clear(dst) }
+
+// Ones fills with 1.
+func Ones(_ *rand.Rand, _ []int, dst []float32) {
+	for i := range dst {
+		dst[i] = 1
+	}
+}
+
+// Normal draws from N(0, std²).
+func Normal(std float64) Init {
+	return func(r *rand.Rand, _ []int, dst []float32) {
+		for i := range dst {
+			dst[i] = float32(r.NormFloat64() * std)
+		}
+	}
+}
+
+// XavierNormal draws a weight [out, in] from N(0, 2/(in+out)) (Glorot and Bengio 2010, eq. 16 with normal draws).
+func XavierNormal(r *rand.Rand, shape []int, dst []float32) {
+	in, out := fans(shape)
+	Normal(math.Sqrt(2/float64(in+out)))(r, shape, dst)
+}
+
+// XavierUniform draws a weight [out, in] from U(-a, a), a = sqrt(6/(in+out)) (Glorot and Bengio 2010, eq. 16).
+func XavierUniform(r *rand.Rand, shape []int, dst []float32) {
+	in, out := fans(shape)
+	a := math.Sqrt(6 / float64(in+out))
+	for i := range dst {
+		dst[i] = float32((2*r.Float64() - 1) * a)
+	}
+}
+
+func fans(shape []int) (in, out int) {
+	if len(shape) == 1 {
+		return shape[0], 1
+	}
+	in = 1
+	for _, d := range shape[1:] {
+		in *= d
+	}
+	return in, shape[0]
+}

@@ -1,0 +1,162 @@
+package nn
+
+import (
+	"fmt"
+	"strconv"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/kernel"
+)
+
+// Linear is act(x·Wᵀ + b): [B, in] → [B, out], with parameters weight [out, in] and bias [out].
+func Linear(s *Scope, x *G.Node, out int, act kernel.Act) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	w := s.Param("weight", XavierNormal, out, x.Shape()[1])
+	b := s.Param("bias", Zeros, out)
+	if s.Err() != nil {
+		return nil
+	}
+	return s.Check(ops.Linear(x, w, b, act))
+}
+
+// BatchNorm is act((x - mean)/sqrt(var + 1e-5)·weight + bias) over the rows of the batch: [B, C] → [B, C] (Ioffe and Szegedy
+// 2015). Running statistics (momentum 0.1) take the batch's place in evaluation.
+func BatchNorm(s *Scope, x *G.Node, act kernel.Act) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	c := x.Shape()[1]
+	w, b := s.Param("weight", Ones, c), s.Param("bias", Zeros, c)
+	st := &ops.BatchStats{
+		Mean: s.Buffer("running_mean", Zeros, c), Var: s.Buffer("running_var", Ones, c),
+		Momentum: 0.1, Eps: 1e-5,
+	}
+	if s.Err() != nil {
+		return nil
+	}
+	return s.Check(ops.BatchNorm(x, w, b, st, act, s.Rows, s.Train))
+}
+
+// Dropout zeroes each value with probability p in training and scales the others by 1/(1-p) (Srivastava et al. 2014).
+func Dropout(s *Scope, x *G.Node, p float64) *G.Node {
+	if s.Err() != nil || p == 0 || !s.Train {
+		return x
+	}
+	return s.Check(ops.Dropout(x, p, s.Path("dropout"), s.Step))
+}
+
+// MLPOptions are the layers of a tower.
+type MLPOptions struct {
+	Hidden     []int      // units of the hidden layers
+	Activation kernel.Act // after each hidden layer
+	Dropout    float64    // after each activation
+	BatchNorm  bool       // between the linear map and the activation
+	Output     int        // units of a last linear layer without activation; 0: none
+}
+
+// MLP is a tower of linear layers: [B, in] → [B, Output], or [B, last hidden] if Output is 0. Layer i's parameters are
+// i.weight and i.bias, with i.bn for its batch norm.
+func MLP(s *Scope, x *G.Node, o MLPOptions) *G.Node {
+	for i, n := range o.Hidden {
+		l := s.Sub(strconv.Itoa(i))
+		if o.BatchNorm {
+			x = Linear(l, x, n, kernel.None)
+			x = BatchNorm(l.Sub("bn"), x, o.Activation)
+		} else {
+			x = Linear(l, x, n, o.Activation)
+		}
+		x = Dropout(l, x, o.Dropout)
+	}
+	if o.Output > 0 {
+		x = Linear(s.Sub(strconv.Itoa(len(o.Hidden))), x, o.Output, kernel.None)
+	}
+	return x
+}
+
+// Concat joins along the columns: [B, a], [B, b] ... → [B, a+b+...].
+func Concat(s *Scope, xs ...*G.Node) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	return s.Check(ops.Concat(xs...))
+}
+
+// Add sums nodes of one shape.
+func Add(s *Scope, xs ...*G.Node) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	return s.Check(ops.Add(xs...))
+}
+
+// Pairwise is the second-order term of a factorisation machine over embeddings of width dim: [B, F·D] → [B, 1] (Rendle 2010,
+// lemma 3.1).
+func Pairwise(s *Scope, e *G.Node, dim int) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	return s.Check(ops.Pairwise(e, e.Shape()[1]/dim))
+}
+
+// CrossNet is n cross layers of DCN: x_{l+1} = x_0·(w_l·x_l) + b_l + x_l, [B, D] → [B, D] (Wang et al. 2017, eq. 3).
+func CrossNet(s *Scope, x0 *G.Node, n int) *G.Node {
+	x := x0
+	for i := range n {
+		if s.Err() != nil {
+			return nil
+		}
+		l, d := s.Sub(strconv.Itoa(i)), x0.Shape()[1]
+		w, b := l.Param("weight", XavierNormal, 1, d), l.Param("bias", Zeros, d)
+		if s.Err() != nil {
+			return nil
+		}
+		x = l.Check(ops.Cross(x0, x, w, b))
+	}
+	return x
+}
+
+// CrossNetV2 is n cross layers of DCN-V2: x_{l+1} = x_0 ⊙ (W_l·x_l + b_l) + x_l, [B, D] → [B, D] (Wang et al. 2021, eq. 1), with
+// W_l = U_l·V_l of rank `rank` (eq. 2) if rank is above 0.
+func CrossNetV2(s *Scope, x0 *G.Node, n, rank int) *G.Node {
+	x := x0
+	for i := range n {
+		if s.Err() != nil {
+			return nil
+		}
+		l, d := s.Sub(strconv.Itoa(i)), x0.Shape()[1]
+		if rank > 0 {
+			u, v := l.Param("u", XavierNormal, d, rank), l.Param("v", XavierNormal, rank, d)
+			b := l.Param("bias", Zeros, d)
+			if s.Err() != nil {
+				return nil
+			}
+			x = l.Check(ops.CrossLowRank(x0, x, u, v, b))
+			continue
+		}
+		w, b := l.Param("weight", XavierNormal, d, d), l.Param("bias", Zeros, d)
+		if s.Err() != nil {
+			return nil
+		}
+		x = l.Check(ops.CrossV2(x0, x, w, b))
+	}
+	return x
+}
+
+// ParseAct reads the name of an activation: "", "none", "relu", "tanh" or "sigmoid", in any case as FuxiCTR's.
+func ParseAct(name string) (kernel.Act, error) {
+	switch name {
+	case "", "none", "linear":
+		return kernel.None, nil
+	case "relu", "ReLU":
+		return kernel.ReLU, nil
+	case "tanh", "Tanh":
+		return kernel.Tanh, nil
+	case "sigmoid", "Sigmoid":
+		return kernel.Sigmoid, nil
+	}
+	return 0, fmt.Errorf("unknown activation %q: want none, relu, tanh or sigmoid", name)
+}

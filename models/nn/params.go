@@ -1,0 +1,107 @@
+// Package nn holds a model's parameters apart from the code that uses them: Params stores named values, Scope hands them to
+// a graph under a path, and layers are a few lines each.
+package nn
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Kind says how a parameter is stored and trained.
+type Kind uint8
+
+const (
+	Weight Kind = iota // a leaf of the graph, trained by a dense gradient
+	Table              // rows of an embedding table, kept outside of the graph, trained by row gradients
+	Buffer             // state that no optimizer touches, such as running statistics
+)
+
+// String returns the kind's name in lower case.
+func (k Kind) String() string { return [...]string{"weight", "table", "buffer"}[k] }
+
+// Param is a named tensor of a model. Data is row-major and is updated in place: every Program over the same Params sees it.
+type Param struct {
+	Name      string
+	Shape     []int
+	Data      []float32
+	Kind      Kind
+	Embedding bool // belongs to an embedding or a linear term of a feature: regularised as an embedding
+}
+
+// Dim returns the width of a row: the product of all dimensions but the first.
+func (p *Param) Dim() int {
+	d := 1
+	for _, n := range p.Shape[1:] {
+		d *= n
+	}
+	return d
+}
+
+// Params is the ordered store of a model's parameters. The zero value is not usable: see NewParams.
+type Params struct {
+	Seed   uint64 // initial values are drawn from the stream (Seed, "init", name): adding a parameter moves no other
+	list   []*Param
+	byName map[string]*Param
+}
+
+// NewParams returns an empty store whose initial values derive from seed.
+func NewParams(seed uint64) *Params {
+	return &Params{Seed: seed, byName: map[string]*Param{}}
+}
+
+// Get returns the parameter of that name, or nil.
+func (p *Params) Get(name string) *Param { return p.byName[name] }
+
+// All returns the parameters in the order in which the model asked for them. The slice is the caller's.
+func (p *Params) All() []*Param { return slices.Clone(p.list) }
+
+// Count returns the number of values of all trained parameters (weights and tables).
+func (p *Params) Count() int {
+	n := 0
+	for _, q := range p.list {
+		if q.Kind != Buffer {
+			n += len(q.Data)
+		}
+	}
+	return n
+}
+
+// Add puts a parameter into the store. It is an error to add a name twice or data that does not fill the shape.
+func (p *Params) Add(q *Param) error {
+	if p.byName[q.Name] != nil {
+		return fmt.Errorf("nn: parameter %s: already there", q.Name)
+	}
+	n := 1
+	for _, d := range q.Shape {
+		if d < 0 {
+			return fmt.Errorf("nn: parameter %s: negative dimension in %v", q.Name, q.Shape)
+		}
+		n *= d
+	}
+	if n != len(q.Data) {
+		return fmt.Errorf("nn: parameter %s: %d values do not fill shape %v", q.Name, len(q.Data), q.Shape)
+	}
+	p.list = append(p.list, q)
+	p.byName[q.Name] = q
+	return nil
+}
+
+// ensure returns the parameter of that name, made and initialised if it is not there yet.
+func (p *Params) ensure(name string, kind Kind, embedding bool, init Init, shape []int) (*Param, error) {
+	if q := p.byName[name]; q != nil {
+		if q.Kind != kind || !slices.Equal(q.Shape, shape) {
+			return nil, fmt.Errorf("have %s %v, model wants %s %v", q.Kind, q.Shape, kind, shape)
+		}
+		return q, nil
+	}
+	n := 1
+	for _, d := range shape {
+		if d <= 0 {
+			return nil, fmt.Errorf("shape %v has a dimension below 1", shape)
+		}
+		n *= d
+	}
+	q := &Param{Name: name, Shape: slices.Clone(shape), Data: make([]float32, n), Kind: kind, Embedding: embedding}
+	init(p.stream(name), q.Shape, q.Data)
+	return q, p.Add(q)
+}

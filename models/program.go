@@ -1,0 +1,173 @@
+package models
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/embed"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops"
+)
+
+// LossFunc returns the scalar loss of a batch's logits, the mean over its live rows.
+type LossFunc func(s *nn.Scope, logits *G.Node, in *Inputs) *G.Node
+
+// CompileOptions say what a Program is for.
+type CompileOptions struct {
+	Batch   int               // rows of a batch; smaller batches are padded
+	Train   bool              // training mode, with gradients; needs Loss
+	Seed    uint64            // of dropout's masks
+	Loss    LossFunc          // nil: logits alone
+	Reparam nn.Reparam        // nil: none
+	Freeze  func(string) bool // parameters that take no gradient, by full name; nil: none
+}
+
+// Program runs one graph over batches of one size. Several programs may share one nn.Params; a Program is not safe for
+// concurrent use. Close frees it.
+type Program struct {
+	batch   int
+	vm      G.VM
+	plan    *embed.Plan
+	in      *Inputs
+	logits  *G.Node
+	loss    *G.Node
+	rows    ops.Rows
+	step    ops.Step
+	grads   []Grad  // of the graph's leaves, then of the lookups' dense parameters
+	nodes   G.Nodes // gradient nodes of the graph's leaves
+	eNodes  G.Nodes // gradient nodes of the lookups' leaves
+	eGrads  [][]float32
+	rGrads  []RowGrad
+	trained []*nn.Param
+}
+
+// Grad is the gradient of a whole parameter, valid until the next Run.
+type Grad = embed.Grad
+
+// RowGrad is the gradient of the rows of a table that the batch touched, valid until the next Run. IDs are distinct and
+// ascending.
+type RowGrad = embed.RowGrad
+
+// Compile builds m's graph over the parameters of p, which are made if they are not there. A parameter that is there with
+// another shape is an error that names it.
+func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program, error) {
+	if o.Batch < 1 {
+		return nil, fmt.Errorf("models: compile: batch of %d rows", o.Batch)
+	}
+	if o.Train && o.Loss == nil {
+		return nil, fmt.Errorf("models: compile: a training program needs a loss")
+	}
+	r := &Program{batch: o.Batch, plan: embed.NewPlan(sc, o.Batch)}
+	r.step.Seed = o.Seed
+	g := &nn.Graph{
+		Params: p, Graph: G.NewGraph(), Train: o.Train, Batch: o.Batch, Rows: &r.rows, Step: &r.step, Reparam: o.Reparam, Frozen: o.Freeze,
+	}
+	s := nn.NewScope(g)
+	r.in = &Inputs{Schema: sc, plan: r.plan}
+	if r.logits = m.Build(s, r.in); s.Err() == nil && r.logits == nil {
+		s.Fail(fmt.Errorf("the model returned no logits"))
+	}
+	if o.Loss != nil && s.Err() == nil {
+		r.in.Label, r.in.label = s.Input("label", o.Batch, 1)
+		r.loss = o.Loss(s, r.logits, r.in)
+	}
+	if err := s.Err(); err != nil {
+		return nil, fmt.Errorf("models: compile: %w", err)
+	}
+	if o.Train {
+		if err := r.differentiate(g); err != nil {
+			return nil, fmt.Errorf("models: compile: %w", err)
+		}
+	}
+	r.vm = G.NewTapeMachine(g.Graph)
+	return r, nil
+}
+
+func (r *Program) differentiate(g *nn.Graph) error {
+	var wrt G.Nodes
+	for _, l := range g.Leaves {
+		wrt = append(wrt, l.Node)
+		r.grads = append(r.grads, Grad{Param: l.Param})
+	}
+	for _, l := range r.plan.Lookups() {
+		wrt = append(wrt, l.Node)
+	}
+	nodes, err := ops.Grad(r.loss, wrt...)
+	if err != nil {
+		return err
+	}
+	r.nodes, r.eNodes = nodes[:len(g.Leaves)], nodes[len(g.Leaves):]
+	r.eGrads = make([][]float32, len(r.eNodes))
+	for _, l := range g.Leaves {
+		r.trained = append(r.trained, l.Param)
+	}
+	r.trained = append(r.trained, r.plan.Trained()...)
+	return nil
+}
+
+// Run runs the program over a batch, whose slices must hold the program's batch size, and returns the loss (0 without one).
+// step selects dropout's masks: the same step gives the same masks.
+func (r *Program) Run(b *data.Batch, step int64) (float64, error) {
+	if b.N < 1 || b.N > r.batch {
+		return 0, fmt.Errorf("models: batch of %d rows, want 1 to %d", b.N, r.batch)
+	}
+	r.rows.N, r.step.N = b.N, step
+	if r.in.label != nil {
+		if len(b.Label) < r.batch {
+			return 0, fmt.Errorf("models: batch has %d labels, want %d", len(b.Label), r.batch)
+		}
+		copy(r.in.label, b.Label[:r.batch])
+	}
+	if err := r.plan.Gather(b); err != nil {
+		return 0, err
+	}
+	r.vm.Reset()
+	if err := r.vm.RunAll(); err != nil {
+		return 0, fmt.Errorf("models: run: %w", err)
+	}
+	if r.nodes != nil || r.eNodes != nil {
+		r.backward(b)
+	}
+	if r.loss == nil {
+		return 0, nil
+	}
+	v, ok := r.loss.Value().Data().(float32)
+	if !ok {
+		return 0, fmt.Errorf("models: the loss is a %T, want a float32 scalar", r.loss.Value())
+	}
+	return float64(v), nil
+}
+
+func (r *Program) backward(b *data.Batch) {
+	for i, n := range r.nodes {
+		r.grads[i].Grad = values(n)
+	}
+	for i, n := range r.eNodes {
+		r.eGrads[i] = values(n)
+	}
+	rows, dense := r.plan.Scatter(b, r.eGrads)
+	r.rGrads = rows
+	r.grads = append(r.grads[:len(r.nodes)], dense...)
+}
+
+func values(n *G.Node) []float32 { return n.Value().Data().([]float32) }
+
+// Logits returns the last run's logits, [batch, outputs] row-major, valid until the next Run. Rows from N on are undefined.
+func (r *Program) Logits() []float32 { return values(r.logits) }
+
+// Grads returns the last run's gradients of whole parameters.
+func (r *Program) Grads() []Grad { return r.grads }
+
+// RowGrads returns the last run's gradients of embedding tables.
+func (r *Program) RowGrads() []RowGrad { return r.rGrads }
+
+// Trained returns the parameters that take a gradient.
+func (r *Program) Trained() []*nn.Param { return r.trained }
+
+// Batch returns the number of rows that the program runs at once.
+func (r *Program) Batch() int { return r.batch }
+
+// Close frees the program's machine.
+func (r *Program) Close() error { return r.vm.Close() }
