@@ -1,6 +1,9 @@
 package kernel
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // Act is an activation function applied element by element.
 type Act uint8
@@ -30,13 +33,65 @@ func (a Act) String() string {
 
 // Activate sets dst = act(x), for len(dst) elements.
 func Activate(dst, x []float32, act Act) {
-	ActivateRef(dst, x, act)
+	x = x[:len(dst)]
+	switch act {
+	case ReLU:
+		i := reluVec(len(dst), unsafe.SliceData(dst), unsafe.SliceData(x))
+		ActivateRef(dst[i:], x[i:], ReLU)
+	case Tanh:
+		i := tanhVec(len(dst), unsafe.SliceData(dst), unsafe.SliceData(x))
+		if i == len(dst) {
+			return
+		}
+		if path == generic {
+			tanhRef(dst, x)
+			return
+		}
+		var t tail
+		copy(t[:], x[i:])
+		tanhVec(len(t), &t[0], &t[0])
+		copy(dst[i:], t[:])
+	case Sigmoid:
+		i := sigmoidVec(len(dst), unsafe.SliceData(dst), unsafe.SliceData(x))
+		if i == len(dst) {
+			return
+		}
+		if path == generic {
+			sigmoidRef(dst, x)
+			return
+		}
+		var t tail
+		copy(t[:], x[i:])
+		sigmoidVec(len(t), &t[0], &t[0])
+		copy(dst[i:], t[:])
+	default:
+		copy(dst, x)
+	}
 }
+
+// tail holds the last elements, fewer than a vector, so that they are computed as the others: the result for an element
+// does not depend on its place.
+type tail [8]float32
 
 // BiasAct sets dst = act(dst + bias). If dst is longer than bias, bias is added to each of its rows of len(bias)
 // elements: len(dst) must be a multiple of len(bias).
 func BiasAct(dst, bias []float32, act Act) {
-	BiasActRef(dst, bias, act)
+	n := len(bias)
+	if n == 0 && len(dst) > 0 {
+		panic("kernel: BiasAct: no bias")
+	}
+	for ; len(dst) > 0; dst = dst[n:] {
+		row := dst[:n]
+		if act == ReLU {
+			i := biasReLUVec(n, unsafe.SliceData(row), unsafe.SliceData(bias))
+			BiasActRef(row[i:], bias[i:], ReLU)
+			continue
+		}
+		Add(row, bias)
+		if act != None {
+			Activate(row, row, act)
+		}
+	}
 }
 
 // ActGrad sets dst = dy * act'(x), the derivative being computed from the output y = act(x):
@@ -45,10 +100,33 @@ func BiasAct(dst, bias []float32, act Act) {
 //	Tanh     dy * (1 - y*y)
 //	Sigmoid  dy * (y * (1 - y))
 func ActGrad(dst, y, dy []float32, act Act) {
-	ActGradRef(dst, y, dy, act)
+	n := len(dst)
+	y, dy = y[:n], dy[:n]
+	i := 0
+	switch act {
+	case ReLU:
+		i = reluGradVec(n, unsafe.SliceData(dst), unsafe.SliceData(y), unsafe.SliceData(dy))
+	case Tanh:
+		i = tanhGradVec(n, unsafe.SliceData(dst), unsafe.SliceData(y), unsafe.SliceData(dy))
+	case Sigmoid:
+		i = sigmoidGradVec(n, unsafe.SliceData(dst), unsafe.SliceData(y), unsafe.SliceData(dy))
+	}
+	ActGradRef(dst[i:], y[i:], dy[i:], act)
 }
 
-// Exp sets dst = exp(x): +Inf above 88.72, 0 below -104, NaN for NaN.
+// Exp sets dst = exp(x), for len(dst) elements: +Inf above 88.72, 0 below -104, NaN for NaN.
 func Exp(dst, x []float32) {
-	ExpRef(dst, x)
+	x = x[:len(dst)]
+	i := expVec(len(dst), unsafe.SliceData(dst), unsafe.SliceData(x))
+	if i == len(dst) {
+		return
+	}
+	if path == generic {
+		ExpRef(dst, x)
+		return
+	}
+	var t tail
+	copy(t[:], x[i:])
+	expVec(len(t), &t[0], &t[0])
+	copy(dst[i:], t[:])
 }

@@ -1,10 +1,21 @@
 package kernel
 
+import "unsafe"
+
 // DropoutMask sets dst = x/(1-p) with probability 1-p and 0 otherwise, for len(dst) elements. Whether an element is kept
 // depends on key and offset+i alone: a tensor may be done in any pieces, and the gradient with the same call. p is in
 // [0, 1); its resolution is 2^-31.
 func DropoutMask(dst, x []float32, key, offset uint64, p float32) {
-	DropoutMaskRef(dst, x, key, offset, p)
+	x = x[:len(dst)]
+	thr, scale := dropScalars(p)
+	for len(dst) > 0 { // in pieces whose counters share their upper half
+		n := int(min(uint64(len(dst)), 1<<32-offset&(1<<32-1)))
+		d, s := dst[:n], x[:n]
+		k0, k1 := dropKeys(key, offset)
+		i := dropoutVec(n, unsafe.SliceData(d), unsafe.SliceData(s), uint32(offset), k0, k1, thr, scale)
+		DropoutMaskRef(d[i:], s[i:], key, offset+uint64(i), p)
+		dst, x, offset = dst[n:], x[n:], offset+uint64(n)
+	}
 }
 
 // dropScalars returns the 31-bit threshold under which a hash drops its element, and the factor of those kept.

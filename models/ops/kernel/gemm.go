@@ -12,14 +12,49 @@ import "fmt"
 // result does not depend on their number. c must not overlap a or b.
 func Gemm(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, acc bool, epi func(r0, r1 int)) {
 	checkGemm(transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
-	GemmRef(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, epi)
+	multiply(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, epi, Parallel)
 }
 
 // GemmST is Gemm without epi on the calling goroutine alone, for use inside tasks of [Parallel]. The result has the same
 // bits as Gemm's.
 func GemmST(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, acc bool) {
 	checkGemm(transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
-	GemmRef(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, nil)
+	multiply(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, nil, serial)
+}
+
+// serial runs tasks as [Parallel] does, on the calling goroutine.
+func serial(n int, f func(i int)) {
+	for i := range n {
+		f(i)
+	}
+}
+
+// smallWork is the number of multiplications under which handing out tasks costs more than it gains.
+const smallWork = 1 << 17
+
+func multiply(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, acc bool, epi func(r0, r1 int), each func(int, func(int))) {
+	if m == 0 {
+		return
+	}
+	if m*n*k < smallWork {
+		each = serial
+	}
+	g := products.take()
+	g.transA, g.transB, g.m, g.n, g.k = transA, transB, m, n, k
+	g.a, g.lda, g.b, g.ldb, g.c, g.ldc = a, lda, b, ldb, c, ldc
+	g.acc, g.epi, g.each = acc, epi, each
+	switch {
+	case n == 0 || k == 0:
+		g.empty()
+	case k == 1:
+		g.outer()
+	case n == 1 || m == 1:
+		g.vector()
+	default:
+		g.blocked()
+	}
+	g.a, g.b, g.c, g.epi = nil, nil, nil, nil
+	products.put(g)
 }
 
 func checkGemm(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {

@@ -12,3 +12,5 @@
 // Kernels panic when slices are too short, which is a mistake of the programmer: callers have checked shapes.
 // Destination and sources may be the same slice; slices that overlap otherwise give undefined results.
 package kernel
+
+//go:generate go run -C asm . -dir ..

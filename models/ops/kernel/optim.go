@@ -1,6 +1,9 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // The optimizer updates take their scalars in float64, so that 1-b2 and the like are rounded once, as PyTorch does it.
 
@@ -14,7 +17,11 @@ import "math"
 // The order of the operations is PyTorch's (Kingma and Ba 2015, arXiv:1412.6980; Loshchilov and Hutter 2019,
 // arXiv:1711.05101).
 func Adam(w, g, m, v []float32, lr, b1, b2, eps, c1, c2, decay float64) {
-	AdamRef(w, g, m, v, lr, b1, b2, eps, c1, c2, decay)
+	n := len(w)
+	g, m, v = g[:n], m[:n], v[:n]
+	s := adamScalars(lr, b1, b2, eps, c1, c2, decay)
+	i := adamVec(n, unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(m), unsafe.SliceData(v), &s.keep)
+	AdamRef(w[i:], g[i:], m[i:], v[i:], lr, b1, b2, eps, c1, c2, decay)
 }
 
 // adamArgs are the scalars of one Adam update in the order in which the assembly reads them.
@@ -36,17 +43,31 @@ func adamScalars(lr, b1, b2, eps, c1, c2, decay float64) adamArgs {
 
 // Adagrad is one update of PyTorch's Adagrad without decay: acc += g*g; w -= lr*g / (sqrt(acc) + eps).
 func Adagrad(w, g, acc []float32, lr, eps float64) {
-	AdagradRef(w, g, acc, lr, eps)
+	n := len(w)
+	g, acc = g[:n], acc[:n]
+	i := adagradVec(n, unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(acc), float32(lr), float32(eps))
+	AdagradRef(w[i:], g[i:], acc[i:], lr, eps)
 }
 
 // RMSProp is one update of PyTorch's RMSprop without momentum: sq = alpha*sq + (1-alpha)*g*g;
 // w -= lr*g / (sqrt(sq) + eps).
 func RMSProp(w, g, sq []float32, lr, alpha, eps float64) {
-	RMSPropRef(w, g, sq, lr, alpha, eps)
+	n := len(w)
+	g, sq = g[:n], sq[:n]
+	i := rmspropVec(n, unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(sq), float32(lr), float32(alpha), float32(1-alpha), float32(eps))
+	RMSPropRef(w[i:], g[i:], sq[i:], lr, alpha, eps)
 }
 
 // SGD is one update of PyTorch's SGD: buf = momentum*buf + g; w -= lr*buf. With momentum 0, buf is not touched and may be
 // nil: w -= lr*g. PyTorch starts buf at the first gradient, which is what a buf of zeros gives.
 func SGD(w, g, buf []float32, lr, momentum float64) {
-	SGDRef(w, g, buf, lr, momentum)
+	n := len(w)
+	g = g[:n]
+	if momentum == 0 {
+		Axpy(w, float32(-lr), g)
+		return
+	}
+	buf = buf[:n]
+	i := sgdVec(n, unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(buf), float32(lr), float32(momentum))
+	SGDRef(w[i:], g[i:], buf[i:], lr, momentum)
 }

@@ -139,7 +139,7 @@ func relu(x float32) float32 {
 
 // BiasActRef is the definition of [BiasAct].
 func BiasActRef(dst, bias []float32, act Act) {
-	for n := len(bias); len(dst) > 0; dst = dst[n:] {
+	for n := len(bias); len(dst) >= n && n > 0; dst = dst[n:] {
 		AddRef(dst[:n], bias)
 		ActivateRef(dst[:n], dst[:n], act)
 	}

@@ -1,0 +1,97 @@
+package kernel
+
+import (
+	"fmt"
+	"testing"
+)
+
+// BenchmarkPeak measures the multiply-adds that one core can do, the bound of BenchmarkGemm.
+func BenchmarkPeak(b *testing.B) {
+	const n = 10000
+	lanes := peakLoop(n)
+	if lanes == 0 {
+		b.Skip("no vector kernels")
+	}
+	for b.Loop() {
+		peakLoop(n)
+	}
+	b.ReportMetric(float64(n)*12*2*float64(lanes)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+}
+
+func BenchmarkGemm(b *testing.B) {
+	defer SetThreads(Threads())
+	for _, s := range []struct {
+		ta, tb  bool
+		m, n, k int
+	}{
+		{false, true, 4096, 400, 624}, {false, true, 4096, 624, 400}, {false, false, 4096, 400, 624}, {true, false, 400, 624, 4096},
+		{false, true, 4096, 16, 400}, {false, true, 4096, 1, 400}, {true, false, 1, 400, 4096}, {false, false, 4096, 400, 1},
+		{false, true, 64, 64, 64}, {false, true, 128, 128, 64}, {false, false, 16, 16, 16},
+	} {
+		x := make([]float32, s.m*s.k)
+		y := make([]float32, s.n*s.k)
+		z := make([]float32, s.m*s.n)
+		Fill(x, 0.5)
+		Fill(y, 0.25)
+		lda, ldb := s.k, s.n
+		if s.ta {
+			lda = s.m
+		}
+		if s.tb {
+			ldb = s.k
+		}
+		name := fmt.Sprintf("%s%s/%dx%dx%d", map[bool]string{true: "T", false: "N"}[s.ta], map[bool]string{true: "T", false: "N"}[s.tb], s.m, s.n, s.k)
+		for _, threads := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%s/threads=%d", name, threads), func(b *testing.B) {
+				SetThreads(threads)
+				b.ReportAllocs()
+				for b.Loop() {
+					Gemm(s.ta, s.tb, s.m, s.n, s.k, x, lda, y, ldb, z, s.n, false, nil)
+				}
+				b.ReportMetric(2*float64(s.m)*float64(s.n)*float64(s.k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			})
+		}
+	}
+}
+
+func BenchmarkElementwise(b *testing.B) {
+	const n = 4096 * 400
+	w, x, y, z := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
+	Fill(w, 0.5)
+	Fill(x, 0.25)
+	for _, k := range []struct {
+		name  string
+		bytes int // read and written for each element
+		run   func()
+	}{
+		{"Add", 12, func() { Add(w, x) }},
+		{"BiasActReLU", 8, func() { BiasAct(w, x[:400], ReLU) }},
+		{"ActGradReLU", 12, func() { ActGrad(w, x, y, ReLU) }},
+		{"Exp", 8, func() { Exp(y, x) }},
+		{"Tanh", 8, func() { Activate(y, x, Tanh) }},
+		{"Sigmoid", 8, func() { Activate(y, x, Sigmoid) }},
+		{"Dot", 8, func() { Dot(w, x) }},
+		{"SumSq", 4, func() { SumSq(x) }},
+		{"ColSum", 4, func() { ColSum(w[:400], x, n/400, 400) }},
+		{"Adam", 28, func() { Adam(w, x, y, z, 1e-3, 0.9, 0.999, 1e-8, 0.1, 0.001, 0) }},
+		{"DropoutMask", 8, func() { DropoutMask(y, x, 1, 0, 0.5) }},
+	} {
+		b.Run(k.name, func(b *testing.B) {
+			b.SetBytes(int64(k.bytes) * n)
+			for b.Loop() {
+				k.run()
+			}
+		})
+	}
+}
+
+func BenchmarkParallel(b *testing.B) {
+	f := func(int) {}
+	for _, n := range []int{1, 2, 16} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				Parallel(n, f)
+			}
+		})
+	}
+}

@@ -1,0 +1,207 @@
+package kernel
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// The blocked product, after Goto and van de Geijn 2008 (doi:10.1145/1356052.1356053): B is packed into panels of nr
+// columns and A into panels of mr rows, cut into pieces of kc along k, so that the micro-kernel reads both in order; a
+// panel of B stays in the first-level cache while a block of A is read from the second level.
+//
+// Every element of C is the sum over pieces of kc of sums in order of k. The pieces depend on k alone, so that neither
+// the split into tiles nor the order in which they are run can be seen in the result.
+const (
+	maxKC       = 256     // a panel of B of 16 columns takes 16 KB
+	blockPanels = 24      // panels of A in a row block, at most: with 6 rows 144 KB
+	maxNC       = 4096    // columns that are packed at once
+	maxPacked   = 1 << 20 // elements of B that are packed at once, unless one piece of kc has more
+	manyBlocks  = 16      // row blocks from which on columns need not be split
+	rowGroups   = 4       // else, at most so many row blocks times
+	colGroups   = 8       // so many column groups
+	packRows    = 64      // rows of B in a packing task
+)
+
+// plan is how a product is cut into tasks: it depends on the sizes and the micro-kernel alone.
+type plan struct {
+	mr, nr    int
+	kc        int // length of a piece along k
+	rowPanels int
+	rowBlocks int
+	share     bool // A is packed ahead for all tiles, not by each tile for itself
+
+	// the block of B that is packed
+	j0, jn, colPanels, colGroups int
+	k0, kn                       int
+}
+
+// room returns x with n elements, starting on a cache line, if need be from new memory.
+func room(x []float32, n int) []float32 {
+	if cap(x) >= n {
+		return x[:n]
+	}
+	const line = 64
+	x = make([]float32, n+line/4)
+	if off := int(uintptr(unsafe.Pointer(&x[0])) % line); off != 0 {
+		x = x[(line-off)/4:]
+	}
+	return x[:n]
+}
+
+func ceil(a, b int) int { return (a + b - 1) / b }
+
+func (g *product) blocked() {
+	g.mr, g.nr = microSize()
+	g.kc = ceil(ceil(g.k, ceil(g.k, maxKC)), 8) * 8
+	g.rowPanels = ceil(g.m, g.mr)
+	g.rowBlocks = ceil(g.rowPanels, blockPanels)
+	g.share = false
+	if g.rowBlocks >= manyBlocks {
+		g.rowBlocks = min(g.rowPanels, ceil(g.rowBlocks, manyBlocks)*manyBlocks)
+	} else if g.m*g.n*g.k >= smallWork {
+		g.share = true
+		g.rowBlocks = max(g.rowBlocks, min(g.rowPanels, rowGroups))
+	}
+	for g.j0 = 0; g.j0 < g.n; g.j0 += maxNC {
+		g.jn = min(maxNC, g.n-g.j0)
+		g.colPanels = ceil(g.jn, g.nr)
+		g.colGroups = 1
+		if g.share {
+			g.colGroups = min(g.colPanels, colGroups)
+		}
+		kb := max(1, maxPacked/(g.kc*g.colPanels*g.nr)) * g.kc
+		for g.k0 = 0; g.k0 < g.k; g.k0 += kb {
+			g.kn = min(kb, g.k-g.k0)
+			g.block()
+		}
+	}
+}
+
+// block multiplies columns [k0, k0+kn) of op(A) with columns [j0, j0+jn) of op(B).
+func (g *product) block() {
+	g.packed = room(g.packed, g.kn*g.colPanels*g.nr)
+	tasks := g.packTasks()
+	if g.share {
+		g.shared = room(g.shared, g.kn*g.rowPanels*g.mr)
+		tasks += g.rowBlocks
+	}
+	if cap(g.left) < g.rowBlocks {
+		g.left = make([]atomic.Int32, g.rowBlocks)
+	}
+	g.left = g.left[:g.rowBlocks]
+	for i := range g.left {
+		g.left[i].Store(int32(g.colGroups))
+	}
+	g.each(tasks, g.packTask)
+	g.each(g.rowBlocks*g.colGroups, g.tileTask)
+}
+
+// packTasks is the number of tasks in which B is packed: by panels if the panels' columns are contiguous, else by rows.
+func (g *product) packTasks() int {
+	if g.transB {
+		return g.colPanels
+	}
+	return ceil(g.kn, packRows)
+}
+
+func (g *product) pack(i int) {
+	if n := g.packTasks(); i >= n {
+		g.packA(g.shared, g.k0, g.kn, i-n)
+		return
+	}
+	if g.transB {
+		j := g.j0 + i*g.nr
+		live := min(g.nr, g.j0+g.jn-j)
+		for k := 0; k < g.kn; k += g.kc {
+			kc := min(g.kc, g.kn-k)
+			dst := g.packed[(k*g.colPanels+i*kc)*g.nr:][:kc*g.nr]
+			packColumns(dst, g.b[j*g.ldb+g.k0+k:], g.ldb, kc, g.nr, live)
+		}
+		return
+	}
+	lo, hi := i*packRows, min((i+1)*packRows, g.kn)
+	for lo < hi { // rows of one piece of kc at a time
+		k := lo / g.kc * g.kc
+		kc := min(g.kc, g.kn-k)
+		end := min(hi, k+kc)
+		dst := g.packed[k*g.colPanels*g.nr:][:kc*g.colPanels*g.nr]
+		copyRows(dst, g.b[(g.k0+lo)*g.ldb+g.j0:], g.ldb, lo-k, end-k, kc, g.nr, g.jn)
+		lo = end
+	}
+}
+
+// rows returns the panels and rows of a row block.
+func (g *product) rows(block int) (p0, p1, r0, r1 int) {
+	p0, p1 = g.rowPanels*block/g.rowBlocks, g.rowPanels*(block+1)/g.rowBlocks
+	return p0, p1, p0 * g.mr, min(p1*g.mr, g.m)
+}
+
+// packA packs columns [k0, k0+kn) of a row block of op(A) at its place in dst, or at the start of dst if dst is no more
+// than the tile's own piece.
+func (g *product) packA(dst []float32, k0, kn, block int) {
+	p0, p1, r0, r1 := g.rows(block)
+	panels, first := g.rowPanels, p0
+	if !g.share {
+		panels, first = p1-p0, 0
+	}
+	for k := 0; k < kn; k += g.kc {
+		kc := min(g.kc, kn-k)
+		at := dst[(k*panels+first*kc)*g.mr:][:(p1-p0)*kc*g.mr]
+		if g.transA {
+			copyRows(at, g.a[(k0+k)*g.lda+r0:], g.lda, 0, kc, kc, g.mr, r1-r0)
+			continue
+		}
+		for p := p0; p < p1; p++ {
+			r := p * g.mr
+			packColumns(at[(p-p0)*kc*g.mr:][:kc*g.mr], g.a[r*g.lda+k0+k:], g.lda, kc, g.mr, min(g.mr, g.m-r))
+		}
+	}
+}
+
+// tile multiplies a row block with a group of columns.
+func (g *product) tile(t int) {
+	block, group := t/g.colGroups, t%g.colGroups
+	p0, p1, r0, r1 := g.rows(block)
+	q0, q1 := g.colPanels*group/g.colGroups, g.colPanels*(group+1)/g.colGroups
+	space := spaces.take()
+	for k := 0; k < g.kn; k += g.kc {
+		kc := min(g.kc, g.kn-k)
+		var a []float32
+		if g.share {
+			a = g.shared[(k*g.rowPanels+p0*kc)*g.mr:]
+		} else {
+			space.packed = room(space.packed, (p1-p0)*kc*g.mr)
+			a = space.packed
+			g.packA(a, g.k0+k, kc, block)
+		}
+		b := g.packed[k*g.colPanels*g.nr:]
+		add := g.acc || g.k0+k > 0
+		for q := q0; q < q1; q++ {
+			j := g.j0 + q*g.nr
+			width := min(g.nr, g.j0+g.jn-j)
+			panel := &b[q*kc*g.nr]
+			for p := p0; p < p1; p++ {
+				r := p * g.mr
+				at := r*g.ldc + j
+				height := min(g.mr, g.m-r)
+				if width == g.nr && height == g.mr {
+					micro(kc, &a[(p-p0)*kc*g.mr], panel, &g.c[at], g.ldc, add)
+					continue
+				}
+				micro(kc, &a[(p-p0)*kc*g.mr], panel, &space.edge[0], g.nr, false)
+				for i := range height {
+					src, dst := space.edge[i*g.nr:][:width], g.c[at+i*g.ldc:][:width]
+					if add {
+						Add(dst, src)
+					} else {
+						copy(dst, src)
+					}
+				}
+			}
+		}
+	}
+	spaces.put(space)
+	if g.epi != nil && g.k0+g.kn == g.k && g.j0+g.jn == g.n && g.left[block].Add(-1) == 0 {
+		g.epi(r0, r1)
+	}
+}
