@@ -45,7 +45,7 @@ func (d DType) Size() int {
 const maxExact = 1 << 24
 
 // decode writes the values of src (little-endian, type d) to dst. F16 and BF16 are exact, F64 is rounded to the nearest
-// float32, and an integer that float32 cannot hold is an error rather than another number.
+// float32; an integer that float32 cannot hold, or an F64 beyond its range, is an error rather than another number.
 func (d DType) decode(dst []float32, src []byte) error {
 	le := binary.LittleEndian
 	switch d {
@@ -63,7 +63,10 @@ func (d DType) decode(dst []float32, src []byte) error {
 		}
 	case F64:
 		for i := range dst {
-			dst[i] = float32(math.Float64frombits(le.Uint64(src[8*i:])))
+			v := math.Float64frombits(le.Uint64(src[8*i:]))
+			if dst[i] = float32(v); math.IsInf(float64(dst[i]), 0) && !math.IsInf(v, 0) {
+				return fmt.Errorf("element %d is %v, which float32 cannot hold", i, v)
+			}
 		}
 	case U64:
 		for i := range dst {

@@ -1,0 +1,226 @@
+package ckpt
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// File is an open checkpoint file: the header is in memory, tensors are read one by one.
+type File struct {
+	Path    string
+	Tensors []Info            // in the order of the data
+	Meta    map[string]string // without the checksum
+	f       io.ReaderAt
+	close   io.Closer
+	start   int64 // of the data
+	index   map[string]int
+}
+
+// Open opens a safetensors file, checks that its header is sound and that the file is as long as it says, and if Save wrote
+// it, reads it through once to verify its checksum. Errors name the file.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("ckpt: %w", err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("is not a regular file")
+	}
+	var r *File
+	if err == nil {
+		r, err = open(f, info.Size())
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("ckpt: %s: %w", path, err)
+	}
+	r.Path, r.close = path, f
+	return r, nil
+}
+
+// Close closes the file.
+func (r *File) Close() error { return r.close.Close() }
+
+// pickleHelp is what to do with a file of torch.save.
+const pickleHelp = `is a PyTorch pickle, not safetensors; convert it: python -c "import sys, torch, safetensors.torch as s; ` +
+	`s.save_file({k: v.clone().contiguous() for k, v in torch.load(sys.argv[1], map_location='cpu', weights_only=True).items()}, sys.argv[2])" ` +
+	`IN.bin OUT.safetensors`
+
+func open(f io.ReaderAt, size int64) (*File, error) {
+	var first [8]byte
+	if n, err := f.ReadAt(first[:], 0); err != nil && err != io.EOF {
+		return nil, err
+	} else if bytes.HasPrefix(first[:n], []byte("PK\x03\x04")) || n > 3 && first[0] == 0x80 && first[1] <= 5 && first[2] == 0x8a {
+		return nil, errors.New(pickleHelp)
+	} else if n < 8 {
+		return nil, fmt.Errorf("truncated: a header needs 8 bytes, file has %d", n)
+	}
+	length := binary.LittleEndian.Uint64(first[:])
+	if length > maxHeader {
+		return nil, fmt.Errorf("is not safetensors: a header of %d bytes, the format allows %d", length, maxHeader)
+	}
+	start := 8 + int64(length)
+	if start > size {
+		return nil, fmt.Errorf("truncated: header says %d bytes, file has %d", start, size)
+	}
+	head := make([]byte, length)
+	if _, err := f.ReadAt(head, 8); err != nil {
+		return nil, noEOF(err)
+	}
+	tensors, meta, err := parseHeader(head, size-start)
+	var short truncatedError
+	if errors.As(err, &short) {
+		return nil, fmt.Errorf("truncated: header says %d bytes, file has %d", start+short.data, size)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range meta { // by the value too: damage to the key must not pass for a file of another program
+		if k == checksumKey || strings.HasPrefix(v, checksumPrefix) {
+			if err := verify(f, first[:], head, size, v); err != nil {
+				return nil, err
+			}
+		}
+	}
+	delete(meta, checksumKey)
+	r := &File{Tensors: tensors, Meta: meta, f: f, start: start, index: make(map[string]int, len(tensors))}
+	for i := range tensors {
+		r.index[tensors[i].Name] = i
+	}
+	return r, nil
+}
+
+// verify compares the file's checksum with want, the metadata's. It changes head.
+func verify(f io.ReaderAt, first, head []byte, size int64, want string) error {
+	hex, ok := strings.CutPrefix(want, checksumPrefix)
+	at := bytes.Index(head, []byte(`"`+checksumKey+`":"`+want+`"`))
+	if !ok || len(hex) != checksumDigits || at < 0 {
+		return fmt.Errorf("checksum %q is not as it was written: the file is damaged, or another program rewrote it and kept the metadata %s (drop that key)",
+			want, checksumKey)
+	}
+	copy(head[at+len(checksumKey)+4+len(checksumPrefix):], zeroDigits)
+	h := xxhash.New()
+	h.Write(first) // a hash.Hash has no errors
+	h.Write(head)
+	data := io.NewSectionReader(f, 8+int64(len(head)), size-8-int64(len(head)))
+	if _, err := io.CopyBuffer(h, onlyReader{data}, make([]byte, 1<<18)); err != nil {
+		return err
+	}
+	if got := fmt.Sprintf("%0*x", checksumDigits, h.Sum64()); got != hex {
+		return fmt.Errorf("checksum is %s, the file says %s: it is damaged, or another program rewrote it and kept the metadata %s (drop that key)",
+			got, hex, checksumKey)
+	}
+	return nil
+}
+
+// onlyReader hides WriteTo, so that the copy uses the large buffer.
+type onlyReader struct{ io.Reader }
+
+// Info returns the description of the tensor called name, or nil.
+func (r *File) Info(name string) *Info {
+	if i, ok := r.index[name]; ok {
+		return &r.Tensors[i]
+	}
+	return nil
+}
+
+// Read returns the values of the tensor called name as float32: F16 and BF16 exactly, F64 rounded, integers if float32 can
+// hold each of them.
+func (r *File) Read(name string) ([]float32, error) {
+	t := r.Info(name)
+	if t == nil {
+		return nil, fmt.Errorf("ckpt: %s: no tensor %s", r.Path, name)
+	}
+	dst := make([]float32, t.Elements())
+	if err := r.ReadInto(name, dst); err != nil {
+		return nil, err
+	}
+	return dst, nil
+}
+
+// ReadInto is [File.Read] into dst, which has the tensor's number of elements.
+func (r *File) ReadInto(name string, dst []float32) error {
+	t := r.Info(name)
+	if t == nil {
+		return fmt.Errorf("ckpt: %s: no tensor %s", r.Path, name)
+	}
+	if len(dst) != t.Elements() {
+		return fmt.Errorf("ckpt: %s: tensor %s: %v into %d elements", r.Path, name, t.Shape, len(dst))
+	}
+	size := t.DType.Size()
+	buf := make([]byte, min(1<<18, len(dst)*size))
+	for lo := 0; lo < len(dst); {
+		n := min(len(dst)-lo, len(buf)/size)
+		if _, err := r.f.ReadAt(buf[:n*size], r.start+t.begin+int64(lo*size)); err != nil {
+			return fmt.Errorf("ckpt: %s: tensor %s: %w", r.Path, name, noEOF(err))
+		}
+		if err := t.DType.decode(dst[lo:lo+n], buf); err != nil {
+			return fmt.Errorf("ckpt: %s: tensor %s, from element %d: %w", r.Path, name, lo, err)
+		}
+		lo += n
+	}
+	return nil
+}
+
+// Raw returns the bytes of the tensor called name as they are stored.
+func (r *File) Raw(name string) ([]byte, error) {
+	t := r.Info(name)
+	if t == nil {
+		return nil, fmt.Errorf("ckpt: %s: no tensor %s", r.Path, name)
+	}
+	b := make([]byte, t.bytes())
+	if len(b) == 0 {
+		return b, nil
+	}
+	if _, err := r.f.ReadAt(b, r.start+t.begin); err != nil {
+		return nil, fmt.Errorf("ckpt: %s: tensor %s: %w", r.Path, name, noEOF(err))
+	}
+	return b, nil
+}
+
+// Ints returns the values of a tensor of integers.
+func (r *File) Ints(name string) ([]int64, error) {
+	b, err := r.Raw(name)
+	if err != nil {
+		return nil, err
+	}
+	t := r.Info(name)
+	dst := make([]int64, t.Elements())
+	for i := range dst {
+		v, ok := t.DType.integer(b, i)
+		if !ok {
+			return nil, fmt.Errorf("ckpt: %s: tensor %s: is %s, want integers", r.Path, name, t.DType)
+		}
+		dst[i] = v
+	}
+	return dst, nil
+}
+
+// Load reads a whole file: every tensor as float32, but integers that float32 cannot hold as Raw.
+func Load(path string) (*Checkpoint, error) {
+	r, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	c := &Checkpoint{Tensors: make([]Tensor, 0, len(r.Tensors)), Meta: r.Meta}
+	for _, t := range r.Tensors {
+		x := Tensor{Name: t.Name, Shape: t.Shape}
+		if x.Data, err = r.Read(t.Name); err != nil {
+			x.Data, x.DType = nil, t.DType
+			if x.Raw, err = r.Raw(t.Name); err != nil {
+				return nil, err
+			}
+		}
+		c.Tensors = append(c.Tensors, x)
+	}
+	return c, nil
+}

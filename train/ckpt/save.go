@@ -1,0 +1,116 @@
+// Package ckpt reads and writes checkpoints: safetensors files, with a checksum, and any other file of a run atomically.
+//
+// A file is 8 bytes of header length, a JSON header, and the tensors' little-endian data. Python's safetensors reads what
+// is written here, and what it writes is read here; the checksum is in the header's metadata, where others let it be.
+package ckpt
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// Save writes c to path atomically (see [WriteFile]). The same checkpoint gives the same bytes: tensors in the order of
+// their element size (the format wants each aligned), those of a size in the given order; metadata sorted by key.
+func Save(path string, c *Checkpoint) error { return save(osFiles{}, path, c) }
+
+func save(on files, path string, c *Checkpoint) error {
+	infos := make([]Info, len(c.Tensors))
+	index := make(map[string]int, len(c.Tensors))
+	var errs []error
+	for i := range c.Tensors {
+		t := &c.Tensors[i]
+		infos[i] = Info{Name: t.Name, DType: F32, Shape: t.Shape}
+		index[t.Name] = i
+		have := len(t.Data) * 4
+		if t.Data == nil {
+			infos[i].DType, have = cmp.Or(t.DType, F32), len(t.Raw)
+		}
+		size := max(1, infos[i].DType.Size())
+		if n, ok := elements(t.Shape, size); !ok || n*int64(size) != int64(have) {
+			errs = append(errs, fmt.Errorf("ckpt: write %s: tensor %s: %d bytes for %s %v", path, t.Name, have, infos[i].DType, t.Shape))
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	buf := make([]byte, 1<<16)
+	return stream(on, path, infos, c.Meta, func(name string, w io.Writer) error {
+		t := &c.Tensors[index[name]]
+		if t.Data == nil {
+			_, err := w.Write(t.Raw)
+			return err
+		}
+		for x := t.Data; len(x) > 0; {
+			n := min(len(x), len(buf)/4)
+			for i, v := range x[:n] {
+				binary.LittleEndian.PutUint32(buf[4*i:], math.Float32bits(v))
+			}
+			if _, err := w.Write(buf[:4*n]); err != nil {
+				return err
+			}
+			x = x[n:]
+		}
+		return nil
+	})
+}
+
+// Stream writes a file tensor by tensor, atomically, so that not all of it need be in memory: data is called for each
+// tensor, in the order of the file, and writes its little-endian values, exactly as many as its Info says.
+func Stream(path string, tensors []Info, meta map[string]string, data func(name string, w io.Writer) error) error {
+	return stream(osFiles{}, path, tensors, meta, data)
+}
+
+func stream(on files, path string, tensors []Info, meta map[string]string, data func(name string, w io.Writer) error) error {
+	tensors = slices.Clone(tensors)
+	slices.SortStableFunc(tensors, func(a, b Info) int { return cmp.Compare(b.DType.Size(), a.DType.Size()) })
+	head, digits, err := makeHeader(tensors, meta)
+	if err != nil {
+		return fmt.Errorf("ckpt: write %s: %w", path, err)
+	}
+	return replace(on, path, func(f file) error {
+		sum := xxhash.New()
+		out := bufio.NewWriterSize(f, 1<<18)
+		w := &counter{w: io.MultiWriter(sum, out)}
+		if _, err := w.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(head)))); err != nil {
+			return err
+		}
+		if _, err := w.Write(head); err != nil {
+			return err
+		}
+		for i := range tensors {
+			t := &tensors[i]
+			w.n = 0
+			if err := data(t.Name, w); err != nil {
+				return err
+			}
+			if w.n != t.bytes() {
+				return fmt.Errorf("tensor %s: %d bytes written for %s %v", t.Name, w.n, t.DType, t.Shape)
+			}
+		}
+		if err := out.Flush(); err != nil {
+			return err
+		}
+		_, err := f.WriteAt(fmt.Appendf(nil, "%0*x", checksumDigits, sum.Sum64()), int64(8+digits))
+		return err
+	})
+}
+
+// counter counts the bytes of a tensor.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
