@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 )
 
 // Grad adds to the graph the gradients of a scalar loss with respect to the nodes wrt and returns them in that order.
@@ -142,10 +143,27 @@ func (g *walk) back(n *G.Node) error {
 		if i >= len(d) || d[i] == nil {
 			return fmt.Errorf("ops: grad: of %s: no gradient for input %d", n.Name(), i)
 		}
-		if !same(d[i].Shape(), c.Shape()) {
-			return fmt.Errorf("ops: grad: of %s: gradient of input %d is %v, want %v", n.Name(), i, d[i].Shape(), c.Shape())
+		di, err := fit(d[i], c.Shape())
+		if err != nil {
+			return fmt.Errorf("ops: grad: of %s: gradient of input %d: %w", n.Name(), i, err)
 		}
-		g.grads[c] = append(g.grads[c], d[i])
+		g.grads[c] = append(g.grads[c], di)
 	}
 	return nil
+}
+
+// fit returns the gradient d in the given shape: some stock ops drop dimensions of size 1.
+func fit(d *G.Node, shape tensor.Shape) (*G.Node, error) {
+	if same(d.Shape(), shape) {
+		return d, nil
+	}
+	if size(d.Shape()) != size(shape) {
+		return nil, fmt.Errorf("have %v, want %v", d.Shape(), shape)
+	}
+	o := newOp("reshape", shape, d)
+	o.run = func() error {
+		copy(o.out, o.in[0])
+		return nil
+	}
+	return o.apply(d)
 }

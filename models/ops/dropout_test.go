@@ -1,0 +1,124 @@
+package ops_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/opstest"
+	G "gorgonia.org/gorgonia"
+)
+
+// mask returns what dropout multiplies its input by.
+func mask(t *testing.T, s []int, p float64, name string, step *ops.Step) []float32 {
+	t.Helper()
+	g := G.NewGraph()
+	one := make([]float32, s[0]*s[1])
+	for i := range one {
+		one[i] = 1
+	}
+	y := must(ops.Dropout(matrix(g, "x", s[0], s[1], one...), p, name, step))
+	run(t, g)
+	return slices.Clone(opstest.Values(y))
+}
+
+func TestDropout(t *testing.T) {
+	for _, s := range shapes() {
+		step := &ops.Step{Seed: 3, N: 7}
+		m := mask(t, s, 0.3, "mlp.0", step)
+		opstest.Check(t, opstest.Case{
+			Name:   "dropout",
+			Shapes: [][]int{s},
+			Build:  func(x ...*G.Node) (*G.Node, error) { return ops.Dropout(x[0], 0.3, "mlp.0", step) },
+			Oracle: func(x ...[]float64) []float64 {
+				y := slices.Clone(x[0])
+				for i := range y {
+					y[i] *= float64(m[i])
+				}
+				return y
+			},
+			Big: isBig(s),
+		})
+	}
+}
+
+func TestDropoutMask(t *testing.T) {
+	s := []int{200, 301}
+	for _, p := range []float64{0.1, 0.5, 0.9} {
+		m := mask(t, s, p, "a", &ops.Step{Seed: 1, N: 1})
+		zeros := 0
+		for _, v := range m {
+			if v == 0 {
+				zeros++
+			} else if math.Abs(float64(v)-1/(1-p)) > 1e-5 {
+				t.Fatalf("p %v: factor %v, want 0 or %v", p, v, 1/(1-p))
+			}
+		}
+		n := float64(len(m))
+		if d := math.Abs(float64(zeros) - p*n); d > 5*math.Sqrt(n*p*(1-p)) {
+			t.Errorf("p %v: %d of %v elements dropped", p, zeros, n)
+		}
+	}
+	base := mask(t, s, 0.5, "a", &ops.Step{Seed: 1, N: 1})
+	for _, tc := range []struct {
+		name, op string
+		step     ops.Step
+		same     bool
+	}{
+		{"again", "a", ops.Step{Seed: 1, N: 1}, true},
+		{"step", "a", ops.Step{Seed: 1, N: 2}, false},
+		{"seed", "a", ops.Step{Seed: 2, N: 1}, false},
+		{"name", "b", ops.Step{Seed: 1, N: 1}, false},
+	} {
+		m := mask(t, s, 0.5, tc.op, &tc.step)
+		equal := 0
+		for i := range m {
+			if m[i] == base[i] {
+				equal++
+			}
+		}
+		if tc.same != (equal == len(m)) {
+			t.Errorf("%s: %d of %d elements agree", tc.name, equal, len(m))
+		}
+		if !tc.same && math.Abs(float64(equal)/float64(len(m))-.5) > .02 {
+			t.Errorf("%s: %d of %d elements agree, want about half", tc.name, equal, len(m))
+		}
+	}
+}
+
+// The step is read at each run, by the forward and the backward pass.
+func TestDropoutStep(t *testing.T) {
+	g := G.NewGraph()
+	step := &ops.Step{Seed: 5}
+	v := make([]float32, 64)
+	for i := range v {
+		v[i] = 1
+	}
+	x, dy := matrix(g, "x", 1, 64, v...), matrix(g, "dy", 1, 64, slices.Clone(v)...)
+	y := must(ops.Dropout(x, 0.5, "d", step))
+	d, err := ops.VJP(y, dy, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vm := G.NewTapeMachine(g)
+	defer vm.Close()
+	var last []float32
+	for step.N = range 3 {
+		if err := vm.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+		vm.Reset()
+		got := opstest.Values(y)
+		if slices.Equal(got, last) {
+			t.Errorf("step %d: same mask as in the step before", step.N)
+		}
+		if dx := opstest.Values(d[0]); !slices.Equal(dx, got) {
+			t.Errorf("step %d: gradient %v, mask %v", step.N, dx, got)
+		}
+		last = slices.Clone(got)
+	}
+	if same := must(ops.Dropout(x, 0, "d", step)); same != x {
+		t.Errorf("dropout with probability 0 is %v, want its input", same)
+	}
+}
