@@ -1,5 +1,166 @@
 package data
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+)
+
 // FeatureMap is all that turns raw values into ids and numbers: vocabularies, hash bucket sizes and the statistics of
-// numeric columns. It is fitted on train rows and saved beside a run's checkpoint.
-type FeatureMap struct{}
+// numeric columns. It is fitted on train rows and saved beside a run's checkpoint. It must not change once used.
+type FeatureMap struct {
+	Version  int           `json:"version"`
+	Rows     int64         `json:"rows"` // that it was fitted on
+	Features []MapFeature  `json:"features"`
+	Tables   []*Vocabulary `json:"tables"` // in the order of their first features
+
+	once   sync.Once
+	digest string
+}
+
+// MapFeature is how the column of the same name becomes a feature.
+type MapFeature struct {
+	Name      string  `json:"name"`
+	Kind      Kind    `json:"kind"`
+	Table     string  `json:"table,omitempty"`     // of tokens; empty for Numeric
+	Separator string  `json:"separator,omitempty"` // of a Multi
+	MaxLen    int     `json:"max_len,omitempty"`   // of a Multi
+	Transform string  `json:"transform,omitempty"` // of a column of numbers
+	Fill      float64 `json:"fill,omitempty"`      // value of a blank, after the transform
+	Mean      float64 `json:"mean,omitempty"`      // for Standardize
+	Std       float64 `json:"std,omitempty"`       // for Standardize, above 0
+}
+
+// numbers reports whether the column is read as numbers.
+func (f *MapFeature) numbers() bool { return f.Transform != "" }
+
+const mapVersion = 1
+
+// Schema returns the features as a model sees them.
+func (m *FeatureMap) Schema(group bool) *Schema {
+	s := &Schema{HasGroup: group}
+	for _, f := range m.Features {
+		out := Feature{Name: f.Name, Kind: f.Kind, Table: f.Table, MaxLen: f.MaxLen}
+		if f.Kind == Numeric {
+			out.Table, out.Column = f.Name, s.NumDense
+			s.NumDense++
+		} else {
+			out.Vocab = m.Table(f.Table).Size()
+		}
+		s.Features = append(s.Features, out)
+	}
+	return s
+}
+
+// Table returns the vocabulary of that name, nil if there is none.
+func (m *FeatureMap) Table(name string) *Vocabulary {
+	for _, t := range m.Tables {
+		if t.Name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// feature returns the feature of that name, nil if there is none.
+func (m *FeatureMap) feature(name string) *MapFeature {
+	for i := range m.Features {
+		if m.Features[i].Name == name {
+			return &m.Features[i]
+		}
+	}
+	return nil
+}
+
+// ID returns the id of a token of a feature, OOVID if the feature's vocabulary does not have it.
+func (m *FeatureMap) ID(feature, token string) (int32, error) {
+	f := m.feature(feature)
+	if f == nil || f.Kind == Numeric {
+		return 0, fmt.Errorf("data: no feature %q with ids", feature)
+	}
+	return m.Table(f.Table).ID([]byte(token)), nil
+}
+
+// Token returns the token of an id of a feature. Reserved ids and hash buckets have none.
+func (m *FeatureMap) Token(feature string, id int32) (string, bool) {
+	f := m.feature(feature)
+	if f == nil || f.Kind == Numeric {
+		return "", false
+	}
+	t := m.Table(f.Table)
+	if id < firstID || int(id) >= firstID+len(t.Tokens) {
+		return "", false
+	}
+	return t.Tokens[id-firstID], true
+}
+
+// Digest identifies the map: two maps of equal digest turn every value into the same id or number.
+func (m *FeatureMap) Digest() string {
+	m.once.Do(func() {
+		h := sha256.New()
+		if err := json.NewEncoder(h).Encode(m); err != nil { // check refuses what JSON cannot hold
+			panic(fmt.Sprintf("data: feature map: %v", err))
+		}
+		m.digest = hex.EncodeToString(h.Sum(nil))
+	})
+	return m.digest
+}
+
+// check returns what makes m unusable, for maps that come from a file.
+func (m *FeatureMap) check() error {
+	if m.Version != mapVersion {
+		return fmt.Errorf("version %d, want %d", m.Version, mapVersion)
+	}
+	if len(m.Features) == 0 || m.Rows < 0 {
+		return fmt.Errorf("%d features of %d rows", len(m.Features), m.Rows)
+	}
+	names := map[string]bool{}
+	for _, t := range m.Tables {
+		if t == nil || t.Name == "" || names[t.Name] {
+			return fmt.Errorf("a table without a name of its own")
+		}
+		names[t.Name] = true
+		if err := t.check(); err != nil {
+			return fmt.Errorf("table %s: %w", t.Name, err)
+		}
+	}
+	clear(names)
+	for _, f := range m.Features {
+		if f.Name == "" || names[f.Name] {
+			return fmt.Errorf("feature %q is there twice or has no name", f.Name)
+		}
+		names[f.Name] = true
+		if err := m.checkFeature(&f); err != nil {
+			return fmt.Errorf("feature %s: %w", f.Name, err)
+		}
+	}
+	return nil
+}
+
+func (m *FeatureMap) checkFeature(f *MapFeature) error {
+	if f.Kind > Multi || f.Transform != "" && !slices.Contains(transforms, f.Transform) {
+		return fmt.Errorf("kind %v, transform %q", f.Kind, f.Transform)
+	}
+	if (f.Kind == Numeric) != (f.Transform != "" && f.Transform != LogSquareBucket) || f.Kind == Multi && f.numbers() {
+		return fmt.Errorf("transform %q does not go with kind %v", f.Transform, f.Kind)
+	}
+	if f.Kind != Numeric && m.Table(f.Table) == nil {
+		return fmt.Errorf("no table %q", f.Table)
+	}
+	if f.Kind == Multi && (f.Separator == "" || f.MaxLen < 1 || f.MaxLen > 1<<16) {
+		return fmt.Errorf("separator %q, %d ids", f.Separator, f.MaxLen)
+	}
+	if f.Transform == Standardize && !(f.Std > 0) {
+		return fmt.Errorf("standard deviation %g", f.Std)
+	}
+	for _, v := range [...]float64{f.Fill, f.Mean, f.Std} {
+		if !(math.Abs(v) <= math.MaxFloat32) {
+			return fmt.Errorf("number %g is out of range", v)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package data
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/splice-ml/splice/configs/registry"
+)
+
+// Column is how one column of a file becomes a feature: categorical, numeric, multi or ignore.
+type Column interface{ kind() columnKind }
+
+type columnKind uint8
+
+const (
+	ignored columnKind = iota
+	categorical
+	numeric
+	multi
+)
+
+// CategoricalColumn is a column of opaque tokens. A blank is a token too. Options left out are those of the data
+// section's `categorical`.
+type CategoricalColumn struct {
+	MinCount int64  `yaml:"min_count" json:",omitempty"` // tokens seen less often in the train part share the out-of-vocabulary id
+	MaxSize  int    `yaml:"max_size" json:",omitempty"`  // keep this many of the most frequent tokens; 0 keeps all
+	Hash     int    `yaml:"hash" json:",omitempty"`      // hash tokens into this many buckets instead of a vocabulary
+	Share    string `yaml:"share" json:",omitempty"`     // name of an embedding table that other columns use too
+}
+
+// NumericColumn is a column of numbers. Options left out are those of the data section's `numeric`.
+type NumericColumn struct {
+	Transform string   `yaml:"transform" json:",omitempty"` // raw, log1p, standardize, or log_square_bucket (which makes it categorical)
+	Fill      *float64 `yaml:"fill" json:",omitempty"`      // what a blank stands for, after the transform; 0 by default
+}
+
+// MultiColumn is a column of several tokens, like a list of tags. Options left out are those of `categorical`.
+type MultiColumn struct {
+	CategoricalColumn `yaml:",inline"`
+	Separator         string `yaml:"separator"` // between tokens
+	MaxLen            int    `yaml:"max_len"`   // tokens beyond this many are left out
+}
+
+// IgnoreColumn is a column that nobody reads.
+type IgnoreColumn struct{}
+
+func (CategoricalColumn) kind() columnKind { return categorical }
+func (NumericColumn) kind() columnKind     { return numeric }
+func (MultiColumn) kind() columnKind       { return multi }
+func (IgnoreColumn) kind() columnKind      { return ignored }
+
+// Transforms of numeric columns.
+const (
+	Raw             = "raw"               // v
+	Log1p           = "log1p"             // sign(v)·ln(1 + |v|)
+	Standardize     = "standardize"       // (v − mean) / standard deviation, both of the train part
+	LogSquareBucket = "log_square_bucket" // the token ⌊ln(v)²⌋ if v > 2, else v without its fraction
+)
+
+var transforms = []string{Raw, Log1p, Standardize, LogSquareBucket}
+
+const maxVocab = 1 << 30
+
+// Validate returns what is wrong with the options.
+func (c CategoricalColumn) Validate() error {
+	var errs []error
+	if c.MinCount < 0 {
+		errs = append(errs, registry.Field("min_count", "must be 1 or more, have %d", c.MinCount))
+	}
+	if c.MaxSize < 0 || c.MaxSize > maxVocab {
+		errs = append(errs, registry.Field("max_size", "must be in [0, %d], have %d", maxVocab, c.MaxSize))
+	}
+	if c.Hash < 0 || c.Hash > maxVocab {
+		errs = append(errs, registry.Field("hash", "must be in [0, %d], have %d", maxVocab, c.Hash))
+	}
+	if c.Hash > 0 && (c.MinCount > 1 || c.MaxSize > 0) {
+		errs = append(errs, registry.Field("hash", "has no vocabulary; remove min_count and max_size, or hash"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate returns what is wrong with the options.
+func (c NumericColumn) Validate() error {
+	var errs []error
+	if c.Transform != "" && !slices.Contains(transforms, c.Transform) {
+		errs = append(errs, registry.Field("transform", "unknown transform %q; valid: %s", c.Transform, strings.Join(transforms, ", ")))
+	}
+	if c.Fill != nil && !(math.Abs(*c.Fill) <= math.MaxFloat32) {
+		errs = append(errs, registry.Field("fill", "must be a finite number, have %g", *c.Fill))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate returns what is wrong with the options.
+func (c MultiColumn) Validate() error {
+	errs := []error{c.CategoricalColumn.Validate()}
+	if c.Separator == "" {
+		errs = append(errs, registry.Field("separator", "must not be empty"))
+	}
+	if c.MaxLen < 1 || c.MaxLen > 1<<16 {
+		errs = append(errs, registry.Field("max_len", "must be in [1, 65536], have %d", c.MaxLen))
+	}
+	return errors.Join(errs...)
+}
+
+// over returns c with what it leaves out taken from def. A column that hashes has no vocabulary options and the
+// other way round, so the column's own choice displaces the default's.
+func (c CategoricalColumn) over(def CategoricalColumn) CategoricalColumn {
+	if c.Hash == 0 && c.MinCount == 0 && c.MaxSize == 0 {
+		c.Hash = def.Hash
+	}
+	if c.Hash == 0 {
+		if c.MinCount == 0 {
+			c.MinCount = max(def.MinCount, 1)
+		}
+		if c.MaxSize == 0 {
+			c.MaxSize = def.MaxSize
+		}
+	} else {
+		c.MinCount, c.MaxSize = 0, 0
+	}
+	if c.Share == "" {
+		c.Share = def.Share
+	}
+	return c
+}
+
+func (c NumericColumn) over(def NumericColumn) NumericColumn {
+	if c.Transform == "" {
+		c.Transform = def.Transform
+	}
+	if c.Transform == "" {
+		c.Transform = Raw
+	}
+	if c.Fill == nil {
+		c.Fill = def.Fill
+	}
+	if c.Fill == nil {
+		c.Fill = new(float64)
+	}
+	return c
+}
