@@ -1,0 +1,179 @@
+package metric
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Grouped is the mean over the groups (users, sessions) of a number per group:
+//
+//   - gauc: AUC, weighted by the rows of the group (Zhou et al. 2018, DIN, eq. 7, by impressions);
+//   - user_auc: AUC, each group counting the same;
+//   - ndcg@k: Σ_{ranks r ≤ k} y_r/log2(r+1), over the same of the ideal order;
+//   - hr@k: 1 if a positive is among the first k, else 0.
+//
+// Groups without a positive are left out, and for the AUCs those without a negative. Of rows with equal scores the
+// negatives are ranked first, so that a model which scores all the same gains nothing. Up to 4 M rows are held in memory
+// (64 MB), more in a temporary file (16 bytes a row); the rows of one group are held together.
+type Grouped struct {
+	rows
+	rankings sorter[row]
+	of       func(keys []uint64) (value, weight float64) // of a group, scores ascending; weight 0 leaves it out
+	wants    string
+}
+
+// row is a group and what key made of its score and label.
+type row struct {
+	group int64
+	key   uint64
+}
+
+var groups = order[row]{
+	limit: runRows, bytes: 16,
+	sort: func(x []row) {
+		slices.SortFunc(x, func(a, b row) int { return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.key, b.key)) })
+	},
+	less: func(a, b row) bool { return a.group < b.group || a.group == b.group && a.key < b.key },
+	put: func(b []byte, r row) {
+		binary.LittleEndian.PutUint64(b, uint64(r.group))
+		binary.LittleEndian.PutUint64(b[8:], r.key)
+	},
+	get: func(b []byte) row {
+		return row{int64(binary.LittleEndian.Uint64(b)), binary.LittleEndian.Uint64(b[8:])}
+	},
+}
+
+func newGrouped(name, wants string, of func(keys []uint64) (value, weight float64)) Metric {
+	return &Grouped{rows: rows{name: name}, rankings: sorter[row]{kind: &groups}, of: of, wants: wants}
+}
+
+func newGAUC(name string, _ int) Metric {
+	return newGrouped(name, "both classes", func(keys []uint64) (float64, float64) {
+		v, ok := groupAUC(keys)
+		if !ok {
+			return 0, 0
+		}
+		return v, float64(len(keys))
+	})
+}
+
+func newUserAUC(name string, _ int) Metric {
+	return newGrouped(name, "both classes", func(keys []uint64) (float64, float64) {
+		v, ok := groupAUC(keys)
+		if !ok {
+			return 0, 0
+		}
+		return v, 1
+	})
+}
+
+func groupAUC(keys []uint64) (float64, bool) {
+	var r ranks
+	for _, k := range keys {
+		r.add(k)
+	}
+	return r.auc()
+}
+
+func newNDCG(name string, k int) Metric {
+	return newGrouped(name, "a positive", func(keys []uint64) (float64, float64) {
+		var dcg, ideal float64
+		positives := 0
+		for i := range keys {
+			x := keys[len(keys)-1-i]
+			if x&1 == 1 {
+				continue
+			}
+			if i < k {
+				dcg += 1 / math.Log2(float64(i+2))
+			}
+			if positives < k {
+				ideal += 1 / math.Log2(float64(positives+2))
+			}
+			positives++
+		}
+		if positives == 0 {
+			return 0, 0
+		}
+		return dcg / ideal, 1
+	})
+}
+
+func newHR(name string, k int) Metric {
+	return newGrouped(name, "a positive", func(keys []uint64) (float64, float64) {
+		for i := range keys {
+			if keys[len(keys)-1-i]&1 == 1 {
+				continue
+			}
+			if i < k {
+				return 1, 1
+			}
+			return 0, 1
+		}
+		return 0, 0
+	})
+}
+
+// Add implements [Metric].
+func (m *Grouped) Add(logits, labels []float32, group []int64) error {
+	if group == nil && len(logits) > 0 {
+		return fmt.Errorf("metric: %s: the data has no groups: name the group column in data, or leave this metric out", m.name)
+	}
+	if len(group) != len(logits) {
+		return fmt.Errorf("metric: %s: %d logits, %d groups", m.name, len(logits), len(group))
+	}
+	if err := m.add(logits, labels); err != nil {
+		return err
+	}
+	for i, x := range logits {
+		if err := m.binary(labels[i]); err != nil {
+			return err
+		}
+		if err := m.rankings.add(row{group[i], key(x, labels[i])}); err != nil {
+			return fmt.Errorf("metric: %s: %w", m.name, err)
+		}
+	}
+	return nil
+}
+
+// Value implements [Metric].
+func (m *Grouped) Value() (float64, error) {
+	if err := m.err(); err != nil {
+		return 0, err
+	}
+	var (
+		sum, weight float64
+		keys        []uint64
+		group       int64
+	)
+	end := func() {
+		v, w := m.of(keys)
+		sum += v * w
+		weight += w
+		keys = keys[:0]
+	}
+	err := m.rankings.each(func(r row) {
+		if r.group != group && len(keys) > 0 {
+			end()
+		}
+		group = r.group
+		keys = append(keys, r.key)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("metric: %s: %w", m.name, err)
+	}
+	end()
+	if weight == 0 {
+		return 0, fmt.Errorf("metric: %s: no group has %s", m.name, m.wants)
+	}
+	return sum / weight, nil
+}
+
+// Reset implements [Metric].
+func (m *Grouped) Reset() {
+	m.reset()
+	m.rankings.reset()
+}
