@@ -53,6 +53,9 @@ func ceil(a, b int) int { return (a + b - 1) / b }
 func (g *product) blocked() {
 	g.mr, g.nr = microSize()
 	g.kc = ceil(ceil(g.k, ceil(g.k, maxKC)), 8) * 8
+	if g.kc%16 == 0 {
+		g.kc += 8 // panels that lie a large power of two apart would compete for the same cache lines
+	}
 	g.rowPanels = ceil(g.m, g.mr)
 	g.rowBlocks = ceil(g.rowPanels, blockPanels)
 	g.share = false

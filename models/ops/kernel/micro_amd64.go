@@ -46,3 +46,19 @@ func transposeVec(dst, src []float32, ld, kc, w, live int) (done transposed) {
 	}
 	return transposed{w, k}
 }
+
+// copyPanels is dst[q*stride+p*w+i] = src[p*ld+q*w+i] for p < rows, q < panels, i < w.
+func copyPanels(rows, panels int, src []float32, ld int, dst []float32, stride, w int) {
+	switch w {
+	case 6:
+		copy6(rows, panels, &src[0], ld, &dst[0], stride)
+	case 14:
+		copy14(rows, panels, &src[0], ld, &dst[0], stride)
+	case 16:
+		copy16(rows, panels, &src[0], ld, &dst[0], stride)
+	case 32:
+		copy32(rows, panels, &src[0], ld, &dst[0], stride)
+	default:
+		copyPanelsGo(rows, panels, src, ld, dst, stride, w)
+	}
+}

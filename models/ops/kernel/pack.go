@@ -1,7 +1,5 @@
 package kernel
 
-import "unsafe"
-
 // packColumns packs a panel whose lines are contiguous along k: dst[p*w+i] = src[i*ld+p] for p < kc and i < live, 0 for
 // live <= i < w.
 func packColumns(dst, src []float32, ld, kc, w, live int) {
@@ -29,47 +27,30 @@ func packColumns(dst, src []float32, ld, kc, w, live int) {
 // wide; dst holds the panels [kc][w] one behind the other, filled up with zeros.
 func copyRows(dst, src []float32, ld, lo, hi, kc, w, cols int) {
 	full := cols / w
-	for p := lo; p < hi; p++ {
-		row := src[(p-lo)*ld:][:cols]
-		d := dst[p*w:]
-		switch w {
-		case 4:
-			copyPanels[[4]float32](d, row, kc, full)
-		case 6:
-			copyPanels[[6]float32](d, row, kc, full)
-		case 14:
-			copyPanels[[14]float32](d, row, kc, full)
-		case 16:
-			copyPanels[[16]float32](d, row, kc, full)
-		case 32:
-			copyPanels[[32]float32](d, row, kc, full)
-		default:
-			for q := range full {
-				copy(d[q*kc*w:][:w], row[q*w:])
-			}
-		}
-		if rest := cols - full*w; rest > 0 {
-			last := d[full*kc*w:][:w]
-			copy(last, row[full*w:])
-			clear(last[rest:])
-		}
+	_ = src[(hi-lo-1)*ld+cols-1]
+	if full > 0 {
+		_ = dst[((full-1)*kc+hi)*w-1]
+		copyPanels(hi-lo, full, src, ld, dst[lo*w:], kc*w, w)
 	}
-}
-
-// copyPanels copies the n parts of a row to n panels. T is an array of w float32, so that the compiler knows the size.
-func copyPanels[T any](dst, row []float32, kc, n int) {
-	var t T
-	w := int(unsafe.Sizeof(t)) / 4
-	if n == 0 {
+	rest := cols - full*w
+	if rest == 0 {
 		return
 	}
-	_, _ = row[n*w-1], dst[(n-1)*kc*w+w-1]
-	d, s := unsafe.Pointer(unsafe.SliceData(dst)), unsafe.Pointer(unsafe.SliceData(row))
-	for range n {
-		*(*T)(d) = *(*T)(s)
-		d, s = unsafe.Add(d, 4*kc*w), unsafe.Add(s, 4*w)
+	for p := lo; p < hi; p++ {
+		d := dst[(full*kc+p)*w:][:w]
+		copy(d, src[(p-lo)*ld+full*w:][:rest])
+		clear(d[rest:])
 	}
 }
 
 // transposed says how much of a panel is done: the first lines, up to k.
 type transposed struct{ lines, k int }
+
+// copyPanelsGo is dst[q*stride+p*w+i] = src[p*ld+q*w+i] for p < rows, q < panels, i < w.
+func copyPanelsGo(rows, panels int, src []float32, ld int, dst []float32, stride, w int) {
+	for p := range rows {
+		for q := range panels {
+			copy(dst[q*stride+p*w:][:w], src[p*ld+q*w:])
+		}
+	}
+}

@@ -303,3 +303,23 @@ func transpose6(k int, src *float32, ld int, dst *float32, stride int)
 //
 //go:noescape
 func transpose8(k int, src *float32, ld int, dst *float32, stride int)
+
+// copy6: dst[q*stride+p*6+i] = src[p*ld+q*6+i] for p < rows, q < panels, i < 6; rows, panels > 0.
+//
+//go:noescape
+func copy6(rows int, panels int, src *float32, ld int, dst *float32, stride int)
+
+// copy14: dst[q*stride+p*14+i] = src[p*ld+q*14+i] for p < rows, q < panels, i < 14; rows, panels > 0.
+//
+//go:noescape
+func copy14(rows int, panels int, src *float32, ld int, dst *float32, stride int)
+
+// copy16: dst[q*stride+p*16+i] = src[p*ld+q*16+i] for p < rows, q < panels, i < 16; rows, panels > 0.
+//
+//go:noescape
+func copy16(rows int, panels int, src *float32, ld int, dst *float32, stride int)
+
+// copy32: dst[q*stride+p*32+i] = src[p*ld+q*32+i] for p < rows, q < panels, i < 32; rows, panels > 0.
+//
+//go:noescape
+func copy32(rows int, panels int, src *float32, ld int, dst *float32, stride int)

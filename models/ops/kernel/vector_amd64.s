@@ -4093,3 +4093,141 @@ loop:
 	JNZ         loop
 	VZEROUPPER
 	RET
+
+// func copy6(rows int, panels int, src *float32, ld int, dst *float32, stride int)
+// Requires: AVX
+TEXT ·copy6(SB), $0-48
+	MOVQ rows+0(FP), AX
+	MOVQ panels+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ ld+24(FP), BX
+	MOVQ dst+32(FP), SI
+	MOVQ stride+40(FP), DI
+	SHLQ $0x02, BX
+	SHLQ $0x02, DI
+
+row:
+	MOVQ DX, R8
+	MOVQ SI, R9
+	MOVQ CX, R10
+
+panel:
+	VMOVUPS (R8), X0
+	VMOVUPS X0, (R9)
+	MOVQ    16(R8), R11
+	MOVQ    R11, 16(R9)
+	ADDQ    $+24, R8
+	ADDQ    DI, R9
+	SUBQ    $+1, R10
+	JNZ     panel
+	ADDQ    BX, DX
+	ADDQ    $+24, SI
+	SUBQ    $+1, AX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func copy14(rows int, panels int, src *float32, ld int, dst *float32, stride int)
+// Requires: AVX
+TEXT ·copy14(SB), $0-48
+	MOVQ rows+0(FP), AX
+	MOVQ panels+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ ld+24(FP), BX
+	MOVQ dst+32(FP), SI
+	MOVQ stride+40(FP), DI
+	SHLQ $0x02, BX
+	SHLQ $0x02, DI
+
+row:
+	MOVQ DX, R8
+	MOVQ SI, R9
+	MOVQ CX, R10
+
+panel:
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R9)
+	VMOVUPS 32(R8), X0
+	VMOVUPS X0, 32(R9)
+	MOVQ    48(R8), R11
+	MOVQ    R11, 48(R9)
+	ADDQ    $+56, R8
+	ADDQ    DI, R9
+	SUBQ    $+1, R10
+	JNZ     panel
+	ADDQ    BX, DX
+	ADDQ    $+56, SI
+	SUBQ    $+1, AX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func copy16(rows int, panels int, src *float32, ld int, dst *float32, stride int)
+// Requires: AVX
+TEXT ·copy16(SB), $0-48
+	MOVQ rows+0(FP), AX
+	MOVQ panels+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ ld+24(FP), BX
+	MOVQ dst+32(FP), SI
+	MOVQ stride+40(FP), DI
+	SHLQ $0x02, BX
+	SHLQ $0x02, DI
+
+row:
+	MOVQ DX, R8
+	MOVQ SI, R9
+	MOVQ CX, R10
+
+panel:
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R9)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS Y0, 32(R9)
+	ADDQ    $+64, R8
+	ADDQ    DI, R9
+	SUBQ    $+1, R10
+	JNZ     panel
+	ADDQ    BX, DX
+	ADDQ    $+64, SI
+	SUBQ    $+1, AX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func copy32(rows int, panels int, src *float32, ld int, dst *float32, stride int)
+// Requires: AVX
+TEXT ·copy32(SB), $0-48
+	MOVQ rows+0(FP), AX
+	MOVQ panels+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ ld+24(FP), BX
+	MOVQ dst+32(FP), SI
+	MOVQ stride+40(FP), DI
+	SHLQ $0x02, BX
+	SHLQ $0x02, DI
+
+row:
+	MOVQ DX, R8
+	MOVQ SI, R9
+	MOVQ CX, R10
+
+panel:
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R9)
+	VMOVUPS 32(R8), Y0
+	VMOVUPS Y0, 32(R9)
+	VMOVUPS 64(R8), Y0
+	VMOVUPS Y0, 64(R9)
+	VMOVUPS 96(R8), Y0
+	VMOVUPS Y0, 96(R9)
+	ADDQ    $+128, R8
+	ADDQ    DI, R9
+	SUBQ    $+1, R10
+	JNZ     panel
+	ADDQ    BX, DX
+	ADDQ    $+128, SI
+	SUBQ    $+1, AX
+	JNZ     row
+	VZEROUPPER
+	RET

@@ -166,3 +166,52 @@ func pack(c *build.Context) {
 		g.end()
 	}
 }
+
+// copyPanels writes the kernels that cut rows into panels.
+func copyPanels(c *build.Context) {
+	for _, width := range []int{6, 14, 16, 32} {
+		c.Function(fmt.Sprintf("copy%d", width))
+		c.Pragma("noescape")
+		c.SignatureExpr("func(rows, panels int, src *float32, ld int, dst *float32, stride int)")
+		c.Doc(fmt.Sprintf("copy%d: dst[q*stride+p*%d+i] = src[p*ld+q*%d+i] for p < rows, q < panels, i < %d; rows, panels > 0.", width, width, width, width))
+		g := &gen{Context: c, lanes: 8}
+		rows, panels, src, ld, dst, stride := g.gp("rows"), g.gp("panels"), g.gp("src"), g.gp("ld"), g.gp("dst"), g.gp("stride")
+		g.SHLQ(operand.U8(2), ld)
+		g.SHLQ(operand.U8(2), stride)
+		g.Label("row")
+		from, to, n := g.GP64(), g.GP64(), g.GP64()
+		g.MOVQ(src, from)
+		g.MOVQ(dst, to)
+		g.MOVQ(panels, n)
+		g.Label("panel")
+		for at := 0; at < width; {
+			f, t := operand.Mem{Base: from, Disp: 4 * at}, operand.Mem{Base: to, Disp: 4 * at}
+			switch rest := width - at; {
+			case rest >= 8:
+				v := g.YMM()
+				g.VMOVUPS(f, v)
+				g.VMOVUPS(v, t)
+				at += 8
+			case rest >= 4:
+				v := g.XMM()
+				g.VMOVUPS(f, v)
+				g.VMOVUPS(v, t)
+				at += 4
+			default:
+				v := g.GP64()
+				g.MOVQ(f, v)
+				g.MOVQ(v, t)
+				at += 2
+			}
+		}
+		g.ADDQ(operand.I32(4*width), from)
+		g.ADDQ(stride, to)
+		g.SUBQ(operand.I32(1), n)
+		g.JNZ(operand.LabelRef("panel"))
+		g.ADDQ(ld, src)
+		g.ADDQ(operand.I32(4*width), dst)
+		g.SUBQ(operand.I32(1), rows)
+		g.JNZ(operand.LabelRef("row"))
+		g.end()
+	}
+}

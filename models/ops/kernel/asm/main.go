@@ -82,6 +82,7 @@ func compile() (*ir.File, error) {
 		g.peak()
 	}
 	pack(c)
+	copyPanels(c)
 	f, err := c.Result()
 	if err != nil {
 		return nil, err
