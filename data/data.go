@@ -109,7 +109,11 @@ type Splits struct {
 	Schema             *Schema
 	Map                *FeatureMap
 	Train, Valid, Test Source
+	Synthetic          *Reachable // of generated rows; nil for real ones
 }
+
+// Reachable is what the true probabilities of generated rows score on the test part: no model can do better but by chance.
+type Reachable struct{ AUC, LogLoss float64 }
 
 // OpenOptions are what a run decides about its data, beside the data section.
 type OpenOptions struct {

@@ -82,7 +82,7 @@ func (s *sorter[T]) each(f func(T)) error {
 	at := int64(0)
 	for _, n := range s.runs {
 		size := n * int64(s.kind.bytes)
-		r := bufio.NewReaderSize(io.NewSectionReader(s.file, at, size), 1<<16)
+		r := bufio.NewReaderSize(io.NewSectionReader(s.file, at, size), int(min(size, 1<<16)))
 		heap = append(heap, &source[T]{kind: s.kind, r: r, left: n, b: make([]byte, s.kind.bytes)})
 		at += size
 	}

@@ -54,6 +54,7 @@ type slots [maxSlots][]float32
 type param struct {
 	s         slots
 	l2, decay float64 // coupled and decoupled weight decay
+	clipL2    float64 // the term of SetL2, which is scaled with the gradient
 }
 
 // Optimizer updates parameters in place. State is made at a parameter's first step. Not safe for concurrent use; a call
@@ -69,6 +70,7 @@ type Optimizer struct {
 	params    map[string]*param
 	decays    func(name string) bool
 	l2Of      func(name string) float64
+	scale     float64 // of the gradients, clipL2 included
 
 	job                  // what the closures below work on
 	dense, sparse, table func(i int)
@@ -94,7 +96,7 @@ type scratch struct {
 
 // newOptimizer returns an optimizer with the weight decays l2 (added to the gradient) and decay (decoupled).
 func newOptimizer(kind string, r rule, l2, decay float64) *Optimizer {
-	o := &Optimizer{kind: kind, rule: r, l2: l2, decay: decay, params: map[string]*param{}}
+	o := &Optimizer{kind: kind, rule: r, l2: l2, decay: decay, params: map[string]*param{}, scale: 1}
 	o.names, o.initial = r.slots()
 	o.dense, o.sparse, o.table = o.denseChunk, o.sparseChunk, o.tableChunk
 	return o
@@ -107,6 +109,10 @@ func (o *Optimizer) SetDecay(f func(name string) bool) { o.decays = f }
 // SetL2 adds f(name)·w to the gradient of each parameter, beside the weight decay of the options; on the rows of a lazy
 // step only. Call it before the first step.
 func (o *Optimizer) SetL2(f func(name string) float64) { o.l2Of = f }
+
+// SetScale sets the factor of the gradients, the term of SetL2 included, in the steps that follow: what clipping by a global
+// norm needs. It is 1 at the start.
+func (o *Optimizer) SetScale(factor float64) { o.scale = factor }
 
 // Begin starts the next step: t, of which bias corrections are a function, becomes t+1. Call it once before the updates
 // of a step.
@@ -200,7 +206,7 @@ func (o *Optimizer) decayOf(name string, p *param) {
 		p.l2, p.decay = o.l2, o.decay
 	}
 	if o.l2Of != nil {
-		p.l2 += o.l2Of(name)
+		p.clipL2 = o.l2Of(name)
 	}
 }
 
@@ -234,15 +240,15 @@ func (o *Optimizer) cut(i, lo, hi int) {
 	}
 }
 
-// update adds the coupled weight decay, in the chunk's scratch so that the caller's gradient stays what it is, and calls
-// the rule. There are at most block elements.
+// update scales the gradient and adds the coupled weight decay, in the chunk's scratch so that the caller's gradient stays
+// what it is, and calls the rule. There are at most block elements.
 func (o *Optimizer) update(i int, w, g []float32) {
-	if l2 := o.p.l2; l2 != 0 {
+	if l2 := o.p.l2 + o.scale*o.p.clipL2; l2 != 0 || o.scale != 1 {
 		t := o.work(i).g[:len(g)]
-		if &t[0] != &g[0] {
-			copy(t, g)
+		kernel.Scale(t, g, float32(o.scale))
+		if l2 != 0 {
+			kernel.Axpy(t, float32(l2), w)
 		}
-		kernel.Axpy(t, float32(l2), w)
 		g = t
 	}
 	o.rule.update(w, g, &o.cur[i], o.p.decay)

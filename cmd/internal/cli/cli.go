@@ -1,0 +1,151 @@
+// Package cli is what the commands share: flags, signals, exit codes.
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/pprof"
+	"strings"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/splice-ml/splice/train"
+)
+
+// Exit codes of the commands.
+const (
+	ExitOK          = 0
+	ExitFailed      = 1   // the machine failed: a full disk, a diverged run
+	ExitBadInput    = 2   // flags, config, data or files are not what they should be
+	ExitInterrupted = 130 // Ctrl-C or SIGTERM; what can go on later is saved
+)
+
+// inputError is a mistake in what the user gave.
+type inputError struct{ error }
+
+func (e inputError) Unwrap() error { return e.error }
+
+// BadInput marks err as the user's to mend: the command exits with code 2.
+func BadInput(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return inputError{err}
+}
+
+// List is a flag that may be given several times.
+type List []string
+
+// String returns the values, comma separated.
+func (l *List) String() string { return strings.Join(*l, ",") }
+
+// Set adds a value.
+func (l *List) Set(v string) error { *l = append(*l, v); return nil }
+
+// Command is one program.
+type Command struct {
+	Name    string // as in `go run ./cmd/NAME`
+	Summary string // one line
+	Flags   *flag.FlagSet
+	Run     func(ctx context.Context, c *Command) error
+	Out     io.Writer // results
+	Err     io.Writer // log and progress
+	profile string
+	quiet   bool
+}
+
+// New returns a command with the flags that all commands have.
+func New(name, summary string, run func(context.Context, *Command) error) *Command {
+	c := &Command{Name: name, Summary: summary, Flags: flag.NewFlagSet(name, flag.ContinueOnError), Run: run, Out: os.Stdout, Err: os.Stderr}
+	c.Flags.StringVar(&c.profile, "cpuprofile", "", "write a pprof CPU profile to this `file`")
+	c.Flags.BoolVar(&c.quiet, "quiet", false, "print results and errors only")
+	return c
+}
+
+// Terminal reports whether progress goes to a terminal.
+func (c *Command) Terminal() bool {
+	f, ok := c.Err.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// Progress returns where progress lines go, or nil with --quiet.
+func (c *Command) Progress() io.Writer {
+	if c.quiet {
+		return nil
+	}
+	return c.Err
+}
+
+// Log returns the command's logger.
+func (c *Command) Log() *slog.Logger {
+	level := slog.LevelInfo
+	if c.quiet {
+		level = slog.LevelError
+	}
+	return slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+}
+
+// Main parses the arguments, runs the command and exits.
+func (c *Command) Main() { os.Exit(c.Exec(os.Args[1:])) }
+
+// Exec runs the command with the arguments and returns its exit code.
+func (c *Command) Exec(args []string) int {
+	c.Flags.SetOutput(c.Err)
+	c.Flags.Usage = func() {
+		fmt.Fprintf(c.Err, "%s: %s\n\nusage: go run ./cmd/%s [flags]\n", c.Name, c.Summary, c.Name)
+		c.Flags.PrintDefaults()
+	}
+	if err := c.Flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return ExitOK
+	} else if err != nil {
+		return ExitBadInput
+	}
+	if c.Flags.NArg() > 0 {
+		fmt.Fprintf(c.Err, "%s: unexpected argument %q: flags start with --\n", c.Name, c.Flags.Arg(0))
+		return ExitBadInput
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	err := c.profiled(ctx)
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.Is(err, train.ErrInterrupted), errors.Is(err, context.Canceled):
+		fmt.Fprintf(c.Err, "%s: %v\n", c.Name, err)
+		return ExitInterrupted
+	}
+	fmt.Fprintln(c.Err, err)
+	if errors.As(err, new(inputError)) {
+		return ExitBadInput
+	}
+	return ExitFailed
+}
+
+func (c *Command) profiled(ctx context.Context) error {
+	if c.profile == "" {
+		return c.Run(ctx, c)
+	}
+	f, err := os.Create(c.profile)
+	if err != nil {
+		return BadInput(err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	err = c.Run(ctx, c)
+	pprof.StopCPUProfile()
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,125 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/splice-ml/splice/cmd/internal/cli"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train"
+)
+
+// TrainOptions say how a run starts.
+type TrainOptions struct {
+	Resume    bool // go on from the run's last checkpoint, if there is one
+	Overwrite bool // replace a run that is in the directory
+}
+
+// Train runs the experiment, writes the files of a run and prints the result.
+func (s *Session) Train(ctx context.Context, o TrainOptions) (*train.Result, error) {
+	if err := s.setup(); err != nil {
+		return nil, err
+	}
+	if !o.Resume {
+		if err := train.CheckDir(s.Dir, o.Overwrite); err != nil {
+			return nil, cli.BadInput(err)
+		}
+	}
+	digest, err := s.Digest()
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.Data.Open(ctx, data.OpenOptions{Seed: s.Seed, Threads: s.Threads, Log: s.Log})
+	if err != nil {
+		return nil, cli.BadInput(err)
+	}
+	t := &train.Trainer{
+		Options: s.Experiment.Train, Model: s.Model, Task: s.Task, Data: d, Params: nn.NewParams(s.Seed), Seed: s.Seed,
+		Dir: s.Dir, Digest: digest, Resume: o.Resume, Log: s.Log, Callbacks: s.callbacks(),
+	}
+	if err := train.Prepare(s.Dir, o.Resume, o.Overwrite); err != nil {
+		return nil, cli.BadInput(err)
+	}
+	if err := s.describe(d); err != nil {
+		return nil, err
+	}
+	r, err := t.Fit(ctx)
+	if err != nil {
+		var row *data.RowError
+		if errors.As(err, &row) {
+			err = cli.BadInput(err)
+		}
+		return nil, err
+	}
+	model, dataset := s.names()
+	out := result{
+		Model: model, Data: dataset, Seed: s.Seed, Digest: digest, BestEpoch: r.BestEpoch, BestStep: r.BestStep, Steps: r.Steps,
+		Valid: r.Valid, Test: r.Test, Train: trainTime{r.SamplesPerSec, r.Seconds},
+	}
+	if err := s.report(d, r, &out); err != nil {
+		return nil, err
+	}
+	return r, s.writeJSON(ResultFile, out)
+}
+
+// describe writes what a run needs to be opened again: its config and its feature map.
+func (s *Session) describe(d *data.Splits) error {
+	y, err := s.YAML()
+	if err != nil {
+		return err
+	}
+	if err := train.WriteFile(filepath.Join(s.Dir, ConfigFile), y); err != nil {
+		return err
+	}
+	if d.Map == nil {
+		return nil
+	}
+	return d.Map.Save(filepath.Join(s.Dir, data.MapFile))
+}
+
+func (s *Session) callbacks() []train.Callback {
+	log := s.Experiment.Train.LogSteps
+	cs := []train.Callback{
+		&train.JSONL{Path: filepath.Join(s.Dir, "metrics.jsonl"), LogSteps: log},
+		&train.TensorBoard{Dir: s.Dir, LogSteps: log},
+	}
+	if s.Progress != nil {
+		cs = append(cs, &train.Progress{Out: s.Progress, Terminal: s.Terminal, LogSteps: log})
+	}
+	return cs
+}
+
+// report prints the result.
+func (s *Session) report(d *data.Splits, r *train.Result, out *result) error {
+	ms, err := s.Task.Metrics()
+	if err != nil {
+		return err
+	}
+	var order []string
+	for _, m := range ms {
+		order = append(order, m.Name())
+	}
+	note := ""
+	if d.Synthetic != nil {
+		note = " (synthetic)"
+	}
+	fmt.Fprintf(s.Out, "%s on %s%s, seed %d: %d steps, %.1f s of training, %.0f samples/s, best at epoch %d; run in %s\n",
+		out.Model, out.Data, note, s.Seed, r.Steps, r.Seconds, r.SamplesPerSec, r.BestEpoch, s.Dir)
+	if r.Valid != nil {
+		fmt.Fprintf(s.Out, "valid%s:%s\n", note, line(r.Valid, order))
+	}
+	if r.Test != nil {
+		fmt.Fprintf(s.Out, "test%s:%s\n", note, line(r.Test, order))
+	}
+	if b := d.Synthetic; b != nil && r.Test != nil {
+		out.Reachable = numbers{"auc": b.AUC, "logloss": b.LogLoss}
+		fmt.Fprintf(s.Out, "best reachable on these test rows, by their true probabilities: auc %.6f logloss %.6f\n", b.AUC, b.LogLoss)
+		if auc, ok := r.Test["auc"]; ok {
+			fmt.Fprintf(s.Out, "the model's auc is %.1f %% of the way from 0.5 to it\n", 100*(auc-0.5)/(b.AUC-0.5))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/train/task"
+)
+
+// Evaluate runs prog, compiled for evaluation, over all rows of src and returns the task's metrics by name and their order.
+// each, if not nil, is called after every batch with its number of rows; its error ends the evaluation.
+func Evaluate(ctx context.Context, prog *models.Program, src data.Source, t task.Task, each func(rows int) error) (map[string]float64, []string, error) {
+	ms, err := t.Metrics()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		for _, m := range ms {
+			m.Reset()
+		}
+	}()
+	for b, err := range src.Batches(0, prog.Batch()) {
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
+		if _, err := prog.Run(b, 0); err != nil {
+			return nil, nil, err
+		}
+		z := prog.Logits()
+		z = z[:len(z)/prog.Batch()*b.N]
+		var group []int64
+		if b.Group != nil {
+			group = b.Group[:b.N]
+		}
+		for _, m := range ms {
+			if err := m.Add(z, b.Label[:b.N], group); err != nil {
+				return nil, nil, err
+			}
+		}
+		if each != nil {
+			if err := each(b.N); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	values, order := make(map[string]float64, len(ms)), make([]string, 0, len(ms))
+	for _, m := range ms {
+		v, err := m.Value()
+		if err != nil {
+			return nil, nil, fmt.Errorf("train: evaluate: %s: %w", m.Name(), err)
+		}
+		values[m.Name()] = v
+		order = append(order, m.Name())
+	}
+	return values, order, nil
+}

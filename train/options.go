@@ -1,0 +1,68 @@
+package train
+
+import (
+	"errors"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/train/optim"
+	"github.com/splice-ml/splice/train/schedule"
+)
+
+// Options is the `train:` section.
+type Options struct {
+	BatchSize            int              `yaml:"batch_size"`            // rows a step
+	Epochs               int              `yaml:"epochs"`                // passes over the training rows, at most
+	MaxSteps             int64            `yaml:"max_steps"`             // stop after this many steps; 0: no such limit
+	LearningRate         float64          `yaml:"learning_rate"`         // the schedule's base
+	Optimizer            optim.Options    `yaml:"optimizer"`             // sgd, adagrad, adam, adamw or rmsprop
+	Schedule             schedule.Options `yaml:"schedule"`              // constant, linear, cosine, step or plateau
+	Embeddings           string           `yaml:"embeddings"`            // lazy: update the rows of the batch; dense: all rows each step, as PyTorch's dense optimizers do
+	EmbeddingRegularizer float64          `yaml:"embedding_regularizer"` // L2 on embeddings and linear terms: adds l/2·|E|² to the loss (lazy: of the batch's rows)
+	NetRegularizer       float64          `yaml:"net_regularizer"`       // L2 on all other weights
+	MaxGradNorm          float64          `yaml:"max_grad_norm"`         // clip the gradient's global norm; 0: do not
+	Monitor              string           `yaml:"monitor"`               // metric of the validation rows that selection goes by; empty: the task's first
+	Patience             int              `yaml:"patience"`              // stop after this many evaluations in a row without improvement; 0: never
+	MinDelta             float64          `yaml:"min_delta"`             // smallest change of the monitored metric that counts as improvement
+	EvalSteps            int64            `yaml:"eval_steps"`            // evaluate every so many steps; 0: after each epoch
+	CheckpointSteps      int64            `yaml:"checkpoint_steps"`      // save for --resume every so many steps; 0: after each evaluation
+	LogSteps             int64            `yaml:"log_steps"`             // log loss and rate every so many steps
+}
+
+// Defaults returns the options of a config that leaves the section out.
+func Defaults() Options {
+	return Options{
+		BatchSize: 4096, Epochs: 10, LearningRate: 1e-3, Embeddings: "lazy", MaxGradNorm: 10, Patience: 2, MinDelta: 1e-6, LogSteps: 100,
+		Optimizer: must(optim.Types.Default("adam")), Schedule: must(schedule.Types.Default("constant")),
+	}
+}
+
+func must[T any](v T, ok bool) T {
+	if !ok {
+		panic("train: a default type is not registered")
+	}
+	return v
+}
+
+// Validate reports every option out of range.
+func (o Options) Validate() error {
+	var errs []error
+	bad := func(wrong bool, key, msg string) {
+		if wrong {
+			errs = append(errs, registry.Field(key, msg))
+		}
+	}
+	bad(o.BatchSize < 1, "batch_size", "must be at least 1")
+	bad(o.Epochs < 1, "epochs", "must be at least 1")
+	bad(o.MaxSteps < 0, "max_steps", "must not be negative")
+	bad(!(o.LearningRate > 0), "learning_rate", "must be above 0")
+	bad(o.Embeddings != "lazy" && o.Embeddings != "dense", "embeddings", "must be lazy or dense")
+	bad(!(o.EmbeddingRegularizer >= 0), "embedding_regularizer", "must not be negative")
+	bad(!(o.NetRegularizer >= 0), "net_regularizer", "must not be negative")
+	bad(!(o.MaxGradNorm >= 0), "max_grad_norm", "must not be negative")
+	bad(o.Patience < 0, "patience", "must not be negative")
+	bad(!(o.MinDelta >= 0), "min_delta", "must not be negative")
+	bad(o.EvalSteps < 0, "eval_steps", "must not be negative")
+	bad(o.CheckpointSteps < 0, "checkpoint_steps", "must not be negative")
+	bad(o.LogSteps < 0, "log_steps", "must not be negative")
+	return errors.Join(errs...)
+}

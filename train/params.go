@@ -1,0 +1,34 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train/ckpt"
+)
+
+// Snapshot returns the parameters as a checkpoint over the same memory: write it before the next step.
+func Snapshot(p *nn.Params) *ckpt.Checkpoint {
+	c := &ckpt.Checkpoint{}
+	for _, q := range p.All() {
+		c.Tensors = append(c.Tensors, ckpt.Tensor{Name: q.Name, Shape: q.Shape, Data: q.Data})
+	}
+	return c
+}
+
+// LoadParams reads the checkpoint at path into the parameters of p, all or none: every tensor that is missing, unexpected or
+// misshapen is reported at once.
+func LoadParams(path string, p *nn.Params) error {
+	c, err := ckpt.Load(path)
+	if err != nil {
+		return err
+	}
+	want := Snapshot(p)
+	if err := ckpt.Match(c, want); err != nil {
+		return fmt.Errorf("train: %s: %w", path, err)
+	}
+	for _, q := range p.All() {
+		copy(q.Data, c.Get(q.Name).Data)
+	}
+	return nil
+}

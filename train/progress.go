@@ -1,0 +1,110 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// Progress reports a run to a person: a bar with loss, rate and ETA on a terminal, plain lines elsewhere.
+type Progress struct {
+	Out      io.Writer
+	Terminal bool  // Out is a terminal
+	LogSteps int64 // steps between plain lines
+	bar      *progressbar.ProgressBar
+	rate     rate
+	drawn    time.Time
+	began    time.Time
+	first    int64 // steps that were done when the run began
+}
+
+// On reports an event.
+func (c *Progress) On(_ context.Context, e *Event) error {
+	switch e.Kind {
+	case RunStart:
+		c.rate.start(e)
+		c.began, c.first = time.Now(), e.Step
+		if e.Resumed {
+			fmt.Fprintf(c.Out, "resumed after step %d\n", e.Step)
+		}
+	case StepDone:
+		c.rate.add(e)
+		if c.Terminal {
+			c.draw(e)
+		} else if c.LogSteps > 0 && e.Step%c.LogSteps == 0 {
+			loss, perSec := c.rate.take()
+			fmt.Fprintf(c.Out, "epoch %d step %d%s loss %.5f lr %.3g %.0f samples/s%s\n", e.Epoch+1, e.Step, of(e.Steps), loss, e.LR, perSec, c.eta(e))
+		}
+	case EvalStart:
+		c.clear()
+		if c.Terminal {
+			fmt.Fprintf(c.Out, "evaluating on %s ...\r", e.Split)
+		}
+	case EvalDone:
+		var b strings.Builder
+		for _, n := range e.MetricOrder {
+			fmt.Fprintf(&b, " %s %.6f", n, e.Metrics[n])
+		}
+		if e.Best {
+			b.WriteString(" (best)")
+		}
+		fmt.Fprintf(c.Out, "epoch %d step %d %s:%s\n", e.Epoch+1, e.Step, e.Split, b.String())
+		c.rate.t = time.Now()
+	case EpochDone:
+		c.clear()
+		c.rate.start(e)
+		fmt.Fprintf(c.Out, "epoch %d/%d: mean loss %.5f\n", e.Epoch+1, e.Epochs, e.Loss)
+	case RunEnd:
+		c.clear()
+	}
+	return nil
+}
+
+func of(steps int64) string {
+	if steps == 0 {
+		return ""
+	}
+	return fmt.Sprintf("/%d", steps)
+}
+
+func (c *Progress) eta(e *Event) string {
+	done := e.Step - c.first
+	if e.Steps <= e.Step || done < 1 {
+		return ""
+	}
+	left := time.Since(c.began) / time.Duration(done) * time.Duration(e.Steps-e.Step)
+	return fmt.Sprintf(" at most %s left", left.Round(time.Second))
+}
+
+// draw moves the bar, at most ten times a second.
+func (c *Progress) draw(e *Event) {
+	if c.bar == nil {
+		total := e.Steps
+		if total == 0 {
+			total = -1
+		}
+		c.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(c.Out), progressbar.OptionSetWidth(24),
+			progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
+			progressbar.OptionSetElapsedTime(true), progressbar.OptionThrottle(0))
+		c.rate.start(e)
+	}
+	if time.Since(c.drawn) < 100*time.Millisecond && e.Step != e.Steps {
+		return
+	}
+	if rows := c.rate.rows; rows > 0 {
+		loss, perSec := c.rate.sum/float64(rows), float64(rows)/max(time.Since(c.rate.t).Seconds(), 1e-9)
+		c.bar.Describe(fmt.Sprintf("epoch %d/%d loss %.5f %.0f samples/s", e.Epoch+1, e.Epochs, loss, perSec))
+	}
+	_ = c.bar.Set64(e.Step)
+	c.drawn = time.Now()
+}
+
+func (c *Progress) clear() {
+	if c.bar != nil {
+		_ = c.bar.Clear()
+	}
+}

@@ -1,0 +1,228 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/schedule"
+)
+
+// state is what --resume needs beside tensors: last/state.json. It names the files it belongs to, and is written after
+// them in one rename: a run killed at any moment has a whole state, the old one or the new one.
+type state struct {
+	Digest    string                     `json:"digest"` // of the config that made it
+	Seed      uint64                     `json:"seed"`
+	Step      int64                      `json:"step"`  // optimizer steps done
+	Epoch     int                        `json:"epoch"` // current epoch
+	Batch     int                        `json:"batch"` // batches of the epoch done
+	LossSum   float64                    `json:"loss_sum"`
+	LossCount int64                      `json:"loss_count"`
+	Best      best                       `json:"best"`
+	Schedule  schedule.State             `json:"schedule"`
+	Done      bool                       `json:"done"` // training is over; the final evaluation may not be
+	Samples   int64                      `json:"samples"`
+	Seconds   float64                    `json:"seconds"` // spent in training steps
+	Model     string                     `json:"model"`   // file names in last/
+	Optimizer string                     `json:"optimizer"`
+	Callbacks map[string]json.RawMessage `json:"callbacks,omitempty"`
+}
+
+// best is the best evaluation so far.
+type best struct {
+	Seen    bool               `json:"seen"`
+	Value   float64            `json:"value"`
+	Epoch   int                `json:"epoch"`
+	Step    int64              `json:"step"`
+	Stale   int                `json:"stale"` // evaluations since
+	Metrics map[string]float64 `json:"metrics,omitempty"`
+}
+
+// better reports whether v improves on b by more than delta.
+func (b *best) better(v, delta float64, higher bool) bool {
+	switch {
+	case !b.Seen:
+		return v == v
+	case higher:
+		return v > b.Value+delta
+	}
+	return v < b.Value-delta
+}
+
+const (
+	lastDir   = "last"
+	stateFile = "state.json"
+	// ModelFile is the name of a run's best model.
+	ModelFile = "model.safetensors"
+)
+
+// save writes the state for --resume.
+func (f *fit) save() error {
+	dir := filepath.Join(f.Dir, lastDir)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("train: checkpoint: %w", err)
+	}
+	f.st.Callbacks = map[string]json.RawMessage{}
+	for _, c := range f.Callbacks {
+		if s, ok := c.(Stateful); ok {
+			b, err := s.SaveState()
+			if err != nil {
+				return fmt.Errorf("train: checkpoint: %s: %w", s.Name(), err)
+			}
+			f.st.Callbacks[s.Name()] = b
+		}
+	}
+	f.st.Schedule = f.sched.State()
+	f.st.Model = fmt.Sprintf("model-%d.safetensors", f.st.Step)
+	f.st.Optimizer = fmt.Sprintf("optimizer-%d.safetensors", f.st.Step)
+	if !f.savedAny || f.saved != f.st.Step {
+		if err := ckpt.Save(filepath.Join(dir, f.st.Model), Snapshot(f.Params)); err != nil {
+			return fmt.Errorf("train: checkpoint: %w", err)
+		}
+		if err := ckpt.Save(filepath.Join(dir, f.st.Optimizer), f.opt.State()); err != nil {
+			return fmt.Errorf("train: checkpoint: %w", err)
+		}
+	}
+	b, err := json.MarshalIndent(f.st, "", "  ")
+	if err != nil {
+		return fmt.Errorf("train: checkpoint: %w", err)
+	}
+	if err := WriteFile(filepath.Join(dir, stateFile), append(b, '\n')); err != nil {
+		return fmt.Errorf("train: checkpoint: %w", err)
+	}
+	f.saved, f.savedAny = f.st.Step, true
+	f.sweep(dir)
+	return nil
+}
+
+// sweep removes the files of earlier states, and what writes that were cut off left behind. What cannot be removed stays.
+func (f *fit) sweep(dir string) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if n := e.Name(); n != f.st.Model && n != f.st.Optimizer && n != stateFile {
+			_ = os.Remove(filepath.Join(dir, n))
+		}
+	}
+}
+
+// load reads the state for --resume; false if there is none.
+func (f *fit) load() (bool, error) {
+	dir := filepath.Join(f.Dir, lastDir)
+	b, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("train: resume: %w", err)
+	}
+	var st state
+	if err := json.Unmarshal(b, &st); err != nil {
+		return false, fmt.Errorf("train: resume: %s: %w", filepath.Join(dir, stateFile), err)
+	}
+	if st.Digest != f.Digest {
+		return false, fmt.Errorf("train: resume: %s was trained with another config (digest %.12s, this one has %.12s): undo the change, or start another run", f.Dir, st.Digest, f.Digest)
+	}
+	if filepath.Base(st.Model) != st.Model || filepath.Base(st.Optimizer) != st.Optimizer {
+		return false, fmt.Errorf("train: resume: %s names files outside of its directory", filepath.Join(dir, stateFile))
+	}
+	if err := LoadParams(filepath.Join(dir, st.Model), f.Params); err != nil {
+		return false, fmt.Errorf("train: resume: %w", err)
+	}
+	o, err := ckpt.Load(filepath.Join(dir, st.Optimizer))
+	if err != nil {
+		return false, fmt.Errorf("train: resume: %w", err)
+	}
+	if err := f.opt.Load(o, f.trained()); err != nil {
+		return false, fmt.Errorf("train: resume: %w", err)
+	}
+	if err := f.sched.Load(st.Schedule); err != nil {
+		return false, fmt.Errorf("train: resume: %w", err)
+	}
+	for _, c := range f.Callbacks {
+		if s, ok := c.(Stateful); ok && st.Callbacks[s.Name()] != nil {
+			if err := s.LoadState(st.Callbacks[s.Name()]); err != nil {
+				return false, fmt.Errorf("train: resume: %s: %w", s.Name(), err)
+			}
+		}
+	}
+	f.st, f.saved, f.savedAny = st, st.Step, true
+	return true, nil
+}
+
+// trained returns the number of values of every parameter that takes a gradient.
+func (f *fit) trained() map[string]int {
+	sizes := map[string]int{}
+	for _, q := range f.prog.Trained() {
+		sizes[q.Name] = len(q.Data)
+	}
+	return sizes
+}
+
+// WriteFile writes a file of a run atomically: a temporary file in the same directory, fsync, rename.
+func WriteFile(path string, b []byte) error {
+	return ckpt.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// runFiles are the patterns of the files that a run writes.
+var runFiles = []string{"config.yaml", ModelFile, "features.json.zst", "metrics.jsonl", "result.json", "events.*", lastDir}
+
+// CheckDir reports a directory that holds a run already, unless overwrite is set.
+func CheckDir(dir string, overwrite bool) error {
+	found, err := runsIn(dir)
+	if err == nil && len(found) > 0 && !overwrite {
+		err = fmt.Errorf("train: %s holds a run already: go on with --resume, replace it with --overwrite, or choose another --run", dir)
+	}
+	return err
+}
+
+// Prepare makes the directory of a run. Unless the run is resumed, the files of an earlier run are removed, if overwrite is
+// set, and nothing else; without overwrite they are an error.
+func Prepare(dir string, resume, overwrite bool) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("train: run directory: %w", err)
+	}
+	if resume {
+		return nil
+	}
+	if err := CheckDir(dir, overwrite); err != nil {
+		return err
+	}
+	found, err := runsIn(dir)
+	if err != nil {
+		return err
+	}
+	for _, p := range found {
+		if err := os.RemoveAll(p); err != nil {
+			return fmt.Errorf("train: run directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// runsIn returns the files of a run that are in dir.
+func runsIn(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("train: run directory: %w", err)
+	}
+	var found []string
+	for _, e := range entries {
+		for _, pattern := range runFiles {
+			if ok, _ := filepath.Match(pattern, e.Name()); ok {
+				found = append(found, filepath.Join(dir, e.Name()))
+			}
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,59 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/splice-ml/splice/train/tfevent"
+)
+
+// TensorBoard writes scalars to an event file of the run: loss, learning rate and rate every LogSteps steps, and every
+// evaluation's metrics. A resumed run starts a new file, which TensorBoard reads as a continuation.
+type TensorBoard struct {
+	Dir      string
+	LogSteps int64
+	w        *tfevent.Writer
+	rate     rate
+}
+
+// On writes the scalars of an event.
+func (c *TensorBoard) On(_ context.Context, e *Event) (err error) {
+	switch e.Kind {
+	case RunStart:
+		c.rate.start(e)
+		if c.w, err = tfevent.Create(c.Dir, time.Now); err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+	case StepDone:
+		c.rate.add(e)
+		if c.LogSteps == 0 || e.Step%c.LogSteps != 0 {
+			return nil
+		}
+		loss, perSec := c.rate.take()
+		return c.write(e, map[string]float64{"train/loss": loss, "train/lr": e.LR, "train/samples_per_s": perSec}, "train/loss", "train/lr", "train/samples_per_s")
+	case EvalDone:
+		m, order := map[string]float64{}, make([]string, 0, len(e.MetricOrder))
+		for _, n := range e.MetricOrder {
+			tag := e.Split + "/" + n
+			m[tag] = e.Metrics[n]
+			order = append(order, tag)
+		}
+		return c.write(e, m, order...)
+	case RunEnd:
+		if c.w != nil {
+			err = c.w.Close()
+			c.w = nil
+		}
+	}
+	return err
+}
+
+func (c *TensorBoard) write(e *Event, m map[string]float64, order ...string) error {
+	for _, tag := range order {
+		if err := c.w.Scalar(tag, e.Step, m[tag]); err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,450 @@
+// Package train fits a model to a data set: the loop, evaluation, checkpoints that a killed run goes on from bit by bit, and
+// the callbacks that report on it.
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"math"
+	"path/filepath"
+	"time"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/metric"
+	"github.com/splice-ml/splice/train/optim"
+	"github.com/splice-ml/splice/train/schedule"
+	"github.com/splice-ml/splice/train/task"
+)
+
+// Trainer is one run.
+type Trainer struct {
+	Options
+	Model     models.Model
+	Task      task.Task
+	Data      *data.Splits
+	Params    *nn.Params // starting values; a parameter that is not there gets its initial value
+	Seed      uint64     // of dropout's masks
+	Dir       string     // the run's directory; it must exist
+	Digest    string     // of the resolved config: --resume refuses another one
+	Resume    bool       // go on from the run's last checkpoint, if there is one
+	Compile   models.CompileOptions
+	Callbacks []Callback
+	Log       *slog.Logger // nil: none
+}
+
+// Result is what a finished run is worth.
+type Result struct {
+	BestEpoch     int                // the epoch that the model is from, from 1
+	BestStep      int64              // the step that the model is from
+	Steps         int64              // optimizer steps made
+	Valid, Test   map[string]float64 // of the best model; nil if there are no such rows
+	SamplesPerSec float64            // training rows a second, evaluation and checkpoints not counted
+	Seconds       float64            // spent in training steps
+}
+
+// ErrInterrupted says that the context ended the run, whose state is on disk.
+var ErrInterrupted = errors.New("train: interrupted")
+
+// fit is the state of one Fit.
+type fit struct {
+	*Trainer
+	st       state
+	opt      *optim.Optimizer
+	sched    schedule.Schedule
+	prog     *models.Program // training
+	eval     *models.Program
+	norm     norm
+	l2       func(*nn.Param) float64
+	monitor  string
+	higher   bool
+	perEpoch int64
+	total    int64
+	saved    int64 // step of the last checkpoint
+	savedAny bool
+	lr       float64
+}
+
+// Fit trains until the last epoch, early stopping or ctx ends it, and evaluates the best model once on validation and test
+// rows. If ctx ends, the state is saved and the error is ErrInterrupted.
+func (t *Trainer) Fit(ctx context.Context) (_ *Result, err error) {
+	f := &fit{Trainer: t}
+	if err := f.prepare(); err != nil {
+		return nil, err
+	}
+	defer f.close()
+	resumed := false
+	if t.Resume {
+		if resumed, err = f.load(); err != nil {
+			return nil, err
+		}
+		if !resumed && t.Log != nil {
+			t.Log.Info("nothing to resume from: starting anew", "run", t.Dir)
+		}
+	}
+	defer func() {
+		if e := f.emit(context.WithoutCancel(ctx), &Event{Kind: RunEnd, Err: err}); err == nil && e != nil && !errors.Is(e, ErrStop) {
+			err = e
+		}
+	}()
+	if err := f.emit(ctx, &Event{Kind: RunStart, Resumed: resumed}); err != nil {
+		return nil, err
+	}
+	if err := f.train(ctx); err != nil {
+		return nil, err
+	}
+	return f.finish(ctx)
+}
+
+func (f *fit) prepare() error {
+	if f.Data == nil || f.Data.Train == nil {
+		return fmt.Errorf("train: no training rows")
+	}
+	if f.Params == nil {
+		f.Params = nn.NewParams(f.Seed)
+	}
+	ms, err := f.Task.Metrics()
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	if f.monitor = f.Monitor; f.monitor == "" && len(ms) > 0 {
+		f.monitor = ms[0].Name()
+	}
+	known := false
+	for _, m := range ms {
+		known = known || m.Name() == f.monitor
+	}
+	if !known {
+		return fmt.Errorf("train: monitor %q is not among the task's metrics", f.monitor)
+	}
+	f.higher = metric.HigherIsBetter(f.monitor)
+	o := f.Compile
+	o.Batch, o.Train, o.Seed, o.Loss = f.BatchSize, true, f.Seed, f.Task.Loss
+	if f.prog, err = models.Compile(f.Model, f.Params, f.Data.Schema, o); err != nil {
+		return err
+	}
+	o.Train, o.Loss = false, nil
+	if f.eval, err = models.Compile(f.Model, f.Params, f.Data.Schema, o); err != nil {
+		f.prog.Close()
+		return err
+	}
+	f.l2 = func(p *nn.Param) float64 {
+		if p.Embedding {
+			return f.EmbeddingRegularizer
+		}
+		return f.NetRegularizer
+	}
+	f.opt = f.Optimizer.New()
+	f.opt.SetL2(func(name string) float64 { return f.l2(f.Params.Get(name)) })
+	f.opt.SetDecay(func(name string) bool { return len(f.Params.Get(name).Shape) > 1 })
+	f.sched = f.Schedule.New(f.LearningRate, f.higher)
+	if rows := f.Data.Train.Rows(); rows > 0 {
+		f.perEpoch = (rows + int64(f.BatchSize) - 1) / int64(f.BatchSize)
+		f.total = f.perEpoch * int64(f.Epochs)
+	}
+	if f.MaxSteps > 0 && (f.total == 0 || f.MaxSteps < f.total) {
+		f.total = f.MaxSteps
+	}
+	f.st.Digest, f.st.Seed = f.Digest, f.Seed
+	return nil
+}
+
+func (f *fit) close() {
+	f.prog.Close()
+	f.eval.Close()
+}
+
+// emit tells the callbacks. An ErrStop of one does not keep the others from hearing the event.
+func (f *fit) emit(ctx context.Context, e *Event) error {
+	e.Epoch, e.Epochs, e.Step, e.Steps, e.LR = f.st.Epoch, f.Epochs, f.st.Step, f.total, f.lr
+	var stop error
+	for _, c := range f.Callbacks {
+		if err := c.On(ctx, e); errors.Is(err, ErrStop) {
+			stop = ErrStop
+		} else if err != nil {
+			return err
+		}
+	}
+	return stop
+}
+
+// train runs epochs until training is done.
+func (f *fit) train(ctx context.Context) error {
+	for !f.st.Done {
+		err := f.epoch(ctx)
+		switch {
+		case errors.Is(err, ErrStop):
+			f.st.Done = true
+		case err != nil:
+			return err
+		}
+		if f.st.Epoch >= f.Epochs {
+			f.st.Done = true
+		}
+		if f.st.Done || f.CheckpointSteps == 0 {
+			if err := f.checkpoint(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// epoch makes the steps of the current epoch, from the batch on where the state is.
+func (f *fit) epoch(ctx context.Context) error {
+	for b, err := range f.batches() {
+		if err != nil {
+			return fmt.Errorf("train: epoch %d: %w", f.st.Epoch+1, err)
+		}
+		if ctx.Err() != nil {
+			return f.interrupted(ctx)
+		}
+		if err := f.step(ctx, b); err != nil {
+			return err
+		}
+		if f.EvalSteps > 0 && f.st.Step%f.EvalSteps == 0 {
+			if err := f.validate(ctx); err != nil {
+				return err
+			}
+			if f.CheckpointSteps == 0 {
+				if err := f.checkpoint(ctx); err != nil {
+					return err
+				}
+			}
+		}
+		if f.CheckpointSteps > 0 && f.st.Step%f.CheckpointSteps == 0 {
+			if err := f.checkpoint(ctx); err != nil {
+				return err
+			}
+		}
+		if f.MaxSteps > 0 && f.st.Step >= f.MaxSteps {
+			if f.EvalSteps == 0 || f.st.Step%f.EvalSteps != 0 {
+				if err := f.validate(ctx); err != nil {
+					return err
+				}
+			}
+			return ErrStop
+		}
+	}
+	if f.st.LossCount == 0 {
+		return fmt.Errorf("train: epoch %d has no rows", f.st.Epoch+1)
+	}
+	stop := f.emit(ctx, &Event{Kind: EpochDone, Loss: f.st.LossSum / float64(f.st.LossCount)})
+	if stop != nil && !errors.Is(stop, ErrStop) {
+		return stop
+	}
+	if f.EvalSteps == 0 {
+		if err := f.validate(ctx); errors.Is(err, ErrStop) {
+			stop = err
+		} else if err != nil {
+			return err
+		}
+	}
+	f.st.Epoch++
+	f.st.Batch, f.st.LossSum, f.st.LossCount = 0, 0, 0
+	return stop
+}
+
+func (f *fit) batches() iter.Seq2[*data.Batch, error] {
+	src, skip := f.Data.Train, f.st.Batch
+	if s, ok := src.(data.Skipper); ok {
+		return s.BatchesFrom(f.st.Epoch, f.BatchSize, skip)
+	}
+	return func(yield func(*data.Batch, error) bool) {
+		i := 0
+		for b, err := range src.Batches(f.st.Epoch, f.BatchSize) {
+			if i++; i <= skip && err == nil {
+				continue
+			}
+			if !yield(b, err) {
+				return
+			}
+		}
+	}
+}
+
+// step makes one optimizer step.
+func (f *fit) step(ctx context.Context, b *data.Batch) error {
+	start := time.Now()
+	f.lr = f.sched.LR(schedule.Progress{Step: f.st.Step, Total: f.total, Epoch: int64(f.st.Epoch)})
+	loss, err := f.prog.Run(b, f.st.Step)
+	if err != nil {
+		return fmt.Errorf("train: step %d: %w", f.st.Step+1, err)
+	}
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return f.diverged(fmt.Sprintf("the loss is %v", loss))
+	}
+	scale := 1.0
+	if f.MaxGradNorm > 0 {
+		n := f.norm.of(f.prog.Grads(), f.prog.RowGrads(), f.l2, f.Embeddings == "dense")
+		if math.IsNaN(n) || math.IsInf(n, 0) {
+			return f.diverged(fmt.Sprintf("the gradient's norm is %v", n))
+		}
+		scale = min(1, f.MaxGradNorm/(n+1e-6)) // PyTorch's clip_grad_norm_
+	}
+	f.opt.SetScale(scale)
+	f.opt.Begin()
+	for _, g := range f.prog.Grads() {
+		f.opt.Step(g.Param.Name, g.Param.Data, g.Grad, f.lr)
+	}
+	for _, r := range f.prog.RowGrads() {
+		if f.Embeddings == "dense" {
+			f.opt.StepTable(r.Param.Name, r.Param.Data, r.Param.Dim(), r.IDs, r.Grad, f.lr)
+			clear(r.Param.Data[:r.Param.Dim()]) // the padding row stays zero
+		} else {
+			f.opt.StepRows(r.Param.Name, r.Param.Data, r.Param.Dim(), r.IDs, r.Grad, f.lr)
+		}
+	}
+	f.st.Step++
+	f.st.Batch++
+	f.st.LossSum += loss * float64(b.N)
+	f.st.LossCount += int64(b.N)
+	f.st.Samples += int64(b.N)
+	f.st.Seconds += time.Since(start).Seconds()
+	return f.emit(ctx, &Event{Kind: StepDone, Loss: loss, Rows: int64(b.N)})
+}
+
+// validate evaluates on the validation rows, keeps the model if it is the best so far, and ends training after Patience
+// evaluations without improvement.
+func (f *fit) validate(ctx context.Context) error {
+	if f.Data.Valid == nil {
+		f.st.Best = best{Seen: true, Epoch: f.st.Epoch, Step: f.st.Step}
+		return nil
+	}
+	m, order, err := f.evaluate(ctx, f.Data.Valid, "valid")
+	if err != nil {
+		return err
+	}
+	v := m[f.monitor]
+	better := f.st.Best.better(v, f.MinDelta, f.higher)
+	if better {
+		f.st.Best = best{Seen: true, Value: v, Epoch: f.st.Epoch, Step: f.st.Step, Metrics: m}
+		if err := f.keep(); err != nil {
+			return err
+		}
+	} else {
+		f.st.Best.Stale++
+	}
+	f.sched.Eval(v)
+	if err := f.emit(ctx, &Event{Kind: EvalDone, Split: "valid", Metrics: m, MetricOrder: order, Best: better}); err != nil {
+		return err
+	}
+	if f.Patience > 0 && f.st.Best.Stale >= f.Patience {
+		return ErrStop
+	}
+	return nil
+}
+
+// evaluate measures the current parameters on src. An interrupt during an evaluation repeats it after --resume.
+func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (map[string]float64, []string, error) {
+	if err := f.emit(ctx, &Event{Kind: EvalStart, Split: split}); err != nil {
+		return nil, nil, err
+	}
+	m, order, err := Evaluate(ctx, f.eval, src, f.Task, func(n int) error {
+		return f.emit(ctx, &Event{Kind: EvalStep, Split: split, Rows: int64(n)})
+	})
+	if ctx.Err() != nil {
+		return nil, nil, fmt.Errorf("%w during an evaluation: --resume goes on from step %d", ErrInterrupted, f.saved)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("train: %s: %w", split, err)
+	}
+	return m, order, nil
+}
+
+// keep writes the current parameters as the run's model.
+func (f *fit) keep() error {
+	return ckpt.Save(filepath.Join(f.Dir, ModelFile), Snapshot(f.Params))
+}
+
+func (f *fit) checkpoint(ctx context.Context) error {
+	if err := f.save(); err != nil {
+		return err
+	}
+	if err := f.emit(ctx, &Event{Kind: Checkpoint}); err != nil && !errors.Is(err, ErrStop) {
+		return err
+	}
+	return nil
+}
+
+// interrupted saves the state and says so.
+func (f *fit) interrupted(ctx context.Context) error {
+	if err := f.checkpoint(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w after step %d: go on with --resume", ErrInterrupted, f.st.Step)
+}
+
+// finish evaluates the best model.
+func (f *fit) finish(ctx context.Context) (*Result, error) {
+	if f.Data.Valid == nil {
+		if err := f.keep(); err != nil {
+			return nil, err
+		}
+	} else if f.st.Best.Seen {
+		if err := LoadParams(filepath.Join(f.Dir, ModelFile), f.Params); err != nil {
+			return nil, err
+		}
+	} else {
+		return nil, fmt.Errorf("train: %s was never a number on the validation rows: there is no best model", f.monitor)
+	}
+	r := &Result{
+		BestEpoch: f.st.Best.Epoch + 1, BestStep: f.st.Best.Step, Steps: f.st.Step, Valid: f.st.Best.Metrics, Seconds: f.st.Seconds,
+		SamplesPerSec: float64(f.st.Samples) / max(f.st.Seconds, 1e-9),
+	}
+	if f.Data.Test != nil {
+		m, order, err := f.evaluate(ctx, f.Data.Test, "test")
+		if err != nil {
+			return nil, err
+		}
+		if err := f.emit(ctx, &Event{Kind: EvalDone, Split: "test", Metrics: m, MetricOrder: order}); err != nil && !errors.Is(err, ErrStop) {
+			return nil, err
+		}
+		r.Test = m
+	}
+	return r, nil
+}
+
+// diverged names the first tensor that is not finite.
+func (f *fit) diverged(what string) error {
+	where := "no parameter or gradient: the data may hold it"
+	for _, q := range f.Params.All() {
+		if !finite(q.Data) {
+			where = "parameter " + q.Name
+			break
+		}
+	}
+	if where[0] == 'n' {
+		for _, g := range f.prog.Grads() {
+			if !finite(g.Grad) {
+				where = "gradient of " + g.Param.Name
+				break
+			}
+		}
+		for _, g := range f.prog.RowGrads() {
+			if !finite(g.Grad) && where[0] == 'n' {
+				where = "gradient of " + g.Param.Name
+			}
+		}
+	}
+	last := "there is no checkpoint yet"
+	if f.savedAny {
+		last = fmt.Sprintf("the last good checkpoint is step %d in %s", f.saved, filepath.Join(f.Dir, lastDir))
+	}
+	return fmt.Errorf("train: step %d: %s (first tensor that is not finite: %s); %s. Lower train.learning_rate or train.max_grad_norm, or look for extreme values in the data",
+		f.st.Step+1, what, where, last)
+}
+
+func finite(x []float32) bool {
+	for _, v := range x {
+		if v-v != 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,372 @@
+package train_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/rng"
+	"github.com/splice-ml/splice/models/ctr"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops/kernel"
+	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/schedule"
+	"github.com/splice-ml/splice/train/task"
+)
+
+func splits(t *testing.T) *data.Splits {
+	t.Helper()
+	sc := &data.Schema{NumDense: 1, Features: []data.Feature{
+		{Name: "n", Kind: data.Numeric, Table: "n"},
+		{Name: "a", Kind: data.Categorical, Vocab: 9, Table: "a"},
+		{Name: "b", Kind: data.Categorical, Vocab: 40, Table: "b"},
+	}}
+	part := func(name string, n int) data.Source {
+		r := rng.New(rng.Key(1, name))
+		var rows []data.Row
+		for range n {
+			a, b, x := int32(1+r.IntN(8)), int32(1+r.IntN(39)), float32(r.NormFloat64())
+			z := float64(x) + math.Sin(float64(a)) + math.Cos(float64(a*b))
+			y := float32(0)
+			if r.Float64() < 1/(1+math.Exp(-2*z)) {
+				y = 1
+			}
+			rows = append(rows, data.Row{IDs: map[string][]int32{"a": {a}, "b": {b}}, Dense: []float32{x}, Label: y})
+		}
+		src, err := data.FromRows(sc, rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		src.Shuffle, src.Seed = name == "train", 1
+		return src
+	}
+	return &data.Splits{Schema: sc, Train: part("train", 700), Valid: part("valid", 300), Test: part("test", 300)}
+}
+
+func trainer(t *testing.T, dir string) *train.Trainer {
+	t.Helper()
+	o := train.Defaults()
+	o.BatchSize, o.Epochs, o.LearningRate, o.LogSteps = 64, 3, 1e-2, 5
+	o.Schedule = schedule.Plateau{Factor: 0.1, MinLR: 1e-6}
+	tk, _ := task.Registry.Default("binary_classification")
+	return &train.Trainer{
+		Options: o, Task: tk, Data: splits(t), Seed: 5, Dir: dir, Digest: "d", Params: nn.NewParams(5),
+		Model:     ctr.DeepFM{EmbeddingDim: 4, Tower: ctr.Tower{HiddenUnits: []int{16, 8}, HiddenActivations: "relu", NetDropout: 0.2, BatchNorm: true}},
+		Callbacks: []train.Callback{&train.JSONL{Path: filepath.Join(dir, "metrics.jsonl"), LogSteps: 5}},
+	}
+}
+
+func model(t *testing.T, dir string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, train.ModelFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestFitLearns(t *testing.T) {
+	dir := t.TempDir()
+	r, err := trainer(t, dir).Fit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Test["auc"] < 0.8 || r.Valid["auc"] < 0.8 {
+		t.Errorf("auc: valid %v, test %v; want at least 0.8", r.Valid["auc"], r.Test["auc"])
+	}
+	if r.Steps != 33 {
+		t.Errorf("%d steps, want 3 epochs of 11", r.Steps)
+	}
+}
+
+// stopper cancels the context after a step.
+type stopper struct {
+	at     int64
+	cancel func()
+}
+
+func (s *stopper) On(_ context.Context, e *train.Event) error {
+	if e.Kind == train.StepDone && e.Step == s.at {
+		s.cancel()
+	}
+	return nil
+}
+
+// TestResume interrupts a run after every possible step, twice in a row, and resumes it: model and metrics must be those
+// of the run that was not interrupted.
+func TestResume(t *testing.T) {
+	for _, variant := range []string{"lazy", "dense", "eval_steps"} {
+		t.Run(variant, func(t *testing.T) {
+			build := func(dir string) *train.Trainer {
+				tr := trainer(t, dir)
+				if variant == "eval_steps" {
+					tr.EvalSteps, tr.CheckpointSteps = 4, 3
+				} else {
+					tr.Embeddings = variant
+				}
+				tr.EmbeddingRegularizer = 1e-3
+				return tr
+			}
+			whole := t.TempDir()
+			want, err := build(whole).Fit(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for at := int64(1); at < want.Steps; at += 3 {
+				dir := t.TempDir()
+				for _, stop := range []int64{at, at + 5} {
+					ctx, cancel := context.WithCancel(t.Context())
+					tr := build(dir)
+					tr.Resume = true
+					tr.Callbacks = append(tr.Callbacks, &stopper{stop, cancel})
+					if _, err := tr.Fit(ctx); err != nil && !errors.Is(err, train.ErrInterrupted) {
+						t.Fatalf("stopped at %d: %v", stop, err)
+					}
+					cancel()
+				}
+				tr := build(dir)
+				tr.Resume = true
+				got, err := tr.Fit(t.Context())
+				if err != nil {
+					t.Fatalf("resumed after %d: %v", at, err)
+				}
+				if !bytes.Equal(model(t, dir), model(t, whole)) {
+					t.Errorf("interrupted after steps %d and %d: the model differs", at, at+5)
+				}
+				if fmt.Sprint(got.Test, got.Valid, got.Steps) != fmt.Sprint(want.Test, want.Valid, want.Steps) {
+					t.Errorf("interrupted after step %d: result %v, want %v", at, got, want)
+				}
+				if g, w := lines(t, dir), lines(t, whole); g != w {
+					t.Errorf("interrupted after step %d: metrics.jsonl has %d lines, want %d", at, g, w)
+				}
+			}
+		})
+	}
+}
+
+func lines(t *testing.T, dir string) int {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "metrics.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Count(b, []byte("\n"))
+}
+
+func TestThreadsGiveTheSameBits(t *testing.T) {
+	old := kernel.Threads()
+	defer kernel.SetThreads(old)
+	var want []byte
+	for _, n := range []int{1, 2, 3} {
+		kernel.SetThreads(n)
+		dir := t.TempDir()
+		if _, err := trainer(t, dir).Fit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := model(t, dir); want == nil {
+			want = got
+		} else if !bytes.Equal(got, want) {
+			t.Errorf("%d threads give another model than 1", n)
+		}
+	}
+}
+
+func TestSeedsDiffer(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	for i, dir := range []string{a, b} {
+		tr := trainer(t, dir)
+		tr.Seed, tr.Params = uint64(i), nn.NewParams(uint64(i))
+		if _, err := tr.Fit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if bytes.Equal(model(t, a), model(t, b)) {
+		t.Error("two seeds give the same model")
+	}
+}
+
+func TestResumeRefuses(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := trainer(t, dir).Fit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	state := filepath.Join(dir, "last", "state.json")
+	good, err := os.ReadFile(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	models, err := filepath.Glob(filepath.Join(dir, "last", "model-*"))
+	if err != nil || len(models) != 1 {
+		t.Fatalf("models in last/: %v, %v", models, err)
+	}
+	for name, tc := range map[string]struct {
+		change func(tr *train.Trainer)
+		want   string
+	}{
+		"other config": {func(tr *train.Trainer) { tr.Digest = "e" }, "another config"},
+		"other model":  {func(tr *train.Trainer) { tr.Model = ctr.FM{EmbeddingDim: 3} }, "mlp.0.weight"},
+		"bad state":    {func(*train.Trainer) { os.WriteFile(state, []byte("{"), 0o666) }, "state.json"},
+		"truncated": {func(*train.Trainer) {
+			os.WriteFile(state, good, 0o666)
+			os.Truncate(models[0], 1000)
+		}, "truncated"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := trainer(t, dir)
+			tr.Resume = true
+			tc.change(tr)
+			if _, err := tr.Fit(t.Context()); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want one with %q", err, tc.want)
+			}
+			os.WriteFile(state, good, 0o666)
+		})
+	}
+}
+
+// poison is a source whose batch number `at` has a value that is not finite.
+type poison struct {
+	data.Source
+	at int
+}
+
+func (p poison) Batches(epoch, size int) iter.Seq2[*data.Batch, error] {
+	return func(yield func(*data.Batch, error) bool) {
+		i := 0
+		for b, err := range p.Source.Batches(epoch, size) {
+			if i++; i == p.at && err == nil {
+				b.Dense[3] = float32(math.Inf(1))
+			}
+			if !yield(b, err) {
+				return
+			}
+		}
+	}
+}
+
+func TestDivergenceIsNamed(t *testing.T) {
+	dir := t.TempDir()
+	tr := trainer(t, dir)
+	tr.CheckpointSteps = 2
+	tr.Data.Train = poison{tr.Data.Train, 8}
+	_, err := tr.Fit(t.Context())
+	if err == nil {
+		t.Fatal("a run with an infinite input goes through")
+	}
+	for _, want := range []string{"step 8", "last good checkpoint is step 6"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q does not say %q", err, want)
+		}
+	}
+}
+
+// failing is a source that ends with an error.
+type failing struct{ data.Source }
+
+var errRow = errors.New("train.tsv:17: bad row")
+
+func (f failing) Batches(int, int) iter.Seq2[*data.Batch, error] {
+	return func(yield func(*data.Batch, error) bool) { yield(nil, errRow) }
+}
+
+func TestDataErrorEndsTheRun(t *testing.T) {
+	tr := trainer(t, t.TempDir())
+	tr.Data.Train = failing{tr.Data.Train}
+	if _, err := tr.Fit(t.Context()); !errors.Is(err, errRow) {
+		t.Errorf("error %v, want %v", err, errRow)
+	}
+}
+
+func TestEarlyStop(t *testing.T) {
+	tr := trainer(t, t.TempDir())
+	tr.Epochs, tr.Patience, tr.MinDelta = 50, 2, 10 // no change is large enough
+	r, err := tr.Fit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.BestEpoch != 1 || r.Steps != 33 {
+		t.Errorf("best epoch %d after %d steps, want 1 after 3 epochs", r.BestEpoch, r.Steps)
+	}
+}
+
+func TestMaxSteps(t *testing.T) {
+	tr := trainer(t, t.TempDir())
+	tr.MaxSteps = 7
+	r, err := tr.Fit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Steps != 7 || r.Valid == nil || r.Test == nil {
+		t.Errorf("result %+v, want 7 steps, validated and tested", r)
+	}
+}
+
+func TestRunDirectory(t *testing.T) {
+	dir := t.TempDir()
+	other := filepath.Join(dir, "notes.txt")
+	if err := os.WriteFile(other, []byte("mine"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := train.Prepare(dir, false, false); err != nil {
+		t.Fatalf("a directory without a run: %v", err)
+	}
+	if _, err := trainer(t, dir).Fit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := train.Prepare(dir, false, false); err == nil || !strings.Contains(err.Error(), "--overwrite") {
+		t.Errorf("a directory with a run: error %v, want one that names --overwrite", err)
+	}
+	if err := train.Prepare(dir, false, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, train.ModelFile)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("--overwrite leaves the model: %v", err)
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Errorf("--overwrite removes a file that is no run's: %v", err)
+	}
+	file := filepath.Join(dir, "notes.txt", "run")
+	if err := train.Prepare(file, false, false); err == nil {
+		t.Error("a run inside of a file: no error")
+	}
+}
+
+// TestStepAllocates bounds what a whole training step allocates, optimizer and norm included.
+func TestStepAllocates(t *testing.T) {
+	tr := trainer(t, t.TempDir())
+	tr.Epochs = 1
+	c := &counter{}
+	tr.Callbacks = []train.Callback{c}
+	if _, err := tr.Fit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if c.bytes > 64<<10 {
+		t.Errorf("a step allocates %d bytes, want at most the tape's 64 KB", c.bytes)
+	}
+}
+
+// counter measures the bytes that a step allocates, once buffers have grown.
+type counter struct {
+	last  uint64
+	bytes uint64
+}
+
+func (c *counter) On(_ context.Context, e *train.Event) error {
+	if e.Kind == train.StepDone {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		if e.Step > 5 {
+			c.bytes = max(c.bytes, m.TotalAlloc-c.last)
+		}
+		c.last = m.TotalAlloc
+	}
+	return nil
+}
