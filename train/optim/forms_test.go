@@ -171,12 +171,18 @@ func TestResumeIsExact(t *testing.T) {
 
 		got, first := p.weights(), options.New()
 		run(first, got, p, 0, 5)
-		c := first.State()
+		path := t.TempDir() + "/optimizer.safetensors"
+		if err := ckpt.Save(path, first.State()); err != nil {
+			t.Fatal(err)
+		}
+		c, err := ckpt.Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
 		second := options.New()
 		if err := second.Load(c, n); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		run(first, p.weights(), p, 5, 8) // must not reach what was loaded
 		run(second, got, p, 5, 8)
 		for k := range got {
 			if !slices.Equal(got[k], want[k]) {
@@ -246,6 +252,27 @@ func TestDecayHooks(t *testing.T) {
 	}
 	if got := step(o, "weight"); got != 1 {
 		t.Errorf("no L2 by name = %v, want 1", got)
+	}
+}
+
+// TestScale: a factor scales the gradient and the term of SetL2, not the options' weight decay.
+func TestScale(t *testing.T) {
+	o := optim.SGD{WeightDecay: 0.25}.New()
+	o.SetL2(func(string) float64 { return 0.5 })
+	for _, tc := range []struct{ factor, want float64 }{
+		{1, 8 - (3 + 0.75*8)},
+		{0.5, 8 - (0.5*3 + (0.25+0.5*0.5)*8)},
+	} {
+		o.SetScale(tc.factor)
+		o.Begin()
+		dense, lazy, table := []float32{8}, []float32{8}, []float32{8}
+		o.Step("dense", dense, []float32{3}, 1)
+		o.StepRows("lazy", lazy, 1, []int32{0}, []float32{3}, 1)
+		o.StepTable("table", table, 1, []int32{0}, []float32{3}, 1)
+		want := float32(tc.want)
+		if dense[0] != want || lazy[0] != want || table[0] != want {
+			t.Errorf("scale %v: %v, %v, %v, want %v", tc.factor, dense[0], lazy[0], table[0], want)
+		}
 	}
 }
 
