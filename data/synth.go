@@ -23,26 +23,24 @@ const SynthVersion = 1
 //
 //	z = bias + Σ_f main_f(x_f) + Σ_{f<g} <v_f(x_f), v_g(x_g)>
 //
-// over categories and standardised logarithms of counts, with low-rank factors v on a few fields and bends in the
-// effect of some counts. The effect of a category shrinks with its frequency, so a model does not have to guess ids
-// that it hardly ever saw. The three parts (categories, counts, pairs) have a fixed share of the variance of z, and
-// the bias makes a quarter of the rows positive, for every seed.
-//
-// Seed names the world and its rows: two generators of one seed write the same rows, of which Rows are taken.
+// over categories and standardised logarithms of counts (a blank counts as 0), with low-rank factors v on a few fields
+// and bends in the effect of some counts. The effect of a category shrinks with its frequency, so that little depends
+// on ids a model hardly ever saw. The three parts of z (categories, counts, pairs) have the same variances, and a
+// quarter of the rows are positive, for every seed.
 type Synth struct {
-	Rows int64  // rows to generate
-	Seed uint64 // of effects, rows and labels
+	Rows int64  // rows to generate; fewer rows of one seed are the first ones of more
+	Seed uint64 // of the effects, the rows and their labels
 }
 
 const (
 	synthNums  = 13
 	synthCats  = 26
-	synthRank  = 4    // width of the factors v
+	synthRank  = 2    // width of the factors v
 	synthRate  = .25  // share of positive rows
-	synthMain  = .80  // standard deviation of z due to single categories,
-	synthCount = .55  // due to counts,
-	synthPair  = .80  // and due to pairs
-	synthRare  = .002 // frequency at which a category has half of the variance of a frequent one's effect
+	synthMain  = 1.1  // standard deviation of z due to single categories,
+	synthCount = .65  // due to counts,
+	synthPair  = .60  // and due to pairs
+	synthRare  = .006 // frequency at which a category has half of the variance of a frequent one's effect
 	synthPilot = 20000
 )
 
@@ -86,41 +84,41 @@ var synthNumCols = [synthNums]synthNum{
 
 // synthCatCols are C1 to C26.
 var synthCatCols = [synthCats]synthCat{
-	{card: 1460, zipf: 1.60, blank: -1, main: 1, factor: 1},
-	{card: 583, zipf: 1.00, blank: -1, main: 1, factor: 1},
-	{card: 100000, zipf: 1.00, blank: 6, main: .7},
-	{card: 60000, zipf: 1.05, blank: 6, main: .7},
+	{card: 1460, zipf: 1.70, blank: -1, main: 1, factor: 1},
+	{card: 583, zipf: 1.40, blank: -1, main: 1},
+	{card: 100000, zipf: 1.55, blank: 6, main: .7},
+	{card: 60000, zipf: 1.60, blank: 6, main: .7},
 	{card: 305, zipf: 2.00, blank: -1, main: .6},
 	{card: 24, zipf: 1.10, blank: 5, main: .8, factor: 1},
-	{card: 12517, zipf: .75, blank: -1, main: .5},
+	{card: 12517, zipf: 1.50, blank: -1, main: .5},
 	{card: 633, zipf: 1.80, blank: -1, main: .5},
 	{card: 3, zipf: 2.50, blank: -1, main: .8},
-	{card: 93145, zipf: 1.10, blank: -1, main: .5},
-	{card: 5683, zipf: .85, blank: -1, main: .5},
-	{card: 80000, zipf: 1.00, blank: 6, main: .5},
-	{card: 3194, zipf: .85, blank: -1},
+	{card: 93145, zipf: 1.65, blank: -1, main: .5},
+	{card: 5683, zipf: 1.50, blank: -1, main: .5},
+	{card: 80000, zipf: 1.60, blank: 6, main: .5},
+	{card: 3194, zipf: 1.55, blank: -1},
 	{card: 27, zipf: 1.30, blank: -1, main: 1, factor: 1},
-	{card: 14992, zipf: .80, blank: -1},
-	{card: 70000, zipf: 1.00, blank: 6},
+	{card: 14992, zipf: 1.55, blank: -1},
+	{card: 70000, zipf: 1.60, blank: 6},
 	{card: 10, zipf: 1.10, blank: -1, main: 1, factor: 1},
-	{card: 5652, zipf: .95, blank: -1, main: .6},
-	{card: 2173, zipf: 1.50, blank: 7, main: .5},
+	{card: 5652, zipf: 1.55, blank: -1, main: .6},
+	{card: 2173, zipf: 1.60, blank: 7, main: .5},
 	{card: 4, zipf: .30, blank: 7, main: .8, factor: 1},
-	{card: 90000, zipf: 1.00, blank: 6},
+	{card: 90000, zipf: 1.60, blank: 6},
 	{card: 18, zipf: 1.20, blank: 8, main: .5},
 	{card: 15, zipf: 1.20, blank: -1, main: 1, factor: 1},
-	{card: 40000, zipf: 1.10, blank: 6, main: .5},
-	{card: 105, zipf: 1.20, blank: 7, main: .6},
-	{card: 30000, zipf: 1.20, blank: 7, main: .5},
+	{card: 40000, zipf: 1.65, blank: 6, main: .5},
+	{card: 105, zipf: 1.65, blank: 7, main: .6},
+	{card: 30000, zipf: 1.65, blank: 7, main: .5},
 }
 
 // synthWorld is what a seed fixes before the first row: laws, effects, tokens.
 type synthWorld struct {
-	seed               uint64
-	cats               [synthCats]catWorld
-	nums               [synthNums]numWorld
-	bias               float64
-	main, count, pairs float64 // factors that give the parts of z their variance
+	seed  uint64
+	cats  [synthCats]catWorld
+	nums  [synthNums][]float64 // factors
+	bias  float64
+	scale [3]float64 // gives the parts of z their variance
 }
 
 type catWorld struct {
@@ -128,11 +126,6 @@ type catWorld struct {
 	token  uint64      // key of the bijection from rank to token
 	main   []float64   // by rank; the last one is the blank's
 	factor [][]float64 // by rank, each [synthRank]; nil without factors
-}
-
-type numWorld struct {
-	blank  float64 // effect of a blank
-	factor []float64
 }
 
 // synthRow is one generated row: ranks of categories and counts, -1 where blank, and the logarithms of the counts.
@@ -144,7 +137,7 @@ type synthRow struct {
 
 // newSynthWorld draws the effects of a seed and calibrates them on a pilot sample.
 func newSynthWorld(seed uint64) *synthWorld {
-	w := &synthWorld{seed: seed, main: 1, count: 1, pairs: 1}
+	w := &synthWorld{seed: seed}
 	for f, c := range synthCatCols {
 		r := rng.New(rng.Key(seed, "synth", "category", f))
 		cat := &w.cats[f]
@@ -172,10 +165,8 @@ func newSynthWorld(seed uint64) *synthWorld {
 		}
 	}
 	for f, c := range synthNumCols {
-		r := rng.New(rng.Key(seed, "synth", "count", f))
-		w.nums[f].blank = c.slope * r.NormFloat64()
 		if c.factor != 0 {
-			w.nums[f].factor = normals(r, c.factor)
+			w.nums[f] = normals(rng.New(rng.Key(seed, "synth", "count", f)), c.factor)
 		}
 	}
 	w.calibrate()
@@ -206,8 +197,8 @@ func (w *synthWorld) calibrate() {
 	}
 	n := float64(synthPilot)
 	for j, want := range [3]float64{synthMain, synthCount, synthPair} {
-		scale := want / math.Sqrt(sq[j]/n-sum[j]/n*sum[j]/n)
-		*[]*float64{&w.main, &w.count, &w.pairs}[j] = scale
+		mean := sum[j] / n
+		w.scale[j] = want / math.Sqrt(sq[j]/n-mean*mean)
 	}
 	lo, hi := -20., 20.
 	for range 60 {
@@ -235,10 +226,10 @@ func (w *synthWorld) draw(r *rand.Rand, row *synthRow) {
 		z := .5*common + math.Sqrt(.75)*r.NormFloat64()
 		if c.blank >= 0 && blank[c.blank] {
 			row.nums[f] = -1
-			continue
+		} else {
+			row.nums[f] = int64(max(0, math.Expm1(min(c.mean+c.std*z, 15))+.5))
 		}
-		row.nums[f] = max(0, int64(math.Expm1(min(c.mean+c.std*z, 15))+.5))
-		row.logs[f] = (math.Log1p(float64(row.nums[f])) - c.mean) / c.std
+		row.logs[f] = (math.Log1p(float64(max(row.nums[f], 0))) - c.mean) / c.std
 	}
 	for f, c := range synthCatCols {
 		row.cats[f] = w.cats[f].law.draw(r)
@@ -268,14 +259,10 @@ func (w *synthWorld) parts(row *synthRow) (z [3]float64) {
 		}
 	}
 	for f, c := range synthNumCols {
-		if row.nums[f] < 0 {
-			z[1] += w.nums[f].blank
-			continue
-		}
 		x := row.logs[f]
 		z[1] += c.slope*x + c.bend*(x*x-1)
 		if c.factor != 0 {
-			add(w.nums[f].factor, x)
+			add(w.nums[f], x)
 		}
 	}
 	for k := range sum {
@@ -286,7 +273,7 @@ func (w *synthWorld) parts(row *synthRow) (z [3]float64) {
 
 // prob is the probability of a positive label given the parts of z.
 func (w *synthWorld) prob(z [3]float64) float64 {
-	return 1 / (1 + math.Exp(-(w.bias + w.main*z[0] + w.count*z[1] + w.pairs*z[2])))
+	return 1 / (1 + math.Exp(-(w.bias + w.scale[0]*z[0] + w.scale[1]*z[1] + w.scale[2]*z[2])))
 }
 
 // WriteTSV writes the rows to dst. Where probs is not nil, the true probability of each row goes there, a line a row.
