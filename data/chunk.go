@@ -79,6 +79,7 @@ type chunk struct {
 	enc    [3][]byte
 	count  [3]int64 // rows of each part
 	pieces [][]byte // scratch of Multi cells
+	ends   []uint32 // scratch: the ends of the cells of a row
 	stats  []moments
 }
 
@@ -186,7 +187,7 @@ func slowNumber(s []byte) (float64, bool) {
 		}
 	}
 	v, err := strconv.ParseFloat(string(s), 64)
-	return v, err == nil && math.Abs(v) <= math.MaxFloat32
+	return v + 0, err == nil && math.Abs(v) <= math.MaxFloat32 // + 0: -0 is 0
 }
 
 const numberFault = "%s is not a number in the range of float32; want digits like -12 or 0.5, or a blank"

@@ -3,10 +3,8 @@ package data
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/bits"
 	"path"
 	"slices"
 	"strconv"
@@ -191,70 +189,41 @@ func (p *criteoParser) column(i int) string {
 
 // row reads the record at data[lo:hi].
 func (p *criteoParser) row(c *chunk, lo, hi int, line int64) {
-	tok, num := c.begin()
 	data := c.data
-	var label float32
-	i := lo
-	if p.labelled {
-		end := nextTab(data, i, hi)
-		if end == hi {
-			p.wrongCount(c, data[lo:hi], line)
-			return
-		}
-		var ok bool
-		if label, ok = parseLabel(data[i:end]); !ok {
-			if bytes.Count(data[lo:hi], []byte("\t")) != criteoCols {
-				p.wrongCount(c, data[lo:hi], line)
-				return
-			}
-			c.reject(line, "label", labelFault, show(data[i:end]))
-			return
-		}
-		i = end + 1
-	}
-	badCell, badLo, badHi := -1, 0, 0
-	for k := range p.acts {
-		end := nextTab(data, i, hi)
-		if (end == hi) != (k == criteoCols-1) {
-			p.wrongCount(c, data[lo:hi], line)
-			return
-		}
-		if a := p.acts[k]; a.tok >= 0 {
-			tok[a.tok] = span{uint32(i), uint32(end)}
-		} else if a.num >= 0 {
-			v, ok := parseNumber(data[i:end])
-			if !ok && badCell < 0 {
-				badCell, badLo, badHi = k, i, end
-			}
-			num[a.num] = v
-		}
-		i = end + 1
-	}
-	if badCell >= 0 {
-		c.reject(line, criteoNames[badCell], numberFault, show(data[badLo:badHi]))
-		return
-	}
-	c.end(label, 0, 0)
-}
-
-func (p *criteoParser) wrongCount(c *chunk, rec []byte, line int64) {
-	want, have := criteoCols, bytes.Count(rec, []byte("\t"))+1
+	c.ends = splitAt(c.ends[:0], data, lo, hi, '\t')
+	ends := c.ends
+	want := criteoCols
 	if p.labelled {
 		want++
 	}
-	c.reject(line, "", "%d columns, want %d separated by tabs", have, want)
-}
-
-// nextTab returns the place of the first tab of data[i:hi], hi if there is none. It compares 8 bytes at a time.
-func nextTab(data []byte, i, hi int) int {
-	const ones, tops, tabs = 0x0101010101010101, 0x8080808080808080, 0x0909090909090909
-	for ; i+8 <= len(data) && i < hi; i += 8 {
-		x := binary.LittleEndian.Uint64(data[i:]) ^ tabs
-		if t := (x - ones) &^ x & tops; t != 0 {
-			return min(i+bits.TrailingZeros64(t)/8, hi)
+	if len(ends) != want {
+		c.reject(line, "", "%d columns, want %d separated by tabs", len(ends), want)
+		return
+	}
+	tok, num := c.begin()
+	var label float32
+	start := uint32(lo)
+	if p.labelled {
+		var ok bool
+		if label, ok = parseLabel(data[start:ends[0]]); !ok {
+			c.reject(line, "label", labelFault, show(data[start:ends[0]]))
+			return
 		}
+		start = ends[0] + 1
+		ends = ends[1:]
 	}
-	for ; i < hi && data[i] != '\t'; i++ {
+	for k, end := range ends[:criteoCols] {
+		if a := &p.acts[k]; a.tok >= 0 {
+			tok[a.tok] = span{start, end}
+		} else if a.num >= 0 {
+			v, ok := parseNumber(data[start:end])
+			if !ok {
+				c.reject(line, criteoNames[k], numberFault, show(data[start:end]))
+				return
+			}
+			num[a.num] = v
+		}
+		start = end + 1
 	}
-	return min(i, hi)
+	c.end(label, 0, 0)
 }

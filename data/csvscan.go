@@ -165,16 +165,20 @@ type csvParser struct {
 func (p *csvParser) parse(c *chunk) {
 	r := csvRow{p: p, c: c}
 	split := r.cell
+	delim := p.f.d.delimiter()[0]
 	line := c.line
 	for pos := 0; pos < len(c.data); {
 		text := c.data[pos:]
-		end, cells, bad := p.f.record(text, true), 0, ""
-		if p.f.d.Quote && bytes.IndexByte(text[:end], '"') >= 0 {
-			end, cells, bad = p.f.cells(text, true, nil)
-		}
+		end, cells, bad := lines{}.record(text, true), 0, ""
+		quoted := p.f.d.Quote && bytes.IndexByte(text[:end], '"') >= 0
 		rec := text[:end]
 		r.line, r.base = line, pos
-		line += int64(bytes.Count(rec, newline))
+		line++
+		if quoted {
+			end, cells, bad = p.f.cells(text, true, nil)
+			rec = text[:end]
+			line = r.line + int64(bytes.Count(rec, newline))
+		}
 		pos += end
 		switch {
 		case isBlank(rec):
@@ -183,9 +187,18 @@ func (p *csvParser) parse(c *chunk) {
 		case bad != "":
 			c.reject(r.line, p.name(cells-1), "%s", bad)
 		case c.dirty && p.rejectText(c, rec, r.line):
-		default:
+		case quoted:
 			r.start()
 			p.f.cells(rec, true, split)
+			r.finish()
+		default:
+			r.start()
+			c.ends = splitAt(c.ends[:0], rec, 0, len(trimLine(rec)), delim)
+			lo := 0
+			for _, end := range c.ends {
+				r.cell(lo, int(end))
+				lo = int(end) + 1
+			}
 			r.finish()
 		}
 	}

@@ -22,6 +22,7 @@ type scan struct {
 	split   *splitter // nil: all rows are of part 0
 	bad     badRows
 	threads int
+	more    int // see scanner
 
 	rows int64 // good rows
 	sums []fileSum
@@ -80,7 +81,7 @@ func (s *scan) run(ctx context.Context, files []string, to sink) error {
 		blocks  = make(chan *block, threads)
 		number  = newTurns()
 		emit    = newTurns()
-		reader  = &scanner{format: s.format, plan: s.plan, maxLine: s.plan.maxLine, free: make(chan []byte, 2*threads+2)}
+		reader  = &scanner{format: s.format, plan: s.plan, maxLine: s.plan.maxLine, more: s.more, free: make(chan []byte, 2*threads+2)}
 		readErr error
 	)
 	wg.Go(func() {

@@ -2,6 +2,7 @@ package data
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -60,6 +61,7 @@ type scanner struct {
 	format  format
 	plan    *plan
 	maxLine int
+	more    int         // bytes of a block beyond maxLine; blockSize if 0
 	free    chan []byte // buffers to use again
 	seq     int64
 	sums    []fileSum
@@ -241,7 +243,7 @@ func (s *scanner) buffer() []byte {
 	case b := <-s.free:
 		return b
 	default:
-		return make([]byte, s.maxLine+blockSize)
+		return make([]byte, s.maxLine+cmp.Or(s.more, blockSize))
 	}
 }
 
