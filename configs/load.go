@@ -1,4 +1,3 @@
-// Package configs reads experiments from YAML files.
 package configs
 
 import (

@@ -279,6 +279,10 @@ func (d *decoder) mapping(n, use *yaml.Node, v reflect.Value, path string, depth
 		d.p.Add(use, path, "want %s, have %s", want(v.Type()), have(n))
 		return false
 	}
+	if len(n.Content) == 0 {
+		v.SetZero() // {} is nil, so that a config and its resolved form decode to the same
+		return true
+	}
 	out := reflect.MakeMap(v.Type())
 	ok := d.pairs(n, path, func(key string, _, vn *yaml.Node) bool {
 		item := reflect.New(v.Type().Elem()).Elem()
@@ -298,6 +302,10 @@ func (d *decoder) list(n, use *yaml.Node, v reflect.Value, path string, depth in
 	if n.Kind != yaml.SequenceNode {
 		d.p.Add(use, path, "want %s, have %s", want(t), have(n))
 		return false
+	}
+	if t.Kind() == reflect.Slice && len(n.Content) == 0 {
+		v.SetZero() // [] is nil
+		return true
 	}
 	var out reflect.Value
 	if t.Kind() == reflect.Array {

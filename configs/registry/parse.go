@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -42,7 +43,7 @@ func Parse(src []byte, p *Problems) *yaml.Node {
 	var doc, more yaml.Node
 	if err := dec.Load(&doc); err != nil {
 		if !errors.Is(err, io.EOF) {
-			p.syntax(err)
+			p.syntax(err, src)
 			return nil
 		}
 		return nil // empty: the caller knows what should be there
@@ -52,7 +53,7 @@ func Parse(src []byte, p *Problems) *yaml.Node {
 		p.AddAt(more.Line, "", "a second document starts here (---); one config is one document, remove it or split the file")
 		return nil
 	case !errors.Is(err, io.EOF):
-		p.syntax(err)
+		p.syntax(err, src)
 		return nil
 	}
 	if len(doc.Content) == 0 || isNull(doc.Content[0]) {
@@ -87,22 +88,30 @@ func (p *Problems) expand(n *yaml.Node, depth int, count *int) *yaml.Node {
 }
 
 // syntax records a YAML syntax error with its line.
-func (p *Problems) syntax(err error) {
+func (p *Problems) syntax(err error, src []byte) {
 	var le *yaml.LoadError
 	if !errors.As(err, &le) {
 		p.AddAt(0, "", "not valid YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 		return
 	}
-	line := le.Mark.Line
-	if line == 0 {
-		line = le.ContextMark.Line
-	}
-	msg := le.Message
-	switch {
+	line, msg := le.Mark.Line, le.Message
+	switch start := le.ContextMark.Line; {
+	case strings.Contains(le.ContextMsg, "quoted scalar") && start > 0:
+		line, msg = start, "the quote that starts here has no end"
+	case strings.Contains(msg, "expected ':'") && start > 0:
+		line, msg = start, "a line without a colon; want `key: value`, with a space after the colon"
 	case strings.Contains(msg, "cannot start any token"), strings.Contains(msg, "tab character"):
 		msg += "; indent with spaces, and put text that starts with a special character in quotes"
 	case strings.Contains(msg, "mapping values are not allowed"):
 		msg += "; a colon followed by a space inside of text needs quotes, and keys of one section need the same indentation"
+	case strings.Contains(msg, "control characters"):
+		if i := bytes.IndexFunc(src, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r' }); i >= 0 {
+			line = 1 + bytes.Count(src[:i], []byte("\n"))
+		}
+		msg = "a control character is in the text; remove it"
+	}
+	if line == 0 {
+		line = le.ContextMark.Line
 	}
 	p.AddAt(line, "", "not valid YAML: %s", msg)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -225,11 +226,26 @@ func (p *Problems) validate(v any, n *yaml.Node, path string, bad map[string]boo
 		}
 		at, exact := find(n, fe.Key)
 		msg := fe.Msg
-		if s := resolve(at); exact && s.Kind == yaml.ScalarNode && !strings.Contains(msg, "have ") && !strings.HasPrefix(msg, "is ") {
-			msg += ", have " + strings.TrimPrefix(have(s), "the number ")
+		if exact {
+			msg = withValue(msg, resolve(at))
 		}
 		p.Add(at, join(path, fe.Key), "%s", msg)
 	}
+}
+
+// withValue adds the value of a scalar to a message that does not say it.
+func withValue(msg string, n *yaml.Node) string {
+	if n.Kind != yaml.ScalarNode || strings.Contains(msg, "have ") || strings.HasPrefix(msg, "is ") {
+		return msg
+	}
+	val := n.Value
+	if isString(n) {
+		val = strconv.Quote(val)
+	}
+	if len(val) > 100 || strings.Contains(msg, val) && isString(n) {
+		return msg
+	}
+	return msg + ", have " + val
 }
 
 // find returns the node at the dotted key below n, or the nearest one above it and false.

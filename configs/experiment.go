@@ -1,0 +1,97 @@
+// Package configs reads experiments from YAML files: strictly, with every mistake of a file reported at once, with
+// defaults that live in the option structs of the packages, one level of `extends`, and overrides from the command line.
+//
+// The result does not depend on the environment: no variables are expanded, and files are found relative to the working
+// directory (`extends` relative to the file it is in).
+package configs
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	_ "github.com/splice-ml/splice/models/ctr" // registers its models
+	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/task"
+)
+
+// Experiment is one config file: what to train on what, and how.
+type Experiment struct {
+	Run     string        `yaml:"run,nodigest"`     // directory of the run's files; empty: runs/ and the name of the config file
+	Seed    uint64        `yaml:"seed"`             // of everything random: initial weights, the order of rows, dropout
+	Threads int           `yaml:"threads,nodigest"` // processor threads, which change no result; 0: all
+	Data    data.Dataset  `yaml:"data,required"`    // what to learn from
+	Model   models.Model  `yaml:"model,required"`   // what to train
+	Task    task.Task     `yaml:"task"`             // loss and metrics
+	Train   train.Options `yaml:"train"`            // how to train
+}
+
+// Default returns the experiment that a file's keys are laid over. Data and Model have no default.
+func Default() Experiment {
+	t, _ := task.Registry.Default("binary_classification")
+	return Experiment{Seed: 1, Task: t, Train: train.Defaults()}
+}
+
+// Validate reports every value out of range.
+func (e *Experiment) Validate() error {
+	var errs []error
+	if e.Threads < 0 {
+		errs = append(errs, registry.Field("threads", "must be 0 (all) or more"))
+	}
+	if m := e.Train.Monitor; m != "" && e.Task != nil {
+		ms, err := e.Task.Metrics()
+		if err != nil {
+			return errors.Join(errs...) // the task reports its metrics itself
+		}
+		var names []string
+		for _, m := range ms {
+			names = append(names, m.Name())
+		}
+		if !slices.Contains(names, m) {
+			errs = append(errs, registry.Field("train.monitor", "is not among the task's metrics ("+strings.Join(names, ", ")+"); add it there, or monitor one of them"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Load reads an experiment from a file, and from the file that it extends, and applies overrides ("train.epochs=2") in
+// their order; an override of a section's `type` comes first and drops the section's other keys. The error lists every
+// mistake, one a line: "file:line: path: what, what to do".
+func Load(path string, overrides []string) (*Experiment, error) {
+	e := Default()
+	if err := load(path, overrides, &e); err != nil {
+		return nil, err
+	}
+	return &e, nil
+}
+
+// YAML returns the experiment as YAML with every default filled in, in a fixed order. It loads to the same experiment.
+func (e *Experiment) YAML() ([]byte, error) {
+	n, err := registry.Encode(e, nil)
+	if err != nil {
+		return nil, fmt.Errorf("configs: %w", err)
+	}
+	return registry.Marshal(n)
+}
+
+// Digest names what decides the results of the experiment: a hash, 16 hexadecimal digits, of the resolved config
+// without the keys that change no result, which are `run` and `threads` and those marked so in the reference. Two
+// configs of equal digest give equal models from equal data files.
+func (e *Experiment) Digest() (string, error) {
+	n, err := registry.EncodeResult(e)
+	if err != nil {
+		return "", fmt.Errorf("configs: %w", err)
+	}
+	b, err := registry.Marshal(n)
+	if err != nil {
+		return "", fmt.Errorf("configs: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8]), nil
+}

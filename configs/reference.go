@@ -1,0 +1,176 @@
+package configs
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"sync"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/splice-ml/splice/configs/registry"
+)
+
+//go:generate go run ./docgen
+
+//go:embed reference.json
+var referenceJSON []byte
+
+// TypeDoc is the documentation of one option struct, from the comments in its source.
+type TypeDoc struct {
+	Doc    string            `json:"doc,omitempty"`    // the first paragraph of the type's comment
+	Fields map[string]string `json:"fields,omitempty"` // by Go name of the field
+}
+
+// Reference is the documentation of every option struct, by "package path.Type". It is generated from the source by
+// configs/docgen and embedded; a test keeps it current.
+var Reference = sync.OnceValue(func() map[string]TypeDoc {
+	out := map[string]TypeDoc{}
+	if err := json.Unmarshal(referenceJSON, &out); err != nil {
+		panic("configs: reference.json: " + err.Error()) // generated and tested: cannot be
+	}
+	return out
+})
+
+// TypeKey returns the key of a struct type in Reference.
+func TypeKey(t reflect.Type) string { return t.PkgPath() + "." + t.Name() }
+
+// Comment returns what an option means.
+func Comment(owner reflect.Type, field string) string {
+	return Reference()[TypeKey(owner)].Fields[field]
+}
+
+// Defaults writes the options of a registered type (a model, data set, task, optimizer, schedule ...) or of a section
+// ("train") with their defaults and meaning, as YAML that can be pasted into a config. An unknown name is an error that
+// lists the valid ones.
+func Defaults(w io.Writer, name string) error {
+	e := Default()
+	found := false
+	emit := func(kind, path string, v any) error {
+		n, err := registry.Encode(v, Comment)
+		if err != nil {
+			return fmt.Errorf("configs: defaults of %s: %w", name, err)
+		}
+		n = nest(n, path)
+		text, err := registry.Marshal(n)
+		if err != nil {
+			return fmt.Errorf("configs: defaults of %s: %w", name, err)
+		}
+		if found {
+			fmt.Fprintln(w)
+		}
+		found = true
+		if doc := Reference()[TypeKey(StructOf(v))].Doc; doc != "" {
+			fmt.Fprintf(w, "# %s\n", doc)
+		} else {
+			fmt.Fprintf(w, "# %s %s\n", kind, name)
+		}
+		_, err = w.Write(text)
+		return err
+	}
+	if v, ok := sectionDefault(&e, name); ok {
+		if err := emit("section", name, v); err != nil {
+			return err
+		}
+	}
+	names := sections()
+	for _, k := range registry.Kinds() {
+		names = append(names, k.Names...)
+		if v := k.Default(name); v != nil {
+			if err := emit(k.Name, Location(k.Iface), v); err != nil {
+				return err
+			}
+		}
+	}
+	if found {
+		return nil
+	}
+	return unknownName(name, names)
+}
+
+func unknownName(name string, names []string) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "no options are known by the name %q", name)
+	if near, ok := registry.Nearest(name, names); ok {
+		fmt.Fprintf(&b, "; did you mean %q?", near)
+	}
+	fmt.Fprintf(&b, "\nvalid: %s (sections)", strings.Join(sections(), ", "))
+	for _, k := range registry.Kinds() {
+		fmt.Fprintf(&b, "\n       %s (%s)", strings.Join(k.Names, ", "), k.Name)
+	}
+	return fmt.Errorf("%s", b.String())
+}
+
+// sectionDefault returns the default value of a top-level section without a type.
+func sectionDefault(e *Experiment, name string) (any, bool) {
+	v := reflect.ValueOf(e).Elem()
+	for i := range v.NumField() {
+		if key, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ","); key == name && v.Field(i).Kind() == reflect.Struct {
+			return v.Field(i).Interface(), true
+		}
+	}
+	return nil, false
+}
+
+func sections() []string {
+	var out []string
+	t := reflect.TypeFor[Experiment]()
+	for i := range t.NumField() {
+		if key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); t.Field(i).Type.Kind() == reflect.Struct {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+// Location returns the dotted path of the section that takes a kind ("train.optimizer"), "" if no section of its own does.
+func Location(iface reflect.Type) string {
+	var find func(t reflect.Type, path string) string
+	find = func(t reflect.Type, path string) string {
+		for i := range t.NumField() {
+			f := t.Field(i)
+			key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+			if key == "" || key == "-" {
+				continue
+			}
+			if path != "" {
+				key = path + "." + key
+			}
+			if f.Type == iface {
+				return key
+			}
+			if f.Type.Kind() == reflect.Struct {
+				if p := find(f.Type, key); p != "" {
+					return p
+				}
+			}
+		}
+		return ""
+	}
+	return find(reflect.TypeFor[Experiment](), "")
+}
+
+// StructOf returns the struct type of a value of options, which may be a pointer to it.
+func StructOf(v any) reflect.Type {
+	t := reflect.TypeOf(v)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t
+}
+
+// nest puts a node below the sections of a dotted path.
+func nest(n *yaml.Node, path string) *yaml.Node {
+	if path == "" {
+		return n
+	}
+	parts := strings.Split(path, ".")
+	for i := len(parts) - 1; i >= 0; i-- {
+		key := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: parts[i]}
+		n = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Content: []*yaml.Node{key, n}}
+	}
+	return n
+}
