@@ -13,8 +13,8 @@ import (
 var update = flag.Bool("update", false, "write the messages of testdata/bad; review the diff")
 
 // Every file of testdata/bad is refused with exactly the message of its .err file.
-// go test ./configs -run TestBad -update writes them.
-func TestBad(t *testing.T) {
+// go test ./configs -run Golden -update writes them.
+func TestGoldenBad(t *testing.T) {
 	t.Chdir(filepath.Join("testdata", "bad"))
 	files, err := filepath.Glob("*.yaml")
 	if err != nil {

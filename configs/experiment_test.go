@@ -12,7 +12,10 @@ import (
 
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/ctr"
+	"github.com/splice-ml/splice/models/nn"
 )
 
 const minimal = "data: {type: criteo, path: x.tsv}\nmodel: deepfm\n"
@@ -156,7 +159,8 @@ func TestDefaultsText(t *testing.T) {
 	}
 }
 
-// Every config of the repository loads, and says on top how to run it.
+// Every config of the repository loads, says on top how to run it, and its model and task train a step on rows of
+// every kind of feature.
 func TestConfigsLoad(t *testing.T) {
 	files, err := filepath.Glob("*.yaml")
 	if err != nil {
@@ -186,6 +190,37 @@ func TestConfigsLoad(t *testing.T) {
 			if !strings.HasPrefix(string(src), "# ") || !strings.Contains(string(src), "Run: ") {
 				t.Errorf("%s: the header should say what it is and how to run it (\"Run: ...\")", file)
 			}
+			step(t, e)
 		})
+	}
+}
+
+// step compiles an experiment's model and task for a small schema and trains one step of them.
+func step(t *testing.T, e *configs.Experiment) {
+	t.Helper()
+	sc := &data.Schema{NumDense: 1, Features: []data.Feature{
+		{Name: "a", Kind: data.Categorical, Vocab: 5, Table: "a"},
+		{Name: "b", Kind: data.Multi, Vocab: 7, MaxLen: 3, Table: "b"},
+		{Name: "c", Kind: data.Numeric, Table: "c"},
+	}}
+	prog, err := models.Compile(e.Model, nn.NewParams(e.Seed), sc, models.CompileOptions{Batch: 4, Train: true, Seed: e.Seed, Loss: e.Task.Loss})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := data.NewBatch(sc, 4)
+	b.N = 2
+	copy(b.IDs["a"], []int32{1, 4})
+	copy(b.IDs["b"], []int32{2, 3, 0, 6, 0, 0})
+	copy(b.Dense, []float32{-1, 2})
+	copy(b.Label, []float32{1, 0})
+	loss, err := prog.Run(b, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !(loss > 0 && loss < 100) {
+		t.Errorf("loss = %v", loss)
+	}
+	if err := prog.Close(); err != nil {
+		t.Error(err)
 	}
 }
