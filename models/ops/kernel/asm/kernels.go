@@ -7,18 +7,18 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// kernel describes a function over n elements, n > 0 being a multiple of the lanes, and its dispatcher.
-type kernel struct {
+// routine describes a function over n elements, n > 0 being a multiple of the lanes, and its dispatcher.
+type routine struct {
 	name    string
 	ptrs    string // slices, advanced together: "dst x"
 	rest    string // the other parameters: "a float32, b uint32"
 	doc     string
 	reduces bool // writes one vector of partial results to out
-	emit    func(g *gen, k kernel)
+	emit    func(g *gen, k routine)
 }
 
 // signature is the parameter list of the assembly function.
-func (k kernel) signature() string {
+func (k routine) signature() string {
 	s := "n int, " + strings.ReplaceAll(k.ptrs, " ", ", ") + " *float32"
 	if k.rest != "" {
 		s += ", " + k.rest
@@ -30,12 +30,12 @@ func (k kernel) signature() string {
 type mem map[string]operand.Mem
 
 // each opens the function, runs prep once and body for each vector, and closes the function.
-func each(unroll int, prep func(g *gen) func(u int, p mem)) func(*gen, kernel) {
+func each(unroll int, prep func(g *gen) func(u int, p mem)) func(*gen, routine) {
 	return eachThen(unroll, prep, nil)
 }
 
-func eachThen(unroll int, prep func(g *gen) func(u int, p mem), then func(g *gen)) func(*gen, kernel) {
-	return func(g *gen, k kernel) {
+func eachThen(unroll int, prep func(g *gen) func(u int, p mem), then func(g *gen)) func(*gen, routine) {
+	return func(g *gen, k routine) {
 		g.begin(k.name, "("+k.signature()+")", k.doc)
 		n := g.gp("n")
 		names := strings.Fields(k.ptrs)
@@ -65,7 +65,7 @@ func (g *gen) load(m operand.Mem) reg.VecVirtual {
 	return v
 }
 
-var kernels = []kernel{
+var kernels = []routine{
 	{name: "add", ptrs: "dst x", doc: "dst += x.", emit: each(4, func(g *gen) func(int, mem) {
 		return func(_ int, p mem) {
 			v := g.load(p["dst"])
@@ -268,7 +268,7 @@ func rootStep(g *gen, wm operand.Mem, gr, a, step, eps reg.VecVirtual) {
 	g.VMOVUPS(w, wm)
 }
 
-func axpy4(g *gen, k kernel) {
+func axpy4(g *gen, k routine) {
 	g.begin(k.name, "("+k.signature()+")", k.doc)
 	n, dst, ld := g.gp("n"), g.gp("dst"), g.gp("ld")
 	ap := g.gp("a")
@@ -290,7 +290,7 @@ func axpy4(g *gen, k kernel) {
 	g.end()
 }
 
-func dot(g *gen, k kernel) {
+func dot(g *gen, k routine) {
 	sum := make([]reg.VecVirtual, 4)
 	eachThen(4, func(g *gen) func(int, mem) {
 		for i := range sum {
@@ -310,8 +310,8 @@ func dot(g *gen, k kernel) {
 }
 
 // sumTo adds up in float64: a vector of floats makes two of doubles.
-func sumTo(square bool) func(*gen, kernel) {
-	return func(g *gen, k kernel) {
+func sumTo(square bool) func(*gen, routine) {
+	return func(g *gen, k routine) {
 		sum := make([]reg.VecVirtual, 8)
 		eachThen(4, func(g *gen) func(int, mem) {
 			for i := range sum {
@@ -340,7 +340,7 @@ func sumTo(square bool) func(*gen, kernel) {
 	}
 }
 
-func maxAbs(g *gen, k kernel) {
+func maxAbs(g *gen, k routine) {
 	var top, big reg.VecVirtual
 	eachThen(2, func(g *gen) func(int, mem) {
 		abs := g.bits(1<<31 - 1)
