@@ -59,7 +59,7 @@ func TestHash(t *testing.T) {
 func TestNodeHash(t *testing.T) {
 	g := G.NewGraph()
 	x, y := input(g, "x", 4, 1), input(g, "y", 4, 1)
-	for _, n := range []*G.Node{must(Add(x, y)), must(BCE(x, y, nil)), must(SumCols(x))} {
+	for _, n := range []*G.Node{mustOp(Add(x, y)), mustOp(BCE(x, y, nil)), mustOp(SumCols(x))} {
 		var in G.Nodes
 		for it := g.From(n.ID()); it.Next(); {
 			in = append(in, it.Node().(*G.Node))
@@ -74,16 +74,16 @@ func TestNodeHash(t *testing.T) {
 func TestDistinguish(t *testing.T) {
 	g := G.NewGraph()
 	x := input(g, "x", 2, 2)
-	a := must(Scale(x, 2))
+	a := mustOp(Scale(x, 2))
 	o := newOp("scale", x.Shape(), x)
 	o.id = a.Op().(*op).id
 	o.run = func() error { return nil }
-	if b := must(o.apply(x)); b == a || b.Hashcode() == a.Hashcode() {
+	if b := mustOp(o.apply(x)); b == a || b.Hashcode() == a.Hashcode() {
 		t.Errorf("%v and %v were merged", a, b)
 	}
 }
 
-func must(n *G.Node, err error) *G.Node {
+func mustOp(n *G.Node, err error) *G.Node {
 	if err != nil {
 		panic(err)
 	}
@@ -93,7 +93,7 @@ func must(n *G.Node, err error) *G.Node {
 // What reaches an op at run time is checked: a value of the wrong size or layout is an error, not a panic.
 func TestDoChecksInputs(t *testing.T) {
 	g := G.NewGraph()
-	o := must(Scale(input(g, "x", 2, 3), 2)).Op().(*op)
+	o := mustOp(Scale(input(g, "x", 2, 3), 2)).Op().(*op)
 	v := tensor.New(tensor.WithShape(2, 3), tensor.WithBacking(make([]float32, 6)))
 	turned := tensor.New(tensor.WithShape(3, 2), tensor.WithBacking(make([]float32, 6)))
 	if err := turned.T(); err != nil {
