@@ -5,8 +5,6 @@ import (
 	"encoding/csv"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,17 +36,28 @@ func (r *rowsOf) emit(c *chunk) error {
 
 const fuzzLine = 1 << 10
 
-// parseText reads text as a file, in blocks that are little longer than the longest row.
+// parseText reads text in blocks that are little longer than the longest row.
 func parseText(t *testing.T, f format, features []MapFeature, text []byte) (rows [][]string, bad badRows, err error) {
-	path := filepath.Join(t.TempDir(), "x.txt")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	p := newPlan(features)
 	p.maxLine = fuzzLine
 	to := &rowsOf{plan: p}
-	s := &scan{format: f, plan: p, bad: badRows{skip: true, limit: math.MaxInt64}, threads: 2, more: 16}
-	err = s.run(t.Context(), []string{path}, to)
+	s := &scan{format: f, plan: p, bad: badRows{skip: true, limit: math.MaxInt64}}
+	reader := &scanner{format: f, plan: p, maxLine: fuzzLine, more: 16, free: make(chan []byte, 1)}
+	c := &chunk{plan: p}
+	err = reader.blocks(t.Context(), "x.txt", bytes.NewReader(text), func(b *block) error {
+		c.reset(b)
+		s.parse(c)
+		if err := s.number(c); err != nil {
+			return err
+		}
+		if err := to.emit(c); err != nil {
+			return err
+		}
+		if b.buf != nil {
+			reader.recycle(b.buf)
+		}
+		return nil
+	})
 	if err == nil && s.rows != int64(len(to.rows)) {
 		t.Fatalf("counted %d rows, emitted %d", s.rows, len(to.rows))
 	}
