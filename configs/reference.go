@@ -63,11 +63,11 @@ func Defaults(w io.Writer, name string) error {
 			fmt.Fprintln(w)
 		}
 		found = true
-		if doc := Reference()[TypeKey(StructOf(v))].Doc; doc != "" {
-			fmt.Fprintf(w, "# %s\n", doc)
-		} else {
-			fmt.Fprintf(w, "# %s %s\n", kind, name)
+		doc := Reference()[TypeKey(StructOf(v))].Doc
+		if doc == "" {
+			doc = kind + " " + name
 		}
+		writeComment(w, doc)
 		_, err = w.Write(text)
 		return err
 	}
@@ -89,6 +89,19 @@ func Defaults(w io.Writer, name string) error {
 		return nil
 	}
 	return unknownName(name, names)
+}
+
+// writeComment writes a text as comment lines of at most 110 characters.
+func writeComment(w io.Writer, text string) {
+	line := "#"
+	for word := range strings.FieldsSeq(strings.TrimSuffix(text, ":")) {
+		if len([]rune(line))+1+len([]rune(word)) > 110 {
+			fmt.Fprintln(w, line)
+			line = "#"
+		}
+		line += " " + word
+	}
+	fmt.Fprintln(w, line)
 }
 
 func unknownName(name string, names []string) error {
@@ -118,8 +131,8 @@ func sectionDefault(e *Experiment, name string) (any, bool) {
 func sections() []string {
 	var out []string
 	t := reflect.TypeFor[Experiment]()
-	for i := range t.NumField() {
-		if key, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ","); t.Field(i).Type.Kind() == reflect.Struct {
+	for field := range t.Fields() {
+		if key, _, _ := strings.Cut(field.Tag.Get("yaml"), ","); field.Type.Kind() == reflect.Struct {
 			out = append(out, key)
 		}
 	}
@@ -130,8 +143,7 @@ func sections() []string {
 func Location(iface reflect.Type) string {
 	var find func(t reflect.Type, path string) string
 	find = func(t reflect.Type, path string) string {
-		for i := range t.NumField() {
-			f := t.Field(i)
+		for f := range t.Fields() {
 			key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 			if key == "" || key == "-" {
 				continue

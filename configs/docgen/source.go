@@ -67,8 +67,7 @@ func readDocs(root string) (map[string]configs.TypeDoc, error) {
 	}
 	var missing []string
 	for t := range types {
-		for i := range t.NumField() {
-			f := t.Field(i)
+		for f := range t.Fields() {
 			tag, ok := f.Tag.Lookup("yaml")
 			if !ok || tag == "-" || strings.Contains(tag, ",inline") || !f.IsExported() {
 				continue
@@ -95,9 +94,9 @@ func collect(t reflect.Type, into map[reflect.Type]bool) {
 			return
 		}
 		into[t] = true
-		for i := range t.NumField() {
-			if tag, ok := t.Field(i).Tag.Lookup("yaml"); ok && tag != "-" {
-				collect(t.Field(i).Type, into)
+		for field := range t.Fields() {
+			if tag, ok := field.Tag.Lookup("yaml"); ok && tag != "-" {
+				collect(field.Type, into)
 			}
 		}
 	}

@@ -104,8 +104,8 @@ func typeName(t reflect.Type) string {
 }
 
 func plural(s string) string {
-	if strings.HasPrefix(s, "list of ") {
-		return "lists of " + strings.TrimPrefix(s, "list of ")
+	if after, ok := strings.CutPrefix(s, "list of "); ok {
+		return "lists of " + after
 	}
 	return s + "s"
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -184,10 +185,8 @@ func unquote(n *yaml.Node, tags ...string) string {
 	if len(n.Value) > 40 || yaml.Load([]byte(n.Value), &plain) != nil || len(plain.Content) != 1 {
 		return ""
 	}
-	for _, t := range tags {
-		if plain.Content[0].Tag == t {
-			return "; remove the quotes"
-		}
+	if slices.Contains(tags, plain.Content[0].Tag) {
+		return "; remove the quotes"
 	}
 	return ""
 }
