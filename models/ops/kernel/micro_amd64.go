@@ -23,28 +23,25 @@ func micro(k int, a, b, c *float32, ldc int, acc bool) {
 	}
 }
 
-// transposeVec packs what the vector kernels can of a panel. transpose6 writes two elements too many for each k, which
-// belong to the next k: hence the order, and the last k's, one at least, are left to the caller.
+// transposeVec packs what the vector kernels can of a panel: groups of 8 lines, or of 6 and 14 if all are there.
 func transposeVec(dst, src []float32, ld, kc, w, live int) (done transposed) {
-	if path == generic || kc < 8 {
+	k := kc &^ 7
+	if path == generic || k == 0 {
 		return done
 	}
-	if w%8 == 0 {
-		lines, k := live&^7, kc&^7
-		for i := 0; i < lines; i += 8 {
-			transpose8(k, &src[i*ld], ld, &dst[i], w)
-		}
-		return transposed{lines, k}
+	lines := live &^ 7
+	if (w == 6 || w == 14) && live == w {
+		lines = w - 6
+		transpose6(k, &src[lines*ld], ld, &dst[lines], w)
+		done.lines = w
+	} else {
+		done.lines = lines
 	}
-	k := (kc - 1) &^ 7
-	if live < w || k == 0 {
-		return done
+	for i := 0; i < lines; i += 8 {
+		transpose8(k, &src[i*ld], ld, &dst[i], w)
 	}
-	transpose6(k, &src[(w-6)*ld], ld, &dst[w-6], w)
-	if w == 14 {
-		transpose8(k, &src[0], ld, &dst[0], w)
-	}
-	return transposed{w, k}
+	done.k = k
+	return done
 }
 
 // copyPanels is dst[q*stride+p*w+i] = src[p*ld+q*w+i] for p < rows, q < panels, i < w.

@@ -294,12 +294,12 @@ func gemmAVX512(k int, a *float32, b *float32, c *float32, ldc int, acc bool)
 //go:noescape
 func peakAVX512(n int)
 
-// transpose6: dst[p*stride+i] = src[i*ld+p] for i < 6, p < k; k > 0 is a multiple of 8. It writes 8 floats for each p.
+// transpose6: dst[p*stride+i] = src[i*ld+p] for i < 6, p < k; k > 0 is a multiple of 8.
 //
 //go:noescape
 func transpose6(k int, src *float32, ld int, dst *float32, stride int)
 
-// transpose8: dst[p*stride+i] = src[i*ld+p] for i < 8, p < k; k > 0 is a multiple of 8. It writes 8 floats for each p.
+// transpose8: dst[p*stride+i] = src[i*ld+p] for i < 8, p < k; k > 0 is a multiple of 8.
 //
 //go:noescape
 func transpose8(k int, src *float32, ld int, dst *float32, stride int)

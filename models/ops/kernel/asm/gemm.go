@@ -117,7 +117,7 @@ func pack(c *build.Context) {
 		c.Function(fmt.Sprintf("transpose%d", rows))
 		c.Pragma("noescape")
 		c.SignatureExpr("func(k int, src *float32, ld int, dst *float32, stride int)")
-		c.Doc(fmt.Sprintf("transpose%d: dst[p*stride+i] = src[i*ld+p] for i < %d, p < k; k > 0 is a multiple of 8. It writes 8 floats for each p.", rows, rows))
+		c.Doc(fmt.Sprintf("transpose%d: dst[p*stride+i] = src[i*ld+p] for i < %d, p < k; k > 0 is a multiple of 8.", rows, rows))
 		g := &gen{Context: c, lanes: 8}
 		k, src, ld, dst, stride := g.gp("k"), g.gp("src"), g.gp("ld"), g.gp("dst"), g.gp("stride")
 		g.SHLQ(operand.U8(2), ld)
@@ -155,7 +155,14 @@ func pack(c *build.Context) {
 			g.VUNPCKLPD(u[3], u[1], v[2])
 			g.VUNPCKHPD(u[3], u[1], v[3])
 			for i := range v {
-				g.VMOVUPS(v[i], at(dst, stride, stride3, i, 0))
+				m := at(dst, stride, stride3, i, 0)
+				if rows == 8 {
+					g.VMOVUPS(v[i], m)
+					continue
+				}
+				g.VMOVUPS(v[i].AsX(), m)
+				g.VEXTRACTF128(operand.U8(1), v[i], u[i].AsX())
+				g.VMOVQ(u[i].AsX(), m.Offset(16))
 			}
 			g.LEAQ(operand.Mem{Base: dst, Index: stride, Scale: 4}, dst)
 		}
