@@ -100,12 +100,20 @@ func gemmCases(r *rand.Rand) []gemmCase {
 	for range 20 {
 		add(1+r.IntN(100), 1+r.IntN(100), 1+r.IntN(100))
 	}
-	add(1, 3000, 300)  // several column spans of a vector product
-	add(70, 1, 600)    //
-	add(150, 40, 530)  // several pieces of k, columns in groups
-	add(2500, 17, 20)  // many row blocks
-	add(20, 5000, 10)  // columns packed in two parts
-	add(16, 3001, 400) // k packed in two parts
+	for i, c := range []gemmCase{
+		{m: 1, n: 3000, k: 300},           // several column spans of a vector product
+		{m: 70, n: 1, k: 600, tb: true},   // several chunks of one
+		{m: 150, n: 40, k: 530, ta: true}, // several pieces of k, columns in groups
+		{m: 150, n: 40, k: 530, tb: true},
+		{m: 2500, n: 17, k: 20, tb: true}, // many row blocks
+		{m: 2500, n: 17, k: 20, ta: true},
+		{m: 20, n: 5000, k: 10},  // columns packed in two parts
+		{m: 16, n: 3001, k: 400}, // k packed in two parts
+		{m: 7, n: 3001, k: 400, ta: true, tb: true},
+	} {
+		c.acc = i%2 == 0
+		cases = append(cases, c)
+	}
 	return cases
 }
 
