@@ -61,6 +61,17 @@ func TestDropoutMask(t *testing.T) {
 		}
 	}
 	base := mask(t, s, 0.5, "a", &ops.Step{Seed: 1, N: 1})
+	for lag := 16; lag < len(base)/4; lag += 16 { // chunks of the loop must not repeat each other
+		equal := 0
+		for i := range len(base) - lag {
+			if base[i] == base[i+lag] {
+				equal++
+			}
+		}
+		if math.Abs(float64(equal)/float64(len(base)-lag)-.5) > .05 {
+			t.Fatalf("%d of %d elements agree with those %d further on, want about half", equal, len(base)-lag, lag)
+		}
+	}
 	for _, tc := range []struct {
 		name, op string
 		step     ops.Step
