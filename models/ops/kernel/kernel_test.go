@@ -294,7 +294,7 @@ func TestBiasActRows(t *testing.T) {
 	})
 }
 
-// TestAdamPyTorch compares three steps with torch.optim.AdamW(lr=0.1, weight_decay=0.1), worked out in float64.
+// TestAdamFloat64 compares three steps with the formulas of AdamW in float64.
 func TestAdamFloat64(t *testing.T) {
 	const lr, b1, b2, eps, decay = 0.1, 0.9, 0.999, 1e-8, 0.1
 	w, m, v := []float32{0.5, -2}, make([]float32, 2), make([]float32, 2)
