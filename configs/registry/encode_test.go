@@ -36,6 +36,9 @@ pet:
     type: cat
     lives: 3
     fur: 0
+  grid: [[1]]
+  ages:
+    a: [1]
 rooms: []
 sizes:
   a b: 1e-06
@@ -44,6 +47,7 @@ sizes:
 wait: 1m30s
 open: false
 small: 0
+byte: 0
 seed: 0
 pair: [0, 0]
 note: "a\nb: c"
@@ -67,7 +71,7 @@ func TestEncodeComment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "type: dog\ntricks: [] # dog.Tricks\n# dog.Mate\nmate:\n  type: cat\n  lives: 0 # cat.Lives\n  fur: 0 # cat.Fur\n"
+	const want = "type: dog\ntricks: [] # dog.Tricks\n# dog.Mate\nmate:\n  type: cat\n  lives: 0 # cat.Lives\n  fur: 0 # cat.Fur\ngrid: [] # dog.Grid\nages: {} # dog.Ages\n"
 	if got := string(b); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

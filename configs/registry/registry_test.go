@@ -32,8 +32,10 @@ func (c cat) Validate() error {
 }
 
 type dog struct {
-	Tricks []string `yaml:"tricks"`
-	Mate   pet      `yaml:"mate"`
+	Tricks []string         `yaml:"tricks"`
+	Mate   pet              `yaml:"mate"`
+	Grid   [][]int          `yaml:"grid"`
+	Ages   map[string][]int `yaml:"ages"`
 }
 
 func (*dog) Sound() string { return "woof" }
@@ -42,7 +44,7 @@ var pets = registry.New[pet]("pet")
 
 func init() {
 	pets.Register("cat", cat{Lives: 9, Fur: 0.5})
-	pets.Register("dog", &dog{Tricks: []string{"sit"}, Mate: cat{Lives: 3}})
+	pets.Register("dog", &dog{Tricks: []string{"sit"}, Mate: cat{Lives: 3}, Grid: [][]int{{1}}, Ages: map[string][]int{"a": {1}}})
 }
 
 type common struct {
@@ -57,6 +59,7 @@ type house struct {
 	Wait   time.Duration      `yaml:"wait"`
 	Open   bool               `yaml:"open"`
 	Small  int8               `yaml:"small"`
+	Byte   uint8              `yaml:"byte"`
 	Seed   uint64             `yaml:"seed"`
 	Limit  *int               `yaml:"limit"`
 	Door   struct{ A, B int } `yaml:"-"`
@@ -96,7 +99,7 @@ note: &n "123"
 	four := 4
 	h.hidden = 0
 	want := house{
-		Name: "old mill", Pet: &dog{Tricks: []string{"roll", "jump"}, Mate: cat{Lives: 9, Fur: 0.5}},
+		Name: "old mill", Pet: &dog{Tricks: []string{"roll", "jump"}, Mate: cat{Lives: 9, Fur: 0.5}, Grid: [][]int{{1}}, Ages: map[string][]int{"a": {1}}},
 		Rooms: []int{1, 16, 1000, 1000}, Sizes: map[string]float32{"attic": 3, "cellar": 2.5}, Wait: 90 * time.Second,
 		Open: true, Small: -128, Seed: 1<<64 - 1, Limit: &four, Pair: [2]int{1, 2}, common: common{Note: "123"},
 	}
@@ -114,10 +117,11 @@ func TestDecodeDefaults(t *testing.T) {
 		t.Errorf("pet = %+v, want %+v", got, want)
 	}
 	a, _ := pets.Default("dog")
-	a.(*dog).Tricks[0] = "changed"
+	changed := a.(*dog)
+	changed.Tricks[0], changed.Grid[0][0], changed.Ages["a"][0] = "changed", 2, 2
 	b, _ := pets.Default("dog")
-	if got := b.(*dog).Tricks[0]; got != "sit" {
-		t.Errorf("Default shares memory: got %q", got)
+	if got, want := b.(*dog), (&dog{Tricks: []string{"sit"}, Mate: cat{Lives: 3}, Grid: [][]int{{1}}, Ages: map[string][]int{"a": {1}}}); !cmp.Equal(got, want) {
+		t.Errorf("Default shares memory: got %+v", got)
 	}
 	if _, ok := pets.Default("cow"); ok {
 		t.Error("Default(cow) = ok")
@@ -130,7 +134,7 @@ func TestDecodeDefaults(t *testing.T) {
 func TestProblems(t *testing.T) {
 	for _, tc := range []struct{ name, src, want string }{
 		{"unknown", "nmae: x", `h.yaml:1: nmae: unknown key; did you mean "name"?`},
-		{"unknown far", "name: x\nxyzzy: 1", "h.yaml:2: xyzzy: unknown key; valid: limit, name, note, open, pair, pet, rooms, seed, sizes, small, wait"},
+		{"unknown far", "name: x\nxyzzy: 1", "h.yaml:2: xyzzy: unknown key; valid: byte, limit, name, note, open, pair, pet, rooms, seed, sizes, small, wait"},
 		{"duplicate", "name: x\nname: y", "h.yaml:2: name: duplicate key; it is on line 1 already, keep one"},
 		{"missing", "open: true", "h.yaml:1: name: is missing; want text"},
 		{"number for text", "name: 12", `h.yaml:1: name: want text, have the number 12; put it in quotes if it is meant as text: "12"`},
@@ -140,6 +144,8 @@ func TestProblems(t *testing.T) {
 		{"overflow", "name: x\nsmall: 128", "h.yaml:2: small: want a whole number from -128 to 127, have 128"},
 		{"negative", "name: x\nseed: -1", "h.yaml:2: seed: want a whole number from 0 to 18446744073709551615, have -1"},
 		{"huge", "name: x\nseed: 18446744073709551616", "h.yaml:2: seed: want a whole number from 0 to 18446744073709551615, have 18446744073709551616"},
+		{"byte", "name: x\nbyte: 256", "h.yaml:2: byte: want a whole number from 0 to 255, have 256"},
+		{"float32", "name: x\nsizes: {a: 1000000000000000000000000000000000000000}", "h.yaml:2: sizes.a: want a finite number, have 1000000000000000000000000000000000000000"},
 		{"octal", "name: x\nsmall: 010", "h.yaml:2: small: the number 010 starts with 0, which YAML reads as octal; write it without the 0"},
 		{"nan", "name: x\nsizes: {a: .nan, b: -.inf, c: 1e300}", "h.yaml:2: sizes.a: want a finite number, have .nan\nh.yaml:2: sizes.b: want a finite number, have -.inf\nh.yaml:2: sizes.c: want a finite number, have 1e300"},
 		{"null", "name:\nlimit: ~", "h.yaml:1: name: has no value; want text, or remove the key to get the default"},
