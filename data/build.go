@@ -63,6 +63,11 @@ func (b *builder) open(ctx context.Context) (*Splits, error) {
 	if err := errors.Join(merr, verr, terr); err != nil {
 		return nil, err
 	}
+	for _, f := range absolute(b.main) {
+		if slices.Contains(absolute(valid), f) || slices.Contains(absolute(test), f) {
+			b.o.Log.Warn("data: a file of path is in valid_path or test_path too; its rows are not unseen", "file", f)
+		}
+	}
 	m := b.o.Map
 	if m == nil {
 		var err error

@@ -18,7 +18,7 @@ import (
 // Expand returns the files that paths and globs name, each glob's matches sorted. A name without a match, a directory
 // and a file named twice are errors; all of them are reported.
 func Expand(paths []string) ([]string, error) {
-	var files []string
+	var files, seen []string
 	var errs []error
 	for _, p := range paths {
 		found := []string{p}
@@ -42,10 +42,10 @@ func Expand(paths []string) ([]string, error) {
 				errs = append(errs, fmt.Errorf("data: %w", err))
 			case info.IsDir():
 				errs = append(errs, fmt.Errorf("data: %s: is a directory; name its files, for instance by %s", f, filepath.Join(f, "*")))
-			case slices.Contains(files, f):
+			case slices.Contains(seen, absolute([]string{f})[0]):
 				errs = append(errs, fmt.Errorf("data: %s: is named twice", f))
 			default:
-				files = append(files, f)
+				files, seen = append(files, f), append(seen, absolute([]string{f})...)
 			}
 		}
 	}
