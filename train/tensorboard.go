@@ -25,6 +25,9 @@ func (c *TensorBoard) On(_ context.Context, e *Event) (err error) {
 		if c.w, err = tfevent.Create(c.Dir, time.Now); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}
+		if e.Resumed {
+			return c.w.Restart(e.Step) // points of steps that are made again go
+		}
 	case StepDone:
 		c.rate.add(e)
 		if c.LogSteps == 0 || e.Step%c.LogSteps != 0 {

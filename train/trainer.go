@@ -122,6 +122,9 @@ func (f *fit) prepare() error {
 	if !known {
 		return fmt.Errorf("train: monitor %q is not among the task's metrics", f.monitor)
 	}
+	if !metric.Selectable(f.monitor) {
+		return fmt.Errorf("train: monitor %s has no best direction: select by another metric", f.monitor)
+	}
 	f.higher = metric.HigherIsBetter(f.monitor)
 	o := f.Compile
 	o.Batch, o.Train, o.Seed, o.Loss = f.BatchSize, true, f.Seed, f.Task.Loss

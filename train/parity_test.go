@@ -1,0 +1,212 @@
+package train_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/ctr"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/task"
+)
+
+// parityCase is a file of models/ctr/testdata: what PyTorch gets from given weights on given batches. The script beside the
+// files says how they were made.
+type parityCase struct {
+	Model   string
+	Options struct {
+		EmbeddingDim   int    `json:"embedding_dim"`
+		HiddenUnits    []int  `json:"hidden_units"`
+		NumCrossLayers int    `json:"num_cross_layers"`
+		ModelStructure string `json:"model_structure"`
+		BatchNorm      bool   `json:"batch_norm"`
+	}
+	Train struct {
+		BatchSize            int     `json:"batch_size"`
+		Steps                int     `json:"steps"`
+		LearningRate         float64 `json:"learning_rate"`
+		Embeddings           string  `json:"embeddings"`
+		EmbeddingRegularizer float64 `json:"embedding_regularizer"`
+		MaxGradNorm          float64 `json:"max_grad_norm"`
+	}
+	Features []struct {
+		Name  string
+		Vocab int
+	}
+	Init map[string]struct {
+		Shape []int
+		Data  []float32
+	}
+	IDs         map[string][]int32
+	Dense       []float32
+	Label       []float32
+	Losses      []float64
+	FinalLogits []float64          `json:"final_logits"`
+	FinalNorms  map[string]float64 `json:"final_norms"`
+}
+
+func (c *parityCase) model(t *testing.T) models.Model {
+	tower := ctr.Tower{HiddenUnits: c.Options.HiddenUnits, HiddenActivations: "relu", BatchNorm: c.Options.BatchNorm}
+	switch c.Model {
+	case "deepfm":
+		return ctr.DeepFM{EmbeddingDim: c.Options.EmbeddingDim, Tower: tower}
+	case "dcn":
+		return ctr.DCN{EmbeddingDim: c.Options.EmbeddingDim, NumCrossLayers: c.Options.NumCrossLayers, Tower: tower}
+	case "dcnv2":
+		m := ctr.DCNv2{EmbeddingDim: c.Options.EmbeddingDim, NumCrossLayers: c.Options.NumCrossLayers, ModelStructure: c.Options.ModelStructure, Tower: tower}
+		if m.ModelStructure == "" {
+			m.ModelStructure = "parallel"
+		}
+		return m
+	}
+	t.Fatalf("unknown model %s", c.Model)
+	return nil
+}
+
+// source yields the case's batches in order.
+func (c *parityCase) source() *recorded {
+	r := &recorded{schema: &data.Schema{}}
+	for _, f := range c.Features {
+		x := data.Feature{Name: f.Name, Vocab: f.Vocab, Table: f.Name}
+		if f.Vocab == 0 {
+			x.Kind, x.Column = data.Numeric, r.schema.NumDense
+			r.schema.NumDense++
+		}
+		r.schema.Features = append(r.schema.Features, x)
+	}
+	n, nd := c.Train.BatchSize, r.schema.NumDense
+	for i := range c.Train.Steps {
+		b := data.NewBatch(r.schema, n)
+		b.N = n
+		for name := range b.IDs {
+			copy(b.IDs[name], c.IDs[name][i*n:])
+		}
+		copy(b.Dense, c.Dense[i*n*nd:])
+		copy(b.Label, c.Label[i*n:])
+		r.batches = append(r.batches, b)
+	}
+	return r
+}
+
+type recorded struct {
+	schema  *data.Schema
+	batches []*data.Batch
+}
+
+func (r *recorded) Schema() *data.Schema { return r.schema }
+func (r *recorded) Rows() int64          { return int64(len(r.batches) * r.batches[0].N) }
+
+func (r *recorded) Batches(int, int) iter.Seq2[*data.Batch, error] {
+	return func(yield func(*data.Batch, error) bool) {
+		for _, b := range r.batches {
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}
+
+// losses keeps every step's loss, and ends the run before anything else happens.
+type losses struct {
+	values []float64
+	n      int
+}
+
+func (l *losses) On(_ context.Context, e *train.Event) error {
+	if e.Kind == train.StepDone {
+		if l.values = append(l.values, e.Loss); len(l.values) == l.n {
+			return errEnough
+		}
+	}
+	return nil
+}
+
+// TestLossesEqualPyTorch trains from PyTorch's initial weights on PyTorch's batches: each of the 50 losses is PyTorch's
+// within 1e-5 relative, and so are the norms of all parameters and the logits afterwards.
+func TestLossesEqualPyTorch(t *testing.T) {
+	files, err := filepath.Glob("../models/ctr/testdata/*.json")
+	if err != nil || len(files) < 6 {
+		t.Fatalf("parity cases: %v, %v", files, err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := &parityCase{}
+			if err := json.Unmarshal(text, c); err != nil {
+				t.Fatal(err)
+			}
+			if len(c.Losses) != 50 {
+				t.Fatalf("%d losses, want 50", len(c.Losses))
+			}
+			src, m, p := c.source(), c.model(t), nn.NewParams(1)
+			eval, err := models.Compile(m, p, src.schema, models.CompileOptions{Batch: c.Train.BatchSize})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer eval.Close()
+			set := 0
+			for _, q := range p.All() {
+				if v, ok := c.Init[q.Name]; ok && len(v.Data) == len(q.Data) {
+					copy(q.Data, v.Data)
+					set++
+				} else if q.Kind != nn.Buffer {
+					t.Errorf("%s %v: no initial value of that size", q.Name, q.Shape)
+				}
+			}
+			if set != len(c.Init) {
+				t.Fatalf("%d of %d initial values are parameters of the model", set, len(c.Init))
+			}
+			tk, _ := task.Registry.Default("binary_classification")
+			l := &losses{n: c.Train.Steps}
+			o := train.Defaults()
+			o.BatchSize, o.Epochs, o.LearningRate, o.Embeddings = c.Train.BatchSize, 1, c.Train.LearningRate, c.Train.Embeddings
+			o.EmbeddingRegularizer, o.MaxGradNorm = c.Train.EmbeddingRegularizer, c.Train.MaxGradNorm
+			tr := &train.Trainer{
+				Options: o, Model: m, Task: tk, Data: &data.Splits{Schema: src.schema, Train: src}, Params: p, Dir: t.TempDir(),
+				Callbacks: []train.Callback{l},
+			}
+			if _, err := tr.Fit(t.Context()); !errors.Is(err, errEnough) {
+				t.Fatal(err)
+			}
+			worst := 0.0
+			for i, want := range c.Losses {
+				if rel := math.Abs(l.values[i]-want) / want; rel > worst {
+					worst = rel
+				}
+			}
+			t.Logf("largest relative difference of a loss: %.1e", worst)
+			if worst > 1e-5 {
+				t.Errorf("a loss differs by %.1e relative, want at most 1e-5", worst)
+			}
+			for name, want := range c.FinalNorms {
+				sum := 0.0
+				for _, v := range p.Get(name).Data {
+					sum += float64(v) * float64(v)
+				}
+				if got := math.Sqrt(sum); math.Abs(got-want) > 1e-3*want+1e-6 {
+					t.Errorf("after 50 steps the norm of %s is %v, want %v", name, got, want)
+				}
+			}
+			if _, err := eval.Run(src.batches[0], 0); err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range c.FinalLogits {
+				if got := float64(eval.Logits()[i]); math.Abs(got-want) > 2e-3*math.Abs(want)+2e-4 {
+					t.Errorf("logit %d is %v, want %v", i, got, want)
+				}
+			}
+		})
+	}
+}
