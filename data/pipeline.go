@@ -10,9 +10,10 @@ import (
 
 // sink does something with the rows of a scan.
 type sink interface {
-	work(c *chunk) // on many goroutines
-	emit(c *chunk) error
+	// work is called on many goroutines at once.
+	work(c *chunk)
 	// emit is called for one chunk after the other, in the order of the files.
+	emit(c *chunk) error
 }
 
 // scan parses files and hands their rows to a sink.
