@@ -106,6 +106,19 @@ func TestExtends(t *testing.T) {
 	}
 }
 
+func TestExtendsShorthandOfParent(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "parent.yaml", "main: circle\nframe: box\n")
+	write(t, "child.yaml", "extends: parent.yaml\nframe: {name: n}\n")
+	got, err := loadDrawing("child.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (box{Sides: []int{1, 2}, Name: "n"}); !cmp.Equal(got.Frame, shape(want)) {
+		t.Errorf("frame = %+v, want %+v", got.Frame, want)
+	}
+}
+
 func TestExtendsFromOtherDirectory(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := os.MkdirAll("a/b", 0o755); err != nil {
