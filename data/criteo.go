@@ -15,10 +15,11 @@ import (
 // Criteo is rows in the layout of Criteo's display advertising log: tab separated without a header or quotes, a label
 // 0 or 1, 13 counts I1..I13 and 26 categories C1..C26, a missing value blank. Lines with nothing on them are skipped.
 type Criteo struct {
-	Common `yaml:",inline"`
+	Common   `yaml:",inline"`
+	Fallback string `yaml:"fallback"` // if no file of path exists: none, which is an error, or synthetic: generated rows of the same layout
 }
 
-func init() { Register("criteo", Criteo{Common: DefaultCommon()}) }
+func init() { Register("criteo", Criteo{Common: DefaultCommon(), Fallback: fallbackNone}) }
 
 const (
 	criteoNums = 13
@@ -41,6 +42,9 @@ var criteoNames = func() (names [criteoCols]string) {
 // Validate returns what is wrong with the options.
 func (d Criteo) Validate() error {
 	errs := []error{d.Common.Validate()}
+	if d.Fallback != "" && d.Fallback != fallbackNone && d.Fallback != fallbackSynthetic {
+		errs = append(errs, registry.Field("fallback", "want none or synthetic, have %q", d.Fallback))
+	}
 	if d.Split.By == byTime {
 		errs = append(errs, registry.Field("split.by", "the criteo layout has no time column; its rows are in order of time, use order"))
 	}
@@ -69,7 +73,14 @@ func (d Criteo) Open(ctx context.Context, o OpenOptions) (*Splits, error) {
 	if err := validate(d, d.Common); err != nil {
 		return nil, err
 	}
-	return d.builder(o).open(ctx)
+	if err := d.fallback(ctx, o); err != nil {
+		return nil, err
+	}
+	s, err := d.builder(o).open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s, d.synthetic(s)
 }
 
 // Stream reads one file in order.

@@ -112,7 +112,8 @@ type Splits struct {
 	Synthetic          *Reachable // of generated rows; nil for real ones
 }
 
-// Reachable is what the true probabilities of generated rows score on the test part: no model can do better but by chance.
+// Reachable is what the true probabilities of generated rows score on the test part: no model can do better but by chance. It is
+// zero if that is not known of the test part.
 type Reachable struct{ AUC, LogLoss float64 }
 
 // OpenOptions are what a run decides about its data, beside the data section.

@@ -208,19 +208,20 @@ func TestResumeRefuses(t *testing.T) {
 	if err != nil || len(models) != 1 {
 		t.Fatalf("models in last/: %v, %v", models, err)
 	}
-	for name, tc := range map[string]struct {
+	for _, tc := range []struct {
+		name   string
 		change func(tr *train.Trainer)
 		want   string
 	}{
-		"other config": {func(tr *train.Trainer) { tr.Digest = "e" }, "another config"},
-		"other model":  {func(tr *train.Trainer) { tr.Model = ctr.FM{EmbeddingDim: 3} }, "mlp.0.weight"},
-		"bad state":    {func(*train.Trainer) { os.WriteFile(state, []byte("{"), 0o666) }, "state.json"},
-		"truncated": {func(*train.Trainer) {
+		{"other config", func(tr *train.Trainer) { tr.Digest = "e" }, "another config"},
+		{"other model", func(tr *train.Trainer) { tr.Model = ctr.FM{EmbeddingDim: 3} }, "mlp.0.weight"},
+		{"bad state", func(*train.Trainer) { os.WriteFile(state, []byte("{"), 0o666) }, "state.json"},
+		{"truncated", func(*train.Trainer) {
 			os.WriteFile(state, good, 0o666)
 			os.Truncate(models[0], 1000)
 		}, "truncated"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tc.name, func(t *testing.T) {
 			tr := trainer(t, dir)
 			tr.Resume = true
 			tc.change(tr)
