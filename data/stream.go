@@ -9,15 +9,16 @@ import (
 // Scorer is a Dataset that can read a file once, in order and without a cache, as to predict.
 type Scorer interface {
 	Dataset
-	// Stream returns the rows of a file in its order, turned into ids and numbers by m. Labels may be missing:
-	// Batch.Label is 0 then. A row that cannot be read is an error whatever bad_rows says, since the n-th prediction
+	// Stream returns the rows of a file in its order, turned into ids and numbers by m. Unless the options want them,
+	// labels may be missing: Batch.Label is 0 then. A row that cannot be read is an error whatever bad_rows says, since the n-th prediction
 	// must be that of the n-th row. Rows is -1, and the source can be read any number of times.
 	Stream(ctx context.Context, path string, m *FeatureMap, o StreamOptions) Source
 }
 
 // StreamOptions are what a command decides about a stream.
 type StreamOptions struct {
-	Threads int // goroutines that parse; GOMAXPROCS if 0
+	Threads int  // goroutines that parse; GOMAXPROCS if 0
+	Labels  bool // every row must have a label, and a group if the data set has them: to evaluate, not to predict
 }
 
 // stream is the Source of Scorer.Stream.
@@ -27,18 +28,22 @@ type stream struct {
 	path    string
 	m       *FeatureMap
 	schema  *Schema
+	labels  bool
 	err     error // in the options
 }
 
 func (b *builder) stream(ctx context.Context, path string, m *FeatureMap, o StreamOptions) Source {
-	s := &stream{ctx: ctx, builder: b, path: path, m: m, err: m.check()}
+	s := &stream{ctx: ctx, builder: b, path: path, m: m, labels: o.Labels, err: m.check()}
 	if s.err != nil {
 		s.err = fmt.Errorf("data: feature map: %w", s.err)
 		s.schema = &Schema{}
 		return s
 	}
-	b.group, b.time, b.o.Threads = "", "", o.Threads
-	s.schema = m.Schema(false)
+	b.time, b.o.Threads = "", o.Threads
+	if !o.Labels {
+		b.group = ""
+	}
+	s.schema = m.Schema(b.group != "")
 	return s
 }
 
@@ -84,7 +89,7 @@ func (s *stream) Batches(_, size int) iter.Seq2[*Batch, error] {
 		}
 		ctx, cancel := context.WithCancel(s.ctx)
 		p := s.builder.plan(s.m.Features)
-		p.unlabelled = true
+		p.unlabelled = !s.labels
 		w := &rowStream{encoder: newEncoder(s.m, p), ctx: ctx, out: make(chan []byte, 2), free: make(chan []byte, 4)}
 		go func() {
 			defer close(w.out)

@@ -26,10 +26,14 @@ func TestStream(t *testing.T) {
 		path := map[string]string{"criteo": criteo, "libfm": libfm}[name]
 		if name == "csv" {
 			path = numbered(t, 4000)
-			want.group = nil
 		}
+		group := want.group
 		for _, threads := range []int{1, 3} {
-			src := d.(data.Scorer).Stream(t.Context(), path, s.Map, data.StreamOptions{Threads: threads})
+			labels := threads == 3
+			if want.group = nil; labels {
+				want.group = group
+			}
+			src := d.(data.Scorer).Stream(t.Context(), path, s.Map, data.StreamOptions{Threads: threads, Labels: labels})
 			for range 2 {
 				got := read(t, src)
 				if !maps.EqualFunc(want.ids, got.ids, slices.Equal) || !slices.Equal(want.dense, got.dense) ||
@@ -68,6 +72,31 @@ func TestStreamWithoutLabels(t *testing.T) {
 		}
 		if fmt.Sprint(got.dense[:len(want.dense)]) != fmt.Sprint(want.dense) {
 			t.Errorf("%s: dense = %v, want %v", c.sec, got.dense, want.dense)
+		}
+	}
+}
+
+// To evaluate, rows without a label are an error.
+func TestStreamWantsLabels(t *testing.T) {
+	o, _ := logTo(t)
+	nums := "3\t4\t\t\t\t\t\t\t\t\t\t\t"
+	cats := "\ta" + strings.Repeat("\t", 25)
+	for _, c := range []struct{ sec, train, score string }{
+		{"{type: criteo, path: FILE}", "1\t" + nums + cats + "\n", nums + cats + "\n"},
+		{"{type: csv, path: FILE, label: y, columns: {a: categorical}}", "y,a\n1,x\n", "a\nx\n"},
+		{"{type: csv, path: FILE, label: y, columns: {a: categorical}}", "y,a\n1,x\n", "y,a\n,x\n"},
+		{"{type: csv, path: FILE, label: y, group: u, columns: {a: categorical}}", "y,u,a\n1,1,x\n", "y,a\n1,x\n"},
+		{"{type: libfm, path: FILE}", "1 5:1 7:1\n", "5:1 7:1\n"},
+	} {
+		d := section(t, strings.Replace(c.sec, "FILE", write(t, "t", c.train), 1))
+		s := open(t, d, o)
+		src := d.(data.Scorer).Stream(t.Context(), write(t, "s", c.score), s.Map, data.StreamOptions{Labels: true})
+		var err error
+		for _, e := range src.Batches(0, 4) {
+			err = e
+		}
+		if err == nil {
+			t.Errorf("%s: rows %q without a label or group are evaluated", c.sec, c.score)
 		}
 	}
 }

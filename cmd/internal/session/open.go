@@ -65,5 +65,5 @@ func (r *Run) Stream(ctx context.Context, path string, labels bool) (data.Source
 		_, name := r.names()
 		return nil, cli.BadInput(fmt.Errorf("data type %s cannot read rows of a file: use criteo, csv or libfm", name))
 	}
-	return s.Stream(ctx, path, r.Map, data.StreamOptions{Threads: r.Threads}), nil
+	return s.Stream(ctx, path, r.Map, data.StreamOptions{Threads: r.Threads, Labels: labels}), nil
 }
