@@ -28,7 +28,7 @@ var layers = [][]string{
 	{"train"},
 	{"cki", "cki/*"},
 	{"configs"},
-	{"configs/docgen", "cmd/*", "cmd/internal/*", "scripts", "scripts/*"},
+	{"configs/docgen", "cmd", "cmd/*", "cmd/internal/*", "scripts", "scripts/*"},
 }
 
 // testOnly packages are helpers of tests; no other package may import them.

@@ -10,22 +10,22 @@ import (
 
 // Options is the `train:` section.
 type Options struct {
-	BatchSize            int              `yaml:"batch_size"`            // rows a step
-	Epochs               int              `yaml:"epochs"`                // passes over the training rows, at most
-	MaxSteps             int64            `yaml:"max_steps"`             // stop after this many steps; 0: no such limit
-	LearningRate         float64          `yaml:"learning_rate"`         // the schedule's base
-	Optimizer            optim.Options    `yaml:"optimizer"`             // sgd, adagrad, adam, adamw or rmsprop
-	Schedule             schedule.Options `yaml:"schedule"`              // constant, linear, cosine, step or plateau
-	Embeddings           string           `yaml:"embeddings"`            // lazy: update the rows of the batch; dense: all rows each step, as PyTorch's dense optimizers do
-	EmbeddingRegularizer float64          `yaml:"embedding_regularizer"` // L2 on embeddings and linear terms: adds l/2·|E|² to the loss (lazy: of the batch's rows)
-	NetRegularizer       float64          `yaml:"net_regularizer"`       // L2 on all other weights
-	MaxGradNorm          float64          `yaml:"max_grad_norm"`         // clip the gradient's global norm; 0: do not
-	Monitor              string           `yaml:"monitor"`               // metric of the validation rows that selection goes by; empty: the task's first
-	Patience             int              `yaml:"patience"`              // stop after this many evaluations in a row without improvement; 0: never
-	MinDelta             float64          `yaml:"min_delta"`             // smallest change of the monitored metric that counts as improvement
-	EvalSteps            int64            `yaml:"eval_steps"`            // evaluate every so many steps; 0: after each epoch
-	CheckpointSteps      int64            `yaml:"checkpoint_steps"`      // save for --resume every so many steps; 0: after each evaluation
-	LogSteps             int64            `yaml:"log_steps"`             // log loss and rate every so many steps
+	BatchSize            int              `yaml:"batch_size"`                // rows a step
+	Epochs               int              `yaml:"epochs"`                    // passes over the training rows, at most
+	MaxSteps             int64            `yaml:"max_steps"`                 // stop after this many steps; 0: no such limit
+	LearningRate         float64          `yaml:"learning_rate"`             // the schedule's base
+	Optimizer            optim.Options    `yaml:"optimizer"`                 // sgd, adagrad, adam, adamw or rmsprop
+	Schedule             schedule.Options `yaml:"schedule"`                  // constant, linear, cosine, step or plateau
+	Embeddings           string           `yaml:"embeddings"`                // lazy: update the rows of the batch; dense: all rows each step, as PyTorch's dense optimizers do
+	EmbeddingRegularizer float64          `yaml:"embedding_regularizer"`     // L2 on embeddings and linear terms: adds l/2·|E|² to the loss (lazy: of the batch's rows)
+	NetRegularizer       float64          `yaml:"net_regularizer"`           // L2 on all other weights
+	MaxGradNorm          float64          `yaml:"max_grad_norm"`             // clip the gradient's global norm; 0: do not
+	Monitor              string           `yaml:"monitor"`                   // metric of the validation rows that selection goes by; empty: the task's first
+	Patience             int              `yaml:"patience"`                  // stop after this many evaluations in a row without improvement; 0: never
+	MinDelta             float64          `yaml:"min_delta"`                 // smallest change of the monitored metric that counts as improvement
+	EvalSteps            int64            `yaml:"eval_steps"`                // evaluate every so many steps; 0: after each epoch
+	CheckpointSteps      int64            `yaml:"checkpoint_steps,nodigest"` // save for --resume every so many steps; 0: after each evaluation
+	LogSteps             int64            `yaml:"log_steps,nodigest"`        // log loss and rate every so many steps
 }
 
 // Defaults returns the options of a config that leaves the section out.

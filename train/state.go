@@ -118,35 +118,35 @@ func (f *fit) load() (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("train: resume: %w", err)
+		return false, fmt.Errorf("%w: %w", ErrResume, err)
 	}
 	var st state
 	if err := json.Unmarshal(b, &st); err != nil {
-		return false, fmt.Errorf("train: resume: %s: %w", filepath.Join(dir, stateFile), err)
+		return false, fmt.Errorf("%w: %s: %w", ErrResume, filepath.Join(dir, stateFile), err)
 	}
 	if st.Digest != f.Digest {
-		return false, fmt.Errorf("train: resume: %s was trained with another config (digest %.12s, this one has %.12s): undo the change, or start another run", f.Dir, st.Digest, f.Digest)
+		return false, fmt.Errorf("%w: %s was trained with another config (digest %.12s, this one has %.12s): undo the change, or start another run", ErrResume, f.Dir, st.Digest, f.Digest)
 	}
 	if filepath.Base(st.Model) != st.Model || filepath.Base(st.Optimizer) != st.Optimizer {
-		return false, fmt.Errorf("train: resume: %s names files outside of its directory", filepath.Join(dir, stateFile))
+		return false, fmt.Errorf("%w: %s names files outside of its directory", ErrResume, filepath.Join(dir, stateFile))
 	}
 	if err := LoadParams(filepath.Join(dir, st.Model), f.Params); err != nil {
-		return false, fmt.Errorf("train: resume: %w", err)
+		return false, fmt.Errorf("%w: %w", ErrResume, err)
 	}
 	o, err := ckpt.Load(filepath.Join(dir, st.Optimizer))
 	if err != nil {
-		return false, fmt.Errorf("train: resume: %w", err)
+		return false, fmt.Errorf("%w: %w", ErrResume, err)
 	}
 	if err := f.opt.Load(o, f.trained()); err != nil {
-		return false, fmt.Errorf("train: resume: %w", err)
+		return false, fmt.Errorf("%w: %w", ErrResume, err)
 	}
 	if err := f.sched.Load(st.Schedule); err != nil {
-		return false, fmt.Errorf("train: resume: %w", err)
+		return false, fmt.Errorf("%w: %w", ErrResume, err)
 	}
 	for _, c := range f.Callbacks {
 		if s, ok := c.(Stateful); ok && st.Callbacks[s.Name()] != nil {
 			if err := s.LoadState(st.Callbacks[s.Name()]); err != nil {
-				return false, fmt.Errorf("train: resume: %s: %w", s.Name(), err)
+				return false, fmt.Errorf("%w: %s: %w", ErrResume, s.Name(), err)
 			}
 		}
 	}

@@ -51,6 +51,9 @@ type Result struct {
 // ErrInterrupted says that the context ended the run, whose state is on disk.
 var ErrInterrupted = errors.New("train: interrupted")
 
+// ErrResume says that a run cannot go on from what is in its directory.
+var ErrResume = errors.New("train: resume")
+
 // fit is the state of one Fit.
 type fit struct {
 	*Trainer

@@ -49,7 +49,7 @@ func (s *Session) Train(ctx context.Context, o TrainOptions) (*train.Result, err
 	r, err := t.Fit(ctx)
 	if err != nil {
 		var row *data.RowError
-		if errors.As(err, &row) {
+		if errors.As(err, &row) || errors.Is(err, train.ErrResume) {
 			err = cli.BadInput(err)
 		}
 		return nil, err

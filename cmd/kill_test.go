@@ -1,0 +1,103 @@
+//go:build unix
+
+package cmd_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestKill kills a run at a random moment, 20 times, and resumes it: each time the model has the bytes of the run that was
+// not killed. With -short it is 3 times.
+func TestKill(t *testing.T) {
+	dir := workspace(t, 6000)
+	start := time.Now()
+	train(t, dir, "whole")
+	whole := time.Since(start)
+	want, wantResult := read(t, dir, "whole", "model.safetensors"), trimTimes(read(t, dir, "whole", "result.json"))
+	kills := 20
+	if testing.Short() {
+		kills = 3
+	}
+	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
+	killed := 0
+	for i := range kills {
+		name := fmt.Sprint("killed", i)
+		after := time.Duration(r.Float64() * float64(whole))
+		c := command(dir, "train", "--config", "run.yaml", "--run", name)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(after)
+		_ = c.Process.Signal(syscall.SIGKILL)
+		if err := c.Wait(); err != nil {
+			killed++
+		}
+		train(t, dir, name, "--resume")
+		if !bytes.Equal(read(t, dir, name, "model.safetensors"), want) {
+			t.Errorf("killed after %v of %v: another model", after, whole)
+		}
+		if got := trimTimes(read(t, dir, name, "result.json")); got != wantResult {
+			t.Errorf("killed after %v: result\n%s\nwant\n%s", after, got, wantResult)
+		}
+	}
+	t.Logf("%d of %d runs were killed before their end (a run takes %v)", killed, kills, whole)
+	if killed == 0 {
+		t.Error("no run was killed before its end")
+	}
+}
+
+// trimTimes leaves out what differs from run to run.
+func trimTimes(b []byte) string {
+	s := string(b)
+	if i := strings.Index(s, `"train"`); i >= 0 {
+		s = s[:i]
+	}
+	return s
+}
+
+// TestInterrupt: SIGTERM and Ctrl-C save the state and exit with 130; --resume goes on to the same model.
+func TestInterrupt(t *testing.T) {
+	dir := workspace(t, 6000)
+	train(t, dir, "whole")
+	want := read(t, dir, "whole", "model.safetensors")
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		name := fmt.Sprint("run", int(sig))
+		c := command(dir, "train", "--config", "run.yaml", "--run", name, "--set", "train.checkpoint_steps=1000")
+		var log bytes.Buffer
+		c.Stderr = &log
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for range 500 { // until it trains
+			if m, _ := filepath.Glob(filepath.Join(dir, name, "metrics.jsonl")); len(m) > 0 {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if err := c.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Wait()
+		if code := c.ProcessState.ExitCode(); code != 130 {
+			t.Errorf("%v: exit code %d, want 130\n%s", sig, code, log.String())
+		}
+		if !strings.Contains(log.String(), "--resume") {
+			t.Errorf("%v: nothing says how to go on:\n%s", sig, log.String())
+		}
+		if _, err := os.Stat(filepath.Join(dir, name, "last", "state.json")); err != nil {
+			t.Errorf("%v: no checkpoint: %v", sig, err)
+		}
+		train(t, dir, name, "--resume", "--set", "train.checkpoint_steps=1000")
+		if !bytes.Equal(read(t, dir, name, "model.safetensors"), want) {
+			t.Errorf("%v: the resumed run has another model", sig)
+		}
+	}
+}
