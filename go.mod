@@ -3,38 +3,40 @@ module github.com/splice-ml/splice
 go 1.26.0
 
 require (
+	github.com/cespare/xxhash/v2 v2.3.0 // hash buckets, cache keys, checksums
+	github.com/chewxy/hm v1.0.0 // types of Gorgonia's ops
+	github.com/google/go-cmp v0.7.0 // tests: readable differences
+	github.com/klauspost/compress v1.20.3 // .zst files
+	github.com/nlpodyssey/safetensors v0.0.0-20250209183917-bfb01cc25f7c // tests: cross-check of our safetensors files
+	github.com/schollz/progressbar/v3 v3.19.1 // progress bars
+	go.yaml.in/yaml/v4 v4.0.0 // YAML syntax trees
+	golang.org/x/sys v0.49.0 // CPU features
+	golang.org/x/term v0.47.0 // is the output a terminal
+	google.golang.org/protobuf v1.36.12 // wire format of TensorBoard event files
+	gorgonia.org/gorgonia v0.9.18 // graphs, shapes, the tape
+	gorgonia.org/tensor v0.9.24 // values of Gorgonia's nodes
+	pgregory.net/rapid v1.3.0 // tests: generated cases
+)
+
+require (
 	github.com/apache/arrow/go/arrow v0.0.0-20211112161151-bc219186db40 // indirect
 	github.com/awalterschulze/gographviz v2.0.3+incompatible // indirect
-	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/chewxy/hm v1.0.0 // indirect
 	github.com/chewxy/math32 v1.10.1 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect
 	github.com/golang/protobuf v1.5.2 // indirect
 	github.com/google/flatbuffers v2.0.6+incompatible // indirect
-	github.com/google/go-cmp v0.7.0 // indirect
 	github.com/google/uuid v1.3.0 // indirect
-	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/leesper/go_rng v0.0.0-20190531154944-a612b043e353 // indirect
 	github.com/mitchellh/colorstring v0.0.0-20190213212951-d06e56a500db // indirect
-	github.com/nlpodyssey/safetensors v0.0.0-20250209183917-bfb01cc25f7c // indirect
 	github.com/pkg/errors v0.9.1 // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect
-	github.com/rogpeppe/go-internal v1.16.0 // indirect
-	github.com/schollz/progressbar/v3 v3.19.1 // indirect
 	github.com/xtgo/set v1.0.0 // indirect
-	go.yaml.in/yaml/v4 v4.0.0 // indirect
+	// Gorgonia panics at start with an older release of this package on Go newer than 1.20: keep this one or a newer one.
 	go4.org/unsafe/assume-no-moving-gc v0.0.0-20231121144256-b99613f794b6 // indirect
-	golang.org/x/sync v0.24.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
-	golang.org/x/term v0.47.0 // indirect
 	golang.org/x/xerrors v0.0.0-20200804184101-5ec99f83aff1 // indirect
 	gonum.org/v1/gonum v0.11.0 // indirect
-	google.golang.org/protobuf v1.36.12 // indirect
 	gorgonia.org/cu v0.9.4 // indirect
 	gorgonia.org/dawson v1.2.0 // indirect
-	gorgonia.org/gorgonia v0.9.18 // indirect
-	gorgonia.org/tensor v0.9.24 // indirect
 	gorgonia.org/vecf32 v0.9.0 // indirect
 	gorgonia.org/vecf64 v0.9.0 // indirect
-	pgregory.net/rapid v1.3.0 // indirect
 )
