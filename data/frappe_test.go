@@ -31,15 +31,16 @@ func rowsOf(t *testing.T, s *data.Splits, src data.Source) []string {
 	all := read(t, src)
 	var rows []string
 	for i, label := range all.label {
-		row := fmt.Sprint(label)
+		var row strings.Builder
+		row.WriteString(fmt.Sprint(label))
 		for _, f := range s.Schema.Features {
 			token, ok := s.Map.Token(f.Name, all.ids[f.Name][i])
 			if !ok {
 				token = "?"
 			}
-			row += " " + token
+			row.WriteString(" " + token)
 		}
-		rows = append(rows, row)
+		rows = append(rows, row.String())
 	}
 	return rows
 }

@@ -84,8 +84,10 @@ func TestZeroOptions(t *testing.T) {
 	if s.Train.Rows() != 1 || s.Valid != nil || s.Test != nil || s.Schema.NumDense != 13 {
 		t.Errorf("%d rows, schema %v", s.Train.Rows(), s.Schema)
 	}
-	_, err := data.Criteo{Common: data.Common{Path: []string{"a"}, Split: data.Split{By: "x", Ratio: []float64{.5}},
-		Columns: map[string]data.Column{"C1": data.CategoricalColumn{Hash: -1}}}}.Open(t.Context(), o)
+	_, err := data.Criteo{Common: data.Common{
+		Path: []string{"a"}, Split: data.Split{By: "x", Ratio: []float64{.5}},
+		Columns: map[string]data.Column{"C1": data.CategoricalColumn{Hash: -1}},
+	}}.Open(t.Context(), o)
 	for _, want := range []string{"by: want random, order or time", "ratio: ", "columns.C1.hash: must be"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error = %v, want %s", err, want)

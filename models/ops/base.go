@@ -217,7 +217,9 @@ func (o *op) ReturnsPtr() bool                               { return false }
 func (o *op) CallsExtern() bool                              { return false }
 func (o *op) OverwritesInput() int                           { return -1 }
 func (o *op) String() string                                 { return fmt.Sprintf("%s#%d", o.name, o.id) }
-func (o *op) WriteHash(h hash.Hash)                          { fmt.Fprintf(h, "splice/%s#%d", o.name, o.id) }
+
+func (o *op) WriteHash(h hash.Hash) { fmt.Fprintf(h, "splice/%s#%d", o.name, o.id) }
+
 func (o *op) Hashcode() uint32 {
 	h := fnv.New32a()
 	o.WriteHash(h)

@@ -147,8 +147,10 @@ func pairs(x, y []float32) float64 {
 func TestAUCEqualsPairs(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	inf := float32(math.Inf(1))
-	values := []float32{-inf, -math.MaxFloat32, -1, -math.SmallestNonzeroFloat32, float32(math.Copysign(0, -1)), 0,
-		math.SmallestNonzeroFloat32, 1e-20, 1, math.Nextafter32(1, 2), math.MaxFloat32, inf}
+	values := []float32{
+		-inf, -math.MaxFloat32, -1, -math.SmallestNonzeroFloat32, float32(math.Copysign(0, -1)), 0,
+		math.SmallestNonzeroFloat32, 1e-20, 1, math.Nextafter32(1, 2), math.MaxFloat32, inf,
+	}
 	for n := 2; n < 60; n++ {
 		x, y, g := make([]float32, n), make([]float32, n), make([]int64, n)
 		for i := range x {
@@ -252,8 +254,10 @@ func TestNames(t *testing.T) {
 			t.Errorf("New(%q): %v, want %q", tc.name, err, tc.want)
 		}
 	}
-	higher := map[string]bool{"auc": true, "gauc": true, "user_auc": true, "ndcg@10": true, "hr@5": true, "accuracy": true,
-		"logloss": false, "calibration": false, "ece": false, "none": false}
+	higher := map[string]bool{
+		"auc": true, "gauc": true, "user_auc": true, "ndcg@10": true, "hr@5": true, "accuracy": true,
+		"logloss": false, "calibration": false, "ece": false, "none": false,
+	}
 	for name, want := range higher {
 		if got := metric.HigherIsBetter(name); got != want {
 			t.Errorf("HigherIsBetter(%q) = %v, want %v", name, got, want)
