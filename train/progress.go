@@ -52,7 +52,11 @@ func (c *Progress) On(_ context.Context, e *Event) error {
 		if e.Best {
 			b.WriteString(" (best)")
 		}
-		fmt.Fprintf(c.Out, "epoch %d step %d %s:%s\n", e.Epoch+1, e.Step, e.Split, b.String())
+		if e.Split == "test" {
+			fmt.Fprintf(c.Out, "best model, test:%s\n", b.String())
+		} else {
+			fmt.Fprintf(c.Out, "epoch %d step %d %s:%s\n", e.Epoch+1, e.Step, e.Split, b.String())
+		}
 		c.rate.t = time.Now()
 	case EpochDone:
 		c.clear()
