@@ -16,7 +16,7 @@ build: ## compile all commands into bin/
 
 train-criteo: ## train on Criteo rows: DATA=train.txt (synthetic rows without it) MODEL=deepfm|dcn|dcnv2 RUN=runs/NAME
 	$(GO) run ./cmd/train --config configs/criteo_$(MODEL).yaml --run $(RUN) --overwrite \
-		$(if $(DATA),--set 'data.path=$(DATA)' --set data.fallback=none,--set train.epochs=3)
+		$(if $(DATA),--set 'data.path=$(DATA)' --set data.fallback=none,--set train.epochs=2)
 
 test: ## run all tests
 	$(GO) test -timeout 15m $(PKG)
