@@ -107,6 +107,10 @@ func run(t *testing.T, p *models.Program, b *data.Batch) float64 {
 // padding: a batch that fills its program and the same rows padded give the same loss and gradients.
 func padding(t *testing.T, m models.Model) {
 	const n = 9
+	one, _ := fresh(t, m, n, models.CompileOptions{})
+	if loss := run(t, one, Batch(Schema(), 1, n, 5)); math.IsNaN(loss) {
+		t.Errorf("loss of a single row is %v", loss)
+	}
 	full, _ := fresh(t, m, n, models.CompileOptions{})
 	padded, _ := fresh(t, m, n+8, models.CompileOptions{})
 	a, b := run(t, full, Batch(Schema(), n, n, 5)), run(t, padded, Batch(Schema(), n, n+8, 5))

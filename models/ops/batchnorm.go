@@ -1,7 +1,6 @@
 package ops
 
 import (
-	"errors"
 	"math"
 
 	"github.com/splice-ml/splice/models/ops/kernel"
@@ -22,7 +21,8 @@ type BatchStats struct {
 //
 // x [B, C], gamma and beta [C] → [B, C]. In training, mean and variance are those of the live rows of the batch (the
 // variance over n), accumulated in float64, and the running statistics move towards them by Momentum (the variance over
-// n−1); fewer than two live rows are an error of the run. Else they are the running ones. Padding rows give 0 and take
+// n−1). Else they are the running ones, and also for a training batch of a single live row, which has no variance: so the
+// last batch of an epoch may be of any size (PyTorch refuses it). Padding rows give 0 and take
 // no gradient. A nil rows means that all rows are live.
 //
 // Its backward pass is, with dz = dy·act′(y), x̂ = (x − mean)/√(var + eps) and means over the live rows:
@@ -81,6 +81,7 @@ type batchNorm struct {
 	train bool
 
 	live             int       // live rows of this run
+	batch            bool      // this run uses the statistics of its batch
 	mean, inv, scale []float32 // [C]: mean, 1/√(var+eps), gamma/√(var+eps)
 	x                []float32
 	shift            []float64 // [C]: first row, subtracted before summing: a large mean costs no digits of the variance
@@ -123,15 +124,12 @@ func (n *batchNorm) stats(x []float32) (err error) {
 	if n.live, err = n.rows.live(n.B); err != nil {
 		return err
 	}
-	if !n.train {
+	if n.batch = n.train && n.live > 1; !n.batch {
 		copy(n.mean, n.st.Mean)
 		for j, v := range n.st.Var {
 			n.inv[j] = float32(1 / math.Sqrt(float64(v)+n.st.Eps))
 		}
 		return nil
-	}
-	if n.live == 1 {
-		return errors.New("1 live row in training: its variance is unknown; drop such a batch, or change the batch size")
 	}
 	n.x = x
 	for j := range n.shift {
@@ -178,7 +176,7 @@ func (n *batchNorm) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, err
 		for r := lo; r < max(lo, min(hi, n.live)); r++ {
 			a, z := r*C, (r+1)*C
 			dx := o.out[a:z]
-			if n.train {
+			if n.batch {
 				kernel.Sub(t, o.in[0][a:z], n.mean)
 				kernel.Mul(t, t, m2)
 				kernel.Sub(dx, dx, t)

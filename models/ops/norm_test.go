@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"github.com/splice-ml/splice/models/ops"
@@ -124,15 +123,34 @@ func TestBatchNormLargeMean(t *testing.T) {
 	}
 }
 
+// A training batch of one live row has no variance: it is normalised by the running statistics, which stay as they are.
 func TestBatchNormOneRow(t *testing.T) {
 	g := G.NewGraph()
-	must(ops.BatchNorm(matrix(g, "x", 2, 1, 1, 2), vector(g, "gamma", 1), vector(g, "beta", 0), stats(1, 0, 1), kernel.None, &ops.Rows{N: 1}, true))
-	want := "ops: batchnorm: 1 live row in training"
-	if err := runErr(g); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("error %v, want %q", err, want)
+	st := stats(1, 3, 4)
+	y := must(ops.BatchNorm(matrix(g, "x", 2, 1, 7, 100), vector(g, "gamma", 2), vector(g, "beta", 1), st, kernel.None, &ops.Rows{N: 1}, true))
+	run(t, g)
+	want := (7-float64(st.Mean[0]))/math.Sqrt(float64(st.Var[0])+st.Eps)*2 + 1
+	if v := opstest.Values(y); math.Abs(float64(v[0])-want) > 1e-5 || v[1] != 0 {
+		t.Errorf("rows are %v, want %v and padding", v, want)
 	}
+	if st.Mean[0] != stats(1, 3, 4).Mean[0] || st.Var[0] != stats(1, 3, 4).Var[0] {
+		t.Errorf("the running statistics moved to %v, %v", st.Mean, st.Var)
+	}
+	run1 := stats(3, 0.2, 0.5)
+	mean, variance := make([]float64, 3), make([]float64, 3)
+	for j := range mean {
+		mean[j], variance[j] = float64(run1.Mean[j]), float64(run1.Var[j])
+	}
+	opstest.Check(t, opstest.Case{
+		Name: "one row", Shapes: [][]int{{2, 3}, {3}, {3}},
+		Build: func(x ...*G.Node) (*G.Node, error) {
+			return ops.BatchNorm(x[0], x[1], x[2], stats(3, 0.2, 0.5), kernel.Tanh, &ops.Rows{N: 1}, true)
+		},
+		Oracle: func(x ...[]float64) []float64 {
+			return batchNorm(x[0], x[1], x[2], mean, variance, 2, 1, run1.Eps, kernel.Tanh)
+		},
+	})
 }
-
 func TestLayerNorm(t *testing.T) {
 	for _, s := range [][]int{{1, 2}, {3, 5}, {4, 16}, {2, 33}, {517, 131}} {
 		B, C := s[0], s[1]
