@@ -67,3 +67,7 @@ func (a *adam) step(t int64, lr float64, lazy bool) {
 func (a *adam) update(w, g []float32, s *slots, decay float64) {
 	kernel.Adam(w, g, s[0], s[1], a.lr, a.beta1, a.beta2, a.e, a.c1, a.c2, decay)
 }
+
+func (a *adam) updateRows(w []float32, dim int, ids []int32, g []float32, s *slots, scale kernel.RowScale, decay float64) {
+	kernel.AdamRows(w, s[0], s[1], dim, ids, g, scale, a.lr, a.beta1, a.beta2, a.e, a.c1, a.c2, decay)
+}

@@ -241,10 +241,13 @@ func (o *Optimizer) cut(i, lo, hi int) {
 	}
 }
 
+// l2Term is the factor of the weights in the gradient of the parameter in work.
+func (o *Optimizer) l2Term() float64 { return o.p.l2 + o.scale*o.p.clipL2 }
+
 // update scales the gradient and adds the coupled weight decay, in the chunk's scratch so that the caller's gradient stays
 // what it is, and calls the rule. There are at most block elements.
 func (o *Optimizer) update(i int, w, g []float32) {
-	if l2 := o.p.l2 + o.scale*o.p.clipL2; l2 != 0 || o.scale != 1 {
+	if l2 := o.l2Term(); l2 != 0 || o.scale != 1 {
 		t := o.work(i).g[:len(g)]
 		kernel.Scale(t, g, float32(o.scale))
 		if l2 != 0 {

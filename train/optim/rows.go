@@ -1,10 +1,28 @@
 package optim
 
-import "sort"
+import (
+	"sort"
+
+	"github.com/splice-ml/splice/models/ops/kernel"
+)
+
+// rowsUpdater is a rule with a kernel for rows that lie apart: it updates the rows ids of w and of the state s in place.
+type rowsUpdater interface {
+	updateRows(w []float32, dim int, ids []int32, g []float32, s *slots, scale kernel.RowScale, decay float64)
+}
+
+// inPlaceFrom is the row width from which a rowsUpdater is faster than copies of the rows, which are updated as one array.
+const inPlaceFrom = 4
 
 // sparseChunk is the lazy update of chunk i's groups of rows.
 func (o *Optimizer) sparseChunk(i int) {
 	from, to := o.part(i)
+	if u, ok := o.rule.(rowsUpdater); ok && o.dim >= inPlaceFrom {
+		lo, hi := from*o.per, min(len(o.ids), to*o.per)
+		s := kernel.RowScale{Scale: float32(o.scale), L2: float32(o.l2Term())}
+		u.updateRows(o.w, o.dim, o.ids[lo:hi], o.g[lo*o.dim:hi*o.dim], &o.p.s, s, o.p.decay)
+		return
+	}
 	for k := from; k < to; k++ {
 		lo, hi := k*o.per, min(len(o.ids), (k+1)*o.per)
 		if o.dim < gatherBelow {

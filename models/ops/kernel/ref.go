@@ -211,6 +211,37 @@ func AdamRef(w, g, m, v []float32, lr, b1, b2, eps, c1, c2, decay float64) {
 	}
 }
 
+// AdamRowsRef is the definition of [AdamRows].
+func AdamRowsRef(w, m, v []float32, dim int, ids []int32, g []float32, s RowScale, lr, b1, b2, eps, c1, c2, decay float64) {
+	var t [1]float32
+	for r, id := range ids {
+		for i := range dim {
+			at := int(id)*dim + i
+			t[0] = s.Scale * g[r*dim+i]
+			if s.L2 != 0 {
+				t[0] += float32(s.L2 * w[at])
+			}
+			AdamRef(w[at:at+1], t[:], m[at:at+1], v[at:at+1], lr, b1, b2, eps, c1, c2, decay)
+		}
+	}
+}
+
+// GatherRowsRef is the definition of [GatherRows].
+func GatherRowsRef(dst []float32, stride int, table []float32, dim int, ids []int32) {
+	for r, id := range ids {
+		copy(dst[r*stride:][:dim], table[int(id)*dim:][:dim])
+	}
+}
+
+// ScatterAddRowsRef is the definition of [ScatterAddRows].
+func ScatterAddRowsRef(dst []float32, dim int, slots []int32, src []float32, stride int) {
+	for r, s := range slots {
+		if s >= 0 {
+			AddRef(dst[int(s)*dim:][:dim], src[r*stride:])
+		}
+	}
+}
+
 // AdagradRef is the definition of [Adagrad].
 func AdagradRef(w, g, acc []float32, lr, eps float64) {
 	step, e := float32(lr), float32(eps)

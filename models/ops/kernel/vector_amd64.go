@@ -323,3 +323,18 @@ func copy16(rows int, panels int, src *float32, ld int, dst *float32, stride int
 //
 //go:noescape
 func copy32(rows int, panels int, src *float32, ld int, dst *float32, stride int)
+
+// gatherRows: dst[r*stride+i] = table[ids[r]*dim+i] for r < n, i < dim; n > 0. It reads ids[r+ahead].
+//
+//go:noescape
+func gatherRows(n int, dim int, ids *int32, ahead int, table *float32, dst *float32, stride int)
+
+// scatterAdd: dst[slots[r]*dim+i] += src[r*stride+i] for r < n with slots[r] >= 0, i < dim; n > 0. It reads slots[r+ahead].
+//
+//go:noescape
+func scatterAdd(n int, dim int, slots *int32, ahead int, dst *float32, src *float32, stride int)
+
+// adamRows: one update of the rows ids[r] by row r of grad, r < n; n > 0; see AdamRowsRef. It reads ids[r+ahead].
+//
+//go:noescape
+func adamRows(n int, dim int, ids *int32, ahead int, w *float32, m *float32, v *float32, grad *float32, s *float32)

@@ -4247,3 +4247,336 @@ panel:
 	JNZ     row
 	VZEROUPPER
 	RET
+
+// func gatherRows(n int, dim int, ids *int32, ahead int, table *float32, dst *float32, stride int)
+// Requires: AVX, MMX+
+TEXT ·gatherRows(SB), $0-56
+	MOVQ n+0(FP), AX
+	MOVQ dim+8(FP), CX
+	MOVQ ids+16(FP), DX
+	MOVQ ahead+24(FP), BX
+	MOVQ table+32(FP), SI
+	MOVQ dst+40(FP), DI
+	MOVQ stride+48(FP), R8
+	SHLQ $0x02, R8
+
+next:
+	MOVLQSX (DX), R9
+	IMULQ   CX, R9
+	SHLQ    $0x02, R9
+	MOVLQSX (DX)(BX*4), R11
+	IMULQ   CX, R11
+	SHLQ    $0x02, R11
+	SUBQ    R9, R11
+	ADDQ    SI, R9
+	MOVQ    DI, R10
+	MOVQ    CX, R12
+	SUBQ    $+8, R12
+	JLT     eightDone
+
+eight:
+	PREFETCHT0 (R9)(R11*1)
+	VMOVUPS    (R9), Y0
+	VMOVUPS    Y0, (R10)
+	ADDQ       $+32, R9
+	ADDQ       $+32, R10
+	SUBQ       $+8, R12
+	JGE        eight
+
+eightDone:
+	ADDQ $+8, R12
+	SUBQ $+4, R12
+	JLT  fourDone
+
+four:
+	PREFETCHT0 (R9)(R11*1)
+	VMOVUPS    (R9), X0
+	VMOVUPS    X0, (R10)
+	ADDQ       $+16, R9
+	ADDQ       $+16, R10
+	SUBQ       $+4, R12
+	JGE        four
+
+fourDone:
+	ADDQ $+4, R12
+	SUBQ $+1, R12
+	JLT  oneDone
+
+one:
+	PREFETCHT0 (R9)(R11*1)
+	VMOVSS     (R9), X0
+	VMOVSS     X0, (R10)
+	ADDQ       $+4, R9
+	ADDQ       $+4, R10
+	SUBQ       $+1, R12
+	JGE        one
+
+oneDone:
+	ADDQ $+4, DX
+	ADDQ R8, DI
+	SUBQ $+1, AX
+	JNZ  next
+	VZEROUPPER
+	RET
+
+// func scatterAdd(n int, dim int, slots *int32, ahead int, dst *float32, src *float32, stride int)
+// Requires: AVX, MMX+
+TEXT ·scatterAdd(SB), $0-56
+	MOVQ  n+0(FP), AX
+	MOVQ  dim+8(FP), CX
+	MOVQ  slots+16(FP), DX
+	MOVQ  ahead+24(FP), BX
+	MOVQ  dst+32(FP), SI
+	MOVQ  src+40(FP), DI
+	MOVQ  stride+48(FP), R8
+	SHLQ  $0x02, R8
+	MOVQ  BX, R9
+	IMULQ R8, R9
+
+next:
+	MOVLQSX (DX), R10
+	IMULQ   CX, R10
+	SHLQ    $0x02, R10
+	TESTQ   R10, R10
+	JLT     skip
+	MOVLQSX (DX)(BX*4), R12
+	IMULQ   CX, R12
+	SHLQ    $0x02, R12
+	SUBQ    R10, R12
+	ADDQ    SI, R10
+	MOVQ    DI, R11
+	MOVQ    CX, R13
+	SUBQ    $+8, R13
+	JLT     eightDone
+
+eight:
+	PREFETCHT0 (R10)(R12*1)
+	PREFETCHT0 (R11)(R9*1)
+	VMOVUPS    (R10), Y0
+	VMOVUPS    (R11), Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    Y0, (R10)
+	ADDQ       $+32, R11
+	ADDQ       $+32, R10
+	SUBQ       $+8, R13
+	JGE        eight
+
+eightDone:
+	ADDQ $+8, R13
+	SUBQ $+4, R13
+	JLT  fourDone
+
+four:
+	PREFETCHT0 (R10)(R12*1)
+	PREFETCHT0 (R11)(R9*1)
+	VMOVUPS    (R10), X0
+	VMOVUPS    (R11), X1
+	VADDPS     X1, X0, X0
+	VMOVUPS    X0, (R10)
+	ADDQ       $+16, R11
+	ADDQ       $+16, R10
+	SUBQ       $+4, R13
+	JGE        four
+
+fourDone:
+	ADDQ $+4, R13
+	SUBQ $+1, R13
+	JLT  oneDone
+
+one:
+	PREFETCHT0 (R10)(R12*1)
+	PREFETCHT0 (R11)(R9*1)
+	VMOVSS     (R10), X0
+	VMOVSS     (R11), X1
+	VADDPS     X1, X0, X0
+	VMOVSS     X0, (R10)
+	ADDQ       $+4, R11
+	ADDQ       $+4, R10
+	SUBQ       $+1, R13
+	JGE        one
+
+oneDone:
+skip:
+	ADDQ $+4, DX
+	ADDQ R8, DI
+	SUBQ $+1, AX
+	JNZ  next
+	VZEROUPPER
+	RET
+
+// func adamRows(n int, dim int, ids *int32, ahead int, w *float32, m *float32, v *float32, grad *float32, s *float32)
+// Requires: AVX, MMX+
+TEXT ·adamRows(SB), $0-72
+	MOVQ         n+0(FP), AX
+	MOVQ         dim+8(FP), CX
+	MOVQ         ids+16(FP), DX
+	MOVQ         ahead+24(FP), BX
+	MOVQ         w+32(FP), SI
+	MOVQ         grad+56(FP), DI
+	MOVQ         m+40(FP), R8
+	MOVQ         v+48(FP), R9
+	MOVQ         s+64(FP), R10
+	VBROADCASTSS (R10), Y0
+	VBROADCASTSS 4(R10), Y1
+	VBROADCASTSS 8(R10), Y2
+	VBROADCASTSS 12(R10), Y3
+	VBROADCASTSS 16(R10), Y4
+	VBROADCASTSS 20(R10), Y5
+	VBROADCASTSS 24(R10), Y6
+	VBROADCASTSS 28(R10), Y7
+	VBROADCASTSS 32(R10), Y8
+	MOVL         32(R10), R10
+	SUBQ         SI, R8
+	SUBQ         SI, R9
+
+next:
+	MOVLQSX (DX), R11
+	IMULQ   CX, R11
+	SHLQ    $0x02, R11
+	MOVLQSX (DX)(BX*4), R12
+	IMULQ   CX, R12
+	SHLQ    $0x02, R12
+	ADDQ    SI, R11
+	ADDQ    SI, R12
+	LEAQ    (R11)(R8*1), R13
+	LEAQ    (R11)(R9*1), R14
+	MOVQ    CX, R15
+	SUBQ    $+8, R15
+	JLT     eightDone
+
+eight:
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(R8*1)
+	PREFETCHT0 (R12)(R9*1)
+	VMOVUPS    (R11), Y9
+	VMOVUPS    (DI), Y10
+	VMULPS     Y7, Y10, Y10
+	TESTQ      R10, R10
+	JZ         eightPlain
+	VMULPS     Y8, Y9, Y11
+	VADDPS     Y11, Y10, Y10
+
+eightPlain:
+	VMOVUPS (R13), Y12
+	VMOVUPS (R14), Y13
+	VSUBPS  Y12, Y10, Y11
+	VMULPS  Y1, Y11, Y11
+	VADDPS  Y11, Y12, Y12
+	VMULPS  Y2, Y13, Y13
+	VMULPS  Y3, Y10, Y11
+	VMULPS  Y10, Y11, Y11
+	VADDPS  Y11, Y13, Y13
+	VMOVUPS Y12, (R13)
+	VMOVUPS Y13, (R14)
+	VSQRTPS Y13, Y13
+	VDIVPS  Y4, Y13, Y13
+	VADDPS  Y5, Y13, Y13
+	VMULPS  Y6, Y12, Y12
+	VDIVPS  Y13, Y12, Y12
+	VMULPS  Y0, Y9, Y9
+	VSUBPS  Y12, Y9, Y9
+	VMOVUPS Y9, (R11)
+	ADDQ    $+32, R11
+	ADDQ    $+32, R13
+	ADDQ    $+32, R14
+	ADDQ    $+32, DI
+	ADDQ    $+32, R12
+	SUBQ    $+8, R15
+	JGE     eight
+
+eightDone:
+	ADDQ $+8, R15
+	SUBQ $+4, R15
+	JLT  fourDone
+
+four:
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(R8*1)
+	PREFETCHT0 (R12)(R9*1)
+	VMOVUPS    (R11), X9
+	VMOVUPS    (DI), X10
+	VMULPS     X7, X10, X10
+	TESTQ      R10, R10
+	JZ         fourPlain
+	VMULPS     X8, X9, X11
+	VADDPS     X11, X10, X10
+
+fourPlain:
+	VMOVUPS (R13), X12
+	VMOVUPS (R14), X13
+	VSUBPS  X12, X10, X11
+	VMULPS  X1, X11, X11
+	VADDPS  X11, X12, X12
+	VMULPS  X2, X13, X13
+	VMULPS  X3, X10, X11
+	VMULPS  X10, X11, X11
+	VADDPS  X11, X13, X13
+	VMOVUPS X12, (R13)
+	VMOVUPS X13, (R14)
+	VSQRTPS X13, X13
+	VDIVPS  X4, X13, X13
+	VADDPS  X5, X13, X13
+	VMULPS  X6, X12, X12
+	VDIVPS  X13, X12, X12
+	VMULPS  X0, X9, X9
+	VSUBPS  X12, X9, X9
+	VMOVUPS X9, (R11)
+	ADDQ    $+16, R11
+	ADDQ    $+16, R13
+	ADDQ    $+16, R14
+	ADDQ    $+16, DI
+	ADDQ    $+16, R12
+	SUBQ    $+4, R15
+	JGE     four
+
+fourDone:
+	ADDQ $+4, R15
+	SUBQ $+1, R15
+	JLT  oneDone
+
+one:
+	PREFETCHT0 (R12)
+	PREFETCHT0 (R12)(R8*1)
+	PREFETCHT0 (R12)(R9*1)
+	VMOVSS     (R11), X9
+	VMOVSS     (DI), X10
+	VMULPS     X7, X10, X10
+	TESTQ      R10, R10
+	JZ         onePlain
+	VMULPS     X8, X9, X11
+	VADDPS     X11, X10, X10
+
+onePlain:
+	VMOVSS  (R13), X12
+	VMOVSS  (R14), X13
+	VSUBPS  X12, X10, X11
+	VMULPS  X1, X11, X11
+	VADDPS  X11, X12, X12
+	VMULPS  X2, X13, X13
+	VMULPS  X3, X10, X11
+	VMULPS  X10, X11, X11
+	VADDPS  X11, X13, X13
+	VMOVSS  X12, (R13)
+	VMOVSS  X13, (R14)
+	VSQRTPS X13, X13
+	VDIVPS  X4, X13, X13
+	VADDPS  X5, X13, X13
+	VMULPS  X6, X12, X12
+	VDIVPS  X13, X12, X12
+	VMULPS  X0, X9, X9
+	VSUBPS  X12, X9, X9
+	VMOVSS  X9, (R11)
+	ADDQ    $+4, R11
+	ADDQ    $+4, R13
+	ADDQ    $+4, R14
+	ADDQ    $+4, DI
+	ADDQ    $+4, R12
+	SUBQ    $+1, R15
+	JGE     one
+
+oneDone:
+	ADDQ $+4, DX
+	SUBQ $+1, AX
+	JNZ  next
+	VZEROUPPER
+	RET

@@ -83,6 +83,7 @@ func compile() (*ir.File, error) {
 	}
 	pack(c)
 	copyPanels(c)
+	rows(c)
 	f, err := c.Result()
 	if err != nil {
 		return nil, err

@@ -107,6 +107,8 @@ func (m *machine) step(i *ir.Instruction) {
 	case "VBROADCASTSS", "VPBROADCASTD":
 		x := m.read(o[0], 4)
 		m.write(o[1], each(make([]byte, o[1].(reg.Register).Size()), 4, func(d []byte) { copy(d, x) }))
+	case "VMOVSS":
+		m.write(o[1], m.read(o[0], 4))
 	case "VMOVD":
 		m.write(o[1], m.read(o[0], 4))
 	case "VSQRTPS":
@@ -159,6 +161,10 @@ func (m *machine) general(i *ir.Instruction, to operand.Op) {
 		m.result = int64(m.integer(o[0], 1) & m.integer(o[1], 1) & 0xff)
 		return
 	}
+	if i.Opcode == "TESTQ" {
+		m.result = int64(m.integer(o[0], 8) & m.integer(o[1], 8))
+		return
+	}
 	dst, ok := to.(reg.Register)
 	if !ok {
 		m.fail("%s to %s", i.Opcode, to.Asm())
@@ -169,6 +175,10 @@ func (m *machine) general(i *ir.Instruction, to operand.Op) {
 		*d = m.integer(o[0], 8)
 	case "MOVL":
 		*d = m.integer(o[0], 4) & 0xffffffff
+	case "MOVLQSX":
+		*d = uint64(int64(int32(m.integer(o[0], 4))))
+	case "IMULQ":
+		*d *= m.integer(o[0], 8)
 	case "MOVB":
 		*d = *d&^0xff | m.integer(o[0], 1)&0xff
 	case "LEAQ":
