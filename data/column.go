@@ -41,6 +41,7 @@ type MultiColumn struct {
 	CategoricalColumn `yaml:",inline"`
 	Separator         string `yaml:"separator"` // between tokens
 	MaxLen            int    `yaml:"max_len"`   // tokens beyond this many are left out
+	Pooling           string `yaml:"pooling"`   // how a row's embeddings become one: mean or sum
 }
 
 // IgnoreColumn is a column that nobody reads.
@@ -50,6 +51,12 @@ func (CategoricalColumn) kind() columnKind { return categorical }
 func (NumericColumn) kind() columnKind     { return numeric }
 func (MultiColumn) kind() columnKind       { return multi }
 func (IgnoreColumn) kind() columnKind      { return ignored }
+
+// How the embeddings of a Multi become one.
+const (
+	PoolMean = "mean" // over the tokens that are there
+	PoolSum  = "sum"
+)
 
 // Transforms of numeric columns.
 const (
@@ -101,6 +108,9 @@ func (c MultiColumn) Validate() error {
 	}
 	if c.MaxLen < 1 || c.MaxLen > 1<<16 {
 		errs = append(errs, registry.Field("max_len", "must be in [1, 65536], have %d", c.MaxLen))
+	}
+	if c.Pooling != "" && c.Pooling != PoolMean && c.Pooling != PoolSum {
+		errs = append(errs, registry.Field("pooling", "want mean or sum, have %q", c.Pooling))
 	}
 	return errors.Join(errs...)
 }

@@ -46,6 +46,7 @@ type Feature struct {
 	Vocab  int    // number of ids, the reserved ones included; 0 for Numeric
 	MaxLen int    // ids a row of a Multi; 0 otherwise
 	Column int    // of a Numeric: its column in Batch.Dense
+	Pool   string // of a Multi: PoolMean, or PoolSum; empty is PoolMean
 	Table  string // features of equal Table share one embedding table; the name by default
 }
 

@@ -29,6 +29,7 @@ type MapFeature struct {
 	Table     string  `json:"table,omitempty"`     // of tokens; empty for Numeric
 	Separator string  `json:"separator,omitempty"` // of a Multi
 	MaxLen    int     `json:"max_len,omitempty"`   // of a Multi
+	Pool      string  `json:"pool,omitempty"`      // of a Multi
 	Transform string  `json:"transform,omitempty"` // of a column of numbers
 	Fill      float64 `json:"fill,omitempty"`      // value of a blank, after the transform
 	Mean      float64 `json:"mean,omitempty"`      // for Standardize
@@ -44,7 +45,7 @@ const mapVersion = 1
 func (m *FeatureMap) Schema(group bool) *Schema {
 	s := &Schema{HasGroup: group}
 	for _, f := range m.Features {
-		out := Feature{Name: f.Name, Kind: f.Kind, Table: f.Table, MaxLen: f.MaxLen}
+		out := Feature{Name: f.Name, Kind: f.Kind, Table: f.Table, MaxLen: f.MaxLen, Pool: f.Pool}
 		if f.Kind == Numeric {
 			out.Table, out.Column = f.Name, s.NumDense
 			s.NumDense++

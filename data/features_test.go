@@ -116,7 +116,7 @@ func TestFeatures(t *testing.T) {
 		{Name: "age", Kind: data.Numeric, Table: "age"},
 		{Name: "income", Kind: data.Numeric, Column: 1, Table: "income"},
 		{Name: "views", Vocab: 5, Table: "views"},
-		{Name: "tags", Kind: data.Multi, Vocab: 5, MaxLen: 3, Table: "tags"},
+		{Name: "tags", Kind: data.Multi, Vocab: 5, MaxLen: 3, Pool: data.PoolMean, Table: "tags"},
 	}
 	if d := cmp.Diff(want, s.Schema.Features); d != "" {
 		t.Errorf("features: %s", d)

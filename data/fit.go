@@ -2,6 +2,7 @@ package data
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -44,7 +45,7 @@ func skeleton(list []declared, c *Common) ([]MapFeature, []tableSpec, error) {
 		case CategoricalColumn:
 			f.Table, err = addTable(d.name, o.over(c.Categorical))
 		case MultiColumn:
-			f.Kind, f.Separator, f.MaxLen = Multi, o.Separator, o.MaxLen
+			f.Kind, f.Separator, f.MaxLen, f.Pool = Multi, o.Separator, o.MaxLen, cmp.Or(o.Pooling, PoolMean)
 			f.Table, err = addTable(d.name, o.over(c.Categorical))
 		case NumericColumn:
 			o = o.over(c.Numeric)

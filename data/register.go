@@ -14,6 +14,6 @@ func Register(name string, d Dataset) { Datasets.Register(name, d) }
 func init() {
 	Columns.Register("categorical", CategoricalColumn{})
 	Columns.Register("numeric", NumericColumn{})
-	Columns.Register("multi", MultiColumn{Separator: "|", MaxLen: 16})
+	Columns.Register("multi", MultiColumn{Separator: "|", MaxLen: 16, Pooling: PoolMean})
 	Columns.Register("ignore", IgnoreColumn{})
 }

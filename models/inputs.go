@@ -24,7 +24,7 @@ const embeddingStd = 1e-4
 
 // Embeddings looks all features up: [B, F·dim], in the schema's order. Feature f's table is <name>.f.weight: [vocabulary, dim]
 // (row 0, padding, stays zero) or, for a numeric feature, one vector that its value scales. A multi-valued feature is the
-// mean of its values.
+// mean or the sum of its values'.
 func (in *Inputs) Embeddings(s *nn.Scope, name string, dim int) *G.Node {
 	l := &embed.Lookup{Dim: dim}
 	in.fields(s.Sub(name), l, nn.Normal(embeddingStd))
@@ -60,7 +60,11 @@ func (in *Inputs) fields(s *nn.Scope, l *embed.Lookup, init nn.Init) {
 		full := table + ".weight"
 		p := s.Table(full, kind, rows, l.Dim, fill)
 		frozen := s.Frozen != nil && s.Frozen(s.Path(full))
-		l.Fields = append(l.Fields, embed.Field{Feature: f, Param: p, Pool: embed.Mean, Frozen: frozen})
+		pool := embed.Mean
+		if f.Pool == data.PoolSum {
+			pool = embed.Sum
+		}
+		l.Fields = append(l.Fields, embed.Field{Feature: f, Param: p, Pool: pool, Frozen: frozen})
 	}
 }
 
