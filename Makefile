@@ -39,7 +39,7 @@ FUZZTIME ?= 1m
 fuzz: ## fuzz every parser for FUZZTIME (1m) each
 	@set -e; for d in $$($(GO) list -f '{{.Dir}}' ./...); do \
 		for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9]+' $$d/*_test.go 2>/dev/null | cut -c6-); do \
-			echo "$$f in $$d"; (cd $$d && $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) .); \
+			echo "$$f in $$d"; (cd $$d && $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x .); \
 		done; done
 
 bench: ## measure kernels, parsing and the training step
@@ -49,7 +49,7 @@ cover: ## test coverage by function
 	$(GO) test -short -coverprofile=bin/cover.out $(PKG) && $(GO) tool cover -func=bin/cover.out
 
 golden: ## rewrite the expected values of tests (review the diff)
-	$(GO) test ./... -run Golden -update
+	$(GO) test ./configs/... -run Golden -update
 
 generate: ## rewrite generated files: kernels, config reference
 	$(GO) generate ./...
