@@ -49,7 +49,7 @@ cover: ## test coverage by function
 	$(GO) test -short -coverprofile=bin/cover.out $(PKG) && $(GO) tool cover -func=bin/cover.out
 
 golden: ## rewrite the expected values of tests (review the diff)
-	$(GO) test ./configs/... -run Golden -update
+	$(GO) test ./configs -run Golden -update
 
 generate: ## rewrite generated files: kernels, config reference
 	$(GO) generate ./...
