@@ -8,14 +8,10 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"math"
-	"path/filepath"
-	"time"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
-	"github.com/splice-ml/splice/train/ckpt"
 	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/optim"
 	"github.com/splice-ml/splice/train/schedule"
@@ -274,100 +270,6 @@ func (f *fit) batches() iter.Seq2[*data.Batch, error] {
 	}
 }
 
-// step makes one optimizer step.
-func (f *fit) step(ctx context.Context, b *data.Batch) error {
-	start := time.Now()
-	f.lr = f.sched.LR(schedule.Progress{Step: f.st.Step, Total: f.total, Epoch: int64(f.st.Epoch)})
-	loss, err := f.prog.Run(b, f.st.Step)
-	if err != nil {
-		return fmt.Errorf("train: step %d: %w", f.st.Step+1, err)
-	}
-	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return f.diverged(fmt.Sprintf("the loss is %v", loss))
-	}
-	scale := 1.0
-	if f.MaxGradNorm > 0 {
-		n := f.norm.of(f.prog.Grads(), f.prog.RowGrads(), f.l2, f.Embeddings == "dense")
-		if math.IsNaN(n) || math.IsInf(n, 0) {
-			return f.diverged(fmt.Sprintf("the gradient's norm is %v", n))
-		}
-		scale = min(1, f.MaxGradNorm/(n+1e-6)) // PyTorch's clip_grad_norm_
-	}
-	f.opt.SetScale(scale)
-	f.opt.Begin()
-	for _, g := range f.prog.Grads() {
-		f.opt.Step(g.Param.Name, g.Param.Data, g.Grad, f.lr)
-	}
-	for _, r := range f.prog.RowGrads() {
-		if f.Embeddings == "dense" {
-			f.opt.StepTable(r.Param.Name, r.Param.Data, r.Param.Dim(), r.IDs, r.Grad, f.lr)
-			clear(r.Param.Data[:r.Param.Dim()]) // the padding row stays zero
-		} else {
-			f.opt.StepRows(r.Param.Name, r.Param.Data, r.Param.Dim(), r.IDs, r.Grad, f.lr)
-		}
-	}
-	f.st.Step++
-	f.st.Batch++
-	f.st.LossSum += loss * float64(b.N)
-	f.st.LossCount += int64(b.N)
-	f.st.Samples += int64(b.N)
-	f.st.Seconds += time.Since(start).Seconds()
-	return f.emit(ctx, &Event{Kind: StepDone, Loss: loss, Rows: int64(b.N)})
-}
-
-// validate evaluates on the validation rows, keeps the model if it is the best so far, and ends training after Patience
-// evaluations without improvement.
-func (f *fit) validate(ctx context.Context) error {
-	if f.Data.Valid == nil {
-		f.st.Best = best{Seen: true, Epoch: f.st.Epoch, Step: f.st.Step}
-		return nil
-	}
-	m, order, err := f.evaluate(ctx, f.Data.Valid, "valid")
-	if err != nil {
-		return err
-	}
-	v := m[f.monitor]
-	better := f.st.Best.better(v, f.MinDelta, f.higher)
-	if better {
-		f.st.Best = best{Seen: true, Value: v, Epoch: f.st.Epoch, Step: f.st.Step, Metrics: m}
-		if err := f.keep(); err != nil {
-			return err
-		}
-	} else {
-		f.st.Best.Stale++
-	}
-	f.sched.Eval(v)
-	if err := f.emit(ctx, &Event{Kind: EvalDone, Split: "valid", Metrics: m, MetricOrder: order, Best: better}); err != nil {
-		return err
-	}
-	if f.Patience > 0 && f.st.Best.Stale >= f.Patience {
-		return ErrStop
-	}
-	return nil
-}
-
-// evaluate measures the current parameters on src. An interrupt during an evaluation repeats it after --resume.
-func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (map[string]float64, []string, error) {
-	if err := f.emit(ctx, &Event{Kind: EvalStart, Split: split}); err != nil {
-		return nil, nil, err
-	}
-	m, order, err := Evaluate(ctx, f.eval, src, f.Task, func(n int) error {
-		return f.emit(ctx, &Event{Kind: EvalStep, Split: split, Rows: int64(n)})
-	})
-	if ctx.Err() != nil {
-		return nil, nil, fmt.Errorf("%w during an evaluation: --resume goes on from step %d", ErrInterrupted, f.saved)
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("train: %s: %w", split, err)
-	}
-	return m, order, nil
-}
-
-// keep writes the current parameters as the run's model.
-func (f *fit) keep() error {
-	return ckpt.Save(filepath.Join(f.Dir, ModelFile), Snapshot(f.Params))
-}
-
 func (f *fit) checkpoint(ctx context.Context) error {
 	if err := f.save(); err != nil {
 		return err
@@ -384,73 +286,4 @@ func (f *fit) interrupted(ctx context.Context) error {
 		return err
 	}
 	return fmt.Errorf("%w after step %d: go on with --resume", ErrInterrupted, f.st.Step)
-}
-
-// finish evaluates the best model.
-func (f *fit) finish(ctx context.Context) (*Result, error) {
-	if f.Data.Valid == nil {
-		if err := f.keep(); err != nil {
-			return nil, err
-		}
-	} else if f.st.Best.Seen {
-		if err := LoadParams(filepath.Join(f.Dir, ModelFile), f.Params); err != nil {
-			return nil, err
-		}
-	} else {
-		return nil, fmt.Errorf("train: %s was never a number on the validation rows: there is no best model", f.monitor)
-	}
-	r := &Result{
-		BestEpoch: f.st.Best.Epoch + 1, BestStep: f.st.Best.Step, Steps: f.st.Step, Valid: f.st.Best.Metrics, Seconds: f.st.Seconds,
-		SamplesPerSec: float64(f.st.Samples) / max(f.st.Seconds, 1e-9),
-	}
-	if f.Data.Test != nil {
-		m, order, err := f.evaluate(ctx, f.Data.Test, "test")
-		if err != nil {
-			return nil, err
-		}
-		if err := f.emit(ctx, &Event{Kind: EvalDone, Split: "test", Metrics: m, MetricOrder: order}); err != nil && !errors.Is(err, ErrStop) {
-			return nil, err
-		}
-		r.Test = m
-	}
-	return r, nil
-}
-
-// diverged names the first tensor that is not finite.
-func (f *fit) diverged(what string) error {
-	where := "no parameter or gradient: the data may hold it"
-	for _, q := range f.Params.All() {
-		if !finite(q.Data) {
-			where = "parameter " + q.Name
-			break
-		}
-	}
-	if where[0] == 'n' {
-		for _, g := range f.prog.Grads() {
-			if !finite(g.Grad) {
-				where = "gradient of " + g.Param.Name
-				break
-			}
-		}
-		for _, g := range f.prog.RowGrads() {
-			if !finite(g.Grad) && where[0] == 'n' {
-				where = "gradient of " + g.Param.Name
-			}
-		}
-	}
-	last := "there is no checkpoint yet"
-	if f.savedAny {
-		last = fmt.Sprintf("the last good checkpoint is step %d in %s", f.saved, filepath.Join(f.Dir, lastDir))
-	}
-	return fmt.Errorf("train: step %d: %s (first tensor that is not finite: %s); %s. Lower train.learning_rate or train.max_grad_norm, or look for extreme values in the data",
-		f.st.Step+1, what, where, last)
-}
-
-func finite(x []float32) bool {
-	for _, v := range x {
-		if v-v != 0 {
-			return false
-		}
-	}
-	return true
 }

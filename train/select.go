@@ -1,0 +1,94 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/train/ckpt"
+)
+
+// validate evaluates on the validation rows, keeps the model if it is the best so far, and ends training after Patience
+// evaluations without improvement.
+func (f *fit) validate(ctx context.Context) error {
+	if f.Data.Valid == nil {
+		f.st.Best = best{Seen: true, Epoch: f.st.Epoch, Step: f.st.Step}
+		return nil
+	}
+	m, order, err := f.evaluate(ctx, f.Data.Valid, "valid")
+	if err != nil {
+		return err
+	}
+	v := m[f.monitor]
+	better := f.st.Best.better(v, f.MinDelta, f.higher)
+	if better {
+		f.st.Best = best{Seen: true, Value: v, Epoch: f.st.Epoch, Step: f.st.Step, Metrics: m}
+		if err := f.keep(); err != nil {
+			return err
+		}
+	} else {
+		f.st.Best.Stale++
+	}
+	f.sched.Eval(v)
+	if err := f.emit(ctx, &Event{Kind: EvalDone, Split: "valid", Metrics: m, MetricOrder: order, Best: better}); err != nil {
+		return err
+	}
+	if f.Patience > 0 && f.st.Best.Stale >= f.Patience {
+		return ErrStop
+	}
+	return nil
+}
+
+// evaluate measures the current parameters on src. An interrupt during an evaluation repeats it after --resume.
+func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (map[string]float64, []string, error) {
+	if err := f.emit(ctx, &Event{Kind: EvalStart, Split: split}); err != nil {
+		return nil, nil, err
+	}
+	m, order, err := Evaluate(ctx, f.eval, src, f.Task, func(n int) error {
+		return f.emit(ctx, &Event{Kind: EvalStep, Split: split, Rows: int64(n)})
+	})
+	if ctx.Err() != nil {
+		return nil, nil, fmt.Errorf("%w during an evaluation: --resume goes on from step %d", ErrInterrupted, f.saved)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("train: %s: %w", split, err)
+	}
+	return m, order, nil
+}
+
+// keep writes the current parameters as the run's model.
+func (f *fit) keep() error {
+	return ckpt.Save(filepath.Join(f.Dir, ModelFile), Snapshot(f.Params))
+}
+
+// finish evaluates the best model.
+func (f *fit) finish(ctx context.Context) (*Result, error) {
+	if f.Data.Valid == nil {
+		if err := f.keep(); err != nil {
+			return nil, err
+		}
+	} else if f.st.Best.Seen {
+		if err := LoadParams(filepath.Join(f.Dir, ModelFile), f.Params); err != nil {
+			return nil, err
+		}
+	} else {
+		return nil, fmt.Errorf("train: %s was never a number on the validation rows: there is no best model", f.monitor)
+	}
+	r := &Result{
+		BestEpoch: f.st.Best.Epoch + 1, BestStep: f.st.Best.Step, Steps: f.st.Step, Valid: f.st.Best.Metrics, Seconds: f.st.Seconds,
+		SamplesPerSec: float64(f.st.Samples) / max(f.st.Seconds, 1e-9),
+	}
+	if f.Data.Test != nil {
+		m, order, err := f.evaluate(ctx, f.Data.Test, "test")
+		if err != nil {
+			return nil, err
+		}
+		if err := f.emit(ctx, &Event{Kind: EvalDone, Split: "test", Metrics: m, MetricOrder: order}); err != nil && !errors.Is(err, ErrStop) {
+			return nil, err
+		}
+		r.Test = m
+	}
+	return r, nil
+}
