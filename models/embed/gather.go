@@ -75,17 +75,21 @@ func (l *Lookup) gatherRows(b *data.Batch, lo, hi int) error {
 			v := b.IDs[f.Feature.Name]
 			rows := int32(f.Param.Shape[0])
 			for r := lo; r < hi; r++ {
-				id := v[r]
-				if uint32(id) >= uint32(rows) {
+				if id := v[r]; uint32(id) >= uint32(rows) {
 					return outside(f, r, id, rows)
 				}
-				dst, src := l.leaf[r*stride+off:r*stride+off+d], w[int(id)*d:int(id)*d+d]
-				if !l.Reduce {
-					copy(dst, src)
-				} else if d == 1 {
-					dst[0] += src[0]
-				} else {
-					kernel.Add(dst, src)
+			}
+			switch {
+			case lo == hi:
+			case !l.Reduce:
+				kernel.GatherRows(l.leaf[lo*stride+off:], stride, w, d, v[lo:hi])
+			case d == 1:
+				for r := lo; r < hi; r++ {
+					l.leaf[r] += w[v[r]]
+				}
+			default:
+				for r := lo; r < hi; r++ {
+					kernel.Add(l.leaf[r*d:(r+1)*d], w[int(v[r])*d:int(v[r])*d+d])
 				}
 			}
 		}

@@ -27,6 +27,7 @@ type denseGrad struct {
 	param *nn.Param
 	uses  []use
 	sum   []float64
+	part  []float32 // sum over a few rows
 	grad  []float32
 }
 
@@ -92,7 +93,7 @@ func (p *Plan) Trained() []*nn.Param {
 }
 
 func (p *Plan) addDense(q *nn.Param) int {
-	d := &denseGrad{param: q, sum: make([]float64, len(q.Data)), grad: make([]float32, len(q.Data))}
+	d := &denseGrad{param: q, sum: make([]float64, len(q.Data)), part: make([]float32, len(q.Data)), grad: make([]float32, len(q.Data))}
 	p.dense = append(p.dense, d)
 	p.grads = append(p.grads, Grad{q, d.grad})
 	return len(p.dense) - 1
@@ -148,15 +149,14 @@ func (p *Plan) mergeRows(t *tableGrad) {
 			}
 			continue
 		}
-		for r := range p.cur.N {
-			if s := slots[r]; s >= 0 {
-				kernel.Add(g[int(s)*d:int(s)*d+d], dy[r*stride+u.off:r*stride+u.off+d])
-			}
-		}
+		kernel.ScatterAddRows(g, d, slots[:p.cur.N], dy[u.off:], stride)
 	}
 	t.grad = g
 	p.rows[t.out].IDs, p.rows[t.out].Grad = x.ids, g
 }
+
+// partRows is the number of rows that are summed in float32 before they go to the float64 sum.
+const partRows = 64
 
 func (p *Plan) sumRows(t *denseGrad) {
 	clear(t.sum)
@@ -167,14 +167,21 @@ func (p *Plan) sumRows(t *denseGrad) {
 		if u.lookup.Reduce {
 			stride = d
 		}
-		for r := range p.cur.N {
-			x := 1.0
-			if u.field != nil {
-				x = float64(p.cur.Dense[r*nd+u.field.Feature.Column])
+		for lo := 0; lo < p.cur.N; lo += partRows {
+			clear(t.part)
+			for r := lo; r < min(lo+partRows, p.cur.N); r++ {
+				x := float32(1)
+				if u.field != nil {
+					x = p.cur.Dense[r*nd+u.field.Feature.Column]
+				}
+				if d == 1 {
+					t.part[0] += x * dy[r*stride+u.off]
+				} else {
+					kernel.Axpy(t.part, x, dy[r*stride+u.off:r*stride+u.off+d])
+				}
 			}
-			src := dy[r*stride+u.off : r*stride+u.off+d]
-			for k, v := range src {
-				t.sum[k] += x * float64(v)
+			for k, v := range t.part {
+				t.sum[k] += float64(v)
 			}
 		}
 	}
