@@ -15,7 +15,8 @@ const (
 	maxKC       = 256     // a panel of B of 16 columns takes 16 KB
 	blockPanels = 24      // panels of A in a row block, at most: with 6 rows 144 KB
 	maxNC       = 4096    // columns that are packed at once
-	maxPacked   = 1 << 20 // elements of B that are packed at once, unless one piece of kc has more
+	maxPacked   = 1 << 20 // elements of B that are packed at once, unless one piece of kc has more,
+	maxShared   = 1 << 18 // and of those if A is packed with it: both go to the cores' caches and come back from there
 	manyBlocks  = 16      // row blocks from which on columns need not be split
 	rowGroups   = 4       // else, at most so many row blocks times
 	colGroups   = 8       // so many column groups
@@ -69,10 +70,12 @@ func (g *product) blocked() {
 		g.jn = min(maxNC, g.n-g.j0)
 		g.colPanels = ceil(g.jn, g.nr)
 		g.colGroups = 1
+		limit := maxPacked
 		if g.share {
 			g.colGroups = min(g.colPanels, colGroups)
+			limit = maxShared
 		}
-		kb := max(1, maxPacked/(g.kc*g.colPanels*g.nr)) * g.kc
+		kb := max(1, limit/(g.kc*g.colPanels*g.nr)) * g.kc
 		for g.k0 = 0; g.k0 < g.k; g.k0 += kb {
 			g.kn = min(kb, g.k-g.k0)
 			g.block()
