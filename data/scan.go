@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -138,7 +139,13 @@ func (s *scanner) blocks(ctx context.Context, path string, in io.Reader, emit fu
 			line++
 		}
 		if start {
-			if text, err = s.begin(src, text, eof, &line); err != nil {
+			text, err = s.begin(src, text, eof, &line)
+			if errors.Is(err, errMore) {
+				carry = append(carry[:0], text...)
+				s.recycle(buf)
+				continue
+			}
+			if err != nil {
 				return err
 			}
 			start = false
@@ -169,7 +176,11 @@ func (s *scanner) blocks(ctx context.Context, path string, in io.Reader, emit fu
 	}
 }
 
-// begin looks at the start of a file: it makes the parser and returns text from the first row on.
+// errMore says that a text begins with so many blank lines that the first row is not whole yet.
+var errMore = errors.New("more text is needed")
+
+// begin looks at the start of a file: it makes the parser and returns text from the first row on, or errMore and the text
+// that is not blank so far.
 func (s *scanner) begin(src *fileRun, text []byte, eof bool, line *int64) ([]byte, error) {
 	if isUTF16(text) {
 		return nil, fmt.Errorf("data: %s: is UTF-16; convert it to UTF-8", src.path)
@@ -183,6 +194,9 @@ func (s *scanner) begin(src *fileRun, text []byte, eof bool, line *int64) ([]byt
 	}
 	if n == 0 && eof {
 		return nil, fmt.Errorf("data: %s: is empty; want rows", src.path)
+	}
+	if n == 0 && len(text) <= s.maxLine {
+		return text, errMore
 	}
 	if n == 0 || n > s.maxLine {
 		return nil, fmt.Errorf("data: %s:%d: the first line is longer than %d bytes (max_line); is this a text file?", src.path, *line, s.maxLine)
@@ -214,16 +228,22 @@ func (s *scanner) head(path string) ([]byte, error) {
 	}
 	defer in.Close()
 	buf := s.buffer()
-	n, err := fill(in, buf)
-	if err != nil && err != io.EOF {
-		return nil, readError(path, err)
+	var text []byte
+	for line := int64(1); ; {
+		n := copy(buf, text)
+		k, err := fill(in, buf[n:])
+		if err != nil && err != io.EOF {
+			return nil, readError(path, err)
+		}
+		text, err = s.begin(&fileRun{path: path}, buf[:n+k], err == io.EOF, &line)
+		if errors.Is(err, errMore) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return bytes.Clone(trimLine(text[:s.format.record(text, true)])), nil
 	}
-	line := int64(1)
-	text, err := s.begin(&fileRun{path: path}, buf[:n], err == io.EOF, &line)
-	if err != nil {
-		return nil, err
-	}
-	return bytes.Clone(trimLine(text[:s.format.record(text, true)])), nil
 }
 
 // fill reads until buf is full or the text ends, which is io.EOF. Any other error is the reader's, a truncated
