@@ -112,7 +112,7 @@ func BenchmarkStep(b *testing.B) {
 		for _, mode := range []string{"lazy", "dense"} {
 			b.Run(name+"/"+mode, func(b *testing.B) {
 				src := criteoLike(batch)
-				c := &clock{warm: 3, n: max(b.N, 5)}
+				c := &clock{warm: 10, n: max(b.N, 5)}
 				tk, _ := task.Registry.Default("binary_classification")
 				o := train.Defaults()
 				o.BatchSize, o.MaxGradNorm, o.Embeddings, o.Epochs = batch, 0, mode, 1
