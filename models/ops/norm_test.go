@@ -151,6 +151,7 @@ func TestBatchNormOneRow(t *testing.T) {
 		},
 	})
 }
+
 func TestLayerNorm(t *testing.T) {
 	for _, s := range [][]int{{1, 2}, {3, 5}, {4, 16}, {2, 33}, {517, 131}} {
 		B, C := s[0], s[1]
