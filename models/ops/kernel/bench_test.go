@@ -24,9 +24,17 @@ func BenchmarkGemm(b *testing.B) {
 		ta, tb  bool
 		m, n, k int
 	}{
-		{false, true, 4096, 400, 624}, {false, true, 4096, 624, 400}, {false, false, 4096, 400, 624}, {true, false, 400, 624, 4096},
-		{false, true, 4096, 16, 400}, {false, true, 4096, 1, 400}, {true, false, 1, 400, 4096}, {false, false, 4096, 400, 1},
-		{false, true, 64, 64, 64}, {false, true, 128, 128, 64}, {false, false, 16, 16, 16},
+		{false, true, 4096, 400, 624},
+		{false, true, 4096, 624, 400},
+		{false, false, 4096, 400, 624},
+		{true, false, 400, 624, 4096},
+		{false, true, 4096, 16, 400},
+		{false, true, 4096, 1, 400},
+		{true, false, 1, 400, 4096},
+		{false, false, 4096, 400, 1},
+		{false, true, 64, 64, 64},
+		{false, true, 128, 128, 64},
+		{false, false, 16, 16, 16},
 	} {
 		x := make([]float32, s.m*s.k)
 		y := make([]float32, s.n*s.k)

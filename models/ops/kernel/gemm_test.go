@@ -167,8 +167,13 @@ func TestGemmThreads(t *testing.T) {
 	paths(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 4))
 		for _, c := range []gemmCase{
-			{false, true, 300, 100, 130, false}, {true, false, 100, 130, 700, true}, {false, false, 2600, 20, 40, false},
-			{true, true, 65, 90, 300, true}, {true, false, 1, 300, 2000, false}, {false, true, 1000, 1, 300, true}, {false, false, 500, 300, 1, true},
+			{false, true, 300, 100, 130, false},
+			{true, false, 100, 130, 700, true},
+			{false, false, 2600, 20, 40, false},
+			{true, true, 65, 90, 300, true},
+			{true, false, 1, 300, 2000, false},
+			{false, true, 1000, 1, 300, true},
+			{false, false, 500, 300, 1, true},
 		} {
 			a, b, out := c.operands(r)
 			var want matrix
