@@ -15,6 +15,7 @@ import (
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/rng"
+	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/ctr"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops/kernel"
@@ -204,9 +205,9 @@ func TestResumeRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	models, err := filepath.Glob(filepath.Join(dir, "last", "model-*"))
-	if err != nil || len(models) != 1 {
-		t.Fatalf("models in last/: %v, %v", models, err)
+	saved, err := filepath.Glob(filepath.Join(dir, "last", "model-*"))
+	if err != nil || len(saved) != 1 {
+		t.Fatalf("models in last/: %v, %v", saved, err)
 	}
 	for _, tc := range []struct {
 		name   string
@@ -218,7 +219,7 @@ func TestResumeRefuses(t *testing.T) {
 		{"bad state", func(*train.Trainer) { os.WriteFile(state, []byte("{"), 0o666) }, "state.json"},
 		{"truncated", func(*train.Trainer) {
 			os.WriteFile(state, good, 0o666)
-			os.Truncate(models[0], 1000)
+			os.Truncate(saved[0], 1000)
 		}, "truncated"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -295,6 +296,33 @@ func TestEarlyStop(t *testing.T) {
 	}
 	if r.BestEpoch != 1 || r.Steps != 33 {
 		t.Errorf("best epoch %d after %d steps, want 1 after 3 epochs", r.BestEpoch, r.Steps)
+	}
+}
+
+// TestBestModelIsTested: the test rows are scored by the best model, which is the one on disk, not by the last one.
+func TestBestModelIsTested(t *testing.T) {
+	dir := t.TempDir()
+	tr := trainer(t, dir)
+	tr.Epochs, tr.Patience, tr.MinDelta = 50, 2, 10
+	r, err := tr.Fit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := nn.NewParams(99)
+	prog, err := models.Compile(tr.Model, p, tr.Data.Schema, models.CompileOptions{Batch: tr.BatchSize})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer prog.Close()
+	if err := train.LoadParams(filepath.Join(dir, train.ModelFile), p); err != nil {
+		t.Fatal(err)
+	}
+	m, _, err := train.Evaluate(t.Context(), prog, tr.Data.Test, tr.Task, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(m) != fmt.Sprint(r.Test) {
+		t.Errorf("the model on disk (epoch %d) scores %v on the test rows, the result says %v", r.BestEpoch, m, r.Test)
 	}
 }
 

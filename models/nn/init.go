@@ -38,15 +38,6 @@ func XavierNormal(r *rand.Rand, shape []int, dst []float32) {
 	Normal(math.Sqrt(2/float64(in+out)))(r, shape, dst)
 }
 
-// XavierUniform draws a weight [out, in] from U(-a, a), a = sqrt(6/(in+out)) (Glorot and Bengio 2010, eq. 16).
-func XavierUniform(r *rand.Rand, shape []int, dst []float32) {
-	in, out := fans(shape)
-	a := math.Sqrt(6 / float64(in+out))
-	for i := range dst {
-		dst[i] = float32((2*r.Float64() - 1) * a)
-	}
-}
-
 func fans(shape []int) (in, out int) {
 	if len(shape) == 1 {
 		return shape[0], 1

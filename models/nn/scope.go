@@ -17,15 +17,14 @@ type Reparam func(s *Scope, name string, leaf *G.Node) *G.Node
 type Graph struct {
 	Params  *Params
 	Graph   *G.ExprGraph
-	Train   bool               // training mode: dropout drops, batch norm uses the batch's statistics
-	Batch   int                // rows of a batch, padding included
-	Rows    *ops.Rows          // live rows of the current batch
-	Step    *ops.Step          // current step: source of dropout's masks
-	Reparam Reparam            // nil: none
-	Frozen  func(string) bool  // weights that take no gradient; nil: none
-	Leaves  []Leaf             // weights that take a gradient, in order of creation
-	used    map[string]bool    // full names that this graph has asked for
-	shared  map[string]*G.Node // leaves of inputs by name
+	Train   bool              // training mode: dropout drops, batch norm uses the batch's statistics
+	Batch   int               // rows of a batch, padding included
+	Rows    *ops.Rows         // live rows of the current batch
+	Step    *ops.Step         // current step: source of dropout's masks
+	Reparam Reparam           // nil: none
+	Frozen  func(string) bool // weights that take no gradient; nil: none
+	Leaves  []Leaf            // weights that take a gradient, in order of creation
+	used    map[string]bool   // full names that this graph has asked for
 	err     error
 }
 
@@ -44,7 +43,7 @@ type Scope struct {
 
 // NewScope returns the root scope of g.
 func NewScope(g *Graph) *Scope {
-	g.used, g.shared = map[string]bool{}, map[string]*G.Node{}
+	g.used = map[string]bool{}
 	return &Scope{Graph: g}
 }
 
