@@ -1,0 +1,70 @@
+// Package cki merges trained runs of one model into one model of the same size: parents are checked, aligned and read
+// tensor by tensor, a Method says what becomes of each tensor, and a Lab evaluates and trains what comes out. The methods
+// are in cki/method (closed forms) and cki/assess (gates that are learned, Compatibility-aware Knowledge Integration: Lv et
+// al., AAAI 2025).
+package cki
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/train/ckpt"
+)
+
+// Reader gives a model's tensors piece by piece.
+type Reader interface {
+	// Tensors returns names and shapes in the order of the file.
+	Tensors() []ckpt.Info
+	// ReadRows reads rows lo to hi of the tensor's first dimension (a scalar is one row) into dst, which has exactly that size.
+	ReadRows(name string, lo, hi int, dst []float32) error
+}
+
+// Counts are how often each row of each table was trained, by the table's name.
+type Counts map[string][]int64
+
+// Parent is one of the models that are merged.
+type Parent struct {
+	Name string // what messages and reports call it, such as its run's directory
+	Reader
+	Counts Counts           // nil if its run did not store any
+	Map    *data.FeatureMap // nil if it has none
+}
+
+// Input is what a method works on.
+type Input struct {
+	Parents []*Parent         // Parents[0] is the base; all have the base's tensors, with its shapes
+	Select  func(string) bool // which tensors are merged, by name; the others are the base's, bit for bit
+	Lab     *Lab              // where to evaluate and train; nil if model or data are not known
+	Seed    uint64            // of what the method draws
+	Log     *slog.Logger      // never nil
+}
+
+// Tensor is a tensor, or a block of its rows, on its way through a method.
+type Tensor struct {
+	Name    string
+	Shape   []int       // of the whole tensor
+	Lo, Hi  int         // rows of the first dimension that are here
+	Parents [][]float32 // the parents' values of these rows, Parents[0] the base's; read only
+	Counts  [][]int64   // by parent: how often each of these rows was trained; nil if the tensor is no table, or one parent does not know
+	Out     []float32   // the result; holds the base's values at first
+}
+
+// Merged is a prepared merge.
+type Merged struct {
+	Whole  bool                  // Tensor wants whole tensors; otherwise it may get blocks of rows
+	Tensor func(t *Tensor) error // sets t.Out; called for every selected tensor, in order, never twice at once
+}
+
+// Method says how parents become one model. Its fields are the options of a `method:` section.
+type Method interface {
+	// Merge prepares the merge, which may take a training run.
+	Merge(ctx context.Context, in *Input) (Merged, error)
+}
+
+// Registry holds the methods by the name that a config's `type` gives.
+var Registry = registry.New[Method]("method")
+
+// Register makes a method known under a name, with its default options. It panics if the name is taken.
+func Register(name string, defaults Method) { Registry.Register(name, defaults) }
