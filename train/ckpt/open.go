@@ -155,19 +155,7 @@ func (r *File) ReadInto(name string, dst []float32) error {
 	if len(dst) != t.Elements() {
 		return fmt.Errorf("ckpt: %s: tensor %s: %v into %d elements", r.Path, name, t.Shape, len(dst))
 	}
-	size := t.DType.Size()
-	buf := make([]byte, min(1<<18, len(dst)*size))
-	for lo := 0; lo < len(dst); {
-		n := min(len(dst)-lo, len(buf)/size)
-		if _, err := r.f.ReadAt(buf[:n*size], r.start+t.begin+int64(lo*size)); err != nil {
-			return fmt.Errorf("ckpt: %s: tensor %s: %w", r.Path, name, noEOF(err))
-		}
-		if err := t.DType.decode(dst[lo:lo+n], buf); err != nil {
-			return fmt.Errorf("ckpt: %s: tensor %s, from element %d: %w", r.Path, name, lo, err)
-		}
-		lo += n
-	}
-	return nil
+	return r.decode(t, 0, dst)
 }
 
 // Raw returns the bytes of the tensor called name as they are stored.
