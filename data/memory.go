@@ -23,7 +23,8 @@ type Memory struct {
 	DropLast bool   // leave out the last batch if it is not full
 
 	schema *Schema
-	rows   *Batch // all of them
+	rows   *Batch   // all of them
+	kept   []uint32 // of a view: which rows, rising; nil: all
 }
 
 // FromRows returns a source of rows in their order. Every row must have each feature of s, with ids below its Vocab.
@@ -74,7 +75,12 @@ func (f *Feature) width() int {
 func (m *Memory) Schema() *Schema { return m.schema }
 
 // Rows returns the number of rows.
-func (m *Memory) Rows() int64 { return int64(m.rows.N) }
+func (m *Memory) Rows() int64 {
+	if m.kept != nil {
+		return int64(len(m.kept))
+	}
+	return int64(m.rows.N)
+}
 
 // Batches returns the rows of an epoch.
 func (m *Memory) Batches(epoch, size int) iter.Seq2[*Batch, error] {
@@ -88,10 +94,7 @@ func (m *Memory) BatchesFrom(epoch, size, skip int) iter.Seq2[*Batch, error] {
 			yield(nil, fmt.Errorf("data: batches of %d rows after %d, want a positive size", size, skip))
 			return
 		}
-		order := make([]int, m.rows.N)
-		for i := range order {
-			order[i] = i
-		}
+		order := m.places()
 		if m.Shuffle {
 			r := rng.New(rng.Key(m.Seed, "shuffle", epoch))
 			r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })

@@ -13,17 +13,22 @@ import (
 // blockRows is how many neighbouring rows a shuffle in bounded memory reads at once.
 const blockRows = 4096
 
-// cached is a Source over a file of records.
+// cached is a Source over a file of records, or over some of them.
 type cached struct {
 	rec      *record
 	file     *os.File
 	rows     int64
+	kept     []uint32 // of a view: which records, rising; nil: all of the file
 	seed     uint64
 	window   int // rows that are shuffled together; 0: in the order of the file
 	dropLast bool
+	pool     *pool
+}
 
+// pool is the cursors of epochs that ended, for all views of a file: a window of rows is held once, not once a view.
+type pool struct {
 	mu    sync.Mutex
-	spare []*cursor // of epochs that ended
+	spare []*cursor
 }
 
 func openCached(path string, rec *record, rows int64) (*cached, error) {
@@ -31,7 +36,7 @@ func openCached(path string, rec *record, rows int64) (*cached, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data: cache: %w", err)
 	}
-	return &cached{rec: rec, file: f, rows: rows}, nil
+	return &cached{rec: rec, file: f, rows: rows, pool: &pool{}}, nil
 }
 
 // Schema returns the features of the rows.
@@ -70,14 +75,15 @@ func (s *cached) BatchesFrom(epoch, size, skip int) iter.Seq2[*Batch, error] {
 
 // cursor returns a cursor with batches of size rows, an old one if there is one.
 func (s *cached) cursor(size int) *cursor {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
 	var c *cursor
-	if n := len(s.spare); n > 0 {
-		c, s.spare = s.spare[n-1], s.spare[:n-1]
+	if n := len(s.pool.spare); n > 0 {
+		c, s.pool.spare = s.pool.spare[n-1], s.pool.spare[:n-1]
 	} else {
-		c = &cursor{s: s, few: make([]byte, rowsAtOnce*s.rec.size)}
+		c = &cursor{few: make([]byte, rowsAtOnce*s.rec.size)}
 	}
+	c.s = s
 	if len(c.batches) == 0 || c.batches[0].Size != size {
 		c.batches = make([]*Batch, prefetched)
 		for i := range c.batches {
@@ -88,9 +94,9 @@ func (s *cached) cursor(size int) *cursor {
 }
 
 func (s *cached) release(c *cursor) {
-	s.mu.Lock()
-	s.spare = append(s.spare, c)
-	s.mu.Unlock()
+	s.pool.mu.Lock()
+	s.pool.spare = append(s.pool.spare, c)
+	s.pool.mu.Unlock()
 }
 
 // cursor is a place in the rows of an epoch. With a window, blocks of neighbouring rows are permuted, as many as fit in
@@ -105,6 +111,7 @@ type cursor struct {
 	next   int     // in blocks, or the next row of the file / blockRows
 	skip   int64   // rows still to be skipped
 	win    []byte
+	gap    []byte  // a piece of the file, of which a view keeps some
 	order  []int32 // of the rows of win
 	pos    int     // in order, or in the rows of win
 	rows   int     // of win
@@ -186,8 +193,8 @@ func (c *cursor) read(blocks []int32, rows, first int) error {
 		lo := int64(blocks[i]) * c.block()
 		hi := min(int64(blocks[k-1]+1)*c.block(), s.rows)
 		n := int(hi-lo) * size
-		if _, err := s.file.ReadAt(c.win[at:at+n], int64(len(cacheMagic))+lo*int64(size)); err != nil {
-			return fmt.Errorf("data: cache %s: %w; it was changed while in use, start again", s.file.Name(), err)
+		if err := s.readRows(c.win[at:at+n], lo, hi, &c.gap); err != nil {
+			return err
 		}
 		at, i = at+n, k
 	}

@@ -1,0 +1,240 @@
+package data
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data/rng"
+)
+
+// What ShardOptions.By says if it is not a feature.
+const (
+	ByRows  = "rows"
+	ByOrder = "order"
+)
+
+// ShardOptions say how rows are dealt to shards.
+type ShardOptions struct {
+	By    string `yaml:"by"`    // rows: at random; order: one range after the other, that is by time if the file is in the order of time; or a categorical feature: rows of one id stay together
+	Count int    `yaml:"count"` // shards
+	Seed  uint64 `yaml:"seed"`  // of which row or id goes where, and of the order of each shard's rows
+}
+
+// Validate returns what is wrong with the options.
+func (o ShardOptions) Validate() error {
+	var errs []error
+	if o.By == "" {
+		errs = append(errs, registry.Field("by", "is missing; want rows, order or the name of a categorical feature"))
+	}
+	if o.Count < 1 {
+		errs = append(errs, registry.Field("count", "must be at least 1, have %d", o.Count))
+	}
+	return errors.Join(errs...)
+}
+
+// Shard deals the rows of src to o.Count shards: every row is in one of them. By rows or by order their sizes differ by one row
+// at most. By a feature, its ids that occur are put in an order that depends on the seed and on their tokens in m (on the ids
+// themselves without m), and dealt in turn, so that the numbers of ids differ by one at most; rows of unknown tokens share
+// one id and stay together. The same tokens go to the same shards whatever their ids are.
+//
+// Each shard is a Skipper. It keeps the numbers of its rows, 4 bytes each, and shuffles as src does, in windows of
+// bounded memory, by a seed that depends on o.Seed and its place in the list. A shard can be dealt again.
+func Shard(ctx context.Context, src Source, o ShardOptions, m *FeatureMap) ([]Source, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("data: shards: %w", err)
+	}
+	v, err := viewable(src, "shards")
+	if err != nil {
+		return nil, err
+	}
+	rows := v.Rows()
+	if int64(o.Count) > rows {
+		return nil, fmt.Errorf("data: %d shards of %d rows; make fewer", o.Count, rows)
+	}
+	sizes := make([]int64, o.Count)
+	for k := range sizes {
+		sizes[k] = rows / int64(o.Count)
+		if int64(k) < rows%int64(o.Count) {
+			sizes[k]++
+		}
+	}
+	var keep [][]uint32
+	switch o.By {
+	case ByRows:
+		keep = random(rows, sizes, rng.Key(o.Seed, "shard"))
+	case ByOrder:
+		keep = inOrder(sizes)
+	default:
+		if keep, err = byFeature(ctx, v, o, m); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]Source, o.Count)
+	for k := range out {
+		out[k] = v.view(keep[k], rng.Key(o.Seed, "shard", "order", k))
+	}
+	return out, nil
+}
+
+// Head returns a random share of the rows of src, in (0, 1], rounded to whole rows but at least one: a few rows for what
+// all parents begin with.
+func Head(src Source, share float64, seed uint64) (Source, error) {
+	v, err := viewable(src, "a share of the rows")
+	if err != nil {
+		return nil, err
+	}
+	if !(share > 0 && share <= 1) {
+		return nil, fmt.Errorf("data: a share of %g of the rows, want one in (0, 1]", share)
+	}
+	rows := v.Rows()
+	if rows < 1 {
+		return nil, fmt.Errorf("data: a share of %g of the rows: there are none", share)
+	}
+	n := min(rows, max(1, int64(math.Round(share*float64(rows)))))
+	var keep []uint32
+	if n < rows {
+		keep = random(rows, []int64{n, rows - n}, rng.Key(seed, "head"))[0]
+	}
+	return v.view(keep, rng.Key(seed, "head", "order")), nil
+}
+
+// Reorder returns the rows of src in other epoch orders, those of a seed. A source that does not shuffle, as that of a
+// validation part, has no orders to change, which is an error.
+func Reorder(src Source, seed uint64) (Source, error) {
+	v, err := viewable(src, "another order of the rows")
+	if err != nil {
+		return nil, err
+	}
+	if !v.shuffles() {
+		return nil, errors.New("data: another order of the rows: they are read in the order of the file, only training rows are shuffled")
+	}
+	return v.view(nil, seed), nil
+}
+
+// lists returns empty lists that have room for so many rows.
+func lists(sizes []int64) [][]uint32 {
+	out := make([][]uint32, len(sizes))
+	for k, n := range sizes {
+		out[k] = make([]uint32, 0, n)
+	}
+	return out
+}
+
+// random deals rows to lists of the given sizes, every assignment alike (selection sampling, Knuth, The Art of Computer
+// Programming 3.4.2, algorithm S). What row i draws is a hash of the key and i.
+func random(rows int64, sizes []int64, key uint64) [][]uint32 {
+	out, left := lists(sizes), slices.Clone(sizes)
+	for i := range rows {
+		u := int64(rng.Float(key, i) * float64(rows-i))
+		for k := range left {
+			if u < left[k] {
+				left[k]--
+				out[k] = append(out[k], uint32(i))
+				break
+			}
+			u -= left[k]
+		}
+	}
+	return out
+}
+
+// inOrder deals the first rows to the first list, and so on.
+func inOrder(sizes []int64) [][]uint32 {
+	out, row := lists(sizes), uint32(0)
+	for k, n := range sizes {
+		for range n {
+			out[k] = append(out[k], row)
+			row++
+		}
+	}
+	return out
+}
+
+// byFeature deals ids, and with them the rows. It reads the rows twice rather than hold an id a row.
+func byFeature(ctx context.Context, v viewer, o ShardOptions, m *FeatureMap) ([][]uint32, error) {
+	f, err := oneID(v.Schema(), o.By)
+	if err != nil {
+		return nil, err
+	}
+	count := make([]uint32, f.Vocab) // by id: rows
+	if err := v.ids(ctx, f, func(id int32) { count[id]++ }); err != nil {
+		return nil, fmt.Errorf("data: shards by %s: %w", o.By, err)
+	}
+	order := idOrder(count, o, m)
+	if len(order) < o.Count {
+		return nil, fmt.Errorf("data: %d shards by %s: it has %d values in %d rows; make fewer shards or take another feature", o.Count, o.By, len(order), v.Rows())
+	}
+	shard, sizes := make([]int32, f.Vocab), make([]int64, o.Count)
+	for i, id := range order {
+		shard[id] = int32(i % o.Count)
+		sizes[i%o.Count] += int64(count[id])
+	}
+	out, row := lists(sizes), uint32(0)
+	err = v.ids(ctx, f, func(id int32) {
+		k := shard[id]
+		out[k] = append(out[k], row)
+		row++
+	})
+	if err != nil {
+		return nil, fmt.Errorf("data: shards by %s: %w", o.By, err)
+	}
+	return out, nil
+}
+
+// idOrder returns the ids that occur, by the hash of their tokens.
+func idOrder(count []uint32, o ShardOptions, m *FeatureMap) []int32 {
+	type ranked struct {
+		hash uint64
+		id   int32
+	}
+	key := rng.Key(o.Seed, "shard", o.By)
+	var list []ranked
+	for id, n := range count {
+		if n == 0 {
+			continue
+		}
+		r := ranked{rng.Key(key, id), int32(id)}
+		if m != nil {
+			if token, ok := m.Token(o.By, r.id); ok {
+				r.hash = rng.Mix(key + xxhash.Sum64String(token))
+			}
+		}
+		list = append(list, r)
+	}
+	slices.SortFunc(list, func(a, b ranked) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.id, b.id)) })
+	out := make([]int32, len(list))
+	for i, r := range list {
+		out[i] = r.id
+	}
+	return out
+}
+
+// oneID returns the categorical feature of that name, or an error that lists those that would do.
+func oneID(s *Schema, name string) (*Feature, error) {
+	var have []string
+	why := "there is no such feature"
+	for i := range s.Features {
+		f := &s.Features[i]
+		switch {
+		case f.Kind == Categorical && f.Name == name:
+			return f, nil
+		case f.Kind == Categorical:
+			have = append(have, f.Name)
+		case f.Name == name:
+			why = "it is " + f.Kind.String() + ", a row has no one id of it"
+		}
+	}
+	list := "; there are no categorical features"
+	if len(have) > 0 {
+		list = " or a categorical feature: " + strings.Join(have, ", ")
+	}
+	return nil, fmt.Errorf("data: shards by %q: %s; want rows, order%s", name, why, list)
+}
