@@ -1,0 +1,208 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Compatible returns how o reads columns differently from m, a line for each difference: features that are missing or in
+// another order, kinds, tables, transforms, fills, separators, lengths, pools, buckets of hash tables. It is empty if the
+// two differ in nothing but the tokens and counts of their vocabularies and the statistics of numbers, as the maps of two
+// days of one configuration do; such maps have a [Union].
+func (m *FeatureMap) Compatible(o *FeatureMap) []string {
+	var out []string
+	bad := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if o == nil {
+		return []string{"there is no feature map"}
+	}
+	var ours, theirs []string // the features that both have, in the order of each
+	tables := map[string]bool{}
+	for i := range m.Features {
+		f := &m.Features[i]
+		g := o.feature(f.Name)
+		if g == nil {
+			bad("feature %s is missing", f.Name)
+			continue
+		}
+		ours = append(ours, f.Name)
+		for _, d := range f.differences(g) {
+			bad("feature %s: %s", f.Name, d)
+		}
+		if f.Kind == Numeric || g.Kind == Numeric || f.Table != g.Table || tables[f.Table] {
+			continue
+		}
+		tables[f.Table] = true
+		if d := m.Table(f.Table).difference(o.Table(f.Table)); d != "" {
+			bad("table %s: %s", f.Table, d)
+		}
+	}
+	for i := range o.Features {
+		name := o.Features[i].Name
+		if m.feature(name) == nil {
+			bad("feature %s is there too", name)
+			continue
+		}
+		theirs = append(theirs, name)
+	}
+	if !slices.Equal(ours, theirs) {
+		bad("features are in another order: %s, not %s", strings.Join(theirs, ", "), strings.Join(ours, ", "))
+	}
+	return out
+}
+
+// differences returns how g reads its column differently. Mean and Std are fitted, not chosen, and may differ.
+func (f *MapFeature) differences(g *MapFeature) []string {
+	var out []string
+	differ := func(what string, have, want any) {
+		if have != want {
+			out = append(out, fmt.Sprintf("%s is %s, not %s", what, quoted(have), quoted(want)))
+		}
+	}
+	differ("kind", g.Kind, f.Kind)
+	differ("transform", g.Transform, f.Transform)
+	if f.Kind != g.Kind {
+		return out
+	}
+	differ("table", g.Table, f.Table)
+	differ("fill", g.Fill, f.Fill)
+	differ("separator", g.Separator, f.Separator)
+	differ("max_len", g.MaxLen, f.MaxLen)
+	differ("pooling", g.pool(), f.pool())
+	return out
+}
+
+// pool returns the pooling of a Multi by its name.
+func (f *MapFeature) pool() string {
+	if f.Kind == Multi && f.Pool == "" {
+		return PoolMean
+	}
+	return f.Pool
+}
+
+// quoted shows a value, text in quotes.
+func quoted(v any) string {
+	if s, ok := v.(string); ok {
+		return fmt.Sprintf("%q", s)
+	}
+	return fmt.Sprint(v)
+}
+
+// difference says why the ids of w cannot go with those of v; empty if they can.
+func (v *Vocabulary) difference(w *Vocabulary) string {
+	switch {
+	case v == nil || w == nil:
+		return "is missing"
+	case v.Hash == w.Hash:
+		return ""
+	case v.Hash == 0:
+		return fmt.Sprintf("has %d hash buckets, not a vocabulary", w.Hash)
+	case w.Hash == 0:
+		return fmt.Sprintf("has a vocabulary, not %d hash buckets", v.Hash)
+	}
+	return fmt.Sprintf("has %d hash buckets, not %d", w.Hash, v.Hash)
+}
+
+// SameIDs reports whether every token of every feature has one id in both maps, so that rows of embedding tables need not
+// be matched. Counts and statistics of numbers may differ.
+func (m *FeatureMap) SameIDs(o *FeatureMap) bool {
+	if len(m.Compatible(o)) > 0 {
+		return false
+	}
+	for i := range m.Features {
+		if f := &m.Features[i]; f.Kind != Numeric && !slices.Equal(m.Table(f.Table).Tokens, o.Table(f.Table).Tokens) {
+			return false
+		}
+	}
+	return true
+}
+
+// Union returns the map that knows the tokens of all: ids of base stay, tokens that only the others know follow in their
+// order, counts add up, and statistics of numbers are base's. A row that base reads becomes the same ids and numbers, but where
+// a token was unknown to base. The maps must be Compatible; otherwise the error lists everything that is not, of all of them.
+func Union(base *FeatureMap, others ...*FeatureMap) (*FeatureMap, error) {
+	if base == nil {
+		return nil, errors.New("data: union: there is no base feature map")
+	}
+	if err := base.check(); err != nil {
+		return nil, fmt.Errorf("data: union: base feature map: %w", err)
+	}
+	var errs []error
+	for i, o := range others {
+		lines := base.Compatible(o)
+		if o != nil {
+			if err := o.check(); err != nil {
+				lines = []string{err.Error()}
+			}
+		}
+		for _, d := range lines {
+			errs = append(errs, fmt.Errorf("data: union: feature map %d: %s", i+2, d))
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	out := &FeatureMap{Version: mapVersion, Rows: base.Rows, Features: slices.Clone(base.Features)}
+	for _, o := range others {
+		out.Rows += o.Rows
+	}
+	for _, t := range base.Tables {
+		u := &Vocabulary{Name: t.Name, Hash: t.Hash, Tokens: slices.Clone(t.Tokens), Counts: slices.Clone(t.Counts)}
+		for _, o := range others {
+			if w := o.Table(t.Name); w != nil {
+				u.add(w)
+			}
+		}
+		if u.Size() > maxVocab {
+			return nil, fmt.Errorf("data: union: table %s: %d ids, at most %d", t.Name, u.Size(), maxVocab)
+		}
+		out.Tables = append(out.Tables, u)
+	}
+	return out, out.check()
+}
+
+// add appends the tokens of w that v does not know and adds the counts.
+func (v *Vocabulary) add(w *Vocabulary) {
+	if v.Hash > 0 {
+		for id, n := range w.Counts {
+			v.Counts[id] += n
+		}
+		return
+	}
+	v.once.Do(v.build)
+	for id, n := range w.Counts {
+		if id < firstID {
+			v.Counts[id] += n
+			continue
+		}
+		token := w.Tokens[id-firstID]
+		at, ok := v.index[token]
+		if !ok {
+			at = int32(v.Size())
+			v.index[token] = at
+			v.Tokens, v.Counts = append(v.Tokens, token), append(v.Counts, 0)
+		}
+		v.Counts[at] += n
+	}
+}
+
+// RowMap returns for each id of to the id of the same token in from, or -1 if from does not know it. Reserved ids are
+// themselves. Buckets of hash tables of one size are themselves; of other sizes, or beside a vocabulary, they are -1.
+func RowMap(from, to *Vocabulary) []int32 {
+	out := make([]int32, to.Size())
+	for id := range out {
+		switch {
+		case id < firstID || from.Hash > 0 && from.Hash == to.Hash:
+			out[id] = int32(id)
+		case from.Hash > 0 || to.Hash > 0:
+			out[id] = -1
+		default:
+			out[id] = -1
+			if at := from.ID([]byte(to.Tokens[id-firstID])); at != OOVID {
+				out[id] = at
+			}
+		}
+	}
+	return out
+}
