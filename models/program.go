@@ -17,7 +17,7 @@ type LossFunc func(s *nn.Scope, logits *G.Node, in *Inputs) *G.Node
 // CompileOptions say what a Program is for.
 type CompileOptions struct {
 	Batch   int               // rows of a batch; smaller batches are padded
-	Train   bool              // training mode, with gradients; needs Loss
+	Train   bool              // training mode; with a Loss also its gradients
 	Seed    uint64            // of dropout's masks
 	Loss    LossFunc          // nil: logits alone
 	Reparam nn.Reparam        // nil: none
@@ -37,10 +37,11 @@ type Program struct {
 	step    ops.Step
 	grads   []Grad  // of the graph's leaves, then of the lookups' dense parameters
 	nodes   G.Nodes // gradient nodes of the graph's leaves
-	eNodes  G.Nodes // gradient nodes of the lookups' leaves
+	eNodes  G.Nodes // gradient nodes of the lookups' leaves; nil where all of a lookup is frozen
 	eGrads  [][]float32
 	rGrads  []RowGrad
 	trained []*nn.Param
+	stats   []*ops.BatchStats
 }
 
 // Grad is the gradient of a whole parameter, valid until the next Run.
@@ -55,9 +56,6 @@ type RowGrad = embed.RowGrad
 func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program, error) {
 	if o.Batch < 1 {
 		return nil, fmt.Errorf("models: compile: batch of %d rows", o.Batch)
-	}
-	if o.Train && o.Loss == nil {
-		return nil, fmt.Errorf("models: compile: a training program needs a loss")
 	}
 	r := &Program{batch: o.Batch, plan: embed.NewPlan(sc, o.Batch)}
 	r.step.Seed = o.Seed
@@ -76,7 +74,8 @@ func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program
 	if err := s.Err(); err != nil {
 		return nil, fmt.Errorf("models: compile: %w", err)
 	}
-	if o.Train {
+	r.stats = g.Stats
+	if o.Train && o.Loss != nil {
 		if err := r.differentiate(g); err != nil {
 			return nil, fmt.Errorf("models: compile: %w", err)
 		}
@@ -91,15 +90,26 @@ func (r *Program) differentiate(g *nn.Graph) error {
 		wrt = append(wrt, l.Node)
 		r.grads = append(r.grads, Grad{Param: l.Param})
 	}
-	for _, l := range r.plan.Lookups() {
-		wrt = append(wrt, l.Node)
+	lookups := r.plan.Lookups()
+	r.eNodes, r.eGrads = make(G.Nodes, len(lookups)), make([][]float32, len(lookups))
+	for _, l := range lookups {
+		if l.Trains() {
+			wrt = append(wrt, l.Node)
+		}
+	}
+	if len(wrt) == 0 {
+		return nil
 	}
 	nodes, err := ops.Grad(r.loss, wrt...)
 	if err != nil {
 		return err
 	}
-	r.nodes, r.eNodes = nodes[:len(g.Leaves)], nodes[len(g.Leaves):]
-	r.eGrads = make([][]float32, len(r.eNodes))
+	r.nodes, nodes = nodes[:len(g.Leaves)], nodes[len(g.Leaves):]
+	for i, l := range lookups {
+		if l.Trains() {
+			r.eNodes[i], nodes = nodes[0], nodes[1:]
+		}
+	}
 	for _, l := range g.Leaves {
 		r.trained = append(r.trained, l.Param)
 	}
@@ -127,7 +137,7 @@ func (r *Program) Run(b *data.Batch, step int64) (float64, error) {
 	if err := r.vm.RunAll(); err != nil {
 		return 0, fmt.Errorf("models: run: %w", err)
 	}
-	if r.nodes != nil || r.eNodes != nil {
+	if r.nodes != nil {
 		r.backward(b)
 	}
 	if r.loss == nil {
@@ -145,7 +155,9 @@ func (r *Program) backward(b *data.Batch) {
 		r.grads[i].Grad = values(n)
 	}
 	for i, n := range r.eNodes {
-		r.eGrads[i] = values(n)
+		if n != nil {
+			r.eGrads[i] = values(n)
+		}
 	}
 	rows, dense := r.plan.Scatter(b, r.eGrads)
 	r.rGrads = rows
@@ -165,6 +177,10 @@ func (r *Program) RowGrads() []RowGrad { return r.rGrads }
 
 // Trained returns the parameters that take a gradient.
 func (r *Program) Trained() []*nn.Param { return r.trained }
+
+// BatchStats returns the running statistics of the model's batch norms, in the order of its layers. A program in training
+// mode moves them at each Run.
+func (r *Program) BatchStats() []*ops.BatchStats { return r.stats }
 
 // Batch returns the number of rows that the program runs at once.
 func (r *Program) Batch() int { return r.batch }

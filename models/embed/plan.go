@@ -47,6 +47,19 @@ type Lookup struct {
 	fail       [chunks]error
 }
 
+// Trains reports whether any parameter of the lookup takes a gradient.
+func (l *Lookup) Trains() bool {
+	if l.Bias != nil && !l.BiasFrozen {
+		return true
+	}
+	for i := range l.Fields {
+		if !l.Fields[i].Frozen {
+			return true
+		}
+	}
+	return false
+}
+
 // RowGrad is the gradient of the rows of a table that a batch touched.
 type RowGrad struct {
 	Param *nn.Param

@@ -38,6 +38,7 @@ func BatchNorm(s *Scope, x *G.Node, act kernel.Act) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
+	s.Stats = append(s.Stats, st)
 	return s.Check(ops.BatchNorm(x, w, b, st, act, s.Rows, s.Train))
 }
 

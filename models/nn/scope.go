@@ -24,6 +24,7 @@ type Graph struct {
 	Reparam Reparam           // nil: none
 	Frozen  func(string) bool // weights that take no gradient; nil: none
 	Leaves  []Leaf            // weights that take a gradient, in order of creation
+	Stats   []*ops.BatchStats // running statistics of the batch norms, in order of creation
 	used    map[string]bool   // full names that this graph has asked for
 	err     error
 }
