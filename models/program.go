@@ -22,6 +22,7 @@ type CompileOptions struct {
 	Loss    LossFunc          // nil: logits alone
 	Reparam nn.Reparam        // nil: none
 	Freeze  func(string) bool // parameters that take no gradient, by full name; nil: none
+	Capture nn.Capture        // sees the inputs of linear maps; nil: none
 }
 
 // Program runs one graph over batches of one size. Several programs may share one nn.Params; a Program is not safe for
@@ -60,7 +61,7 @@ func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program
 	r := &Program{batch: o.Batch, plan: embed.NewPlan(sc, o.Batch)}
 	r.step.Seed = o.Seed
 	g := &nn.Graph{
-		Params: p, Graph: G.NewGraph(), Train: o.Train, Batch: o.Batch, Rows: &r.rows, Step: &r.step, Reparam: o.Reparam, Frozen: o.Freeze,
+		Params: p, Graph: G.NewGraph(), Train: o.Train, Batch: o.Batch, Rows: &r.rows, Step: &r.step, Reparam: o.Reparam, Frozen: o.Freeze, Capture: o.Capture,
 	}
 	s := nn.NewScope(g)
 	r.in = &Inputs{Schema: sc, plan: r.plan}

@@ -20,6 +20,7 @@ func Linear(s *Scope, x *G.Node, out int, act kernel.Act) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
+	s.captured("weight", x)
 	return s.Check(ops.Linear(x, w, b, act))
 }
 
@@ -135,6 +136,7 @@ func CrossNetV2(s *Scope, x0 *G.Node, n, rank int) *G.Node {
 			if s.Err() != nil {
 				return nil
 			}
+			l.captured("v", x)
 			x = l.Check(ops.CrossLowRank(x0, x, u, v, b))
 			continue
 		}
@@ -142,6 +144,7 @@ func CrossNetV2(s *Scope, x0 *G.Node, n, rank int) *G.Node {
 		if s.Err() != nil {
 			return nil
 		}
+		l.captured("weight", x)
 		x = l.Check(ops.CrossV2(x0, x, w, b))
 	}
 	return x

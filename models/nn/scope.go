@@ -13,6 +13,10 @@ import (
 // frozen parents takes a weight's place. It returns the leaf itself for weights that it leaves alone.
 type Reparam func(s *Scope, name string, leaf *G.Node) *G.Node
 
+// Capture gets the inputs x, [B, in], of the linear map whose weight, [out, in], has that full name, for statistics of layers'
+// inputs: x holds a batch's values after a run.
+type Capture func(name string, x *G.Node)
+
 // Graph is one compiled graph under construction: what all its scopes share.
 type Graph struct {
 	Params  *Params
@@ -24,6 +28,7 @@ type Graph struct {
 	Reparam Reparam           // nil: none
 	Frozen  func(string) bool // weights that take no gradient; nil: none
 	Leaves  []Leaf            // weights that take a gradient, in order of creation
+	Capture Capture           // called for each weight matrix of a linear map; nil: nobody looks
 	Stats   []*ops.BatchStats // running statistics of the batch norms, in order of creation
 	used    map[string]bool   // full names that this graph has asked for
 	err     error
@@ -82,6 +87,13 @@ func (s *Scope) Check(n *G.Node, err error) *G.Node {
 		return nil
 	}
 	return n
+}
+
+// captured shows the inputs of the linear map with that weight to the graph's Capture, if any.
+func (s *Scope) captured(name string, x *G.Node) {
+	if s.Capture != nil {
+		s.Capture(s.Path(name), x)
+	}
 }
 
 // claim marks the full name as used by this graph: two layers of one name are a mistake that would share weights silently.
