@@ -5,13 +5,12 @@ import (
 	"fmt"
 
 	"github.com/splice-ml/splice/data"
-	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train/task"
 )
 
-// Evaluate runs prog, compiled for evaluation, over all rows of src and returns the task's metrics by name and their order.
+// Evaluate runs prog, an Ensemble or a models.Program compiled for evaluation, over all rows of src and returns the task's metrics by name and their order.
 // each, if not nil, is called after every batch with its number of rows; its error ends the evaluation.
-func Evaluate(ctx context.Context, prog *models.Program, src data.Source, t task.Task, each func(rows int) error) (map[string]float64, []string, error) {
+func Evaluate(ctx context.Context, prog Scorer, src data.Source, t task.Task, each func(rows int) error) (map[string]float64, []string, error) {
 	ms, err := t.Metrics()
 	if err != nil {
 		return nil, nil, err

@@ -15,6 +15,12 @@ import (
 func (f *fit) step(ctx context.Context, b *data.Batch) error {
 	start := time.Now()
 	f.lr = f.sched.LR(schedule.Progress{Step: f.st.Step, Total: f.total, Epoch: int64(f.st.Epoch)})
+	if err := f.teach(ctx, b); err != nil {
+		if ctx.Err() != nil {
+			return f.interrupted(ctx)
+		}
+		return fmt.Errorf("train: step %d: %w", f.st.Step+1, err)
+	}
 	loss, err := f.prog.Run(b, f.st.Step)
 	if err != nil {
 		return fmt.Errorf("train: step %d: %w", f.st.Step+1, err)

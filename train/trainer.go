@@ -30,6 +30,8 @@ type Trainer struct {
 	Digest    string     // of the resolved config: --resume refuses another one
 	Resume    bool       // go on from the run's last checkpoint, if there is one
 	Compile   models.CompileOptions
+	Teacher   Teacher        // soft labels of the training rows, in batches of BatchSize; nil: none
+	Distill   DistillOptions // how much the Teacher counts
 	Callbacks []Callback
 	Log       *slog.Logger // nil: none
 }
@@ -59,6 +61,7 @@ type fit struct {
 	prog     *models.Program // training
 	eval     *models.Program
 	norm     norm
+	soft     []float32 // the teacher's logits of the batch; nil without a teacher
 	l2       func(*nn.Param) float64
 	monitor  string
 	higher   bool
@@ -126,7 +129,10 @@ func (f *fit) prepare() error {
 	}
 	f.higher = metric.HigherIsBetter(f.monitor)
 	o := f.Compile
-	o.Batch, o.Train, o.Seed, o.Loss = f.BatchSize, true, f.Seed, f.Task.Loss
+	if o.Loss, err = f.loss(); err != nil {
+		return err
+	}
+	o.Batch, o.Train, o.Seed = f.BatchSize, true, f.Seed
 	if f.prog, err = models.Compile(f.Model, f.Params, f.Data.Schema, o); err != nil {
 		return err
 	}

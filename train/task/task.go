@@ -59,11 +59,20 @@ func (t Binary) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	if sh := logits.Shape(); len(sh) != 2 || sh[1] != 1 {
-		s.Fail(fmt.Errorf("task binary_classification: the model returns logits of shape %v, want one a row", sh))
+	if !t.oneLogit(s, logits) {
 		return nil
 	}
 	return s.Check(ops.BCE(logits, in.Label, s.Rows))
+}
+
+// oneLogit checks that there is one logit a row.
+func (t Binary) oneLogit(s *nn.Scope, logits *G.Node) bool {
+	sh := logits.Shape()
+	if len(sh) != 2 || sh[1] != 1 {
+		s.Fail(fmt.Errorf("task binary_classification: the model returns logits of shape %v, want one a row", sh))
+		return false
+	}
+	return true
 }
 
 // Metrics returns the metrics by name.

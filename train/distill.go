@@ -1,0 +1,114 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/train/task"
+)
+
+// Teacher gives soft labels: an Ensemble, for one.
+type Teacher interface {
+	// Teach returns the logits of a batch, b.Size rows row-major, valid until the next call. Rows from b.N on are not read.
+	Teach(ctx context.Context, b *data.Batch) ([]float32, error)
+}
+
+// DistillOptions say how much a teacher's soft labels count. With the logits z of the model, z' of the teacher, the weight w
+// and the temperature T the loss is
+//
+//	(1−w)·loss(z, label) + w·T²·soft(z/T, z'/T)
+//
+// with the task's soft loss, such as the cross-entropy with the teacher's probabilities (Hinton, Vinyals and Dean 2015, section 2).
+type DistillOptions struct {
+	Weight      float64 `yaml:"weight"`      // share of the soft labels in the loss, from 0 (the true labels alone) to 1
+	Temperature float64 `yaml:"temperature"` // both models' logits are divided by it for the soft labels' loss
+}
+
+// DistillDefaults returns the options of a config that leaves them out.
+func DistillDefaults() DistillOptions { return DistillOptions{Weight: 0.5, Temperature: 1} }
+
+// Validate reports every option out of range.
+func (o DistillOptions) Validate() error {
+	var errs []error
+	if !(o.Weight >= 0 && o.Weight <= 1) {
+		errs = append(errs, registry.Field("weight", "must lie in 0 to 1"))
+	}
+	if !(o.Temperature > 0) || math.IsInf(o.Temperature, 0) {
+		errs = append(errs, registry.Field("temperature", "must be above 0"))
+	}
+	return errors.Join(errs...)
+}
+
+// loss returns the function of the loss: the task's, with the teacher's part if there is one.
+func (f *fit) loss() (models.LossFunc, error) {
+	if f.Teacher == nil {
+		return f.Task.Loss, nil
+	}
+	if err := f.Distill.Validate(); err != nil {
+		return nil, fmt.Errorf("train: distill: %w", err)
+	}
+	w, temp := f.Distill.Weight, f.Distill.Temperature
+	if w == 0 {
+		return f.Task.Loss, nil
+	}
+	d, ok := f.Task.(task.Distiller)
+	if !ok {
+		return nil, fmt.Errorf("train: distill: task %T has no loss for soft labels: train it without a teacher", f.Task)
+	}
+	return func(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
+		if s.Err() != nil {
+			return nil
+		}
+		var teacher *G.Node
+		teacher, f.soft = s.Input("teacher", logits.Shape()...)
+		if s.Err() != nil {
+			return nil
+		}
+		soft := d.Distill(s, logits, teacher, temp)
+		if s.Err() != nil {
+			return nil
+		}
+		soft = s.Check(ops.Scale(soft, w*temp*temp))
+		if s.Err() != nil || w == 1 {
+			return soft
+		}
+		hard := f.Task.Loss(s, logits, in)
+		if s.Err() != nil {
+			return nil
+		}
+		if hard = s.Check(ops.Scale(hard, 1-w)); s.Err() != nil {
+			return nil
+		}
+		return s.Check(ops.Add(hard, soft))
+	}, nil
+}
+
+// teach gives the program the teacher's logits of a batch.
+func (f *fit) teach(ctx context.Context, b *data.Batch) error {
+	if f.soft == nil {
+		return nil
+	}
+	z, err := f.Teacher.Teach(ctx, b)
+	if err != nil {
+		return fmt.Errorf("teacher: %w", err)
+	}
+	if len(z) != len(f.soft) {
+		return fmt.Errorf("teacher: %d logits for a batch of %d rows, the model gives %d", len(z), b.Size, len(f.soft))
+	}
+	live := len(z) / b.Size * b.N
+	if !finite(z[:live]) {
+		return errors.New("teacher: its logits are not finite")
+	}
+	copy(f.soft, z[:live])
+	clear(f.soft[live:])
+	return nil
+}

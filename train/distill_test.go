@@ -1,0 +1,304 @@
+package train_test
+
+import (
+	"context"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/ctr"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/optim"
+	"github.com/splice-ml/splice/train/task"
+)
+
+// rule is a teacher whose logit is a function of the row.
+type rule struct {
+	z     []float32
+	value func(b *data.Batch, r int) float32
+}
+
+func (t *rule) Teach(_ context.Context, b *data.Batch) ([]float32, error) {
+	t.z = t.z[:0]
+	for r := range b.Size {
+		if r < b.N {
+			t.z = append(t.z, t.value(b, r))
+		} else {
+			t.z = append(t.z, float32(math.NaN())) // nobody may look
+		}
+	}
+	return t.z, nil
+}
+
+func opinion(b *data.Batch, r int) float32 { return 3*b.Dense[r] - float32(b.IDs["a"][r])/4 }
+
+func sigma(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+
+func entropy(z, y float64) float64 { return max(z, 0) - z*y + math.Log1p(math.Exp(-math.Abs(z))) }
+
+// TestDistill compares loss and gradient of a logistic regression with the formulas: at a learning rate of 1, plain SGD moves
+// a weight by its gradient.
+func TestDistill(t *testing.T) {
+	for _, tc := range []struct {
+		weight, temp float64
+		size         int
+	}{{0, 2, 64}, {0.3, 1, 64}, {0.5, 4, 64}, {1, 2.5, 64}, {0.7, 3, 750}} {
+		d := splits(t)
+		sgd, _ := optim.Types.Default("sgd")
+		p := fresh(t, ctr.LR{}, d.Schema, 7)
+		start := map[string][]float32{}
+		for _, q := range p.All() {
+			start[q.Name] = append([]float32(nil), q.Data...)
+		}
+		tr := trainer(t, t.TempDir())
+		tr.Model, tr.Params, tr.Optimizer, tr.LearningRate, tr.MaxGradNorm, tr.MaxSteps = ctr.LR{}, p, sgd, 1, 0, 1
+		tr.BatchSize = tc.size
+		tr.Teacher, tr.Distill = &rule{value: opinion}, train.DistillOptions{Weight: tc.weight, Temperature: tc.temp}
+		var got float64
+		tr.Callbacks = []train.Callback{hear(func(e *train.Event) {
+			if e.Kind == train.StepDone {
+				got = e.Loss
+			}
+		})}
+		if _, err := tr.Fit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var loss, bias, slope float64
+		w, T := tc.weight, tc.temp
+		for b, err := range d.Train.Batches(0, tc.size) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for r := range b.N {
+				x, y, teacher := float64(b.Dense[r]), float64(b.Label[r]), float64(opinion(b, r))
+				z := float64(start["linear.bias"][0]) + x*float64(start["linear.n.weight"][0]) +
+					float64(start["linear.a.weight"][b.IDs["a"][r]]) + float64(start["linear.b.weight"][b.IDs["b"][r]])
+				loss += ((1-w)*entropy(z, y) + w*T*T*entropy(z/T, sigma(teacher/T))) / float64(b.N)
+				g := ((1-w)*(sigma(z)-y) + w*T*(sigma(z/T)-sigma(teacher/T))) / float64(b.N)
+				bias += g
+				slope += g * x
+			}
+			break
+		}
+		if math.Abs(got-loss) > 1e-5*loss {
+			t.Errorf("%+v: loss %v, want %v", tc, got, loss)
+		}
+		for name, want := range map[string]float64{"linear.bias": bias, "linear.n.weight": slope} {
+			if g := float64(start[name][0]) - float64(p.Get(name).Data[0]); math.Abs(g-want) > 1e-5*(1+math.Abs(want)) {
+				t.Errorf("%+v: gradient of %s %v, want %v", tc, name, g, want)
+			}
+		}
+	}
+}
+
+// hear is a callback that cannot fail.
+type hear func(e *train.Event)
+
+func (h hear) On(_ context.Context, e *train.Event) error {
+	h(e)
+	return nil
+}
+
+// plain is a task without soft labels.
+type plain struct{ task.Task }
+
+func TestDistillRefuses(t *testing.T) {
+	good := train.DistillDefaults()
+	for _, tc := range []struct {
+		name   string
+		change func(tr *train.Trainer)
+		want   string
+	}{
+		{"task", func(tr *train.Trainer) { tr.Task = plain{tr.Task} }, "has no loss for soft labels"},
+		{"temperature", func(tr *train.Trainer) { tr.Distill.Temperature = 0 }, "must be above 0"},
+		{"weight", func(tr *train.Trainer) { tr.Distill.Weight = 1.5 }, "must lie in 0 to 1"},
+		{"not finite", func(tr *train.Trainer) {
+			tr.Teacher = &rule{value: func(*data.Batch, int) float32 { return float32(math.NaN()) }}
+		}, "not finite"},
+		{"batch size", func(tr *train.Trainer) { tr.Teacher = team(t, tr, 32, 1) }, "a batch of 64 rows, the members score 32"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tr := trainer(t, t.TempDir())
+			tr.Teacher, tr.Distill = &rule{value: opinion}, good
+			tc.change(tr)
+			if _, err := tr.Fit(t.Context()); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want one with %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// team returns an ensemble of models with the given seeds.
+func team(t *testing.T, tr *train.Trainer, batch int, seeds ...uint64) *train.Ensemble {
+	t.Helper()
+	e, err := train.NewEnsemble(train.MeanLogits, members(t, tr, batch, seeds...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func members(t *testing.T, tr *train.Trainer, batch int, seeds ...uint64) []train.Scorer {
+	t.Helper()
+	var ms []train.Scorer
+	for _, s := range seeds {
+		p := fresh(t, tr.Model, tr.Data.Schema, s)
+		prog, err := models.Compile(tr.Model, p, tr.Data.Schema, models.CompileOptions{Batch: batch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { prog.Close() })
+		ms = append(ms, prog)
+	}
+	return ms
+}
+
+// TestTeacherAllocates: a step with a teacher allocates the tapes' few kilobytes and no more.
+func TestTeacherAllocates(t *testing.T) {
+	tr := trainer(t, t.TempDir())
+	tr.Epochs, tr.Teacher, tr.Distill = 1, team(t, tr, 64, 1, 2), train.DistillDefaults()
+	c := &counter{}
+	tr.Callbacks = []train.Callback{c}
+	if _, err := tr.Fit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if c.bytes > 3*64<<10 {
+		t.Errorf("a step allocates %d bytes, want at most 64 KB for each tape", c.bytes)
+	}
+}
+
+// fixed is a Scorer of given logits.
+type fixed struct {
+	batch int
+	z     []float32
+}
+
+func (f fixed) Batch() int                              { return f.batch }
+func (f fixed) Run(*data.Batch, int64) (float64, error) { return 0, nil }
+func (f fixed) Logits() []float32                       { return f.z }
+
+func TestEnsemble(t *testing.T) {
+	near := func(t *testing.T, got, want []float64) {
+		t.Helper()
+		for i := range want {
+			if math.Abs(got[i]-want[i]) > 1e-6*(1+math.Abs(want[i])) {
+				t.Errorf("logit %d is %v, want %v", i, got[i], want[i])
+			}
+		}
+	}
+	run := func(t *testing.T, mode string, n, width int, zs ...[]float32) []float64 {
+		t.Helper()
+		var ms []train.Scorer
+		for _, z := range zs {
+			ms = append(ms, fixed{len(z) / width, z})
+		}
+		e, err := train.NewEnsemble(mode, ms...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Run(&data.Batch{N: n, Size: len(zs[0]) / width}, 0); err != nil {
+			t.Fatal(err)
+		}
+		var out []float64
+		for _, v := range e.Logits() {
+			out = append(out, float64(v))
+		}
+		return out
+	}
+	a, b, c := []float32{-1, 0.5, 3, 90, 90, 7}, []float32{2, 0.5, -4, 90, -90, 7}, []float32{0, 0.5, 1, 90, 0, 7}
+	t.Run("logits", func(t *testing.T) {
+		near(t, run(t, train.MeanLogits, 5, 1, a, b, c), []float64{1. / 3, 0.5, 0, 90, 0, 0})
+	})
+	t.Run("probabilities", func(t *testing.T) {
+		var want []float64
+		for i := range 3 {
+			p := (sigma(float64(a[i])) + sigma(float64(b[i])) + sigma(float64(c[i]))) / 3
+			want = append(want, math.Log(p/(1-p)))
+		}
+		near(t, run(t, train.MeanProbabilities, 5, 1, a, b, c), append(want, 90, 0, 0))
+	})
+	t.Run("classes", func(t *testing.T) {
+		var want []float64
+		for r := range 2 {
+			for k := range 3 {
+				p := 0.0
+				for _, z := range [][]float32{a, b} {
+					sum := 0.0
+					for _, v := range z[3*r : 3*r+3] {
+						sum += math.Exp(float64(v))
+					}
+					p += math.Exp(float64(z[3*r+k])) / sum / 2
+				}
+				want = append(want, math.Log(p))
+			}
+		}
+		near(t, run(t, train.MeanProbabilities, 2, 3, a, b), want)
+	})
+}
+
+// TestEnsembleOfOne scores as its member does.
+func TestEnsembleOfOne(t *testing.T) {
+	tr := trainer(t, t.TempDir())
+	ms := members(t, tr, 64, 3)
+	want, _, err := train.Evaluate(t.Context(), ms[0], tr.Data.Valid, tr.Task, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _, err := train.Evaluate(t.Context(), team(t, tr, 64, 3), tr.Data.Valid, tr.Task, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range want {
+		if got[k] != v {
+			t.Errorf("%s is %v, the member's %v", k, got[k], v)
+		}
+	}
+}
+
+func TestEnsembleRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		name, mode string
+		members    []train.Scorer
+		want       string
+	}{
+		{"mode", "mean", []train.Scorer{fixed{2, make([]float32, 2)}}, `mode "mean", want logits or probabilities`},
+		{"none", "logits", nil, "no members"},
+		{"batch", "logits", []train.Scorer{fixed{batch: 2}, fixed{batch: 3}}, "member 2 scores batches of 3 rows"},
+		{"width", "logits", []train.Scorer{fixed{2, make([]float32, 2)}, fixed{2, make([]float32, 4)}}, "member 2 gives 2 logits a row, the first one 1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			e, err := train.NewEnsemble(tc.mode, tc.members...)
+			if err == nil {
+				_, err = e.Run(&data.Batch{N: 2, Size: 2}, 0)
+			}
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want one with %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// TestDistillGoesThroughTheModel: a student of a sharp teacher alone ranks as the teacher does.
+func TestDistillGoesThroughTheModel(t *testing.T) {
+	tr := trainer(t, t.TempDir())
+	tr.Epochs, tr.Patience = 8, 0
+	tr.Teacher = &rule{value: func(b *data.Batch, r int) float32 { return -4 * b.Dense[r] }} // against the labels
+	tr.Distill = train.DistillOptions{Weight: 1, Temperature: 2}
+	tr.Params = nn.NewParams(5)
+	tr.Monitor = "logloss"
+	var auc float64
+	tr.Callbacks = []train.Callback{hear(func(e *train.Event) {
+		if e.Kind == train.EvalDone && e.Split == "valid" {
+			auc = e.Metrics["auc"]
+		}
+	})}
+	if _, err := tr.Fit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if auc > 0.4 {
+		t.Errorf("auc %v after learning from a teacher that is wrong", auc)
+	}
+}
