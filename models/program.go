@@ -52,6 +52,9 @@ type Grad = embed.Grad
 // ascending.
 type RowGrad = embed.RowGrad
 
+// TableUse is a trained table and the features that look its rows up.
+type TableUse = embed.TableUse
+
 // Compile builds m's graph over the parameters of p, which are made if they are not there. A parameter that is there with
 // another shape is an error that names it.
 func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program, error) {
@@ -178,6 +181,9 @@ func (r *Program) RowGrads() []RowGrad { return r.rGrads }
 
 // Trained returns the parameters that take a gradient.
 func (r *Program) Trained() []*nn.Param { return r.trained }
+
+// Tables returns the embedding tables that take a gradient.
+func (r *Program) Tables() []TableUse { return r.plan.Tables() }
 
 // BatchStats returns the running statistics of the model's batch norms, in the order of its layers. A program in training
 // mode moves them at each Run.

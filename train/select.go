@@ -58,8 +58,13 @@ func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (map[
 	return m, order, nil
 }
 
-// keep writes the current parameters as the run's model.
+// keep writes the current parameters as the run's model, and the counts that belong to them.
 func (f *fit) keep() error {
+	if f.counts != nil {
+		if err := f.counts.save(filepath.Join(f.Dir, CountsFile)); err != nil {
+			return err
+		}
+	}
 	return ckpt.Save(filepath.Join(f.Dir, ModelFile), Snapshot(f.Params))
 }
 
@@ -79,6 +84,12 @@ func (f *fit) finish(ctx context.Context) (*Result, error) {
 	r := &Result{
 		BestEpoch: f.st.Best.Epoch + 1, BestStep: f.st.Best.Step, Steps: f.st.Step, Valid: f.st.Best.Metrics, Seconds: f.st.Seconds,
 		SamplesPerSec: float64(f.st.Samples) / max(f.st.Seconds, 1e-9),
+	}
+	if f.counts != nil {
+		var err error
+		if r.Counts, err = LoadCounts(f.Dir); err != nil {
+			return nil, err
+		}
 	}
 	if f.Data.Test != nil {
 		m, order, err := f.evaluate(ctx, f.Data.Test, "test")

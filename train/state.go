@@ -30,6 +30,7 @@ type state struct {
 	Seconds   float64                    `json:"seconds"` // spent in training steps
 	Model     string                     `json:"model"`   // file names in last/
 	Optimizer string                     `json:"optimizer"`
+	Counts    string                     `json:"counts,omitempty"`
 	Callbacks map[string]json.RawMessage `json:"callbacks,omitempty"`
 }
 
@@ -80,12 +81,21 @@ func (f *fit) save() error {
 	f.st.Schedule = f.sched.State()
 	f.st.Model = fmt.Sprintf("model-%d.safetensors", f.st.Step)
 	f.st.Optimizer = fmt.Sprintf("optimizer-%d.safetensors", f.st.Step)
+	f.st.Counts = ""
+	if f.counts != nil {
+		f.st.Counts = fmt.Sprintf("counts-%d.safetensors", f.st.Step)
+	}
 	if !f.savedAny || f.saved != f.st.Step {
 		if err := ckpt.Save(filepath.Join(dir, f.st.Model), Snapshot(f.Params)); err != nil {
 			return fmt.Errorf("train: checkpoint: %w", err)
 		}
 		if err := ckpt.Save(filepath.Join(dir, f.st.Optimizer), f.opt.State()); err != nil {
 			return fmt.Errorf("train: checkpoint: %w", err)
+		}
+		if f.counts != nil {
+			if err := f.counts.save(filepath.Join(dir, f.st.Counts)); err != nil {
+				return fmt.Errorf("train: checkpoint: %w", err)
+			}
 		}
 	}
 	b, err := json.MarshalIndent(f.st, "", "  ")
@@ -104,7 +114,7 @@ func (f *fit) save() error {
 func (f *fit) sweep(dir string) {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
-		if n := e.Name(); n != f.st.Model && n != f.st.Optimizer && n != stateFile {
+		if n := e.Name(); n != f.st.Model && n != f.st.Optimizer && n != f.st.Counts && n != stateFile {
 			_ = os.Remove(filepath.Join(dir, n))
 		}
 	}
@@ -127,7 +137,7 @@ func (f *fit) load() (bool, error) {
 	if st.Digest != f.Digest {
 		return false, fmt.Errorf("%w: %s was trained with another config (digest %.12s, this one has %.12s): undo the change, or start another run", ErrResume, f.Dir, st.Digest, f.Digest)
 	}
-	if filepath.Base(st.Model) != st.Model || filepath.Base(st.Optimizer) != st.Optimizer {
+	if filepath.Base(st.Model) != st.Model || filepath.Base(st.Optimizer) != st.Optimizer || st.Counts != "" && filepath.Base(st.Counts) != st.Counts {
 		return false, fmt.Errorf("%w: %s names files outside of its directory", ErrResume, filepath.Join(dir, stateFile))
 	}
 	if err := LoadParams(filepath.Join(dir, st.Model), f.Params); err != nil {
@@ -138,6 +148,11 @@ func (f *fit) load() (bool, error) {
 		return false, fmt.Errorf("%w: %w", ErrResume, err)
 	}
 	if err := f.opt.Load(o, f.trained()); err != nil {
+		return false, fmt.Errorf("%w: %w", ErrResume, err)
+	}
+	if st.Counts == "" {
+		f.counts = nil // the steps before were not counted
+	} else if err := f.counts.load(filepath.Join(dir, st.Counts)); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrResume, err)
 	}
 	if err := f.sched.Load(st.Schedule); err != nil {
@@ -172,7 +187,7 @@ func WriteFile(path string, b []byte) error {
 }
 
 // runFiles are the patterns of the files that a run writes.
-var runFiles = []string{"config.yaml", ModelFile, "features.json.zst", "metrics.jsonl", "result.json", "events.*", lastDir}
+var runFiles = []string{"config.yaml", ModelFile, CountsFile, "features.json.zst", "metrics.jsonl", "result.json", "events.*", lastDir}
 
 // CheckDir reports a directory that holds a run already, unless overwrite is set.
 func CheckDir(dir string, overwrite bool) error {

@@ -49,6 +49,9 @@ func (f *fit) step(ctx context.Context, b *data.Batch) error {
 			f.opt.StepRows(r.Param.Name, r.Param.Data, r.Param.Dim(), r.IDs, r.Grad, f.lr)
 		}
 	}
+	if f.counts != nil {
+		f.counts.add(b)
+	}
 	f.st.Step++
 	f.st.Batch++
 	f.st.LossSum += loss * float64(b.N)

@@ -44,6 +44,7 @@ type Result struct {
 	Valid, Test   map[string]float64 // of the best model; nil if there are no such rows
 	SamplesPerSec float64            // training rows a second, evaluation and checkpoints not counted
 	Seconds       float64            // spent in training steps
+	Counts        map[string][]int64 // how often each row of each trained table was in a training batch, for the best model; nil if the run began without counting
 }
 
 // ErrInterrupted says that the context ended the run, whose state is on disk.
@@ -61,6 +62,7 @@ type fit struct {
 	prog     *models.Program // training
 	eval     *models.Program
 	norm     norm
+	counts   *counts   // nil: the run began before runs counted
 	soft     []float32 // the teacher's logits of the batch; nil without a teacher
 	l2       func(*nn.Param) float64
 	monitor  string
@@ -141,6 +143,7 @@ func (f *fit) prepare() error {
 		f.prog.Close()
 		return err
 	}
+	f.counts = newCounts(f.prog.Tables())
 	f.l2 = func(p *nn.Param) float64 {
 		if p.Embedding {
 			return f.EmbeddingRegularizer

@@ -65,5 +65,5 @@ func (x *index) build(b *data.Batch) {
 
 // live returns the ids of the lane's feature in the batch's live rows.
 func (l *lane) live(b *data.Batch) []int32 {
-	return b.IDs[l.feature.Name][:b.N*width(l.feature)]
+	return Live(b, l.feature)
 }

@@ -1,0 +1,34 @@
+package embed
+
+import (
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/nn"
+)
+
+// TableUse is a trained table and the features that look its rows up.
+type TableUse struct {
+	Param    *nn.Param
+	Features []*data.Feature // each once, in the order of the lookups
+}
+
+// Tables returns the tables that take a gradient.
+func (p *Plan) Tables() []TableUse {
+	if !p.bound {
+		p.prepare()
+	}
+	var out []TableUse
+	for _, t := range p.tables {
+		use, seen := TableUse{Param: t.param}, map[string]bool{}
+		for _, u := range t.uses {
+			if f := u.field.Feature; !seen[f.Name] {
+				seen[f.Name] = true
+				use.Features = append(use.Features, f)
+			}
+		}
+		out = append(out, use)
+	}
+	return out
+}
+
+// Live returns the ids of a feature in the batch's live rows, padding among them: of a multi-valued one MaxLen a row.
+func Live(b *data.Batch, f *data.Feature) []int32 { return b.IDs[f.Name][:b.N*width(f)] }
