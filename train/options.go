@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train/optim"
 	"github.com/splice-ml/splice/train/schedule"
 )
@@ -19,6 +20,7 @@ type Options struct {
 	Embeddings           string           `yaml:"embeddings"`                // lazy: update the rows of the batch; dense: all rows each step, as PyTorch's dense optimizers do
 	EmbeddingRegularizer float64          `yaml:"embedding_regularizer"`     // L2 on embeddings and linear terms: adds l/2·|E|² to the loss (lazy: of the batch's rows)
 	NetRegularizer       float64          `yaml:"net_regularizer"`           // L2 on all other weights
+	Freeze               []string         `yaml:"freeze"`                    // patterns of the parameters that are not trained, such as ["embedding.*"]: * stands for any characters, ? for one; !pattern takes out again, the last match decides
 	MaxGradNorm          float64          `yaml:"max_grad_norm"`             // clip the gradient's global norm; 0: do not
 	Monitor              string           `yaml:"monitor"`                   // metric of the validation rows that selection goes by; empty: the task's first
 	Patience             int              `yaml:"patience"`                  // stop after this many evaluations in a row without improvement; 0: never
@@ -58,6 +60,9 @@ func (o Options) Validate() error {
 	bad(o.Embeddings != "lazy" && o.Embeddings != "dense", "embeddings", "must be lazy or dense")
 	bad(!(o.EmbeddingRegularizer >= 0), "embedding_regularizer", "must not be negative")
 	bad(!(o.NetRegularizer >= 0), "net_regularizer", "must not be negative")
+	if _, err := nn.Match(o.Freeze); err != nil {
+		bad(true, "freeze", err.Error())
+	}
 	bad(!(o.MaxGradNorm >= 0), "max_grad_norm", "must not be negative")
 	bad(o.Patience < 0, "patience", "must not be negative")
 	bad(!(o.MinDelta >= 0), "min_delta", "must not be negative")

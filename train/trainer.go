@@ -134,6 +134,9 @@ func (f *fit) prepare() error {
 	if o.Loss, err = f.loss(); err != nil {
 		return err
 	}
+	if o.Freeze, err = f.frozen(); err != nil {
+		return err
+	}
 	o.Batch, o.Train, o.Seed = f.BatchSize, true, f.Seed
 	if f.prog, err = models.Compile(f.Model, f.Params, f.Data.Schema, o); err != nil {
 		return err
@@ -141,6 +144,10 @@ func (f *fit) prepare() error {
 	o.Train, o.Loss = false, nil
 	if f.eval, err = models.Compile(f.Model, f.Params, f.Data.Schema, o); err != nil {
 		f.prog.Close()
+		return err
+	}
+	if err := checkFrozen(f.Freeze, f.Params, f.prog); err != nil {
+		f.close()
 		return err
 	}
 	f.counts = newCounts(f.prog.Tables())

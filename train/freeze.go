@@ -1,0 +1,75 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+)
+
+// frozen returns the predicate of the parameters that take no gradient: those of the option and of Compile.
+func (f *fit) frozen() (func(string) bool, error) {
+	if len(f.Freeze) == 0 {
+		return f.Compile.Freeze, nil
+	}
+	m, err := nn.Match(f.Freeze)
+	if err != nil {
+		return nil, fmt.Errorf("train: freeze: %w", err)
+	}
+	if other := f.Compile.Freeze; other != nil {
+		return func(name string) bool { return m(name) || other(name) }, nil
+	}
+	return m, nil
+}
+
+// checkFrozen reports patterns that freeze nothing, and a model with nothing left to train.
+func checkFrozen(patterns []string, p *nn.Params, prog *models.Program) error {
+	var names []string
+	for _, q := range p.All() {
+		if q.Kind != nn.Buffer {
+			names = append(names, q.Name)
+		}
+	}
+	var errs []error
+	for _, pattern := range nn.Unmatched(patterns, names) {
+		errs = append(errs, fmt.Errorf("train: freeze: %q matches no parameter%s", pattern, nearest(pattern, names)))
+	}
+	if len(errs) == 0 && len(prog.Trained()) == 0 {
+		errs = append(errs, errors.New("train: freeze: no parameter is left to train"))
+	}
+	return errors.Join(errs...)
+}
+
+// nearest says which name a pattern is most likely meant for: the nearest one, or the first that begins as the pattern does.
+func nearest(pattern string, names []string) string {
+	q := strings.TrimPrefix(pattern, "!")
+	if n, ok := registry.Nearest(q, names); ok {
+		return fmt.Sprintf("; nearest is %q", n)
+	}
+	if at := strings.IndexAny(q, "*?"); at >= 0 {
+		q = q[:at]
+	}
+	parts := strings.Split(strings.TrimSuffix(q, "."), ".")
+	for k := len(parts); k > 0; k-- {
+		var heads []string
+		first := map[string]string{}
+		for _, n := range names {
+			have := strings.Split(n, ".")
+			head := strings.Join(have[:min(k, len(have))], ".")
+			if first[head] == "" {
+				first[head] = n
+				heads = append(heads, head)
+			}
+		}
+		if h, ok := registry.Nearest(strings.Join(parts[:k], "."), heads); ok {
+			return fmt.Sprintf("; nearest is %q", first[h])
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; the parameters are " + strings.Join(names, ", ")
+}
