@@ -260,13 +260,19 @@ func TestCompatible(t *testing.T) {
 		{"kind", func(m *data.FeatureMap) {
 			m.Features[3] = data.MapFeature{Name: "site", Kind: data.Numeric, Transform: data.Raw}
 		}, false, []string{"feature site: kind is numeric, not categorical", `feature site: transform is "raw", not ""`}},
-		{"order", func(m *data.FeatureMap) { slices.Reverse(m.Features) }, false,
-			[]string{"features are in another order: site, tags, user, age, not age, user, tags, site"}},
+		{
+			"order", func(m *data.FeatureMap) { slices.Reverse(m.Features) }, false,
+			[]string{"features are in another order: site, tags, user, age, not age, user, tags, site"},
+		},
 		{"shared table", func(m *data.FeatureMap) { m.Features[3].Table = "user" }, false, []string{`feature site: table is "user", not "site"`}},
-		{"hash to vocabulary", func(m *data.FeatureMap) { m.Tables[2].Hash, m.Tables[2].Counts = 0, make([]int64, 2) }, false,
-			[]string{"table site: has a vocabulary, not 4 hash buckets"}},
-		{"vocabulary to hash", func(m *data.FeatureMap) { m.Tables[1].Hash, m.Tables[1].Tokens = 1, nil }, false,
-			[]string{"table tags: has 1 hash buckets, not a vocabulary"}},
+		{
+			"hash to vocabulary", func(m *data.FeatureMap) { m.Tables[2].Hash, m.Tables[2].Counts = 0, make([]int64, 2) }, false,
+			[]string{"table site: has a vocabulary, not 4 hash buckets"},
+		},
+		{
+			"vocabulary to hash", func(m *data.FeatureMap) { m.Tables[1].Hash, m.Tables[1].Tokens = 1, nil }, false,
+			[]string{"table tags: has 1 hash buckets, not a vocabulary"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			base, other := fresh(), fresh()
