@@ -25,22 +25,44 @@ func (f *fit) frozen() (func(string) bool, error) {
 	return m, nil
 }
 
-// checkFrozen reports patterns that freeze nothing, and a model with nothing left to train.
-func checkFrozen(patterns []string, p *nn.Params, prog *models.Program) error {
+// CheckFreeze reports patterns of Options.Freeze that freeze none of p's parameters, and patterns that leave nothing to train.
+func CheckFreeze(patterns []string, p *nn.Params) error {
+	if len(patterns) == 0 {
+		return nil
+	}
+	match, err := nn.Match(patterns)
+	if err != nil {
+		return fmt.Errorf("train: freeze: %w", err)
+	}
 	var names []string
+	left := false
 	for _, q := range p.All() {
 		if q.Kind != nn.Buffer {
 			names = append(names, q.Name)
+			left = left || !match(q.Name)
 		}
 	}
 	var errs []error
 	for _, pattern := range nn.Unmatched(patterns, names) {
 		errs = append(errs, fmt.Errorf("train: freeze: %q matches no parameter%s", pattern, nearest(pattern, names)))
 	}
-	if len(errs) == 0 && len(prog.Trained()) == 0 {
-		errs = append(errs, errors.New("train: freeze: no parameter is left to train"))
+	if len(errs) == 0 && !left {
+		errs = append(errs, errNothingLeft)
 	}
 	return errors.Join(errs...)
+}
+
+var errNothingLeft = errors.New("train: freeze: no parameter is left to train")
+
+// checkFrozen is CheckFreeze of a program's parameters, of which its weights' replacements may leave none to train either.
+func checkFrozen(patterns []string, p *nn.Params, prog *models.Program) error {
+	if err := CheckFreeze(patterns, p); err != nil {
+		return err
+	}
+	if len(prog.Trained()) == 0 {
+		return errNothingLeft
+	}
+	return nil
 }
 
 // nearest says which name a pattern is most likely meant for: the nearest one, or the first that begins as the pattern does.
