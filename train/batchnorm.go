@@ -24,7 +24,12 @@ type RecomputeOptions struct {
 // statistics of the batch make of the layers before it: what PyTorch's torch.optim.swa_utils.update_bn does. A smaller batch
 // after the first is left out. A model without batch norm is left as it is, and so are the statistics after an error.
 func RecomputeBatchNorm(ctx context.Context, m models.Model, p *nn.Params, src data.Source, o RecomputeOptions) error {
-	prog, err := models.Compile(m, p, src.Schema(), models.CompileOptions{Batch: o.Batch, Train: true, Seed: o.Seed})
+	return recomputeBatchNorm(ctx, m, p, src, models.CompileOptions{Batch: o.Batch, Seed: o.Seed}, o.Rows)
+}
+
+func recomputeBatchNorm(ctx context.Context, m models.Model, p *nn.Params, src data.Source, o models.CompileOptions, rows int64) error {
+	o.Train, o.Loss = true, nil
+	prog, err := models.Compile(m, p, src.Schema(), o)
 	if err != nil {
 		return err
 	}
@@ -34,7 +39,7 @@ func RecomputeBatchNorm(ctx context.Context, m models.Model, p *nn.Params, src d
 		return nil
 	}
 	old := saveStats(stats)
-	if err := averageStats(ctx, prog, stats, src, o.Rows); err != nil {
+	if err := averageStats(ctx, prog, stats, src, rows); err != nil {
 		restoreStats(stats, old)
 		return fmt.Errorf("train: batch norm: %w", err)
 	}

@@ -29,7 +29,7 @@ type Event struct {
 	Loss        float64 // StepDone: of this step; EpochDone: mean of the epoch
 	LR          float64
 	Rows        int64              // StepDone, EvalStep: rows of the batch
-	Split       string             // Eval*: "train", "valid" or "test"
+	Split       string             // Eval*: "train", "valid" or "test"; "valid/ema" and "valid/swa": averaged weights, which selection ignores
 	Metrics     map[string]float64 // EvalDone
 	MetricOrder []string           // EvalDone: names in the task's order
 	Best        bool               // EvalDone: the best on validation so far

@@ -23,9 +23,13 @@ type Options struct {
 	Freeze               []string         `yaml:"freeze"`                    // patterns of the parameters that are not trained, such as ["embedding.*"]: * stands for any characters, ? for one; !pattern takes out again, the last match decides
 	MaxGradNorm          float64          `yaml:"max_grad_norm"`             // clip the gradient's global norm; 0: do not
 	Monitor              string           `yaml:"monitor"`                   // metric of the validation rows that selection goes by; empty: the task's first
+	Keep                 string           `yaml:"keep"`                      // best: the run's model is the best on validation rows; last: the last one
 	Patience             int              `yaml:"patience"`                  // stop after this many evaluations in a row without improvement; 0: never
 	MinDelta             float64          `yaml:"min_delta"`                 // smallest change of the monitored metric that counts as improvement
 	EvalSteps            int64            `yaml:"eval_steps"`                // evaluate every so many steps; 0: after each epoch
+	KeepEpochs           bool             `yaml:"keep_epochs"`               // write the weights after each epoch to epochs/model-N.safetensors
+	EMA                  float64          `yaml:"ema"`                       // decay of a moving average of the weights over the steps, such as 0.999, for ema.safetensors; 0: none. Each step then reads all weights, whole embedding tables included
+	SWAStart             int              `yaml:"swa_start"`                 // epoch, from 1, from which on the weights at the epochs' ends are averaged for swa.safetensors; 0: none
 	CheckpointSteps      int64            `yaml:"checkpoint_steps,nodigest"` // save for --resume every so many steps; 0: after each evaluation
 	LogSteps             int64            `yaml:"log_steps,nodigest"`        // log loss and rate every so many steps
 }
@@ -33,7 +37,7 @@ type Options struct {
 // Defaults returns the options of a config that leaves the section out.
 func Defaults() Options {
 	return Options{
-		BatchSize: 4096, Epochs: 10, LearningRate: 1e-3, Embeddings: "lazy", MaxGradNorm: 10, Patience: 2, MinDelta: 1e-6, LogSteps: 100,
+		BatchSize: 4096, Epochs: 10, LearningRate: 1e-3, Embeddings: "lazy", MaxGradNorm: 10, Keep: "best", Patience: 2, MinDelta: 1e-6, LogSteps: 100,
 		Optimizer: must(optim.Types.Default("adam")), Schedule: must(schedule.Types.Default("constant")),
 	}
 }
@@ -67,6 +71,10 @@ func (o Options) Validate() error {
 	bad(o.Patience < 0, "patience", "must not be negative")
 	bad(!(o.MinDelta >= 0), "min_delta", "must not be negative")
 	bad(o.EvalSteps < 0, "eval_steps", "must not be negative")
+	bad(o.Keep != "best" && o.Keep != "last", "keep", "must be best or last")
+	bad(!(o.EMA >= 0 && o.EMA < 1), "ema", "must be at least 0 and below 1")
+	bad(o.SWAStart < 0, "swa_start", "must not be negative")
+	bad(o.SWAStart > o.Epochs, "swa_start", "must not be after the last epoch")
 	bad(o.CheckpointSteps < 0, "checkpoint_steps", "must not be negative")
 	bad(o.LogSteps < 0, "log_steps", "must not be negative")
 	return errors.Join(errs...)

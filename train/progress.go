@@ -52,9 +52,12 @@ func (c *Progress) On(_ context.Context, e *Event) error {
 		if e.Best {
 			b.WriteString(" (best)")
 		}
-		if e.Split == "test" {
+		switch {
+		case e.Split == "test":
 			fmt.Fprintf(c.Out, "best model, test:%s\n", b.String())
-		} else {
+		case strings.HasPrefix(e.Split, "valid/"):
+			fmt.Fprintf(c.Out, "averaged weights, %s:%s\n", e.Split, b.String())
+		default:
 			fmt.Fprintf(c.Out, "epoch %d step %d %s:%s\n", e.Epoch+1, e.Step, e.Split, b.String())
 		}
 		c.rate.t = time.Now()

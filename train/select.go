@@ -25,11 +25,19 @@ func (f *fit) validate(ctx context.Context) error {
 	better := f.st.Best.better(v, f.MinDelta, f.higher)
 	if better {
 		f.st.Best = best{Seen: true, Value: v, Epoch: f.st.Epoch, Step: f.st.Step, Metrics: m}
+	} else {
+		f.st.Best.Stale++
+		if f.Keep == "last" {
+			if v != v {
+				return fmt.Errorf("train: %s is not a number on the validation rows after step %d: there is no last model to keep", f.monitor, f.st.Step)
+			}
+			f.st.Best.Epoch, f.st.Best.Step, f.st.Best.Metrics = f.st.Epoch, f.st.Step, m
+		}
+	}
+	if better || f.Keep == "last" {
 		if err := f.keep(); err != nil {
 			return err
 		}
-	} else {
-		f.st.Best.Stale++
 	}
 	f.sched.Eval(v)
 	if err := f.emit(ctx, &Event{Kind: EvalDone, Split: "valid", Metrics: m, MetricOrder: order, Best: better}); err != nil {
@@ -70,6 +78,10 @@ func (f *fit) keep() error {
 
 // finish evaluates the best model.
 func (f *fit) finish(ctx context.Context) (*Result, error) {
+	r := &Result{}
+	if err := f.finishAverages(ctx, r); err != nil {
+		return nil, err
+	}
 	if f.Data.Valid == nil {
 		if err := f.keep(); err != nil {
 			return nil, err
@@ -81,10 +93,8 @@ func (f *fit) finish(ctx context.Context) (*Result, error) {
 	} else {
 		return nil, fmt.Errorf("train: %s was never a number on the validation rows: there is no best model", f.monitor)
 	}
-	r := &Result{
-		BestEpoch: f.st.Best.Epoch + 1, BestStep: f.st.Best.Step, Steps: f.st.Step, Valid: f.st.Best.Metrics, Seconds: f.st.Seconds,
-		SamplesPerSec: float64(f.st.Samples) / max(f.st.Seconds, 1e-9),
-	}
+	r.BestEpoch, r.BestStep, r.Steps, r.Valid, r.Seconds = f.st.Best.Epoch+1, f.st.Best.Step, f.st.Step, f.st.Best.Metrics, f.st.Seconds
+	r.SamplesPerSec = float64(f.st.Samples) / max(f.st.Seconds, 1e-9)
 	if f.counts != nil {
 		var err error
 		if r.Counts, err = LoadCounts(f.Dir); err != nil {

@@ -31,6 +31,7 @@ type state struct {
 	Model     string                     `json:"model"`   // file names in last/
 	Optimizer string                     `json:"optimizer"`
 	Counts    string                     `json:"counts,omitempty"`
+	Averages  string                     `json:"averages,omitempty"`
 	Callbacks map[string]json.RawMessage `json:"callbacks,omitempty"`
 }
 
@@ -98,6 +99,10 @@ func (f *fit) save() error {
 			}
 		}
 	}
+	f.st.Averages = f.averages.stateName(f.st.Step)
+	if err := f.averages.save(dir, f.st.Averages); err != nil {
+		return fmt.Errorf("train: checkpoint: %w", err)
+	}
 	b, err := json.MarshalIndent(f.st, "", "  ")
 	if err != nil {
 		return fmt.Errorf("train: checkpoint: %w", err)
@@ -114,7 +119,7 @@ func (f *fit) save() error {
 func (f *fit) sweep(dir string) {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
-		if n := e.Name(); n != f.st.Model && n != f.st.Optimizer && n != f.st.Counts && n != stateFile {
+		if n := e.Name(); n != f.st.Model && n != f.st.Optimizer && n != f.st.Counts && n != f.st.Averages && n != stateFile {
 			_ = os.Remove(filepath.Join(dir, n))
 		}
 	}
@@ -137,8 +142,10 @@ func (f *fit) load() (bool, error) {
 	if st.Digest != f.Digest {
 		return false, fmt.Errorf("%w: %s was trained with another config (digest %.12s, this one has %.12s): undo the change, or start another run", ErrResume, f.Dir, st.Digest, f.Digest)
 	}
-	if filepath.Base(st.Model) != st.Model || filepath.Base(st.Optimizer) != st.Optimizer || st.Counts != "" && filepath.Base(st.Counts) != st.Counts {
-		return false, fmt.Errorf("%w: %s names files outside of its directory", ErrResume, filepath.Join(dir, stateFile))
+	for _, n := range []string{st.Model, st.Optimizer, st.Counts, st.Averages} {
+		if n != "" && filepath.Base(n) != n {
+			return false, fmt.Errorf("%w: %s names files outside of its directory", ErrResume, filepath.Join(dir, stateFile))
+		}
 	}
 	if err := LoadParams(filepath.Join(dir, st.Model), f.Params); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrResume, err)
@@ -153,6 +160,9 @@ func (f *fit) load() (bool, error) {
 	if st.Counts == "" {
 		f.counts = nil // the steps before were not counted
 	} else if err := f.counts.load(filepath.Join(dir, st.Counts)); err != nil {
+		return false, fmt.Errorf("%w: %w", ErrResume, err)
+	}
+	if err := f.averages.load(dir, st.Averages); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrResume, err)
 	}
 	if err := f.sched.Load(st.Schedule); err != nil {
@@ -187,7 +197,7 @@ func WriteFile(path string, b []byte) error {
 }
 
 // runFiles are the patterns of the files that a run writes.
-var runFiles = []string{"config.yaml", ModelFile, CountsFile, "features.json.zst", "metrics.jsonl", "result.json", "events.*", lastDir}
+var runFiles = []string{"config.yaml", ModelFile, CountsFile, EMAFile, SWAFile, EpochsDir, "features.json.zst", "metrics.jsonl", "result.json", "events.*", lastDir}
 
 // CheckDir reports a directory that holds a run already, unless overwrite is set.
 func CheckDir(dir string, overwrite bool) error {

@@ -49,6 +49,9 @@ func (f *fit) step(ctx context.Context, b *data.Batch) error {
 			f.opt.StepRows(r.Param.Name, r.Param.Data, r.Param.Dim(), r.IDs, r.Grad, f.lr)
 		}
 	}
+	if f.averages.ema != nil {
+		f.averages.ema.update(1 - f.EMA)
+	}
 	if f.counts != nil {
 		f.counts.add(b)
 	}

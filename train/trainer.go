@@ -38,13 +38,14 @@ type Trainer struct {
 
 // Result is what a finished run is worth.
 type Result struct {
-	BestEpoch     int                // the epoch that the model is from, from 1
-	BestStep      int64              // the step that the model is from
-	Steps         int64              // optimizer steps made
-	Valid, Test   map[string]float64 // of the best model; nil if there are no such rows
-	SamplesPerSec float64            // training rows a second, evaluation and checkpoints not counted
-	Seconds       float64            // spent in training steps
-	Counts        map[string][]int64 // how often each row of each trained table was in a training batch, for the best model; nil if the run began without counting
+	BestEpoch     int                           // the epoch that the model is from, from 1
+	BestStep      int64                         // the step that the model is from
+	Steps         int64                         // optimizer steps made
+	Valid, Test   map[string]float64            // of the best model; nil if there are no such rows
+	SamplesPerSec float64                       // training rows a second, evaluation and checkpoints not counted
+	Seconds       float64                       // spent in training steps
+	Averages      map[string]map[string]float64 // validation metrics of the averaged models, by ema and swa
+	Counts        map[string][]int64            // how often each row of each trained table was in a training batch, for the best model; nil if the run began without counting
 }
 
 // ErrInterrupted says that the context ended the run, whose state is on disk.
@@ -62,6 +63,7 @@ type fit struct {
 	prog     *models.Program // training
 	eval     *models.Program
 	norm     norm
+	averages *averages
 	counts   *counts   // nil: the run began before runs counted
 	soft     []float32 // the teacher's logits of the batch; nil without a teacher
 	l2       func(*nn.Param) float64
@@ -150,6 +152,7 @@ func (f *fit) prepare() error {
 		f.close()
 		return err
 	}
+	f.averages = f.newAverages()
 	f.counts = newCounts(f.prog.Tables())
 	f.l2 = func(p *nn.Param) float64 {
 		if p.Embedding {
@@ -197,7 +200,11 @@ func (f *fit) train(ctx context.Context) error {
 		err := f.epoch(ctx)
 		switch {
 		case errors.Is(err, ErrStop):
-			f.st.Done = true
+			if f.st.Done = true; f.lastUnseen(true) {
+				if err := f.validate(ctx); err != nil && !errors.Is(err, ErrStop) {
+					return err
+				}
+			}
 		case err != nil:
 			return err
 		}
@@ -256,16 +263,24 @@ func (f *fit) epoch(ctx context.Context) error {
 	if stop != nil && !errors.Is(stop, ErrStop) {
 		return stop
 	}
-	if f.EvalSteps == 0 {
+	if f.EvalSteps == 0 || f.lastUnseen(f.st.Epoch+1 >= f.Epochs) {
 		if err := f.validate(ctx); errors.Is(err, ErrStop) {
 			stop = err
 		} else if err != nil {
 			return err
 		}
 	}
+	if err := f.endEpoch(); err != nil {
+		return err
+	}
 	f.st.Epoch++
 	f.st.Batch, f.st.LossSum, f.st.LossCount = 0, 0, 0
 	return stop
+}
+
+// lastUnseen reports whether the parameters are the last ones and are kept, and were not evaluated yet.
+func (f *fit) lastUnseen(last bool) bool {
+	return last && f.Keep == "last" && f.st.Best.Step != f.st.Step
 }
 
 func (f *fit) batches() iter.Seq2[*data.Batch, error] {
