@@ -74,7 +74,7 @@ func (o Options) Validate() error {
 	bad(o.Keep != "best" && o.Keep != "last", "keep", "must be best or last")
 	bad(!(o.EMA >= 0 && o.EMA < 1), "ema", "must be at least 0 and below 1")
 	bad(o.SWAStart < 0, "swa_start", "must not be negative")
-	bad(o.SWAStart > o.Epochs, "swa_start", "must not be after the last epoch")
+	bad(o.SWAStart > 0 && o.SWAStart > o.Epochs, "swa_start", "must not be after the last epoch")
 	bad(o.CheckpointSteps < 0, "checkpoint_steps", "must not be negative")
 	bad(o.LogSteps < 0, "log_steps", "must not be negative")
 	return errors.Join(errs...)
