@@ -81,10 +81,11 @@ func count(t *testing.T, d *data.Splits, size int, steps int64) map[string][]int
 func TestCounts(t *testing.T) {
 	old := kernel.Threads()
 	defer kernel.SetThreads(old)
+	keep := "best"
 	build := func(dir string) *train.Trainer {
 		tr := trainer(t, dir)
 		tr.Data, tr.Model, tr.Params = shared(t), ctr.FM{EmbeddingDim: 4}, nn.NewParams(1)
-		tr.EvalSteps, tr.Patience, tr.Epochs = 3, 0, 4
+		tr.EvalSteps, tr.Patience, tr.Epochs, tr.Keep = 3, 0, 4, keep
 		return tr
 	}
 	var files [][]byte
@@ -107,7 +108,12 @@ func TestCounts(t *testing.T) {
 	if !bytes.Equal(files[0], files[1]) {
 		t.Error("the number of threads changes the file")
 	}
-	for at := int64(1); at < 16; at += 4 {
+	keep = "last"
+	whole := t.TempDir()
+	if _, err := build(whole).Fit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for at := int64(1); at < 20; at += 6 {
 		dir := t.TempDir()
 		ctx, cancel := context.WithCancel(t.Context())
 		tr := build(dir)
@@ -121,7 +127,7 @@ func TestCounts(t *testing.T) {
 		if _, err := tr.Fit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(counted(t, dir), files[0]) {
+		if !bytes.Equal(counted(t, dir), counted(t, whole)) {
 			t.Errorf("interrupted after step %d: other counts", at)
 		}
 	}

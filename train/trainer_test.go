@@ -105,8 +105,10 @@ func (s *stopper) On(_ context.Context, e *train.Event) error {
 // TestResume interrupts a run after every possible step, twice in a row, and resumes it: model and metrics must be those
 // of the run that was not interrupted.
 func TestResume(t *testing.T) {
+	t.Parallel() // most of the time files are synced
 	for _, variant := range []string{"lazy", "dense", "eval_steps"} {
 		t.Run(variant, func(t *testing.T) {
+			t.Parallel()
 			build := func(dir string) *train.Trainer {
 				tr := trainer(t, dir)
 				if variant == "eval_steps" {
