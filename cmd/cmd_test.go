@@ -30,7 +30,7 @@ func testMain(m *testing.M) int {
 		err = os.Chmod(dir, 0o755) // a test runs a command as another user
 	}
 	if err == nil {
-		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./train", "./evaluate", "./predict")
+		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./train", "./finetune", "./evaluate", "./predict")
 		build.Stderr = os.Stderr
 		err = build.Run()
 	}
@@ -141,7 +141,7 @@ func TestTrainEvaluatePredict(t *testing.T) {
 	if res.Model != "deepfm" || res.Test["auc"] < 0.6 || res.Test["auc"] > 0.95 {
 		t.Errorf("result.json: %+v", res)
 	}
-	for _, f := range []string{"config.yaml", "model.safetensors", "features.json.zst", "metrics.jsonl", "last/state.json"} {
+	for _, f := range []string{"config.yaml", "model.safetensors", "counts.safetensors", "features.json.zst", "metrics.jsonl", "last/state.json"} {
 		if _, err := os.Stat(filepath.Join(dir, "r", f)); err != nil {
 			t.Error(err)
 		}

@@ -30,12 +30,14 @@ type Experiment struct {
 	Model   models.Model  `yaml:"model,required"`   // what to train
 	Task    task.Task     `yaml:"task"`             // loss and metrics
 	Train   train.Options `yaml:"train"`            // how to train
+	Init    Init          `yaml:"init"`             // what to start from
+	Teacher Teacher       `yaml:"teacher"`          // soft labels
 }
 
 // Default returns the experiment that a file's keys are laid over. Data and Model have no default.
 func Default() Experiment {
 	t, _ := task.Registry.Default("binary_classification")
-	return Experiment{Seed: 1, Task: t, Train: train.Defaults()}
+	return Experiment{Seed: 1, Task: t, Train: train.Defaults(), Init: defaultInit(), Teacher: defaultTeacher()}
 }
 
 // Validate reports every value out of range.

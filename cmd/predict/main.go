@@ -10,19 +10,20 @@ import (
 )
 
 func main() {
-	var run, in, out string
-	var set cli.List
+	var in, out, ensemble string
+	var runs, set cli.List
 	c := cli.New("predict", "writes the probability of every row of a file, one a line, in the rows' order", func(ctx context.Context, c *cli.Command) error {
 		if in == "" || out == "" {
 			return cli.BadInput(errors.New("predict: give the rows with --in and the file of probabilities with --out (- for standard output)"))
 		}
-		r, err := session.Open(c, run, set)
+		t, err := session.OpenTeam(c, runs, set, ensemble)
 		if err != nil {
 			return err
 		}
-		return r.Predict(ctx, in, out)
+		return t.Predict(ctx, in, out)
 	})
-	c.Flags.StringVar(&run, "run", "", "`directory` of the run")
+	c.Flags.Var(&runs, "run", "`directory` of the run; given several times, the predictions are the runs' ensemble's")
+	c.Flags.StringVar(&ensemble, "ensemble", "", "how several runs become one: mean of their `logits` (default) or probabilities")
 	c.Flags.StringVar(&in, "in", "", "`file` (or glob) of rows, of the layout the run was trained on; labels may be left out")
 	c.Flags.StringVar(&out, "out", "", "`file` to write, - for standard output")
 	c.Flags.Var(&set, "set", "override a key of the run's config, `a.b=value`; may be given several times")

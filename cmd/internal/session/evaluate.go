@@ -5,36 +5,30 @@ import (
 	"fmt"
 
 	"github.com/splice-ml/splice/cmd/internal/cli"
-	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train"
 )
 
-// Evaluate prints the metrics of the run's model on the rows of a file, on one part of its data, or on validation and test
-// rows.
-func (r *Run) Evaluate(ctx context.Context, path, split string) error {
-	type part struct {
-		name string
-		src  data.Source
-	}
+// Evaluate prints the metrics of the runs' models, and of several those of their ensemble, on the rows of a file, on one part of
+// the first run's data, or on its validation and test rows.
+func (t *Team) Evaluate(ctx context.Context, path, split string) error {
 	var parts []part
 	switch {
 	case path != "" && split != "":
 		return cli.BadInput(fmt.Errorf("evaluate: --data and --split exclude each other"))
 	case path != "":
-		src, err := r.Stream(ctx, path, true)
+		p, err := t.stream(ctx, path, true)
 		if err != nil {
 			return err
 		}
-		parts = []part{{path, src}}
+		parts = []part{p}
 	default:
-		d, err := r.Data.Open(ctx, data.OpenOptions{Seed: r.Seed, Threads: r.Threads, Map: r.Map, Log: r.Log})
+		all, err := t.splits(ctx)
 		if err != nil {
-			return cli.BadInput(err)
+			return err
 		}
-		all := []part{{"train", d.Train}, {"valid", d.Valid}, {"test", d.Test}}
 		for _, p := range all {
-			if p.src != nil && (p.name == split || split == "" && p.name != "train") {
+			if p.name == split || split == "" && p.name != "train" {
 				parts = append(parts, p)
 			}
 		}
@@ -42,25 +36,56 @@ func (r *Run) Evaluate(ctx context.Context, path, split string) error {
 			return cli.BadInput(fmt.Errorf("evaluate: the data has no such part: --split %q (train, valid or test), or give --data", split))
 		}
 	}
-	prog, err := r.Program(parts[0].src.Schema())
+	progs, closeAll, err := t.programs(parts[0])
 	if err != nil {
 		return err
 	}
-	defer prog.Close()
+	defer closeAll()
 	for _, p := range parts {
-		if err := r.print(ctx, prog, p.name, p.src); err != nil {
+		if err := t.print(ctx, progs, p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Run) print(ctx context.Context, prog *models.Program, name string, src data.Source) error {
+// print prints the metrics on one part, a line for each run and one for their ensemble.
+func (t *Team) print(ctx context.Context, progs []*models.Program, p part) error {
+	s, members, end, err := t.scorer(progs, p, true)
+	if err != nil {
+		return err
+	}
+	f := t.first()
+	for _, m := range members {
+		if len(members) > 1 {
+			if m.metrics, err = f.Task.Metrics(); err != nil {
+				return err
+			}
+		}
+	}
 	rows := 0
-	m, order, err := train.Evaluate(ctx, prog, src, r.Task, func(n int) error { rows += n; return nil })
+	values, order, err := train.Evaluate(ctx, s, p.src[0], f.Task, func(n int) error { rows += n; return nil })
+	if e := end(); err == nil {
+		err = e
+	}
 	if err != nil {
 		return cli.BadInput(err)
 	}
-	_, err = fmt.Fprintf(r.Out, "%s (%d rows):%s\n", name, rows, line(m, order))
+	if len(members) == 1 {
+		_, err = fmt.Fprintf(f.Out, "%s (%d rows):%s\n", p.name, rows, line(values, order))
+		return err
+	}
+	for _, m := range members {
+		own := map[string]float64{}
+		for _, x := range m.metrics {
+			if own[x.Name()], err = x.Value(); err != nil {
+				return cli.BadInput(fmt.Errorf("evaluate: %s: %s: %w", m.name, x.Name(), err))
+			}
+		}
+		if _, err := fmt.Fprintf(f.Out, "%s (%d rows), %s:%s\n", p.name, rows, m.name, line(own, order)); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(f.Out, "%s (%d rows), ensemble (mean of %s):%s\n", p.name, rows, t.Mode, line(values, order))
 	return err
 }

@@ -27,35 +27,45 @@ func Open(c *cli.Command, dir string, set []string) (*Run, error) {
 	if dir == "" {
 		return nil, cli.BadInput(fmt.Errorf("%s: --run is missing: give the directory of a run, such as --run runs/criteo_deepfm", c.Name))
 	}
+	e, m, err := readRun(dir, set)
+	if err != nil {
+		return nil, cli.BadInput(fmt.Errorf("%s: %w", c.Name, err))
+	}
+	r := &Run{Session: New(c, e, dir), Map: m}
+	return r, r.setup()
+}
+
+// readRun reads a run's config, with overrides, and its feature map.
+func readRun(dir string, set []string) (*configs.Experiment, *data.FeatureMap, error) {
 	file := filepath.Join(dir, ConfigFile)
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		return nil, cli.BadInput(fmt.Errorf("%s: %s is not a run: it has no %s", c.Name, dir, ConfigFile))
+		return nil, nil, fmt.Errorf("%s is not a run: it has no %s", dir, ConfigFile)
 	}
 	e, err := configs.Load(file, set)
 	if err != nil {
-		return nil, cli.BadInput(err)
+		return nil, nil, err
 	}
-	r := &Run{Session: New(c, e, dir)}
-	if err := r.setup(); err != nil {
-		return nil, err
-	}
-	if r.Map, err = data.LoadFeatureMap(filepath.Join(dir, data.MapFile)); err != nil {
-		return nil, cli.BadInput(err)
-	}
-	return r, nil
+	m, err := data.LoadFeatureMap(filepath.Join(dir, data.MapFile))
+	return e, m, err
 }
 
-// Program compiles the run's model for evaluation and loads its weights.
-func (r *Run) Program(sc *data.Schema) (*models.Program, error) {
-	p := nn.NewParams(r.Seed)
-	prog, err := models.Compile(r.Model, p, sc, models.CompileOptions{Batch: r.Experiment.Train.BatchSize})
+// Program compiles the run's model for evaluation, in batches of that size, and loads its weights.
+func (r *Run) Program(sc *data.Schema, batch int) (*models.Program, error) {
+	prog, _, err := program(r.Experiment, r.Dir, sc, batch)
+	return prog, cli.BadInput(err)
+}
+
+// program compiles a run's model for evaluation and loads its weights.
+func program(e *configs.Experiment, dir string, sc *data.Schema, batch int) (*models.Program, *nn.Params, error) {
+	p := nn.NewParams(e.Seed)
+	prog, err := models.Compile(e.Model, p, sc, models.CompileOptions{Batch: batch})
 	if err != nil {
-		return nil, cli.BadInput(err)
+		return nil, nil, err
 	}
-	if err := train.LoadParams(filepath.Join(r.Dir, train.ModelFile), p); err != nil {
-		return nil, cli.BadInput(errors.Join(err, prog.Close()))
+	if err := train.LoadParams(filepath.Join(dir, train.ModelFile), p); err != nil {
+		return nil, nil, errors.Join(err, prog.Close())
 	}
-	return prog, nil
+	return prog, p, nil
 }
 
 // Stream returns the rows of files in their order, encoded as the run's features. labels says that every row must have one.

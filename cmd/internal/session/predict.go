@@ -11,49 +11,59 @@ import (
 )
 
 // Predict writes the prediction of every row of the files at in, one a line in the rows' order, to the file out ("-": to
-// Out). The file appears when all rows are scored, or not at all.
-func (r *Run) Predict(ctx context.Context, in, out string) error {
-	src, err := r.Stream(ctx, in, false)
+// the standard output): that of the run, or of several runs' ensemble. The file appears when all rows are scored, or not at
+// all.
+func (t *Team) Predict(ctx context.Context, in, out string) error {
+	p, err := t.stream(ctx, in, false)
 	if err != nil {
 		return err
 	}
-	prog, err := r.Program(src.Schema())
+	progs, closeAll, err := t.programs(p)
 	if err != nil {
 		return err
 	}
-	defer prog.Close()
+	defer closeAll()
+	s, _, end, err := t.scorer(progs, p, false)
+	if err != nil {
+		return err
+	}
+	f := t.first()
 	rows := 0
 	write := func(w io.Writer) error {
 		bw := bufio.NewWriterSize(w, 1<<20)
 		var buf []byte
-		for b, err := range src.Batches(0, prog.Batch()) {
+		for b, err := range p.src[0].Batches(0, s.Batch()) {
 			if err != nil {
 				return cli.BadInput(err)
 			}
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if _, err := prog.Run(b, 0); err != nil {
+			if _, err := s.Run(b, 0); err != nil {
 				return err
 			}
-			z := prog.Logits()
-			width := len(z) / prog.Batch()
+			z := s.Logits()
+			width := len(z) / s.Batch()
 			for i := range b.N {
-				buf = strconv.AppendFloat(buf[:0], float64(r.Task.Predict(z[i*width:(i+1)*width])), 'g', -1, 32)
+				buf = strconv.AppendFloat(buf[:0], float64(f.Task.Predict(z[i*width:(i+1)*width])), 'g', -1, 32)
 				if _, err := bw.Write(append(buf, '\n')); err != nil {
 					return err
 				}
 			}
 			rows += b.N
 		}
+		if err := end(); err != nil {
+			return err
+		}
 		return bw.Flush()
 	}
+	defer end()
 	if out == "-" {
-		return write(r.Out)
+		return write(f.Out)
 	}
 	if err := ckpt.WriteFile(out, write); err != nil {
 		return err
 	}
-	r.Log.Info("predicted", "rows", rows, "file", out)
+	f.Log.Info("predicted", "rows", rows, "file", out)
 	return nil
 }

@@ -78,6 +78,7 @@ type result struct {
 	BestEpoch int       `json:"best_epoch"`
 	BestStep  int64     `json:"best_step"`
 	Steps     int64     `json:"steps"`
+	Start     numbers   `json:"start,omitempty"` // of the weights that training started from, on the validation rows
 	Valid     numbers   `json:"valid,omitempty"`
 	Test      numbers   `json:"test,omitempty"`
 	Reachable numbers   `json:"reachable,omitempty"` // synthetic data: what the true probabilities reach on the test rows

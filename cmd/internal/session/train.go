@@ -8,8 +8,8 @@ import (
 
 	"github.com/splice-ml/splice/cmd/internal/cli"
 	"github.com/splice-ml/splice/data"
-	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/metric"
 )
 
 // TrainOptions say how a run starts.
@@ -32,19 +32,33 @@ func (s *Session) Train(ctx context.Context, o TrainOptions) (*train.Result, err
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.Data.Open(ctx, data.OpenOptions{Seed: s.Seed, Threads: s.Threads, Log: s.Log})
+	g, err := s.ground(ctx, digest)
 	if err != nil {
-		return nil, cli.BadInput(err)
+		return nil, err
 	}
+	defer g.teachers.Close()
+	d := g.data
+	if o.Resume {
+		if err := s.checkStart(g.record); err != nil {
+			return nil, cli.BadInput(err)
+		}
+	}
+	if err := s.measureStart(ctx, g); err != nil {
+		return nil, err
+	}
+	accepted := atStart(func() error { // not before: a run that cannot go on is left as it is
+		if err := s.describe(d); err != nil {
+			return err
+		}
+		return s.writeStart(g.record)
+	})
 	t := &train.Trainer{
-		Options: s.Experiment.Train, Model: s.Model, Task: s.Task, Data: d, Params: nn.NewParams(s.Seed), Seed: s.Seed,
-		Dir: s.Dir, Digest: digest, Resume: o.Resume, Log: s.Log, Callbacks: s.callbacks(),
+		Options: s.Experiment.Train, Model: s.Model, Task: s.Task, Data: d, Params: g.params, Seed: s.Seed,
+		Dir: s.Dir, Digest: g.digest, Resume: o.Resume, Log: s.Log, Callbacks: append([]train.Callback{accepted}, s.callbacks()...),
+		Teacher: g.teachers.Teacher, Distill: s.Experiment.Teacher.DistillOptions,
 	}
 	if err := train.Prepare(s.Dir, o.Resume, o.Overwrite); err != nil {
 		return nil, cli.BadInput(err)
-	}
-	if err := s.describe(d); err != nil {
-		return nil, err
 	}
 	r, err := t.Fit(ctx)
 	if err != nil {
@@ -59,10 +73,24 @@ func (s *Session) Train(ctx context.Context, o TrainOptions) (*train.Result, err
 		Model: model, Data: dataset, Seed: s.Seed, Digest: digest, BestEpoch: r.BestEpoch, BestStep: r.BestStep, Steps: r.Steps,
 		Valid: r.Valid, Test: r.Test, Train: trainTime{r.SamplesPerSec, r.Seconds},
 	}
+	if g.record != nil {
+		out.Start = g.record.Valid
+	}
 	if err := s.report(d, r, &out); err != nil {
 		return nil, err
 	}
 	return r, s.writeJSON(ResultFile, out)
+}
+
+// atStart is a callback that is called once the trainer has found that the run can start, or go on.
+type atStart func() error
+
+// On calls f.
+func (f atStart) On(_ context.Context, e *train.Event) error {
+	if e.Kind == train.RunStart {
+		return f()
+	}
+	return nil
 }
 
 // describe writes what a run needs to be opened again: its config and its feature map.
@@ -108,8 +136,14 @@ func (s *Session) report(d *data.Splits, r *train.Result, out *result) error {
 	}
 	fmt.Fprintf(s.Out, "%s on %s%s, seed %d: %d steps, %.1f s of training, %.0f samples/s, best at epoch %d; run in %s\n",
 		out.Model, out.Data, note, s.Seed, r.Steps, r.Seconds, r.SamplesPerSec, r.BestEpoch, s.Dir)
+	if out.Start != nil {
+		fmt.Fprintf(s.Out, "valid%s before, the starting weights:%s\n", note, line(out.Start, order))
+	}
 	if r.Valid != nil {
 		fmt.Fprintf(s.Out, "valid%s:%s\n", note, line(r.Valid, order))
+	}
+	if m := s.monitor(order); out.Start != nil && r.Valid != nil && better(m, out.Start[m], r.Valid[m]) {
+		fmt.Fprintf(s.Out, "training made %s on the validation rows worse: the starting weights, %s, are the better model\n", m, s.Init.From)
 	}
 	if r.Test != nil {
 		fmt.Fprintf(s.Out, "test%s:%s\n", note, line(r.Test, order))
@@ -122,4 +156,20 @@ func (s *Session) report(d *data.Splits, r *train.Result, out *result) error {
 		}
 	}
 	return nil
+}
+
+// monitor returns the metric that selection goes by, of the task's metrics in their order.
+func (s *Session) monitor(order []string) string {
+	if m := s.Experiment.Train.Monitor; m != "" || len(order) == 0 {
+		return m
+	}
+	return order[0]
+}
+
+// better reports whether a is a better value of a metric than b.
+func better(name string, a, b float64) bool {
+	if metric.HigherIsBetter(name) {
+		return a > b
+	}
+	return a < b
 }

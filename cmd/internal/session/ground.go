@@ -1,0 +1,139 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/splice-ml/splice/cmd/internal/cli"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train"
+)
+
+// ground is what a training stands on: its data, the weights it starts from, its teachers.
+type ground struct {
+	data     *data.Splits
+	params   *nn.Params
+	teachers *teachers
+	record   *startRecord // nil if there are neither a start nor teachers
+	digest   string       // of all that decides the result: --resume refuses another one
+}
+
+// ground opens what the experiment is trained on. Nothing of the run's directory is touched. digest is the config's.
+func (s *Session) ground(ctx context.Context, digest string) (*ground, error) {
+	g := &ground{digest: digest}
+	st, err := findStart(s.Init, s.Log)
+	if err != nil {
+		return nil, cli.BadInput(err)
+	}
+	var m *data.FeatureMap
+	if st != nil {
+		if err := st.check(s); err != nil {
+			return nil, cli.BadInput(err)
+		}
+		if m, err = st.featureMap(s); err != nil {
+			return nil, cli.BadInput(err)
+		}
+	}
+	if g.data, err = s.Data.Open(ctx, data.OpenOptions{Seed: s.Seed, Threads: s.Threads, Log: s.Log, Map: m}); err != nil {
+		if m != nil && ctx.Err() == nil {
+			err = fmt.Errorf("%w\n(the data is read with the feature map of %s; set init.features to data to fit a new one)", err, st.from)
+		}
+		return nil, cli.BadInput(err)
+	}
+	if st == nil {
+		g.params, err = s.newParams(g.data.Schema)
+	} else {
+		g.params, g.record, err = st.load(s, g.data)
+	}
+	if err != nil {
+		return nil, cli.BadInput(err)
+	}
+	if err := train.CheckFreeze(s.Experiment.Train.Freeze, g.params); err != nil {
+		return nil, cli.BadInput(err)
+	}
+	if g.teachers, err = s.openTeachers(g.data, g.params, g.record); err != nil {
+		return nil, err
+	}
+	if len(g.teachers.records) > 0 {
+		if g.record == nil {
+			g.record = &startRecord{}
+		}
+		g.record.Teachers = g.teachers.records
+	}
+	if g.record != nil {
+		h := sha256.New()
+		fmt.Fprintln(h, digest, g.record.Digest)
+		if g.data.Map != nil {
+			fmt.Fprintln(h, g.data.Map.Digest())
+		}
+		for _, t := range g.record.Teachers {
+			fmt.Fprintln(h, t.Digest)
+		}
+		g.digest = hex.EncodeToString(h.Sum(nil)[:8])
+	}
+	return g, nil
+}
+
+// checkStart reports a run in the directory that started from other weights, or learned from other teachers. What that run
+// measured of them is taken over.
+func (s *Session) checkStart(now *startRecord) error {
+	path := filepath.Join(s.Dir, StartFile)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || now == nil {
+		return nil // the trainer compares the digests
+	} else if err != nil {
+		return err
+	}
+	var was startRecord
+	if err := json.Unmarshal(b, &was); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	const help = "put them back, or start another run"
+	if was.Digest != now.Digest {
+		return fmt.Errorf("train: resume: %s started from other weights (digest %s of %s, now %s of %s): %s", s.Dir, was.Digest, was.File, now.Digest, now.File, help)
+	}
+	if !slices.EqualFunc(was.Teachers, now.Teachers, func(a, b teacherRecord) bool { return a.Digest == b.Digest }) {
+		return fmt.Errorf("train: resume: %s learned from other teachers (%v, now %v): %s", s.Dir, was.Teachers, now.Teachers, help)
+	}
+	now.Valid = was.Valid
+	return nil
+}
+
+// measureStart evaluates the weights that training starts from on the validation rows, if there are any.
+func (s *Session) measureStart(ctx context.Context, g *ground) error {
+	if g.record == nil || g.record.File == "" || g.record.Valid != nil || g.data.Valid == nil {
+		return nil
+	}
+	prog, err := models.Compile(s.Model, g.params, g.data.Schema, models.CompileOptions{Batch: s.Experiment.Train.BatchSize})
+	if err != nil {
+		return cli.BadInput(err)
+	}
+	defer prog.Close()
+	m, _, err := train.Evaluate(ctx, prog, g.data.Valid, s.Task, nil)
+	if err != nil {
+		return cli.BadInput(fmt.Errorf("train: starting weights: %w", err))
+	}
+	g.record.Valid = m
+	return nil
+}
+
+// writeStart writes what the run starts from; a run from fresh weights has no such file.
+func (s *Session) writeStart(rec *startRecord) error {
+	if rec != nil {
+		return s.writeJSON(StartFile, rec)
+	}
+	if err := os.Remove(filepath.Join(s.Dir, StartFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("train: run directory: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/splice-ml/splice/cmd/internal/cli"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/task"
+)
+
+// Team is one run, or several whose predictions are put together.
+type Team struct {
+	Runs []*Run
+	Mode string // train.MeanLogits or train.MeanProbabilities
+}
+
+// OpenTeam opens runs of one task. mode is how their predictions become one; empty: the mean of the logits.
+func OpenTeam(c *cli.Command, dirs, set []string, mode string) (*Team, error) {
+	if len(dirs) == 0 {
+		dirs = []string{""} // Open says what is missing
+	}
+	if mode != "" && len(dirs) == 1 {
+		return nil, cli.BadInput(fmt.Errorf("%s: --ensemble is for several runs: give --run once for each", c.Name))
+	}
+	if mode == "" {
+		mode = train.MeanLogits
+	}
+	if mode != train.MeanLogits && mode != train.MeanProbabilities {
+		return nil, cli.BadInput(fmt.Errorf("%s: --ensemble %q: want %s or %s", c.Name, mode, train.MeanLogits, train.MeanProbabilities))
+	}
+	t := &Team{Mode: mode}
+	var errs []error
+	for i, dir := range dirs {
+		twice := false
+		for _, other := range dirs[:i] {
+			twice = twice || sameDir(dir, other)
+		}
+		if twice {
+			errs = append(errs, cli.BadInput(fmt.Errorf("%s: --run %s is given twice", c.Name, dir)))
+			continue
+		}
+		r, err := Open(c, dir, set)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		t.Runs = append(t.Runs, r)
+		have, _ := task.Registry.NameOf(r.Task)
+		if want, _ := task.Registry.NameOf(t.Runs[0].Task); have != want {
+			errs = append(errs, cli.BadInput(fmt.Errorf("%s: %s was trained for %s, %s for %s: predictions of different tasks have no mean", c.Name, dir, have, t.Runs[0].Dir, want)))
+		}
+	}
+	if len(errs) == 1 {
+		return nil, errs[0]
+	}
+	return t, errors.Join(errs...)
+}
+
+// first returns the run whose data section says which rows there are.
+func (t *Team) first() *Run { return t.Runs[0] }
+
+// part is rows as each run reads them: sources of the same rows in the same order, or the very same source for runs of the
+// same feature map.
+type part struct {
+	name string
+	src  []data.Source
+}
+
+// stream returns the rows of files.
+func (t *Team) stream(ctx context.Context, path string, labels bool) (part, error) {
+	p := part{name: path}
+	for i, r := range t.Runs {
+		src, err := r.Stream(ctx, path, labels)
+		if err != nil {
+			return p, err
+		}
+		if i > 0 && r.Map.Digest() == t.first().Map.Digest() {
+			src = p.src[0]
+		}
+		p.src = append(p.src, src)
+	}
+	return p, nil
+}
+
+// splits returns the parts of the first run's data that there are: train, valid, test.
+func (t *Team) splits(ctx context.Context) ([]part, error) {
+	parts := []part{{name: "train"}, {name: "valid"}, {name: "test"}}
+	for i, r := range t.Runs {
+		if i > 0 && r.Map.Digest() == t.first().Map.Digest() {
+			for k := range parts {
+				parts[k].src = append(parts[k].src, parts[k].src[0])
+			}
+			continue
+		}
+		f := t.first()
+		d, err := f.Data.Open(ctx, data.OpenOptions{Seed: f.Seed, Threads: f.Threads, Map: r.Map, Log: f.Log})
+		if err != nil {
+			if i > 0 && ctx.Err() == nil {
+				err = fmt.Errorf("%w\n(the data of %s is read with the feature map of %s; give rows that both can read with --data)", err, f.Dir, r.Dir)
+			}
+			return nil, cli.BadInput(err)
+		}
+		for k, src := range []data.Source{d.Train, d.Valid, d.Test} {
+			parts[k].src = append(parts[k].src, src)
+		}
+	}
+	var out []part
+	for _, p := range parts {
+		if p.src[0] != nil {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}
+
+// programs compiles the runs' models for rows of a part. close frees them.
+func (t *Team) programs(p part) (progs []*models.Program, closeAll func(), err error) {
+	closeAll = func() {
+		for _, prog := range progs {
+			prog.Close()
+		}
+	}
+	for i, r := range t.Runs {
+		prog, err := r.Program(p.src[i].Schema(), t.first().Experiment.Train.BatchSize)
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		progs = append(progs, prog)
+	}
+	return progs, closeAll, nil
+}
+
+// scorer puts programs together for one pass over a part. end frees it, and says if the runs' rows were not the same.
+func (t *Team) scorer(progs []*models.Program, p part, labels bool) (s train.Scorer, members []*member, end func() error, err error) {
+	var all []train.Scorer
+	for i, prog := range progs {
+		m := &member{Program: prog, name: t.Runs[i].Dir, first: t.first().Dir, labels: labels}
+		members, all = append(members, m), append(all, m)
+	}
+	if s = all[0]; len(all) > 1 {
+		if s, err = train.NewEnsemble(t.Mode, all...); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	for i, m := range members {
+		if p.src[i] != p.src[0] {
+			m.follow(p.src[i])
+		}
+	}
+	return s, members, func() error {
+		var errs []error
+		for _, m := range members {
+			errs = append(errs, m.end())
+		}
+		return errors.Join(errs...)
+	}, nil
+}

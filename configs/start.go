@@ -1,0 +1,121 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/train"
+)
+
+// Init is the `init:` section: the weights that training starts from. Without from they are fresh ones.
+type Init struct {
+	From       string     `yaml:"from"`       // a run's directory, a directory with model.safetensors or a .safetensors file; empty: fresh weights
+	Checkpoint Checkpoint `yaml:"checkpoint"` // which weights of a run: best, last, or the number of an epoch that train.keep_epochs kept
+	Strict     bool       `yaml:"strict"`     // the tensors must be the model's; false: missing ones keep fresh values, unexpected ones are ignored, the log lists both
+	Features   string     `yaml:"features"`   // run: read the data with the feature map that lies with the weights, if one does; data: fit a new map and match embedding rows by token, the rest stays fresh
+}
+
+// Teacher is the `teacher:` section: models whose predictions count as soft labels beside the true ones.
+type Teacher struct {
+	From                 []string `yaml:"from"` // directories of runs with the same feature map, or self for the weights that training starts from; several are an ensemble; empty: none
+	Mode                 string   `yaml:"mode"` // how several become one: logits or probabilities, of which the mean is taken
+	train.DistillOptions `yaml:",inline"`
+}
+
+// Self is the entry of Teacher.From that stands for the starting weights.
+const Self = "self"
+
+func defaultInit() Init { return Init{Checkpoint: Best, Strict: true, Features: "run"} }
+
+func defaultTeacher() Teacher {
+	return Teacher{Mode: train.MeanLogits, DistillOptions: train.DistillDefaults()}
+}
+
+// Validate reports every option out of range.
+func (i Init) Validate() error {
+	if i.Features != "run" && i.Features != "data" {
+		return registry.Field("features", "must be run or data")
+	}
+	return nil
+}
+
+// Validate reports every option out of range.
+func (t Teacher) Validate() error {
+	errs := []error{t.DistillOptions.Validate()}
+	for i, from := range t.From {
+		switch {
+		case from == "":
+			errs = append(errs, registry.Field("from", "has an empty entry; want directories of runs, or self"))
+		case slices.Contains(t.From[:i], from):
+			errs = append(errs, registry.Field("from", "names %s twice; give each teacher once", from))
+		}
+	}
+	if t.Mode != train.MeanLogits && t.Mode != train.MeanProbabilities {
+		errs = append(errs, registry.Field("mode", "must be "+train.MeanLogits+" or "+train.MeanProbabilities))
+	}
+	return errors.Join(errs...)
+}
+
+// Checkpoint names weights of a run: Best, Last, or the number of an epoch, from 1.
+type Checkpoint string
+
+// Names of checkpoints that are no epochs.
+const (
+	Best Checkpoint = "best" // of the best evaluation
+	Last Checkpoint = "last" // of the last step that was saved
+)
+
+// Epoch returns the number of the epoch, 0 for the others.
+func (c Checkpoint) Epoch() int {
+	n, err := strconv.Atoi(string(c))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// MarshalText returns the name.
+func (c Checkpoint) MarshalText() ([]byte, error) { return []byte(c), nil }
+
+// UnmarshalText reads a name or a number.
+func (c *Checkpoint) UnmarshalText(text []byte) error {
+	*c = Checkpoint(text)
+	if *c == Best || *c == Last {
+		return nil
+	}
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 {
+		return fmt.Errorf("want best, last or the number of an epoch from 1, have %q", text)
+	}
+	*c = Checkpoint(strconv.Itoa(n))
+	return nil
+}
+
+// LoadFinetune returns the experiment that trains the model of a run on: the run's data, model, task and train sections, for one
+// epoch, with overrides laid over them. Where to start from and where to write are the caller's to say.
+func LoadFinetune(run string, overrides []string) (*Experiment, error) {
+	path := filepath.Join(run, "config.yaml")
+	src, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	p := &registry.Problems{File: path}
+	root := registry.Parse(src, p)
+	if p.Len() > 0 {
+		return nil, p.Err()
+	}
+	for _, key := range []string{"run", "init", "teacher", "merge"} {
+		takeKey(root, key)
+	}
+	root = override(root, append([]string{"train.epochs=1"}, overrides...), p)
+	e := Default()
+	registry.DecodeStruct(root, &e, p, "")
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	return &e, nil
+}
