@@ -38,7 +38,7 @@ func (in *Inputs) Linear(s *nn.Scope, name string) *G.Node {
 	in.fields(sub, l, nn.Normal(embeddingStd))
 	if l.Bias = sub.Table("bias", nn.Weight, 1, 1, nn.Zeros); l.Bias != nil {
 		l.Bias.Embedding = false
-		l.BiasFrozen = s.Frozen != nil && s.Frozen(sub.Path("bias"))
+		l.BiasDerived, l.BiasFrozen = derived(sub, l.Bias)
 	}
 	return in.add(s, name, l)
 }
@@ -59,13 +59,25 @@ func (in *Inputs) fields(s *nn.Scope, l *embed.Lookup, init nn.Init) {
 		}
 		full := table + ".weight"
 		p := s.Table(full, kind, rows, l.Dim, fill)
-		frozen := s.Frozen != nil && s.Frozen(s.Path(full))
+		d, frozen := derived(s, p)
 		pool := embed.Mean
 		if f.Pool == data.PoolSum {
 			pool = embed.Sum
 		}
-		l.Fields = append(l.Fields, embed.Field{Feature: f, Param: p, Pool: pool, Frozen: frozen})
+		l.Fields = append(l.Fields, embed.Field{Feature: f, Param: p, Pool: pool, Derived: d, Frozen: frozen})
 	}
+}
+
+// derived returns how a lookup's parameter is computed (nil: it is not), and whether what is trained, itself or in its place, is frozen.
+func derived(s *nn.Scope, p *nn.Param) (*nn.Derived, bool) {
+	if p == nil {
+		return nil, false
+	}
+	d, trained := s.Derived(p), p
+	if d != nil {
+		trained = d.From
+	}
+	return d, trained == nil || s.Frozen != nil && s.Frozen(trained.Name)
 }
 
 // paddedRow is init with row 0, the padding, at zero.

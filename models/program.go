@@ -21,6 +21,7 @@ type CompileOptions struct {
 	Seed    uint64            // of dropout's masks
 	Loss    LossFunc          // nil: logits alone
 	Reparam nn.Reparam        // nil: none
+	Derive  nn.Derive         // nil: none
 	Freeze  func(string) bool // parameters that take no gradient, by full name; nil: none
 	Capture nn.Capture        // sees the inputs of linear maps; nil: none
 }
@@ -64,7 +65,7 @@ func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program
 	r := &Program{batch: o.Batch, plan: embed.NewPlan(sc, o.Batch)}
 	r.step.Seed = o.Seed
 	g := &nn.Graph{
-		Params: p, Graph: G.NewGraph(), Train: o.Train, Batch: o.Batch, Rows: &r.rows, Step: &r.step, Reparam: o.Reparam, Frozen: o.Freeze, Capture: o.Capture,
+		Params: p, Graph: G.NewGraph(), Train: o.Train, Batch: o.Batch, Rows: &r.rows, Step: &r.step, Reparam: o.Reparam, Derive: o.Derive, Frozen: o.Freeze, Capture: o.Capture,
 	}
 	s := nn.NewScope(g)
 	r.in = &Inputs{Schema: sc, plan: r.plan}

@@ -155,6 +155,9 @@ func (f *fit) prepare() error {
 	f.averages = f.newAverages()
 	f.counts = newCounts(f.prog.Tables())
 	f.l2 = func(p *nn.Param) float64 {
+		if p.L2 != nil {
+			return *p.L2
+		}
 		if p.Embedding {
 			return f.EmbeddingRegularizer
 		}

@@ -11,6 +11,11 @@ import (
 // An id outside of its table is an error that names feature, row and id.
 func (p *Plan) Gather(b *data.Batch) error {
 	p.cur = b
+	if len(p.derived) > 0 {
+		if err := p.derive(b); err != nil {
+			return err
+		}
+	}
 	for _, l := range p.lookups {
 		for i := range l.Fields {
 			f := l.Fields[i].Feature

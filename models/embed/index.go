@@ -13,6 +13,7 @@ type index struct {
 	lanes []lane
 	ids   []int32 // slot → id, ascending
 	mark  []int32 // id → slot, valid if ids[slot] is the id
+	early bool    // built before the gather, since rows are derived
 }
 
 type lane struct {

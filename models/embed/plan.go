@@ -27,24 +27,26 @@ type Field struct {
 	Feature *data.Feature
 	Param   *nn.Param // [vocabulary, dim], or [1, dim] for a numeric feature: a vector that its value scales
 	Pool    Pool
-	Frozen  bool // no gradient
+	Frozen  bool        // no gradient
+	Derived *nn.Derived // how Param is computed; nil: it is not
 	index   *index
 	lane    int // the index's lane that holds this feature's slots
 }
 
 // Lookup fills one leaf per batch: [B, F·dim], fields side by side, or [B, dim] if Reduce is set: their sum.
 type Lookup struct {
-	Dim        int
-	Fields     []Field
-	Reduce     bool
-	Bias       *nn.Param // [dim], added to each row of a Reduce lookup; may be nil
-	BiasFrozen bool      // Bias takes no gradient
-	Node       *G.Node
-	leaf       []float32
-	gather     func(chunk int)
-	numDense   int
-	leafGrad   []float32 // of the last run
-	fail       [chunks]error
+	Dim         int
+	Fields      []Field
+	Reduce      bool
+	Bias        *nn.Param   // [dim], added to each row of a Reduce lookup; may be nil
+	BiasFrozen  bool        // Bias takes no gradient
+	BiasDerived *nn.Derived // how Bias is computed; nil: it is not
+	Node        *G.Node
+	leaf        []float32
+	gather      func(chunk int)
+	numDense    int
+	leafGrad    []float32 // of the last run
+	fail        [chunks]error
 }
 
 // Trains reports whether any parameter of the lookup takes a gradient.
@@ -79,6 +81,8 @@ type Plan struct {
 	schema  *data.Schema
 	lookups []*Lookup
 	indexes []*index
+	derived []*derived
+	early   []*index // of the derived tables
 	byIDs   map[string]*index
 	tables  []*tableGrad
 	dense   []*denseGrad
@@ -104,6 +108,10 @@ func (p *Plan) Add(l *Lookup, node *G.Node, leaf []float32) {
 		if f.Feature.Kind != data.Numeric {
 			f.index, f.lane = p.indexFor(f.Feature)
 		}
+		p.addDerived(f.Param, f.Derived, f)
+	}
+	if l.Bias != nil {
+		p.addDerived(l.Bias, l.BiasDerived, nil)
 	}
 	l.gather = func(c int) { l.fail[c] = l.gatherRows(p.cur, p.batch*c/chunks, p.batch*(c+1)/chunks) }
 	p.lookups = append(p.lookups, l)

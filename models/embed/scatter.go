@@ -15,20 +15,40 @@ type use struct {
 
 // tableGrad merges the gradients of all uses of one table.
 type tableGrad struct {
-	param *nn.Param
-	index *index
-	uses  []use
-	grad  []float32
-	out   int // position in Plan.rows
+	param    *nn.Param
+	index    *index
+	uses     []use
+	grad     []float32
+	out      int       // position in Plan.rows
+	derived  *derived  // nil: param is trained itself
+	fromGrad []float32 // of what is trained in param's place
+}
+
+// trained returns what takes the gradient.
+func (t *tableGrad) trained() *nn.Param {
+	if t.derived != nil {
+		return t.derived.From
+	}
+	return t.param
 }
 
 // denseGrad sums the gradient of a numeric feature's vector, or of a bias, over the rows.
 type denseGrad struct {
-	param *nn.Param
-	uses  []use
-	sum   []float64
-	part  []float32 // sum over a few rows
-	grad  []float32
+	param    *nn.Param
+	uses     []use
+	sum      []float64
+	part     []float32 // sum over a few rows
+	grad     []float32
+	derived  *derived  // nil: param is trained itself
+	fromGrad []float32 // of what is trained in param's place
+}
+
+// trained returns what takes the gradient.
+func (t *denseGrad) trained() *nn.Param {
+	if t.derived != nil {
+		return t.derived.From
+	}
+	return t.param
 }
 
 // prepare groups the lookups' fields by parameter, once.
@@ -56,8 +76,7 @@ func (p *Plan) prepare() {
 				if !ok {
 					k = len(p.tables)
 					byParam[f.Param] = k
-					p.tables = append(p.tables, &tableGrad{param: f.Param, index: f.index, out: len(p.rows)})
-					p.rows = append(p.rows, RowGrad{Param: f.Param})
+					p.addTable(f)
 				}
 				p.tables[k].uses = append(p.tables[k].uses, u)
 			}
@@ -73,7 +92,11 @@ func (p *Plan) prepare() {
 		p.tasks = append(p.tasks, func() { p.sumRows(d) })
 	}
 	p.runTask = func(i int) { p.tasks[i]() }
-	p.runIdx = func(i int) { p.indexes[i].build(p.cur) }
+	p.runIdx = func(i int) {
+		if x := p.indexes[i]; !x.early {
+			x.build(p.cur)
+		}
+	}
 	p.bound = true
 }
 
@@ -84,10 +107,10 @@ func (p *Plan) Trained() []*nn.Param {
 	}
 	var out []*nn.Param
 	for _, t := range p.tables {
-		out = append(out, t.param)
+		out = append(out, t.trained())
 	}
 	for _, d := range p.dense {
-		out = append(out, d.param)
+		out = append(out, d.trained())
 	}
 	return out
 }
@@ -95,8 +118,35 @@ func (p *Plan) Trained() []*nn.Param {
 func (p *Plan) addDense(q *nn.Param) int {
 	d := &denseGrad{param: q, sum: make([]float64, len(q.Data)), part: make([]float32, len(q.Data)), grad: make([]float32, len(q.Data))}
 	p.dense = append(p.dense, d)
-	p.grads = append(p.grads, Grad{q, d.grad})
+	if d.derived = p.derivedOf(q); d.derived != nil {
+		d.fromGrad = make([]float32, len(d.derived.From.Data))
+		p.grads = append(p.grads, Grad{d.derived.From, d.fromGrad})
+	} else {
+		p.grads = append(p.grads, Grad{q, d.grad})
+	}
 	return len(p.dense) - 1
+}
+
+// addTable adds the table of a field. One that is derived from a single row has the gradient of a whole parameter.
+func (p *Plan) addTable(f *Field) {
+	t := &tableGrad{param: f.Param, index: f.index, out: len(p.rows), derived: p.derivedOf(f.Param)}
+	p.tables = append(p.tables, t)
+	if t.derived != nil && t.derived.shared() {
+		t.fromGrad = make([]float32, len(t.derived.From.Data))
+		p.grads = append(p.grads, Grad{t.derived.From, t.fromGrad})
+		return
+	}
+	p.rows = append(p.rows, RowGrad{Param: t.trained()})
+}
+
+// derivedOf returns how the parameter is derived, or nil.
+func (p *Plan) derivedOf(q *nn.Param) *derived {
+	for _, d := range p.derived {
+		if d.param == q {
+			return d
+		}
+	}
+	return nil
 }
 
 // Scatter merges the gradients of the leaves, grads[i] belonging to lookup i, into row gradients and dense gradients, which
@@ -152,6 +202,19 @@ func (p *Plan) mergeRows(t *tableGrad) {
 		kernel.ScatterAddRows(g, d, slots[:p.cur.N], dy[u.off:], stride)
 	}
 	t.grad = g
+	if t.derived != nil {
+		if !t.derived.shared() {
+			n := len(x.ids) * t.derived.From.Dim()
+			if cap(t.fromGrad) < n {
+				t.fromGrad = make([]float32, n, n+n/2)
+			}
+			t.fromGrad = t.fromGrad[:n]
+		}
+		if t.derived.rowGrads(t.fromGrad, x.ids, g); t.derived.shared() {
+			return
+		}
+		g = t.fromGrad
+	}
 	p.rows[t.out].IDs, p.rows[t.out].Grad = x.ids, g
 }
 
@@ -187,5 +250,8 @@ func (p *Plan) sumRows(t *denseGrad) {
 	}
 	for k, v := range t.sum {
 		t.grad[k] = float32(v)
+	}
+	if t.derived != nil {
+		t.derived.Grad(0, t.derived.from(0), t.grad, t.fromGrad)
 	}
 }

@@ -11,14 +11,17 @@ type TableUse struct {
 	Features []*data.Feature // each once, in the order of the lookups
 }
 
-// Tables returns the tables that take a gradient.
+// Tables returns the tables that take a gradient, or what they are derived from, row by row.
 func (p *Plan) Tables() []TableUse {
 	if !p.bound {
 		p.prepare()
 	}
 	var out []TableUse
 	for _, t := range p.tables {
-		use, seen := TableUse{Param: t.param}, map[string]bool{}
+		if t.derived != nil && t.derived.shared() {
+			continue
+		}
+		use, seen := TableUse{Param: t.trained()}, map[string]bool{}
 		for _, u := range t.uses {
 			if f := u.field.Feature; !seen[f.Name] {
 				seen[f.Name] = true

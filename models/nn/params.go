@@ -25,7 +25,8 @@ type Param struct {
 	Shape     []int
 	Data      []float32
 	Kind      Kind
-	Embedding bool // belongs to an embedding or a linear term of a feature: regularised as an embedding
+	Embedding bool     // belongs to an embedding or a linear term of a feature: regularised as an embedding
+	L2        *float64 // L2 of this parameter, in place of what its kind gets; nil: that
 }
 
 // Dim returns the width of a row: the product of all dimensions but the first.

@@ -30,7 +30,9 @@ type Graph struct {
 	Leaves  []Leaf            // weights that take a gradient, in order of creation
 	Capture Capture           // called for each weight matrix of a linear map; nil: nobody looks
 	Stats   []*ops.BatchStats // running statistics of the batch norms, in order of creation
-	used    map[string]bool   // full names that this graph has asked for
+	Derive  Derive            // how lookups' parameters are computed; nil: they are not
+	derived map[*Param]*Derived
+	used    map[string]bool // full names that this graph has asked for
 	err     error
 }
 
