@@ -2,6 +2,7 @@ package cmd_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"math"
 	"os"
@@ -82,6 +83,13 @@ func TestFinetune(t *testing.T) {
 	}
 	if o := run(t, dir, "evaluate", "--run", "r-finetuned"); o.code != 0 {
 		t.Errorf("evaluate: exit %d\n%s", o.code, o.stderr)
+	}
+
+	// A run of a run: what only the first one's length makes sense of does not go over.
+	finetune(t, dir, "--from", "r-finetuned", "--set", "train.max_steps=3", "--set", "train.swa_start=1", "--run", "again")
+	finetune(t, dir, "--from", "again")
+	if steps := decode[struct{ Steps int }](t, dir, "again-finetuned", "result.json").Steps; steps != 22 {
+		t.Errorf("%d steps after a run of 3, want those of one epoch, 22", steps)
 	}
 
 	// One that is worse than its start says so.
@@ -276,12 +284,14 @@ func TestInitLoose(t *testing.T) {
 	}
 }
 
-// A bare file and the last state of a run are starts too.
+// Bare files and the other weights of a run are starts too.
 func TestInitFiles(t *testing.T) {
 	dir := workspace(t, 3000)
-	train(t, dir, "r")
+	train(t, dir, "r", "--set", "train.keep_epochs=true", "--set", "train.ema=0.9", "--set", "train.swa_start=2")
+	files := map[string]string{"epoch": "epochs/model-2.safetensors", "ema": "ema.safetensors", "swa": "swa.safetensors"}
 	for name, set := range map[string]string{
 		"file": "{from: r/model.safetensors}", "last": "{from: r, checkpoint: last}", "plain": "{from: bare}",
+		"epoch": "{from: r, checkpoint: 2}", "ema": "{from: r, checkpoint: ema}", "swa": "{from: r, checkpoint: swa}",
 	} {
 		if name == "plain" {
 			if err := os.Mkdir(filepath.Join(dir, "bare"), 0o777); err != nil {
@@ -293,7 +303,7 @@ func TestInitFiles(t *testing.T) {
 		if warned := strings.Contains(o.stderr, "no feature map"); warned != (name == "plain") {
 			t.Errorf("%s: warned of a missing feature map: %v\n%s", name, warned, o.stderr)
 		}
-		file := filepath.Join("r", "model.safetensors")
+		file := filepath.Join("r", cmp.Or(files[name], "model.safetensors"))
 		if name == "last" {
 			m, err := filepath.Glob(filepath.Join(dir, "r", "last", "model-*.safetensors"))
 			if err != nil || len(m) != 1 {

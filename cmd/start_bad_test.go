@@ -76,6 +76,7 @@ func TestBadStart(t *testing.T) {
 		{"other vocabulary", "train", on("--set", "init.from=bare", "--set", "data.categorical.min_count=9"), []string{"tensor embedding.C1.weight: have ["}},
 		{"no tensor fits", "train", on("--set", "init={from: none.safetensors, strict: false}"), []string{"none of the model's tensors"}},
 		{"no epoch", "train", on("--set", "init={from: r, checkpoint: 2}"), []string{"epoch 2 were not kept", "train.keep_epochs"}},
+		{"no average", "train", on("--set", "init={from: r, checkpoint: ema}"), []string{"has no ema.safetensors", "train.ema"}},
 		{"no last", "train", on("--set", "init={from: bare, checkpoint: last}"), []string{"bare/last/state.json", "take best"}},
 		{"checkpoint of a file", "train", on("--set", "init={from: r/model.safetensors, checkpoint: last}"), []string{"is a file", "leave init.checkpoint out"}},
 		{"no map to match", "train", on("--set", "init={from: bare, features: data}"), []string{"features.json.zst", "init.features to run"}},

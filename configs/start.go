@@ -14,7 +14,7 @@ import (
 // Init is the `init:` section: the weights that training starts from. Without from they are fresh ones.
 type Init struct {
 	From       string     `yaml:"from"`       // a run's directory, a directory with model.safetensors or a .safetensors file; empty: fresh weights
-	Checkpoint Checkpoint `yaml:"checkpoint"` // which weights of a run: best, last, or the number of an epoch that train.keep_epochs kept
+	Checkpoint Checkpoint `yaml:"checkpoint"` // which weights of a run: best, last, ema, swa, or the number of an epoch that train.keep_epochs kept
 	Strict     bool       `yaml:"strict"`     // the tensors must be the model's; false: missing ones keep fresh values, unexpected ones are ignored, the log lists both
 	Features   string     `yaml:"features"`   // run: read the data with the feature map that lies with the weights, if one does; data: fit a new map and match embedding rows by token, the rest stays fresh
 }
@@ -60,13 +60,15 @@ func (t Teacher) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Checkpoint names weights of a run: Best, Last, or the number of an epoch, from 1.
+// Checkpoint names weights of a run: one of the constants, or the number of an epoch, from 1.
 type Checkpoint string
 
 // Names of checkpoints that are no epochs.
 const (
 	Best Checkpoint = "best" // of the best evaluation
 	Last Checkpoint = "last" // of the last step that was saved
+	EMA  Checkpoint = "ema"  // moving average of the steps: train.ema
+	SWA  Checkpoint = "swa"  // mean of the epochs' ends: train.swa_start
 )
 
 // Epoch returns the number of the epoch, 0 for the others.
@@ -84,19 +86,20 @@ func (c Checkpoint) MarshalText() ([]byte, error) { return []byte(c), nil }
 // UnmarshalText reads a name or a number.
 func (c *Checkpoint) UnmarshalText(text []byte) error {
 	*c = Checkpoint(text)
-	if *c == Best || *c == Last {
+	switch *c {
+	case Best, Last, EMA, SWA:
 		return nil
 	}
 	n, err := strconv.Atoi(string(text))
 	if err != nil || n < 1 {
-		return fmt.Errorf("want best, last or the number of an epoch from 1, have %q", text)
+		return fmt.Errorf("want best, last, ema, swa or the number of an epoch from 1, have %q", text)
 	}
 	*c = Checkpoint(strconv.Itoa(n))
 	return nil
 }
 
 // LoadFinetune returns the experiment that trains the model of a run on: the run's data, model, task and train sections, for one
-// epoch, with overrides laid over them. Where to start from and where to write are the caller's to say.
+// whole epoch, with overrides laid over them. Where to start from and where to write are the caller's to say.
 func LoadFinetune(run string, overrides []string) (*Experiment, error) {
 	path := filepath.Join(run, "config.yaml")
 	src, err := readFile(path)
@@ -111,7 +114,8 @@ func LoadFinetune(run string, overrides []string) (*Experiment, error) {
 	for _, key := range []string{"run", "init", "teacher", "merge"} {
 		takeKey(root, key)
 	}
-	root = override(root, append([]string{"train.epochs=1"}, overrides...), p)
+	once := []string{"train.epochs=1", "train.max_steps=0", "train.swa_start=0"}
+	root = override(root, append(once, overrides...), p)
 	e := Default()
 	registry.DecodeStruct(root, &e, p, "")
 	if err := p.Err(); err != nil {

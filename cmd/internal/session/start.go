@@ -18,11 +18,8 @@ import (
 	"github.com/splice-ml/splice/train"
 )
 
-// Directories of a run that hold weights beside the best ones.
-const (
-	lastDir   = "last"
-	epochsDir = "epochs"
-)
+// lastDir is the directory of a run that holds what --resume needs.
+const lastDir = "last"
 
 // start is the weights that training starts from.
 type start struct {
@@ -72,13 +69,21 @@ func locate(o configs.Init) (*start, error) {
 	st := &start{from: o.From, dir: o.From}
 	switch n := o.Checkpoint.Epoch(); {
 	case n > 0:
-		st.file = filepath.Join(o.From, epochsDir, "model-"+strconv.Itoa(n)+".safetensors")
+		st.file = filepath.Join(o.From, train.EpochFile(n))
 		if !exists(st.file) {
 			return nil, fmt.Errorf("the weights of epoch %d were not kept (no %s); %s", n, st.file, keptEpochs(o.From))
 		}
 	case o.Checkpoint == configs.Last:
 		if st.file, err = lastFile(o.From); err != nil {
 			return nil, err
+		}
+	case o.Checkpoint == configs.EMA:
+		if st.file = filepath.Join(o.From, train.EMAFile); !exists(st.file) {
+			return nil, fmt.Errorf("has no %s; train with train.ema to get it, or take best", train.EMAFile)
+		}
+	case o.Checkpoint == configs.SWA:
+		if st.file = filepath.Join(o.From, train.SWAFile); !exists(st.file) {
+			return nil, fmt.Errorf("has no %s; train with train.swa_start to get it, or take best", train.SWAFile)
 		}
 	default:
 		if st.file = filepath.Join(o.From, train.ModelFile); !exists(st.file) {
@@ -91,7 +96,7 @@ func locate(o configs.Init) (*start, error) {
 // runOf returns the directory of the run that a file of weights would belong to.
 func runOf(file string) string {
 	dir := filepath.Dir(file)
-	if b := filepath.Base(dir); b == lastDir || b == epochsDir {
+	if b := filepath.Base(dir); b == lastDir || b == train.EpochsDir {
 		return filepath.Dir(dir)
 	}
 	return dir
@@ -99,7 +104,7 @@ func runOf(file string) string {
 
 // keptEpochs says which epochs' weights a run has.
 func keptEpochs(dir string) string {
-	files, _ := filepath.Glob(filepath.Join(dir, epochsDir, "model-*.safetensors"))
+	files, _ := filepath.Glob(filepath.Join(dir, train.EpochsDir, "model-*.safetensors"))
 	var kept []int
 	for _, f := range files {
 		if n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(f), "model-"), ".safetensors")); err == nil {
