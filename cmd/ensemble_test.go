@@ -18,7 +18,7 @@ func probabilities(t *testing.T, dir, in string, args ...string) []float64 {
 		t.Fatalf("predict %v: exit %d\n%s", args, o.code, o.stderr)
 	}
 	var out []float64
-	for _, s := range strings.Fields(o.stdout) {
+	for s := range strings.FieldsSeq(o.stdout) {
 		p, err := strconv.ParseFloat(s, 64)
 		if err != nil {
 			t.Fatal(err)

@@ -241,7 +241,8 @@ func TestInitFeatures(t *testing.T) {
 	i := slices.IndexFunc(st.Tables, func(x struct {
 		Name          string
 		Rows, Matched int
-	}) bool {
+	},
+	) bool {
 		return x.Name == "embedding.C3.weight"
 	})
 	if i < 0 || st.Tables[i].Matched != matched || st.Tables[i].Rows != len(mb.Table("C3").Tokens)+2 {
