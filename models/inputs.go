@@ -27,23 +27,30 @@ const embeddingStd = 1e-4
 // mean or the sum of its values'.
 func (in *Inputs) Embeddings(s *nn.Scope, name string, dim int) *G.Node {
 	l := &embed.Lookup{Dim: dim}
-	in.fields(s.Sub(name), l, nn.Normal(embeddingStd))
-	return in.add(s, name, l)
+	sp := in.fields(s.Sub(name), l, nn.Normal(embeddingStd))
+	return s.Columns(in.add(s, name, l), nn.Join(sp...))
 }
 
 // Linear is the first-order term of all features, with a bias: [B, 1]. Feature f's weights are <name>.f.weight: [vocabulary, 1].
 func (in *Inputs) Linear(s *nn.Scope, name string) *G.Node {
 	l := &embed.Lookup{Dim: 1, Reduce: true}
 	sub := s.Sub(name)
-	in.fields(sub, l, nn.Normal(embeddingStd))
+	sp := in.fields(sub, l, nn.Normal(embeddingStd))
+	if s.Err() != nil {
+		return nil
+	}
 	if l.Bias = sub.Table("bias", nn.Weight, 1, 1, nn.Zeros); l.Bias != nil {
 		l.Bias.Embedding = false
 		l.BiasDerived, l.BiasFrozen = derived(sub, l.Bias)
+		sub.Along("bias", 1, sp[0])
 	}
-	return in.add(s, name, l)
+	s.Tie(sp...)
+	return s.Columns(in.add(s, name, l), sp[0])
 }
 
-func (in *Inputs) fields(s *nn.Scope, l *embed.Lookup, init nn.Init) {
+// fields adds a field for each feature to l, and returns the spaces of their columns.
+func (in *Inputs) fields(s *nn.Scope, l *embed.Lookup, init nn.Init) []nn.Space {
+	var spaces []nn.Space
 	if len(in.Schema.Features) == 0 {
 		s.Fail(fmt.Errorf("the data has no features"))
 	}
@@ -65,7 +72,12 @@ func (in *Inputs) fields(s *nn.Scope, l *embed.Lookup, init nn.Init) {
 			pool = embed.Sum
 		}
 		l.Fields = append(l.Fields, embed.Field{Feature: f, Param: p, Pool: pool, Derived: d, Frozen: frozen})
+		sp := s.Sub(table).Units(l.Dim)
+		s.Along(full, 0, s.Fixed(rows))
+		s.Along(full, 1, sp)
+		spaces = append(spaces, sp)
 	}
+	return spaces
 }
 
 // derived returns how a lookup's parameter is computed (nil: it is not), and whether what is trained, itself or in its place, is frozen.

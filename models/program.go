@@ -44,6 +44,7 @@ type Program struct {
 	rGrads  []RowGrad
 	trained []*nn.Param
 	stats   []*ops.BatchStats
+	graph   *nn.Graph
 }
 
 // Grad is the gradient of a whole parameter, valid until the next Run.
@@ -79,7 +80,7 @@ func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program
 	if err := s.Err(); err != nil {
 		return nil, fmt.Errorf("models: compile: %w", err)
 	}
-	r.stats = g.Stats
+	r.stats, r.graph = g.Stats, g
 	if o.Train && o.Loss != nil {
 		if err := r.differentiate(g); err != nil {
 			return nil, fmt.Errorf("models: compile: %w", err)
@@ -189,6 +190,10 @@ func (r *Program) Tables() []TableUse { return r.plan.Tables() }
 // BatchStats returns the running statistics of the model's batch norms, in the order of its layers. A program in training
 // mode moves them at each Run.
 func (r *Program) BatchStats() []*ops.BatchStats { return r.stats }
+
+// Symmetry returns what can be exchanged in the parameters without changing the logits. The groups' views are nodes of this
+// program: after a run they hold the batch's values, of which rows from N on are undefined.
+func (r *Program) Symmetry() nn.Symmetry { return r.graph.Symmetry(r.logits) }
 
 // Batch returns the number of rows that the program runs at once.
 func (r *Program) Batch() int { return r.batch }

@@ -21,7 +21,7 @@ func Linear(s *Scope, x *G.Node, out int, act kernel.Act) *G.Node {
 		return nil
 	}
 	s.captured("weight", x)
-	return s.Check(ops.Linear(x, w, b, act))
+	return s.affine(x, s.Check(ops.Linear(x, w, b, act)), act != kernel.None)
 }
 
 // BatchNorm is act((x - mean)/sqrt(var + 1e-5)·weight + bias) over the rows of the batch: [B, C] → [B, C] (Ioffe and Szegedy
@@ -40,7 +40,7 @@ func BatchNorm(s *Scope, x *G.Node, act kernel.Act) *G.Node {
 		return nil
 	}
 	s.Stats = append(s.Stats, st)
-	return s.Check(ops.BatchNorm(x, w, b, st, act, s.Rows, s.Train))
+	return s.scaled(x, s.Check(ops.BatchNorm(x, w, b, st, act, s.Rows, s.Train)), "weight", "bias", "running_mean", "running_var")
 }
 
 // Dropout zeroes each value with probability p in training and scales the others by 1/(1-p) (Srivastava et al. 2014).
@@ -48,7 +48,7 @@ func Dropout(s *Scope, x *G.Node, p float64) *G.Node {
 	if s.Err() != nil || p == 0 || !s.Train {
 		return x
 	}
-	return s.Check(ops.Dropout(x, p, s.Path("dropout"), s.Step))
+	return s.Columns(s.Check(ops.Dropout(x, p, s.Path("dropout"), s.Step)), s.SpaceOf(x))
 }
 
 // MLPOptions are the layers of a tower.
@@ -84,7 +84,7 @@ func Concat(s *Scope, xs ...*G.Node) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	return s.Check(ops.Concat(xs...))
+	return s.joined(s.Check(ops.Concat(xs...)), xs...)
 }
 
 // Add sums nodes of one shape.
@@ -92,7 +92,7 @@ func Add(s *Scope, xs ...*G.Node) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	return s.Check(ops.Add(xs...))
+	return s.summed(s.Check(ops.Add(xs...)), xs...)
 }
 
 // Pairwise is the second-order term of a factorisation machine over embeddings of width dim: [B, F·D] → [B, 1] (Rendle 2010,
@@ -101,12 +101,14 @@ func Pairwise(s *Scope, e *G.Node, dim int) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	return s.Check(ops.Pairwise(e, e.Shape()[1]/dim))
+	y := s.Check(ops.Pairwise(e, e.Shape()[1]/dim))
+	s.alike(e, dim)
+	return s.Columns(y, s.Fixed(1))
 }
 
 // CrossNet is n cross layers of DCN: x_{l+1} = x_0·(w_l·x_l) + b_l + x_l, [B, D] → [B, D] (Wang et al. 2017, eq. 3).
 func CrossNet(s *Scope, x0 *G.Node, n int) *G.Node {
-	x := x0
+	x, sp := x0, s.SpaceOf(x0)
 	for i := range n {
 		if s.Err() != nil {
 			return nil
@@ -116,7 +118,9 @@ func CrossNet(s *Scope, x0 *G.Node, n int) *G.Node {
 		if s.Err() != nil {
 			return nil
 		}
-		x = l.Check(ops.Cross(x0, x, w, b))
+		l.Along("weight", 1, sp)
+		l.Along("bias", 0, sp)
+		x = l.Columns(l.Check(ops.Cross(x0, x, w, b)), sp)
 	}
 	return x
 }
@@ -124,7 +128,8 @@ func CrossNet(s *Scope, x0 *G.Node, n int) *G.Node {
 // CrossNetV2 is n cross layers of DCN-V2: x_{l+1} = x_0 ⊙ (W_l·x_l + b_l) + x_l, [B, D] → [B, D] (Wang et al. 2021, eq. 1), with
 // W_l = U_l·V_l of rank `rank` (eq. 2) if rank is above 0.
 func CrossNetV2(s *Scope, x0 *G.Node, n, rank int) *G.Node {
-	x := x0
+	x, sp := x0, s.SpaceOf(x0)
+	s.Rigid(sp)
 	for i := range n {
 		if s.Err() != nil {
 			return nil
@@ -137,7 +142,13 @@ func CrossNetV2(s *Scope, x0 *G.Node, n, rank int) *G.Node {
 				return nil
 			}
 			l.captured("v", x)
-			x = l.Check(ops.CrossLowRank(x0, x, u, v, b))
+			r := l.Sub("rank").Units(rank)
+			l.Along("u", 0, sp)
+			l.Along("u", 1, r)
+			l.Along("v", 0, r)
+			l.Along("v", 1, sp)
+			l.Along("bias", 0, sp)
+			x = l.Columns(l.Check(ops.CrossLowRank(x0, x, u, v, b)), sp)
 			continue
 		}
 		w, b := l.Param("weight", XavierNormal, d, d), l.Param("bias", Zeros, d)
@@ -145,7 +156,10 @@ func CrossNetV2(s *Scope, x0 *G.Node, n, rank int) *G.Node {
 			return nil
 		}
 		l.captured("weight", x)
-		x = l.Check(ops.CrossV2(x0, x, w, b))
+		l.Along("bias", 0, sp)
+		l.Along("weight", 0, sp)
+		l.Along("weight", 1, sp)
+		x = l.Columns(l.Check(ops.CrossV2(x0, x, w, b)), sp)
 	}
 	return x
 }

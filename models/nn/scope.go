@@ -33,6 +33,7 @@ type Graph struct {
 	Derive  Derive            // how lookups' parameters are computed; nil: they are not
 	derived map[*Param]*Derived
 	used    map[string]bool // full names that this graph has asked for
+	sym     *recorder       // what the layers declare to be interchangeable
 	err     error
 }
 
@@ -51,7 +52,7 @@ type Scope struct {
 
 // NewScope returns the root scope of g.
 func NewScope(g *Graph) *Scope {
-	g.used = map[string]bool{}
+	g.used, g.sym = map[string]bool{}, newRecorder()
 	return &Scope{Graph: g}
 }
 

@@ -1,0 +1,196 @@
+// Package align moves the hidden units of one trained model to where those of another are, without changing what it
+// computes: which units may be exchanged is what the layers declare (nn.Symmetry), and which correspond is found by their
+// weights or by their activations.
+package align
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/rng"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+)
+
+// Options is the `align:` section.
+type Options struct {
+	Match      string `yaml:"match"`      // none, weights (units by similar weights) or activations (by correlated values on training rows)
+	Embeddings string `yaml:"embeddings"` // dimensions of embeddings: permutation; orthogonal, which also rotates them and other units if the model allows it; or none
+	Iterations int    `yaml:"iterations"` // match: weights: at most this many sweeps over the layers
+	Rows       int64  `yaml:"rows"`       // match: activations: how many training rows are looked at
+}
+
+// Defaults returns the options of a config that leaves the section out.
+func Defaults() Options {
+	return Options{Match: "none", Embeddings: "permutation", Iterations: 100, Rows: 20000}
+}
+
+// Validate reports every option out of range.
+func (o Options) Validate() error {
+	var errs []error
+	if !slices.Contains([]string{"none", "weights", "activations"}, o.Match) {
+		errs = append(errs, registry.Field("match", "must be none, weights or activations"))
+	}
+	if !slices.Contains([]string{"permutation", "orthogonal", "none"}, o.Embeddings) {
+		errs = append(errs, registry.Field("embeddings", "must be permutation, orthogonal or none"))
+	}
+	if o.Iterations < 1 {
+		errs = append(errs, registry.Field("iterations", "must be at least 1"))
+	}
+	if o.Rows < 2 {
+		errs = append(errs, registry.Field("rows", "must be at least 2"))
+	}
+	return errors.Join(errs...)
+}
+
+// Report says what an alignment did.
+type Report struct {
+	Match  string        `json:"match"`
+	Before float64       `json:"before"` // cosine of the two models over all parameters that units lie in
+	After  float64       `json:"after"`
+	Groups []GroupReport `json:"groups"`
+}
+
+// GroupReport says what became of the units of a group.
+type GroupReport struct {
+	Name    string  `json:"name"`
+	Size    int     `json:"size"`              // units
+	Moved   int     `json:"moved"`             // units that are not where they were
+	Rotated bool    `json:"rotated,omitempty"` // turned, not permuted
+	Before  float64 `json:"before"`            // cosine of the two models along the group's weights
+	After   float64 `json:"after"`
+}
+
+// Align moves the units of other to where those of base are, in place, along with all that belongs to them: biases, running
+// statistics, the columns of the next layer. What other computes stays the same. src is read for `match: activations` only.
+func Align(ctx context.Context, m models.Model, sc *data.Schema, base, other *nn.Params, src data.Source, o Options) (*Report, error) {
+	if err := o.Validate(); err != nil {
+		return nil, fmt.Errorf("align: %w", err)
+	}
+	r := &Report{Match: o.Match}
+	if o.Match == "none" {
+		return r, nil
+	}
+	groups, err := symmetry(m, sc, base)
+	if err != nil {
+		return nil, err
+	}
+	if err := comparable(base, other); err != nil {
+		return nil, err
+	}
+	w := WeightsOptions{
+		Iterations: o.Iterations,
+		Free:       func(g nn.Group) bool { return o.Embeddings != "none" || !embeds(base, g) },
+		Rotate:     func(nn.Group) bool { return o.Embeddings == "orthogonal" },
+	}
+	var maps []Map
+	if o.Match == "weights" {
+		maps, err = Weights(ctx, base, other, groups, w)
+	} else {
+		if src == nil {
+			return nil, errors.New("align: match: activations needs rows, and there are none; use match: weights")
+		}
+		maps, err = Activations(ctx, m, base, other, src, ActivationsOptions{Rows: o.Rows, Weights: w})
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.Before = whole(base, other, groups).cosine()
+	for i, g := range groups {
+		r.Groups = append(r.Groups, GroupReport{
+			Name: g.Name, Size: g.Size, Moved: max(0, maps[i].moved()), Rotated: maps[i].Rotation != nil, Before: along(base, other, g).cosine(),
+		})
+	}
+	for i, g := range groups {
+		if err := move(other, g, maps[i]); err != nil {
+			return nil, err
+		}
+	}
+	r.After = whole(base, other, groups).cosine()
+	for i, g := range groups {
+		r.Groups[i].After = along(base, other, g).cosine()
+	}
+	return r, nil
+}
+
+// Shuffle permutes the hidden units of p at random, in place, from the stream of that key. What the model computes stays the same.
+// Dimensions of embeddings stay where they are.
+func Shuffle(m models.Model, sc *data.Schema, p *nn.Params, key uint64) error {
+	groups, err := symmetry(m, sc, p)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if embeds(p, g) {
+			continue
+		}
+		if err := Apply(p, g, rng.New(rng.Key(key, "align", "shuffle", g.Name)).Perm(g.Size)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// symmetry returns the groups of a model over p.
+func symmetry(m models.Model, sc *data.Schema, p *nn.Params) ([]nn.Group, error) {
+	had := len(p.All())
+	prog, err := models.Compile(m, p, sc, models.CompileOptions{Batch: 1})
+	if err != nil {
+		return nil, fmt.Errorf("align: %w", err)
+	}
+	defer prog.Close()
+	if all := p.All(); len(all) > had {
+		return nil, fmt.Errorf("align: the parameters lack %s of the model", all[had].Name)
+	}
+	s := prog.Symmetry()
+	if missing := s.Uncovered(p); missing != nil {
+		return nil, fmt.Errorf("align: the model's layers do not say what may be exchanged in %s", strings.Join(missing, "; "))
+	}
+	return s.Groups, nil
+}
+
+// comparable reports every parameter that keeps two models from being aligned.
+func comparable(a, b *nn.Params) error {
+	var errs []error
+	for _, q := range a.All() {
+		if err := same(a, b, q.Name); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for i, p := range []*nn.Params{a, b} {
+			if slices.ContainsFunc(p.Get(q.Name).Data, func(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) }) {
+				errs = append(errs, fmt.Errorf("align: %s of the %s has a value that is not a finite number", q.Name, []string{"base", "other model"}[i]))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// embeds reports whether a group has dimensions of embeddings.
+func embeds(p *nn.Params, g nn.Group) bool {
+	return slices.ContainsFunc(g.Uses, func(u nn.Use) bool {
+		q := p.Get(u.Param)
+		return q != nil && (q.Embedding || q.Kind == nn.Table)
+	})
+}
+
+// whole returns the products over all parameters that groups move, each once.
+func whole(a, b *nn.Params, groups []nn.Group) (p products) {
+	seen := map[string]bool{}
+	for _, g := range groups {
+		for _, u := range g.Uses {
+			if !seen[u.Param] {
+				seen[u.Param] = true
+				x, y := a.Get(u.Param).Data, b.Get(u.Param).Data
+				p.add(products{dot(x, y), dot(x, x), dot(y, y)})
+			}
+		}
+	}
+	return p
+}

@@ -1,0 +1,122 @@
+package nn
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+)
+
+// Symmetry is what can be exchanged in a model without changing what it computes.
+type Symmetry struct {
+	Groups []Group // from the inputs to the outputs; a group of heads stands before the groups within its heads
+	Fixed  []Group // entries of axes that have nothing to exchange, such as logits and the rows of tables
+}
+
+// Group is a set of interchangeable units, such as a hidden layer's: moving its units by one permutation along all of its
+// Uses changes no output of the model.
+type Group struct {
+	Name       string
+	Size       int   // units
+	Uses       []Use // where the units lie in the parameters
+	Orthogonal bool  // any orthogonal map of the units changes no output either, up to rounding
+	// Inner are the groups within each unit, as places in Symmetry.Groups: Inner[u][k] is class k of unit u. The groups
+	// of a class have one size, and are moved with their unit. Heads of attention have such groups; others do not.
+	Inner [][]int
+	Views []View // a node that shows the units' values, once or more; empty if no node does
+}
+
+// Use is where the units of a group lie along an axis of a parameter: unit u owns the Block entries from Offset + u·Block on.
+type Use struct {
+	Param               string
+	Axis, Offset, Block int
+}
+
+// View is where the units' values lie in the columns of a node, after a run: unit u owns the Block columns from Offset + u·Block on.
+type View struct {
+	Node          *G.Node // its last axis has the columns
+	Offset, Block int
+}
+
+// Uncovered returns the axes of p, longer than 1, with entries that no layer has declared: neither to lie in a group nor to be
+// fixed.
+func (s Symmetry) Uncovered(p *Params) []string {
+	covered := map[axis][]bool{}
+	for _, list := range [][]Group{s.Groups, s.Fixed} {
+		for _, g := range list {
+			for _, u := range g.Uses {
+				q := p.Get(u.Param)
+				if q == nil || u.Axis >= len(q.Shape) {
+					continue
+				}
+				at := axis{u.Param, u.Axis}
+				if covered[at] == nil {
+					covered[at] = make([]bool, q.Shape[u.Axis])
+				}
+				for i := u.Offset; i < min(u.Offset+g.Size*u.Block, q.Shape[u.Axis]); i++ {
+					covered[at][i] = true
+				}
+			}
+		}
+	}
+	var out []string
+	for _, q := range p.All() {
+		for k, n := range q.Shape {
+			if n < 2 {
+				continue
+			}
+			c, missing := covered[axis{q.Name, k}], n
+			for _, ok := range c {
+				if ok {
+					missing--
+				}
+			}
+			if missing > 0 {
+				out = append(out, fmt.Sprintf("%s: %d of the %d entries of axis %d", q.Name, missing, n, k))
+			}
+		}
+	}
+	return out
+}
+
+// Symmetry returns what can be exchanged without changing out, as the layers have declared it. What the graph computes with
+// undeclared operations stays fixed, and so do the columns of out.
+func (g *Graph) Symmetry(out *G.Node) Symmetry {
+	if g.sym == nil || out == nil {
+		return Symmetry{}
+	}
+	r := g.sym
+	r.pin(r.columns[out])
+	r.pinUndeclared(g.Graph, out)
+
+	var s Symmetry
+	bundles := r.bundles()
+	uses, views := r.uses(), r.views()
+	place := map[int]int{} // of a root in s.Groups
+	for id := range r.units {
+		u := &r.units[id]
+		if r.find(id) != id || u.parts != nil {
+			continue
+		}
+		for _, b := range bundles {
+			if !b.done && b.members[id] {
+				b.done = true
+				b.place = len(s.Groups)
+				s.Groups = append(s.Groups, b.group)
+			}
+		}
+		one := Group{Name: u.name, Size: u.size, Uses: uses[id]}
+		if u.fixed || u.size == 1 {
+			if len(one.Uses) > 0 {
+				s.Fixed = append(s.Fixed, one)
+			}
+			continue
+		}
+		one.Orthogonal, one.Views = !u.rigid, views[id]
+		place[id] = len(s.Groups)
+		s.Groups = append(s.Groups, one)
+	}
+	for _, b := range bundles {
+		b.fill(&s, r, place)
+	}
+	return s
+}
