@@ -35,6 +35,7 @@ type Parent struct {
 // Input is what a method works on.
 type Input struct {
 	Parents []*Parent         // Parents[0] is the base; all have the base's tensors, with its shapes
+	Origin  *Parent           // what the parents were branched from; nil if that is not known
 	Select  func(string) bool // which tensors are merged, by name; the others are the base's, bit for bit
 	Lab     *Lab              // where to evaluate and train; nil if model or data are not known
 	Seed    uint64            // of what the method draws
@@ -55,6 +56,7 @@ type Tensor struct {
 type Merged struct {
 	Whole  bool                  // Tensor wants whole tensors; otherwise it may get blocks of rows
 	Tensor func(t *Tensor) error // sets t.Out; called for every selected tensor, in order, never twice at once
+	Stats  func() any            // what the method has to say for the report, after the last tensor; nil: nothing
 }
 
 // Method says how parents become one model. Its fields are the options of a `method:` section.

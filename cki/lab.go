@@ -11,6 +11,7 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/task"
 )
 
@@ -22,7 +23,11 @@ type Lab struct {
 	Options train.Options // of a full training run
 	Seed    uint64
 	Dir     string       // directory for the files of trainings, each in a subdirectory; it must exist
+	Own     bool         // the base keeps the weights of its epochs, and their moving average
+	Digest  string       // of what decides the trainings' results: a training of another digest is not gone on with
 	Log     *slog.Logger // never nil
+	// Begin is called before each training with its name and its directory, and returns the callbacks that report on it; nil: none.
+	Begin func(name, dir string, o train.Options) ([]train.Callback, error)
 }
 
 // FitOptions are one training in a Lab.
@@ -33,6 +38,8 @@ type FitOptions struct {
 	Data    *data.Splits          // nil: the Lab's
 	Seed    uint64                // of dropout's masks
 	Compile models.CompileOptions // Reparam and Freeze are used
+	Teacher train.Teacher         // soft labels; nil: none
+	Distill train.DistillOptions  // how much they count
 }
 
 // NewParams returns the model's parameters with fresh values of a seed.
@@ -65,17 +72,81 @@ func (l *Lab) Fit(ctx context.Context, o FitOptions) (*train.Result, error) {
 	}
 	parts := *d
 	parts.Test = nil
-	dir := filepath.Join(l.Dir, o.Name)
+	dir := l.path(o.Name)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("cki: %w", err)
 	}
+	var callbacks []train.Callback
+	if l.Begin != nil {
+		var err error
+		if callbacks, err = l.Begin(o.Name, dir, o.Options); err != nil {
+			return nil, err
+		}
+	}
 	t := &train.Trainer{
 		Options: o.Options, Model: l.Model, Task: l.Task, Data: &parts, Params: o.Params, Seed: o.Seed, Dir: dir,
-		Resume: true, Compile: o.Compile, Log: l.Log,
+		Digest: l.Digest, Resume: true, Compile: o.Compile, Teacher: o.Teacher, Distill: o.Distill, Callbacks: callbacks,
 	}
 	r, err := t.Fit(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("cki: %s: %w", o.Name, err)
 	}
 	return r, nil
+}
+
+// path returns the directory of a training.
+func (l *Lab) path(name string) string { return filepath.Join(l.Dir, name) }
+
+// RecomputeBatchNorm sets the running statistics of p's batch norms to those of the training rows, as a merge needs. It does
+// nothing to a model without batch norm.
+func (l *Lab) RecomputeBatchNorm(ctx context.Context, p *nn.Params) error {
+	err := train.RecomputeBatchNorm(ctx, l.Model, p, l.Data.Train, train.RecomputeOptions{Batch: l.Options.BatchSize, Seed: l.Seed})
+	if err != nil {
+		return fmt.Errorf("cki: batch norm: %w", err)
+	}
+	return nil
+}
+
+// Monitor returns the metric that selection goes by.
+func (l *Lab) Monitor() string {
+	if l.Options.Monitor != "" {
+		return l.Options.Monitor
+	}
+	if ms, err := l.Task.Metrics(); err == nil && len(ms) > 0 {
+		return ms[0].Name()
+	}
+	return ""
+}
+
+// Better reports whether a is a better value of the monitored metric than b.
+func (l *Lab) Better(a, b float64) bool {
+	if metric.HigherIsBetter(l.Monitor()) {
+		return a > b
+	}
+	return a < b
+}
+
+// team returns the members' ensemble by mean logits, in batches of that size, and what frees it.
+func (l *Lab) team(members []*Member, batch int) (*train.Ensemble, func(), error) {
+	var progs []train.Scorer
+	var open []*models.Program
+	done := func() {
+		for _, p := range open {
+			p.Close()
+		}
+	}
+	for _, m := range members {
+		p, err := models.Compile(l.Model, m.Params, l.Data.Schema, models.CompileOptions{Batch: batch})
+		if err != nil {
+			done()
+			return nil, nil, err
+		}
+		progs, open = append(progs, p), append(open, p)
+	}
+	e, err := train.NewEnsemble("logits", progs...)
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return e, done, nil
 }

@@ -1,0 +1,138 @@
+package cki
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train/ckpt"
+)
+
+// blockValues is about how many values of a tensor are merged at once, if the method allows it.
+const blockValues = 1 << 18
+
+// Write merges tensor by tensor into the file at path, which appears when all is done. In memory are a block of rows of each
+// parent, or a whole tensor of each if the method wants whole ones.
+func (in *Input) Write(path string, m Merged, meta map[string]string) error {
+	var infos []ckpt.Info
+	byName := map[string]ckpt.Info{}
+	for _, t := range in.Parents[0].Tensors() {
+		t := ckpt.Info{Name: t.Name, DType: ckpt.F32, Shape: t.Shape}
+		infos, byName[t.Name] = append(infos, t), t
+	}
+	var buf []byte
+	return ckpt.Stream(path, infos, meta, func(name string, w io.Writer) error {
+		return in.each(m, byName[name], func(_ int, values []float32) error {
+			buf = buf[:0]
+			for _, v := range values {
+				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
+			}
+			_, err := w.Write(buf)
+			return err
+		})
+	})
+}
+
+// Fill merges into p, which must have the parents' tensors.
+func (in *Input) Fill(m Merged, p *nn.Params) error {
+	for _, t := range in.Parents[0].Tensors() {
+		q := p.Get(t.Name)
+		if q == nil || !slices.Equal(q.Shape, t.Shape) {
+			return fmt.Errorf("cki: tensor %s %v is not one of the model's parameters", t.Name, t.Shape)
+		}
+		err := in.each(m, t, func(at int, values []float32) error {
+			copy(q.Data[at:], values)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each merges a tensor in blocks of rows, whose values emit gets with their place in the tensor.
+func (in *Input) each(m Merged, info ckpt.Info, emit func(at int, values []float32) error) error {
+	rows, dim := size(info.Shape)
+	selected := m.Tensor != nil && (in.Select == nil || in.Select(info.Name))
+	parents := in.Parents
+	if !selected {
+		parents = parents[:1]
+	}
+	step := rows
+	if !selected || !m.Whole {
+		step = min(rows, max(1, blockValues/max(1, dim)))
+	}
+	buf := make([]float32, (len(parents)+1)*step*dim)
+	counts := in.counts(info.Name, rows)
+	t := &Tensor{Name: info.Name, Shape: info.Shape}
+	for lo := 0; lo < rows; lo += step {
+		hi := min(rows, lo+step)
+		n := (hi - lo) * dim
+		t.Lo, t.Hi, t.Parents, t.Counts = lo, hi, t.Parents[:0], t.Counts[:0]
+		for k, p := range parents {
+			x := buf[k*n : (k+1)*n]
+			if err := p.ReadRows(info.Name, lo, hi, x); err != nil {
+				return err
+			}
+			if i := notFinite(x); i >= 0 {
+				return fmt.Errorf("cki: %s: tensor %s: value %d is %v; a model that is not finite cannot be merged", p.Name, info.Name, lo*dim+i, x[i])
+			}
+			t.Parents = append(t.Parents, x)
+			if counts != nil {
+				t.Counts = append(t.Counts, counts[k][lo:hi])
+			}
+		}
+		t.Out = buf[len(parents)*n : (len(parents)+1)*n]
+		copy(t.Out, t.Parents[0])
+		if selected {
+			if counts == nil {
+				t.Counts = nil
+			}
+			if err := m.Tensor(t); err != nil {
+				return fmt.Errorf("cki: tensor %s: %w", info.Name, err)
+			}
+			if i := notFinite(t.Out); i >= 0 {
+				return fmt.Errorf("cki: tensor %s: the merge makes value %d %v", info.Name, lo*dim+i, t.Out[i])
+			}
+		}
+		if err := emit(lo*dim, t.Out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notFinite returns the place of the first value that is NaN or infinite, -1 if there is none.
+func notFinite(x []float32) int {
+	return slices.IndexFunc(x, func(v float32) bool { return v-v != 0 })
+}
+
+// counts returns the parents' counts of a table's rows, or nil if one of them has none.
+func (in *Input) counts(name string, rows int) [][]int64 {
+	var all [][]int64
+	for _, p := range in.Parents {
+		c := p.Counts[name]
+		if len(c) != rows {
+			return nil
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// size returns the rows and the values a row of a shape; a scalar is one row of one value.
+func size(shape []int) (rows, dim int) {
+	rows, dim = 1, 1
+	for i, n := range shape {
+		if i == 0 {
+			rows = n
+		} else {
+			dim *= n
+		}
+	}
+	return rows, dim
+}

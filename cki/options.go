@@ -1,0 +1,85 @@
+package cki
+
+import (
+	"errors"
+
+	"github.com/splice-ml/splice/cki/align"
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/schedule"
+)
+
+// Options is the `merge:` section.
+type Options struct {
+	Parents    []string      `yaml:"parents"`    // runs, directories with model.safetensors or safetensors files; the first is the base. Empty: the regime trains them
+	Regime     Regime        `yaml:"regime"`     // how parents are made if none are given
+	Vocabulary string        `yaml:"vocabulary"` // feature map of the result, if the parents' differ: base, or union with the tokens of all
+	Select     []string      `yaml:"select"`     // patterns of the tensors that are merged; the others are the base's, bit for bit
+	Align      align.Options `yaml:"align"`      // permutations of the other parents' hidden units before the merge
+	Method     Method        `yaml:"method"`     // how the parents become one
+	BatchNorm  bool          `yaml:"batch_norm"` // recompute batch norm's running statistics after the merge, on the base's training rows
+	Finetune   Finetune      `yaml:"finetune"`   // training after the merge
+	Rounds     int           `yaml:"rounds"`     // merges in all: after each but the last, every parent goes on from the merge as finetune says, on its own rows
+	Guard      bool          `yaml:"guard"`      // pass the best parent on if the result is worse on the validation rows
+	Controls   bool          `yaml:"controls"`   // compare with all other methods and with the controls that tell a merge's gain from a training's
+	Head       []string      `yaml:"head"`       // patterns of the weights that the published method splices, for the comparison's rows of it
+	Report     bool          `yaml:"report"`     // write report.json, report.md and figures
+}
+
+// Finetune is a training from the merge on, by the ordinary trainer on the base's training rows.
+type Finetune struct {
+	Epochs       int                  `yaml:"epochs"`        // passes over the base's training rows; 0: no training
+	LearningRate float64              `yaml:"learning_rate"` // the schedule's base
+	Schedule     schedule.Options     `yaml:"schedule"`      // constant, linear, cosine, step or plateau
+	Freeze       []string             `yaml:"freeze"`        // patterns of parameters that stay
+	Teacher      string               `yaml:"teacher"`       // soft labels: none, parents (their mean logits) or self (the start's)
+	Distill      train.DistillOptions `yaml:"distill"`       // how much the soft labels count
+}
+
+// DefaultOptions returns the options that a file's keys are laid over.
+func DefaultOptions() Options {
+	regime, _ := Regimes.Default("branch")
+	average, _ := Registry.Default("average")
+	cosine, _ := schedule.Types.Default("cosine")
+	return Options{
+		Regime: regime, Vocabulary: "base", Select: []string{"*"}, Align: align.Defaults(), Method: average, BatchNorm: true, Guard: true, Report: true,
+		Rounds: 1, Head: []string{"mlp.*.weight", "fc.weight", "!*.bn.weight"},
+		Finetune: Finetune{Epochs: 1, LearningRate: 1e-4, Schedule: cosine, Teacher: "none", Distill: train.DistillDefaults()},
+	}
+}
+
+// Validate reports every option out of range.
+func (o Options) Validate() error {
+	var errs []error
+	if o.Vocabulary != "base" && o.Vocabulary != "union" {
+		errs = append(errs, registry.Field("vocabulary", "must be base or union"))
+	}
+	if len(o.Parents) == 1 {
+		errs = append(errs, registry.Field("parents", "give at least two, or none for parents that the regime trains"))
+	}
+	if len(o.Select) == 0 {
+		errs = append(errs, registry.Field("select", "selects nothing; leave it out for all tensors"))
+	}
+	if o.Rounds < 1 {
+		errs = append(errs, registry.Field("rounds", "must be at least 1"))
+	}
+	if o.Rounds > 1 && o.Finetune.Epochs == 0 {
+		errs = append(errs, registry.Field("rounds", "further rounds train the parents by finetune, whose epochs are 0"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate reports every option out of range.
+func (f Finetune) Validate() error {
+	var errs []error
+	if f.Epochs < 0 {
+		errs = append(errs, registry.Field("epochs", "must not be negative"))
+	}
+	if !(f.LearningRate > 0) {
+		errs = append(errs, registry.Field("learning_rate", "must be above 0"))
+	}
+	if f.Teacher != "none" && f.Teacher != "parents" && f.Teacher != "self" {
+		errs = append(errs, registry.Field("teacher", "must be none, parents or self"))
+	}
+	return errors.Join(errs...)
+}
