@@ -1,0 +1,71 @@
+package method
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+)
+
+// passes runs parents' models over the Lab's training rows, the same rows for each.
+type passes struct {
+	in      *cki.Input
+	name    string // of the method
+	rows    int64  // at most
+	compile models.CompileOptions
+}
+
+// params returns parent k as the model's parameters.
+func (p *passes) params(k int) (*nn.Params, error) {
+	q, err := p.in.Lab.NewParams(p.in.Seed)
+	if err != nil {
+		return nil, err
+	}
+	all := *p.in
+	all.Select = nil
+	return q, all.Fill(cki.Merged{Tensor: pass(k)}, q)
+}
+
+// run calls each after every batch that parent k's model ran, with its number of rows. A smaller batch after the first is left
+// out, so that all count alike.
+func (p *passes) run(ctx context.Context, k int, each func(prog *models.Program, rows int)) error {
+	wrap := func(err error) error {
+		return fmt.Errorf("method: %s: parent %s: %w", p.name, p.in.Parents[k].Name, err)
+	}
+	lab := p.in.Lab
+	if lab.Data == nil || lab.Data.Train == nil {
+		return wrap(fmt.Errorf("the data has no training rows"))
+	}
+	params, err := p.params(k)
+	if err != nil {
+		return wrap(err)
+	}
+	prog, err := models.Compile(lab.Model, params, lab.Data.Train.Schema(), p.compile)
+	if err != nil {
+		return wrap(err)
+	}
+	defer prog.Close()
+	var rows, step int64
+	for b, err := range lab.Data.Train.Batches(0, p.compile.Batch) {
+		if err != nil {
+			return wrap(err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if step > 0 && (b.N < p.compile.Batch || rows+int64(b.N) > p.rows) {
+			break
+		}
+		if _, err := prog.Run(b, step); err != nil {
+			return wrap(err)
+		}
+		each(prog, b.N)
+		rows, step = rows+int64(b.N), step+1
+	}
+	if step == 0 {
+		return wrap(fmt.Errorf("the data has no training rows"))
+	}
+	return nil
+}
