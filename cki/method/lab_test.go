@@ -189,6 +189,34 @@ func TestRegMean(t *testing.T) {
 	}
 }
 
+// TestRegMeanLayers: which layers' inputs are known.
+func TestRegMeanLayers(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		model ctr.DCNv2
+		want  []string
+	}{
+		{"full rank", ctr.DCNv2{}, []string{"cross.0.weight", "fc.weight", "mlp.0.weight"}},
+		{"low rank", ctr.DCNv2{LowRank: 2}, []string{"cross.0.v", "fc.weight", "mlp.0.weight"}},
+	} {
+		m := c.model
+		m.EmbeddingDim, m.NumCrossLayers, m.HiddenUnits, m.ModelStructure = 2, 1, []int{3}, "parallel"
+		parents := mergetest.Parents(t, m, 2)
+		got := mergetest.Merge(t, method.RegMean{Alpha: 0.9, Rows: 64, BatchSize: 16}, mergetest.Input(mergetest.Lab(t, m), parents))
+		plain := mergetest.Merge(t, method.Average{Rows: "equal"}, mergetest.Input(nil, parents))
+		var names []string
+		for name := range got {
+			if !slices.Equal(got[name], plain[name]) {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		if !slices.Equal(names, c.want) {
+			t.Errorf("%s: %v are not plain means, want %v", c.name, names, c.want)
+		}
+	}
+}
+
 // TestRegMeanDeadInputs: inputs that are always 0 are averaged, not thrown out.
 func TestRegMeanDeadInputs(t *testing.T) {
 	model := ctr.MLP{EmbeddingDim: 2, Tower: ctr.Tower{HiddenUnits: []int{3}, HiddenActivations: "relu"}}
