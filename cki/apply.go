@@ -57,7 +57,7 @@ func (in *Input) Fill(m Merged, p *nn.Params) error {
 // each merges a tensor in blocks of rows, whose values emit gets with their place in the tensor.
 func (in *Input) each(m Merged, info ckpt.Info, emit func(at int, values []float32) error) error {
 	rows, dim := size(info.Shape)
-	selected := m.Tensor != nil && (in.Select == nil || in.Select(info.Name))
+	selected := m.Tensor != nil && (in.Select == nil || in.Select(info.Name) || m.Also != nil && m.Also(info.Name))
 	parents := in.Parents
 	if !selected {
 		parents = parents[:1]

@@ -56,6 +56,7 @@ type Tensor struct {
 type Merged struct {
 	Whole  bool                  // Tensor wants whole tensors; otherwise it may get blocks of rows
 	Tensor func(t *Tensor) error // sets t.Out; called for every selected tensor, in order, never twice at once
+	Also   func(string) bool     // tensors that are not selected and that Tensor sets too, such as what was trained with the gates; nil: none
 	Stats  func() any            // what the method has to say for the report, after the last tensor; nil: nothing
 }
 
