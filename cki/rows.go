@@ -49,6 +49,14 @@ func (s *story) tuned(ctx context.Context, name, note, from string, f Finetune) 
 	return s.row(ctx, name, note, p, begin, steps)
 }
 
+// heldOut are the options of gates that start where counts put them and learn on a part of the validation rows.
+const heldOut = `perspective: local
+granularity: unit
+tables: row
+start: counts
+prior: 1
+train: {rows: valid, epochs: 4, learning_rate: 0.01}`
+
 // others adds the rows of other ways to merge the same parents.
 func (s *story) others(ctx context.Context) error {
 	type entry struct {
@@ -72,6 +80,9 @@ func (s *story) others(ctx context.Context) error {
 	if s.o.Align.Match != "none" {
 		rows = append(rows, entry{"average, aligned", "all weights", "average", "", s.aligned, all},
 			entry{"CKI, aligned", "heads; as published", "cki", "", s.aligned, s.head})
+	}
+	if s.f.Apart {
+		rows = append(rows, entry{"gates", "of rows and units, learned on held-out rows from the counts on", "cki", heldOut, s.plain, all})
 	}
 	for _, r := range rows {
 		m, err := method(r.method, r.options)

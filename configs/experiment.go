@@ -13,6 +13,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/splice-ml/splice/cki"
+	_ "github.com/splice-ml/splice/cki/assess" // registers its method
+	_ "github.com/splice-ml/splice/cki/method" // registers its methods
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
@@ -32,12 +35,13 @@ type Experiment struct {
 	Train   train.Options `yaml:"train"`            // how to train
 	Init    Init          `yaml:"init"`             // what to start from
 	Teacher Teacher       `yaml:"teacher"`          // soft labels
+	Merge   cki.Options   `yaml:"merge"`            // how cmd/cki merges runs
 }
 
 // Default returns the experiment that a file's keys are laid over. Data and Model have no default.
 func Default() Experiment {
 	t, _ := task.Registry.Default("binary_classification")
-	return Experiment{Seed: 1, Task: t, Train: train.Defaults(), Init: defaultInit(), Teacher: defaultTeacher()}
+	return Experiment{Seed: 1, Task: t, Train: train.Defaults(), Init: defaultInit(), Teacher: defaultTeacher(), Merge: cki.DefaultOptions()}
 }
 
 // Validate reports every value out of range.
@@ -96,4 +100,13 @@ func (e *Experiment) Digest() (string, error) {
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:8]), nil
+}
+
+// MergeYAML returns the merge section as YAML with every default filled in.
+func (e *Experiment) MergeYAML() ([]byte, error) {
+	n, err := registry.Encode(&e.Merge, nil)
+	if err != nil {
+		return nil, fmt.Errorf("configs: %w", err)
+	}
+	return registry.Marshal(n)
 }

@@ -19,6 +19,11 @@ const maxFile = 1 << 20 // bytes; the parser says what is wrong with a longer fi
 // load reads a config file, what it extends and the overrides, and decodes the result into the struct that into points
 // to, which holds the defaults. The error lists every mistake of every source.
 func load(path string, overrides []string, into any) error {
+	return loadWith(path, overrides, into, nil)
+}
+
+// loadWith is load with a last change of the syntax tree before it is decoded; nil: none.
+func loadWith(path string, overrides []string, into any, last func(*yaml.Node, *registry.Problems) *yaml.Node) error {
 	src, err := readFile(path)
 	if err != nil {
 		return err
@@ -36,6 +41,9 @@ func load(path string, overrides []string, into any) error {
 	if root == nil {
 		p.Add(nil, "", "is empty; a config needs at least the sections data and model (see docs/config.md)")
 		return p.Err()
+	}
+	if last != nil {
+		root = last(root, p)
 	}
 	registry.DecodeStruct(root, into, p, "")
 	return p.Err()

@@ -54,6 +54,7 @@ type Command struct {
 	Name    string // as in `go run ./cmd/NAME`
 	Summary string // one line
 	Flags   *flag.FlagSet
+	Args    int // arguments after the flags, at most
 	Run     func(ctx context.Context, c *Command) error
 	Out     io.Writer // results
 	Err     io.Writer // log and progress
@@ -112,8 +113,8 @@ func (c *Command) Exec(args []string) int {
 	} else if err != nil {
 		return ExitBadInput
 	}
-	if c.Flags.NArg() > 0 {
-		fmt.Fprintf(c.Err, "%s: unexpected argument %q: flags start with --\n", c.Name, c.Flags.Arg(0))
+	if c.Flags.NArg() > c.Args {
+		fmt.Fprintf(c.Err, "%s: unexpected argument %q: flags start with --\n", c.Name, c.Flags.Arg(c.Args))
 		return ExitBadInput
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -1,0 +1,194 @@
+package cki_test
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/splice-ml/splice/cki"
+	_ "github.com/splice-ml/splice/cki/assess"
+	"github.com/splice-ml/splice/cki/method"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/rng"
+	"github.com/splice-ml/splice/models/ctr"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/schedule"
+	"github.com/splice-ml/splice/train/task"
+)
+
+// source returns rows whose label depends on their user and item.
+func source(t *testing.T, sc *data.Schema, rows int, seed uint64, shuffle bool) data.Source {
+	t.Helper()
+	r := rng.New(rng.Key(seed, "rows"))
+	list := make([]data.Row, rows)
+	for i := range list {
+		u, v := r.IntN(20), r.IntN(30)
+		y := float32(0)
+		if (u*7+v*3)%10 < 4 != (r.Float64() < .1) {
+			y = 1
+		}
+		list[i] = data.Row{IDs: map[string][]int32{"user": {int32(u + 2)}, "item": {int32(v + 2)}}, Label: y}
+	}
+	m, err := data.FromRows(sc, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Shuffle, m.Seed = shuffle, seed
+	return m
+}
+
+// lab is a small Lab: a tower with batch norm over two features.
+func lab(t *testing.T) *cki.Lab {
+	t.Helper()
+	sc := &data.Schema{Features: []data.Feature{
+		{Name: "user", Kind: data.Categorical, Vocab: 22, Table: "user"},
+		{Name: "item", Kind: data.Categorical, Vocab: 32, Table: "item"},
+	}}
+	bin, _ := task.Registry.Default("binary_classification")
+	o := train.Defaults()
+	o.BatchSize, o.Epochs, o.LearningRate, o.Embeddings, o.Patience = 100, 4, 0.01, "dense", 0
+	o.Schedule, _ = schedule.Types.Default("cosine")
+	return &cki.Lab{
+		Model: ctr.MLP{EmbeddingDim: 4, Tower: ctr.Tower{HiddenUnits: []int{12, 8}, HiddenActivations: "relu", BatchNorm: true}},
+		Task:  bin, Options: o, Seed: 5, Dir: t.TempDir(), Digest: "d", Log: slog.New(slog.DiscardHandler), Own: true,
+		Data: &data.Splits{Schema: sc, Train: source(t, sc, 2000, 1, true), Valid: source(t, sc, 800, 2, false), Test: source(t, sc, 800, 3, false)},
+	}
+}
+
+func options(t *testing.T) cki.Options {
+	t.Helper()
+	o := cki.DefaultOptions()
+	o.Controls, o.Report = true, false
+	o.Finetune.LearningRate, o.Finetune.Teacher = 1e-3, "parents"
+	return o
+}
+
+func run(t *testing.T, l *cki.Lab, o cki.Options, r cki.Regime) *cki.Outcome {
+	t.Helper()
+	f, err := r.Make(context.Background(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := *l
+	in.Dir = filepath.Join(l.Dir, "rows")
+	out, err := cki.Run(context.Background(), &in, o, f, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func row(out *cki.Outcome, name string) *cki.Row {
+	for i := range out.Rows {
+		if out.Rows[i].Name == name {
+			return &out.Rows[i]
+		}
+	}
+	return nil
+}
+
+func TestEveryRegime(t *testing.T) {
+	always := []string{
+		"base", "other", "best parent", "ensemble", "average", "average of heads", "greedy soup of the parents", "filter grafting",
+		"pruning, signed", "pruning, magnitude", "CKI untrained", "CKI", "CKI + training", "average, aligned", "merge", "merge + training",
+		"base + training", "average + training", "merge + training, hard labels", "merge + training, self-teacher", "head x 0.5 + training",
+		"permuted average + training", "longer training", "soup of own epochs", "moving average",
+	}
+	for _, tc := range []struct {
+		name   string
+		regime cki.Regime
+		more   []string
+	}{
+		{"independent", cki.Independent{Count: 2}, nil},
+		{"shared_init", cki.SharedInit{Count: 2}, nil},
+		{"branch", cki.Branch{Count: 3, Epochs: 2}, []string{"ensemble of two", "other 1", "other 2"}},
+		{"data", cki.Shards{By: "user", Count: 2, Trunk: 10, TrunkShare: .3}, []string{"all data", "counts", "merge, round 2"}},
+		{"hyper", cki.Hyper{Count: 2, LearningRates: []float64{.01, .02}, Dropouts: []float64{0, .1}}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			l, o := lab(t), options(t)
+			o.Align.Match = "weights"
+			if tc.name == "data" {
+				o.Rounds = 2
+			}
+			out := run(t, l, o, tc.regime)
+			for _, name := range append(slices.Clone(always), tc.more...) {
+				if name == "other" && tc.name == "branch" {
+					continue
+				}
+				r := row(out, name)
+				if r == nil {
+					t.Errorf("there is no row %q", name)
+					continue
+				}
+				if a := r.Test["auc"]; !(a > .3 && a <= 1) {
+					t.Errorf("%s: test AUC %v", name, a)
+				}
+			}
+			if b := row(out, "base"); b.Valid["auc"] < .6 {
+				t.Errorf("the base did not learn: %v", b.Valid)
+			}
+			if out.Params == nil || out.Passed == "" {
+				t.Errorf("nothing is passed on: %+v", out.Passed)
+			}
+		})
+	}
+}
+
+// TestGuard: a merge that is worse than the best parent is not passed on.
+func TestGuard(t *testing.T) {
+	for _, guard := range []bool{true, false} {
+		l, o := lab(t), options(t)
+		o.Controls, o.Guard, o.Finetune.Epochs, o.Select = false, guard, 0, []string{"mlp.2.weight"}
+		o.Method = method.Scale{Factor: 0}
+		out := run(t, l, o, cki.Independent{Count: 2})
+		want := "merge"
+		if guard {
+			want = "best parent"
+		}
+		if out.Passed != want || out.Guarded != guard {
+			t.Errorf("guard %v: passed on %s, guarded %v", guard, out.Passed, out.Guarded)
+		}
+		got, err := l.Evaluate(context.Background(), out.Params, l.Data.Valid)
+		if err != nil || got["auc"] != row(out, want).Valid["auc"] {
+			t.Errorf("what is passed on has %v, %v, its row %v", got, err, row(out, want).Valid)
+		}
+	}
+}
+
+// TestInterruptedMerge: a merge that is interrupted, and started again, ends as one that was not.
+func TestInterruptedMerge(t *testing.T) {
+	want := run(t, lab(t), options(t), cki.Branch{Count: 2, Epochs: 1})
+	l, o := lab(t), options(t)
+	for range 200 {
+		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Millisecond)
+		f, err := cki.Branch{Count: 2, Epochs: 1}.Make(ctx, l)
+		cancel()
+		if err == nil {
+			if len(f.Members) != 2 {
+				t.Fatalf("%d members", len(f.Members))
+			}
+			break
+		}
+	}
+	got := run(t, l, o, cki.Branch{Count: 2, Epochs: 1})
+	for i, r := range want.Rows {
+		if g := got.Rows[i]; g.Name != r.Name || g.Test["auc"] != r.Test["auc"] || g.Valid["logloss"] != r.Valid["logloss"] {
+			t.Errorf("row %s: %v, uninterrupted %v", g.Name, g, r)
+		}
+	}
+	equal(t, got.Params, want.Params)
+}
+
+func equal(t *testing.T, a, b *nn.Params) {
+	t.Helper()
+	for _, q := range a.All() {
+		if !slices.Equal(q.Data, b.Get(q.Name).Data) {
+			t.Errorf("tensor %s differs", q.Name)
+		}
+	}
+}

@@ -1,0 +1,294 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cmd/internal/cli"
+	"github.com/splice-ml/splice/configs"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train"
+)
+
+// CKIOptions say how a merge is run.
+type CKIOptions struct {
+	Check     bool // check the parents only
+	Overwrite bool // replace a run that is in the directory, and parents that the regime made there
+}
+
+// Table is the file table.json of a merge: its comparison.
+type Table struct {
+	Digest    string    `json:"digest"` // of the config
+	Seed      uint64    `json:"seed"`
+	Model     string    `json:"model"`
+	Data      string    `json:"data"`
+	Metric    string    `json:"metric"` // what selection goes by
+	Synthetic bool      `json:"synthetic"`
+	Passed    string    `json:"passed"`  // the row whose model is passed on
+	Guarded   bool      `json:"guarded"` // it is the best parent, since the merge was worse on validation
+	Rows      []cki.Row `json:"rows"`
+}
+
+// TableFile is the name of a merge's comparison in its run.
+const TableFile = "table.json"
+
+// CKI runs the merge of a config into the run's directory and prints its comparison.
+func CKI(ctx context.Context, c *cli.Command, config, run string, set []string, o CKIOptions) error {
+	e, err := configs.LoadMerge(config, set)
+	if err != nil {
+		return cli.BadInput(err)
+	}
+	s := New(c, e, RunDir(run, e.Run, config))
+	if e.Model == nil {
+		return s.mergeFiles(ctx, o)
+	}
+	t, err := s.CKI(ctx, o)
+	if err != nil || t == nil {
+		return err
+	}
+	return s.printTable(t)
+}
+
+// CKI runs the merge and returns its comparison, nil if it was a check alone. A merge that was done before with the same
+// config is read from its files.
+func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
+	if err := s.setup(); err != nil {
+		return nil, err
+	}
+	digest, err := s.Experiment.Digest()
+	if err != nil {
+		return nil, err
+	}
+	if !o.Overwrite && !o.Check {
+		if t, err := ReadTable(s.Dir); err == nil && t.Digest == digest {
+			s.Log.Info("the merge is done already", "run", s.Dir)
+			return t, nil
+		} else if err == nil {
+			return nil, cli.BadInput(fmt.Errorf("cki: %s holds a merge of another config: give --overwrite to replace it, or another --run", s.Dir))
+		}
+	}
+	parents, err := openParents(s.Merge.Parents)
+	if err != nil {
+		return nil, cli.BadInput(err)
+	}
+	defer closeAll(parents)
+	if o.Check {
+		return nil, s.check(parents)
+	}
+	if len(parents) > 0 {
+		if err := cki.Check(parents); err != nil {
+			return nil, cli.BadInput(err)
+		}
+	}
+	m, err := s.resultMap(parents)
+	if err != nil {
+		return nil, cli.BadInput(err)
+	}
+	d, err := s.Data.Open(ctx, data.OpenOptions{Seed: s.Seed, Threads: s.Threads, Log: s.Log, Map: m})
+	if err != nil {
+		return nil, cli.BadInput(err)
+	}
+	if d.Valid == nil {
+		return nil, cli.BadInput(errors.New("cki: the data has no validation rows: a merge is judged by them; set data.split or data.valid_path"))
+	}
+	made, err := s.parentsDigest()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.claim(parentsDir, made, o.Overwrite); err != nil {
+		return nil, err
+	}
+	if err := s.claim(rowsDir, digest, true); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(filepath.Join(s.Dir, TableFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("cki: %w", err)
+	}
+	l := &cki.Lab{
+		Model: s.Model, Task: s.Task, Data: d, Options: s.Experiment.Train, Seed: s.Seed, Dir: filepath.Join(s.Dir, parentsDir), Digest: made, Log: s.Log,
+		Begin: s.begin, Own: s.Merge.Controls,
+	}
+	f, err := s.family(ctx, l, parents)
+	if err != nil {
+		return nil, err
+	}
+	l.Dir, l.Digest = filepath.Join(s.Dir, rowsDir), digest
+	out, err := cki.Run(ctx, l, s.Merge, f, func(r cki.Row) {
+		s.Log.Info(r.Name, "valid", r.Valid[l.Monitor()], "test", r.Test[l.Monitor()], "seconds", r.Seconds)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.passOn(l, d, out, digest)
+}
+
+// Directories of a merge's run.
+const (
+	parentsDir = "parents" // of the parents that the regime makes
+	rowsDir    = "rows"    // of the comparison's trainings
+)
+
+// parentsDigest names what decides the parents that the regime makes.
+func (s *Session) parentsDigest() (string, error) {
+	e := *s.Experiment
+	e.Merge = cki.DefaultOptions()
+	e.Merge.Regime, e.Merge.Controls = s.Merge.Regime, s.Merge.Controls
+	return e.Digest()
+}
+
+// claim makes a directory for trainings of a digest. What trainings of another digest left there is removed, or an error.
+func (s *Session) claim(name, digest string, replace bool) error {
+	dir := filepath.Join(s.Dir, name)
+	path := filepath.Join(dir, "digest")
+	b, err := os.ReadFile(path)
+	if err == nil && strings.TrimSpace(string(b)) == digest {
+		return nil
+	}
+	if err == nil && !replace {
+		return cli.BadInput(fmt.Errorf("cki: %s holds what another config made: give --overwrite to replace it, or another --run", dir))
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("cki: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("cki: %w", err)
+	}
+	return train.WriteFile(path, []byte(digest+"\n"))
+}
+
+func openParents(paths []string) ([]*cki.Parent, error) {
+	var parents []*cki.Parent
+	var errs []error
+	for _, path := range paths {
+		p, err := cki.Open(path)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		parents = append(parents, p)
+	}
+	if len(errs) > 0 {
+		closeAll(parents)
+		return nil, errors.Join(errs...)
+	}
+	return parents, nil
+}
+
+// check prints whether the parents fit.
+func (s *Session) check(parents []*cki.Parent) error {
+	if len(parents) == 0 {
+		_, err := fmt.Fprintln(s.Out, "no parents are given: the regime makes them, so they fit")
+		return err
+	}
+	if err := cki.Check(parents); err != nil {
+		return cli.BadInput(err)
+	}
+	for _, p := range parents {
+		fmt.Fprintf(s.Out, "%s: %d tensors\n", p.Name, len(p.Tensors()))
+	}
+	_, err := fmt.Fprintln(s.Out, "the parents fit together")
+	return err
+}
+
+// resultMap returns the feature map of the result, nil to fit one.
+func (s *Session) resultMap(parents []*cki.Parent) (*data.FeatureMap, error) {
+	if len(parents) == 0 || parents[0].Map == nil {
+		return nil, nil
+	}
+	if s.Merge.Vocabulary != "union" {
+		return parents[0].Map, nil
+	}
+	var others []*data.FeatureMap
+	for _, p := range parents[1:] {
+		others = append(others, p.Map)
+	}
+	return data.Union(parents[0].Map, others...)
+}
+
+// family returns the parents: those given, or what the regime makes.
+func (s *Session) family(ctx context.Context, l *cki.Lab, parents []*cki.Parent) (*cki.Family, error) {
+	if len(parents) == 0 {
+		return s.Merge.Regime.Make(ctx, l)
+	}
+	f := &cki.Family{}
+	alone, mixed := cki.Remap(parents, l.Data.Map, cki.FillOOV), cki.Remap(parents, l.Data.Map, cki.FillOther)
+	for i, p := range parents {
+		m := &cki.Member{Name: p.Name, Counts: mixed[i].Counts, Data: l.Data, Seed: l.Seed, Dir: p.Name}
+		for _, x := range []struct {
+			from *cki.Parent
+			to   **nn.Params
+		}{{alone[i], &m.Params}, {mixed[i], &m.Mixed}} {
+			q, err := l.NewParams(0)
+			if err != nil {
+				return nil, err
+			}
+			if err := cki.Load(x.from, q); err != nil {
+				return nil, cli.BadInput(fmt.Errorf("cki: parent %s: %w", p.Name, err))
+			}
+			*x.to = q
+			if alone[i] == p && mixed[i] == p {
+				m.Mixed = q
+				break
+			}
+		}
+		f.Members = append(f.Members, m)
+	}
+	return f, nil
+}
+
+// begin makes the directory of a training a run of its own.
+func (s *Session) begin(name, dir string, o train.Options) ([]train.Callback, error) {
+	s.Log.Info("training", "name", name, "epochs", o.Epochs)
+	cs := []train.Callback{&train.JSONL{Path: filepath.Join(dir, "metrics.jsonl"), LogSteps: o.LogSteps}}
+	if s.Progress != nil && s.Terminal {
+		cs = append(cs, &train.Progress{Out: s.Progress, Terminal: true, LogSteps: o.LogSteps})
+	}
+	return cs, nil
+}
+
+// passOn writes the files of the resulting run.
+func (s *Session) passOn(l *cki.Lab, d *data.Splits, out *cki.Outcome, digest string) (*Table, error) {
+	if err := s.describe(d); err != nil {
+		return nil, err
+	}
+	prov, err := s.provenance(membersAsParents(out.Family), out.Passed)
+	if err != nil {
+		return nil, err
+	}
+	if err := train.WriteFile(filepath.Join(s.Dir, ProvenanceFile), append(prov, '\n')); err != nil {
+		return nil, err
+	}
+	meta := map[string]string{"splice.merge": out.Passed, "splice.digest": digest}
+	if err := cki.SaveRun(s.Dir, out.Params, out.Counts, meta); err != nil {
+		return nil, err
+	}
+	model, dataset := s.names()
+	t := &Table{
+		Digest: digest, Seed: s.Seed, Model: model, Data: dataset, Metric: l.Monitor(), Synthetic: d.Synthetic != nil, Passed: out.Passed,
+		Guarded: out.Guarded, Rows: out.Rows,
+	}
+	r := result{Model: model, Data: dataset, Seed: s.Seed, Digest: digest}
+	for _, row := range out.Rows {
+		if row.Name == out.Passed {
+			r.Valid, r.Test = row.Valid, row.Test
+		}
+	}
+	if err := s.writeJSON(ResultFile, r); err != nil {
+		return nil, err
+	}
+	return t, s.writeJSON(TableFile, t)
+}
+
+func (s *Session) printTable(t *Table) error {
+	for _, r := range t.Rows {
+		fmt.Fprintf(s.Out, "%-34s valid %.5f  test %.5f  %7.1f s  %s\n", r.Name, r.Valid[t.Metric], r.Test[t.Metric], r.Seconds, r.Note)
+	}
+	fmt.Fprintf(s.Out, "passed on: %s (run in %s)\n", t.Passed, s.Dir)
+	return nil
+}

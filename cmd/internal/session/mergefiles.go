@@ -1,0 +1,111 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cmd/internal/cli"
+	"github.com/splice-ml/splice/train"
+)
+
+// mergeFiles merges checkpoints of which nothing but the tensors is known, tensor by tensor. The result is not evaluated.
+func (s *Session) mergeFiles(ctx context.Context, o CKIOptions) error {
+	if err := s.setup(); err != nil {
+		return err
+	}
+	parents, err := openParents(s.Merge.Parents)
+	if err != nil {
+		return cli.BadInput(err)
+	}
+	defer closeAll(parents)
+	if o.Check {
+		return s.check(parents)
+	}
+	if err := cki.Check(parents); err != nil {
+		return cli.BadInput(err)
+	}
+	if s.Merge.Align.Match != "none" {
+		return cli.BadInput(errors.New("cki: merge.align.match: alignment needs the model: give data and model in the config, or runs as parents"))
+	}
+	out := filepath.Join(s.Dir, train.ModelFile)
+	if _, err := os.Stat(out); err == nil && !o.Overwrite {
+		return cli.BadInput(fmt.Errorf("cki: %s is there already: give --overwrite to replace it, or another --run", out))
+	}
+	sel, err := cki.Selection(s.Merge.Select, parents[0])
+	if err != nil {
+		return cli.BadInput(err)
+	}
+	in := &cki.Input{Parents: parents, Select: sel, Seed: s.Seed, Log: s.Log}
+	m, err := s.Merge.Method.Merge(ctx, in)
+	if err != nil {
+		return cli.BadInput(err)
+	}
+	if err := os.MkdirAll(s.Dir, 0o777); err != nil {
+		return fmt.Errorf("cki: %w", err)
+	}
+	meta, err := s.provenance(parents, "merge")
+	if err != nil {
+		return err
+	}
+	if err := in.Write(out, m, map[string]string{"splice.merge": string(meta)}); err != nil {
+		return cli.BadInput(err)
+	}
+	if err := train.WriteFile(filepath.Join(s.Dir, ProvenanceFile), append(meta, '\n')); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.Out, "merged %d checkpoints, %d tensors, into %s; it was not evaluated: the config has no data and model\n", len(parents), len(parents[0].Tensors()), out)
+	return err
+}
+
+func closeAll(parents []*cki.Parent) {
+	for _, p := range parents {
+		p.Close()
+	}
+}
+
+// ProvenanceFile says what a merge was made of.
+const ProvenanceFile = "merge.json"
+
+// provenance is merge.json.
+type provenance struct {
+	Parents  []origin `json:"parents"`
+	Passed   string   `json:"passed"`   // the row of the comparison that the model is
+	Settings string   `json:"settings"` // the merge section, as YAML
+	Seed     uint64   `json:"seed"`
+}
+
+type origin struct {
+	Name   string `json:"name"`
+	Digest string `json:"digest"` // XXH64 of the names, shapes and values of its tensors
+}
+
+func (s *Session) provenance(parents []*cki.Parent, passed string) ([]byte, error) {
+	p := provenance{Passed: passed, Seed: s.Seed}
+	for _, q := range parents {
+		d, err := cki.Digest(q)
+		if err != nil {
+			return nil, err
+		}
+		p.Parents = append(p.Parents, origin{q.Name, d})
+	}
+	y, err := s.MergeYAML()
+	if err != nil {
+		return nil, err
+	}
+	p.Settings = string(y)
+	return json.MarshalIndent(p, "", "  ")
+}
+
+// membersAsParents returns members as what a merge reads.
+func membersAsParents(f *cki.Family) []*cki.Parent {
+	var out []*cki.Parent
+	for _, m := range f.Members {
+		out = append(out, &cki.Parent{Name: m.Name, Reader: cki.Memory(m.Params)})
+	}
+	return out
+}
