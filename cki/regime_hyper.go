@@ -20,7 +20,7 @@ type Hyper struct {
 	Regularizers  []float64 `yaml:"regularizers"`   // the parents' embedding_regularizer
 }
 
-func init() { Regimes.Register("hyper", Hyper{Count: 2}) }
+func init() { Regimes.Register("hyper", Hyper{Count: 2, LearningRates: []float64{1e-3, 2e-3}}) }
 
 // Validate reports every option out of range.
 func (r Hyper) Validate() error {
