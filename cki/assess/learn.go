@@ -31,6 +31,10 @@ func (a *assessment) learn(ctx context.Context) error {
 	if err := a.read(); err != nil {
 		return err
 	}
+	if len(a.values) == 0 && !a.Encoder {
+		a.in.Log.Warn("cki: none of the selected tensors is spliced by gates: there is nothing to learn")
+		return nil
+	}
 	name, err := a.name()
 	if err != nil {
 		return err
@@ -114,9 +118,6 @@ func (a *assessment) read() error {
 			continue
 		}
 		a.values[q.Name] = values
-	}
-	if len(a.values) == 0 && !a.Encoder {
-		return fmt.Errorf("assess: cki: none of the selected tensors is spliced by gates; select weights or, with tables: row or table, embedding tables")
 	}
 	return nil
 }
