@@ -91,7 +91,9 @@ func testModels() map[string]models.Model {
 	}
 }
 
-func with[M any](r interface{ Default(string) (models.Model, bool) }, name string, change func(*M)) models.Model {
+func with[M any](r interface {
+	Default(string) (models.Model, bool)
+}, name string, change func(*M)) models.Model {
 	d, ok := r.Default(name)
 	if !ok {
 		panic("no model " + name)
