@@ -150,7 +150,7 @@ func count(img image.Image, is func(color.NRGBA) bool) (n int) {
 // TestRowsFarOff: a model that is far off does not squeeze the others into a point.
 func TestRowsFarOff(t *testing.T) {
 	r := sample(t)
-	wide := func() int {
+	columns := func() int {
 		dir := t.TempDir()
 		if err := r.Figures(dir); err != nil {
 			t.Fatal(err)
@@ -159,21 +159,21 @@ func TestRowsFarOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		first, last := img.Bounds().Max.X, 0
+		n := 0
 		for x := range img.Bounds().Max.X {
 			column := img.(interface {
 				SubImage(image.Rectangle) image.Image
 			}).SubImage(image.Rect(x, 0, x+1, img.Bounds().Max.Y))
 			if count(column, func(c color.NRGBA) bool { return c.B > 100 && c.R < 60 }) > 0 {
-				first, last = min(first, x), max(last, x)
+				n++
 			}
 		}
-		return last - first
+		return n
 	}
-	all := wide()
+	all := columns()
 	r.Rows[4].Valid["auc"] = .5
-	if with := wide(); all < 500 || with < all/5 {
-		t.Errorf("the rows take %d pixels, and %d beside one that is far off", all, with)
+	if with := columns(); all < 100 || with < 2*all/3 {
+		t.Errorf("the rows' points take %d columns, and %d beside one that is far off", all, with)
 	}
 }
 

@@ -90,6 +90,13 @@ func TestTensorFindsWeights(t *testing.T) {
 		t.Errorf("before %v of %v, error %v", s.Before, s.Parents, err)
 	}
 
+	for i := range m {
+		m[i] = float32((float64(parents[0][i]) + float64(parents[1][i])) / 2)
+	}
+	if s := tensor(t, []int{60}, parents[:2], m); !near(s.Shares[0], .5, 1e-12) {
+		t.Errorf("shares of an average are %v, want ties", s.Shares)
+	}
+
 	zero := tensor(t, []int{4}, [][]float32{make([]float32, 4), make([]float32, 4)}, make([]float32, 4))
 	if zero.Fit != nil || zero.Weight != nil || zero.Residual == zero.Residual || zero.Parents[0].Cosine == zero.Parents[0].Cosine {
 		t.Errorf("equal parents of zeros determine %+v", zero)
