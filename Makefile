@@ -6,7 +6,7 @@ PKG   ?= ./...
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test short race lint fix fuzz bench cover golden generate train-criteo clean ci
+.PHONY: help build test short race lint fix fuzz bench cover golden generate train-criteo cki-criteo tables clean ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,13 @@ build: ## compile all commands into bin/
 train-criteo: ## train on Criteo rows: DATA=train.txt (synthetic rows without it) MODEL=deepfm|dcn|dcnv2 RUN=runs/NAME
 	$(GO) run ./cmd/train --config configs/criteo_$(MODEL).yaml --run $(RUN) --overwrite \
 		$(if $(DATA),--set 'data.path=$(DATA)' --set data.fallback=none,--set train.epochs=2)
+
+cki-criteo: ## make two runs on other parts of the Criteo rows, merge them into one, compare: DATA=train.txt (synthetic rows without it)
+	$(GO) run ./cmd/cki --config configs/cki_criteo.yaml --overwrite $(if $(DATA),--set 'data.path=$(DATA)' --set data.fallback=none)
+
+tables: ## the merges of docs/results over 5 seeds (hours); DATA=frappe.csv CRITEO20K='criteo20k/*.csv'
+	@set -e; for t in other_data same_data mlp deepfm dcnv2; do $(GO) run ./cmd/table $(if $(DATA),--set 'data.path=$(DATA)') scripts/table_$$t.yaml; done
+	$(GO) run ./cmd/table $(if $(CRITEO20K),--set 'data.path=$(CRITEO20K)') scripts/table_criteo20k.yaml
 
 test: ## run all tests
 	$(GO) test -timeout 15m $(PKG)
