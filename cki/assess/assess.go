@@ -95,8 +95,8 @@ func (m CKI) Validate() error {
 	bad(!form, "form", "must be recommendation or language")
 	_, choice := choices[m.Splice]
 	bad(!choice, "splice", "must be soft, hard or straight_through")
-	number("scale", m.Scale)
-	number("temperature", m.Temperature)
+	bad(!(m.Scale >= 1e-6 && m.Scale <= 1e6), "scale", "must be in [1e-6, 1e6]")
+	bad(!(m.Temperature >= 1e-6 && m.Temperature <= 1e6), "temperature", "must be in [1e-6, 1e6]")
 	bad(!(m.A >= 0 && m.A <= 1), "a", "must be in [0, 1]")
 	bad(!(m.C >= 0) || math.IsInf(m.C, 0), "c", "must be a number that is not negative")
 	bad(m.Bins < 1, "bins", "must be at least 1")

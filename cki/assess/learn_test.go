@@ -127,7 +127,9 @@ func TestWeightGatesLearn(t *testing.T) {
 				lab := mergetest.Lab(t, mergetest.Model())
 				lab.Data.Valid = lab.Data.Train // what is best on the rows that gates learn on
 				in := mergetest.Input(lab, mergetest.Parents(t, mergetest.Model(), 2))
-				in.Select = func(name string) bool { return name == "mlp.0.weight" || name == "mlp.1.weight" || name == "mlp.2.weight" }
+				in.Select = func(name string) bool {
+					return name == "mlp.0.weight" || name == "mlp.1.weight" || name == "mlp.2.weight"
+				}
 				merged, err := m.Merge(t.Context(), in)
 				if err != nil {
 					t.Fatal(err)

@@ -46,8 +46,14 @@ func Splice(logits, parents G.Nodes, p Splicing) (*G.Node, error) {
 		return nil, c.err
 	}
 	o := newOp("splice", shape, append(append(G.Nodes{}, logits...), parents...)...)
-	s := &splice{Splicing: p, op: o, parents: K, gates: gates, span: size(shape) / gates, w: make([]float32, K*gates)}
-	loop := s.loop(s.forward)
+	s := &splice{Splicing: p, op: o, parents: K, gates: gates, span: size(shape) / gates}
+	var loop func()
+	if s.pair = newPair(p, K, gates, s.span); s.pair != nil {
+		loop = flat(gates, s.forwardPair)
+	} else {
+		s.w = make([]float32, K*gates)
+		loop = s.loop(s.forward)
+	}
 	o.run = func() error {
 		loop()
 		return nil
@@ -70,6 +76,7 @@ type splice struct {
 	gates   int       // logits of a kind
 	span    int       // values that share a gate, one after the other
 	w       []float32 // [gates, parents]: the soft weights of the last run
+	pair    *pair     // in place of w: the way of two parents with a gate for each value; nil: none
 }
 
 // gateScratch is the space of one gate's computation.
@@ -124,6 +131,15 @@ func (s *splice) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error)
 	ds := [][]float32{o.out}
 	for range n - 1 {
 		ds = append(ds, make([]float32, s.gates))
+	}
+	if s.pair != nil {
+		loop := flat(s.gates, func(lo, hi int) { s.gradPair(o.out, o.in[1], o.in[2], o.in[3], lo, hi) })
+		o.run = func() error {
+			loop()
+			return nil
+		}
+		d, err := o.apply(args...)
+		return append(G.Nodes{d}, make(G.Nodes, len(in)-1)...), err
 	}
 	loop := s.loop(func(x *gateScratch, lo, hi int) {
 		dy := o.in[len(in)]

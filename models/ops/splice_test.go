@@ -64,9 +64,9 @@ func globals(parents int) []float64 {
 func TestSplice(t *testing.T) {
 	for _, name := range []string{"local", "global", "recommendation", "language"} {
 		for _, parents := range []int{2, 3} {
-			for _, shape := range [][]int{{4, 3}, {1, 5}, {6}, {210, 130}} {
+			for i, shape := range [][]int{{4, 3}, {1, 5}, {6}, {7, 11}, {8, 3}, {210, 130}} {
 				for _, gate := range []int{0, 1, 2} {
-					p := ops.Splicing{Form: forms[name], Global: globals(parents), Scale: 2, Temperature: []float64{1, 0.5}[parents%2]}
+					p := ops.Splicing{Form: forms[name], Global: globals(parents), Scale: 2, Temperature: []float64{1, 0.5}[i%2]}
 					if p.Form == ops.SpliceGlobal && gate > 0 || shape[0] > 100 && (parents > 2 || gate > 1) {
 						continue
 					}
@@ -244,8 +244,8 @@ func TestSpliceErrors(t *testing.T) {
 		{G.Nodes{a}, G.Nodes{a, c}, ok, "parent is (3, 2), want (2, 3)"},
 		{G.Nodes{a, b}, G.Nodes{a, b}, ok, "2 gate logits of 2 parents, want 1"},
 		{G.Nodes{two}, G.Nodes{a, b}, ok, "logits are (3), parents (2, 3): want one logit a value, a row or a tensor"},
-		{G.Nodes{a}, G.Nodes{a, b}, with(func(p *ops.Splicing) { p.Temperature = 0 }), "temperature 0, want a number above 0"},
-		{G.Nodes{a}, G.Nodes{a, b}, with(func(p *ops.Splicing) { p.Scale = math.NaN() }), "scale NaN, want a number above 0"},
+		{G.Nodes{a}, G.Nodes{a, b}, with(func(p *ops.Splicing) { p.Temperature = 0 }), "temperature 0, want a number in [1e-6, 1e6]"},
+		{G.Nodes{a}, G.Nodes{a, b}, with(func(p *ops.Splicing) { p.Scale = math.NaN() }), "scale NaN, want a number in [1e-6, 1e6]"},
 		{G.Nodes{a}, G.Nodes{a, b}, with(func(p *ops.Splicing) { p.Global = nil }), "0 global weights of 2 parents"},
 		{G.Nodes{a}, G.Nodes{a, b}, with(func(p *ops.Splicing) { p.Form = 9 }), "unknown form 9"},
 	} {

@@ -74,8 +74,8 @@ func (p *Splicing) Check(parents int) error {
 	bad(p.Form > SpliceLanguage, "unknown form %d", p.Form)
 	bad(p.Choice > SpliceStraightThrough, "unknown choice %d", p.Choice)
 	bad(p.Form != SpliceLocal && len(p.Global) != parents, "%d global weights of %d parents", len(p.Global), parents)
-	bad(p.Form != SpliceGlobal && !(p.Scale > 0 && !math.IsInf(p.Scale, 0)), "scale %v, want a number above 0", p.Scale)
-	bad(!(p.Temperature > 0 && !math.IsInf(p.Temperature, 0)), "temperature %v, want a number above 0", p.Temperature)
+	bad(p.Form != SpliceGlobal && !(p.Scale >= 1e-6 && p.Scale <= 1e6), "scale %v, want a number in [1e-6, 1e6]", p.Scale)
+	bad(!(p.Temperature >= 1e-6 && p.Temperature <= 1e6), "temperature %v, want a number in [1e-6, 1e6]", p.Temperature)
 	if p.Form != SpliceLocal {
 		for _, g := range p.Global {
 			bad(!(g >= 0 && g <= 1), "global weight %v is not in [0, 1]", g)
@@ -100,7 +100,7 @@ func (p *Splicing) forward(w, s, local []float64) {
 	switch p.Form {
 	case SpliceRecommendation:
 		for k := range w {
-			w[k] = -g[k] * math.Expm1(-g[k]*local[k]) / p.Temperature
+			w[k] = g[k] * (1 - math.Exp(-g[k]*local[k])) / p.Temperature
 		}
 		softmax(w)
 		return
@@ -132,8 +132,7 @@ func (p *Splicing) locals(local, s []float64) {
 		return
 	}
 	if len(s) == 1 {
-		x := p.Scale * s[0]
-		local[0], local[1] = logistic(x), logistic(-x)
+		local[0], local[1] = both(p.Scale * s[0])
 		return
 	}
 	for k, x := range s {
@@ -218,7 +217,25 @@ func Chosen(w []float64) int {
 // logistic is the sigmoid, kept above 0.
 func logistic(x float64) float64 { return 1 / (1 + math.Exp(-max(x, -700))) }
 
+// both returns sigmoid(x) and sigmoid(-x).
+func both(x float64) (a, b float64) {
+	e := math.Exp(-min(math.Abs(x), 700))
+	a, b = 1/(1+e), e/(1+e)
+	if x < 0 {
+		return b, a
+	}
+	return a, b
+}
+
 func softmax(x []float64) {
+	if len(x) == 2 {
+		d := x[0] - x[1]
+		if math.IsInf(x[1], -1) { // both may be
+			d = math.Inf(1)
+		}
+		x[0], x[1] = both(d)
+		return
+	}
 	top := math.Inf(-1)
 	for _, v := range x {
 		top = max(top, v)
