@@ -97,10 +97,13 @@ func (l *Lab) Fit(ctx context.Context, o FitOptions) (*train.Result, error) {
 // path returns the directory of a training.
 func (l *Lab) path(name string) string { return filepath.Join(l.Dir, name) }
 
+// statisticsRows are the training rows, at most, that batch norm's statistics are recomputed on.
+const statisticsRows = 1 << 20
+
 // RecomputeBatchNorm sets the running statistics of p's batch norms to those of the training rows, as a merge needs. It does
 // nothing to a model without batch norm.
 func (l *Lab) RecomputeBatchNorm(ctx context.Context, p *nn.Params) error {
-	err := train.RecomputeBatchNorm(ctx, l.Model, p, l.Data.Train, train.RecomputeOptions{Batch: l.Options.BatchSize, Seed: l.Seed})
+	err := train.RecomputeBatchNorm(ctx, l.Model, p, l.Data.Train, train.RecomputeOptions{Batch: l.Options.BatchSize, Rows: statisticsRows, Seed: l.Seed})
 	if err != nil {
 		return fmt.Errorf("cki: batch norm: %w", err)
 	}

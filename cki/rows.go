@@ -135,7 +135,7 @@ func (s *story) recipe(ctx context.Context) error {
 		}
 		last, members = name, next
 	}
-	s.out.merged, s.out.parents = s.models[last], members
+	s.out.Result, s.out.Merged = s.models["merge"], s.aligned
 	for _, m := range s.plain {
 		s.out.Counts = sum(s.out.Counts, m.Counts)
 	}

@@ -33,8 +33,8 @@ type Outcome struct {
 	Family  *Family
 	Aligned []*align.Report // by parent after the base; empty without alignment
 	Stats   any             // of the method, for the report
-	merged  *nn.Params
-	parents []*Member // aligned
+	Merged  []*Member       // the parents as they were merged: aligned
+	Result  *nn.Params      // the merge, before rounds and training
 }
 
 // story runs one merge with its comparison.

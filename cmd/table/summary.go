@@ -3,12 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"math"
+	"maps"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 
+	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/cmd/internal/session"
 	"github.com/splice-ml/splice/train"
 )
@@ -26,165 +26,143 @@ type summary struct {
 	Name      string    `json:"name"`
 	Config    string    `json:"config"`
 	Set       []string  `json:"set,omitempty"`
+	Model     string    `json:"model,omitempty"`
+	Data      string    `json:"data,omitempty"`
 	Metric    string    `json:"metric"` // on the test rows
 	Recipe    string    `json:"recipe"` // the row that the others are compared with
 	Synthetic bool      `json:"synthetic,omitempty"`
-	Passed    []string  `json:"passed"` // by seed: the row whose model is passed on
+	Digests   []string  `json:"digests"` // by seed: of the config
+	Passed    []string  `json:"passed"`  // by seed: the row whose model is passed on
 	Rows      []*tabled `json:"rows"`
 }
 
-// tabled is one row over the seeds.
+// tabled is one row over the seeds. Differences are paired by seed.
 type tabled struct {
-	Name     string    `json:"name"`
-	Note     string    `json:"note,omitempty"`
-	Test     []float64 `json:"test"`  // by seed
-	Valid    []float64 `json:"valid"` // by seed
-	Mean     float64   `json:"mean"`  // of test
-	SD       float64   `json:"sd"`
-	Parent   *interval `json:"minus_best_parent,omitempty"`
-	Recipe   *interval `json:"recipe_minus_this,omitempty"`
-	Gap      *interval `json:"share_of_gap,omitempty"`      // of the way from the best parent to one model on all data
-	Ensemble *interval `json:"share_of_ensemble,omitempty"` // of the gain of the ensemble of two parents over the best parent
-	Seconds  float64   `json:"seconds"`                     // mean
+	Name     string                     `json:"name"`
+	Note     string                     `json:"note,omitempty"`
+	Test     []float64                  `json:"test"`  // by seed
+	Valid    []float64                  `json:"valid"` // by seed
+	Mean     report.Float               `json:"mean"`  // of test
+	SD       report.Float               `json:"sd"`
+	Parent   *interval                  `json:"minus_best_parent,omitempty"`
+	Recipe   *interval                  `json:"recipe_minus_this,omitempty"`
+	Gap      *interval                  `json:"share_of_gap,omitempty"`      // of the way from the best parent to one model on all data
+	Ensemble *interval                  `json:"share_of_ensemble,omitempty"` // of the gain of the ensemble of two parents over the best parent
+	Metrics  map[string]report.Estimate `json:"metrics,omitempty"`           // all metrics on the test rows
+	Seconds  float64                    `json:"seconds"`                     // mean
 }
+
+// interval is a mean with its 95 % interval; the ends are null if there is none.
+type interval struct {
+	Mean report.Float `json:"mean"`
+	Low  report.Float `json:"low"`
+	High report.Float `json:"high"`
+}
+
+// Names of rows with a part of their own.
+const (
+	parentName = "best parent"
+	allName    = "all data"
+	passedName = "passed on"
+)
 
 // summarise puts the seeds' comparisons together. Every seed must have the same rows.
 func summarise(name, recipe string, tables []*session.Table) (*summary, error) {
-	s := &summary{Name: name, Metric: tables[0].Metric, Recipe: recipe, Synthetic: tables[0].Synthetic}
+	first := tables[0]
+	s := &summary{Name: name, Model: first.Model, Data: first.Data, Metric: first.Metric, Recipe: recipe, Synthetic: first.Synthetic}
 	byName := map[string]*tabled{}
+	metrics := map[string]map[string][]float64{}
 	for i, t := range tables {
-		s.Passed = append(s.Passed, t.Passed)
+		if t.Metric != s.Metric || t.Synthetic != s.Synthetic {
+			return nil, fmt.Errorf("table: %s: the seeds differ in their metric or in whether their data are synthetic: remove the runs and make them again", name)
+		}
+		s.Digests, s.Passed = append(s.Digests, t.Digest), append(s.Passed, t.Passed)
 		for _, r := range append(t.Rows[:len(t.Rows):len(t.Rows)], passed(t)) {
 			x := byName[r.Name]
 			if x == nil {
 				x = &tabled{Name: r.Name, Note: r.Note}
-				byName[r.Name] = x
+				byName[r.Name], metrics[r.Name] = x, map[string][]float64{}
 				s.Rows = append(s.Rows, x)
 			}
 			if len(x.Test) != i {
-				return nil, fmt.Errorf("table: %s: row %s is not in every seed: remove the runs and make them again", name, r.Name)
+				return nil, uneven(name, r.Name)
+			}
+			if x.Note != r.Note {
+				x.Note = "" // it differs by seed
 			}
 			x.Test, x.Valid = append(x.Test, r.Test[t.Metric]), append(x.Valid, r.Valid[t.Metric])
 			x.Seconds += r.Seconds / float64(len(tables))
+			for m, v := range r.Test {
+				metrics[r.Name][m] = append(metrics[r.Name][m], v)
+			}
 		}
-	}
-	parent, all, ref := byName["best parent"], byName["all data"], byName[recipe]
-	two := byName["ensemble of two"]
-	if two == nil {
-		two = byName["ensemble"]
-	}
-	if ref == nil {
-		return nil, fmt.Errorf("table: %s: there is no row %q to compare with", name, recipe)
 	}
 	for _, x := range s.Rows {
 		if len(x.Test) != len(tables) {
-			return nil, fmt.Errorf("table: %s: row %s is not in every seed: remove the runs and make them again", name, x.Name)
+			return nil, uneven(name, x.Name)
 		}
-		x.Mean, x.SD = moments(x.Test)
+		x.Metrics = map[string]report.Estimate{}
+		for _, m := range slices.Sorted(maps.Keys(metrics[x.Name])) {
+			x.Metrics[m] = report.Mean(metrics[x.Name][m])
+		}
+	}
+	return s, s.compare(byName)
+}
+
+func uneven(variant, row string) error {
+	return fmt.Errorf("table: %s: row %s is not in every seed, or twice in one: remove the runs and make them again", variant, row)
+}
+
+// compare fills in the rows' differences.
+func (s *summary) compare(rows map[string]*tabled) error {
+	parent, all, recipe, two := rows[parentName], rows[allName], rows[s.Recipe], rows["ensemble of two"]
+	if two == nil {
+		two = rows["ensemble"]
+	}
+	for _, x := range s.Rows {
+		e := report.Mean(x.Test)
+		x.Mean, x.SD = e.Mean, e.SD
+		var errs [4]error
 		if parent != nil && x != parent {
-			x.Parent = bounded(paired(x.Test, parent.Test))
-			if all != nil {
-				x.Gap = bounded(share(x.Test, parent.Test, all.Test))
-			}
-			if two != nil {
-				x.Ensemble = bounded(share(x.Test, parent.Test, two.Test))
+			x.Parent, errs[0] = difference(x, parent)
+			x.Gap, errs[1] = share(x, parent, all)
+			x.Ensemble, errs[2] = share(x, parent, two)
+		}
+		if recipe != nil && x != recipe {
+			x.Recipe, errs[3] = difference(recipe, x)
+		}
+		for _, err := range errs {
+			if err != nil {
+				return fmt.Errorf("table: %s: %s: %w", s.Name, x.Name, err)
 			}
 		}
-		if x != ref {
-			x.Recipe = bounded(paired(ref.Test, x.Test))
-		}
 	}
-	return s, nil
+	return nil
 }
 
-// bounded returns the interval, or nil if it has no bounds: JSON has no infinities.
-func bounded(i interval) *interval {
-	if math.IsNaN(i.Mean) || math.IsInf(i.Mean, 0) || math.IsInf(i.Low, 0) || math.IsNaN(i.Low) || math.IsNaN(i.High) {
-		return nil
-	}
-	return &i
+func difference(a, b *tabled) (*interval, error) {
+	e, err := report.Paired(a.Test, b.Test)
+	return &interval{e.Mean, report.Float(e.Low()), report.Float(e.High())}, err
 }
 
-// passed is the row of what each merge passed on.
+// share is nil without a row to go to.
+func share(x, from, to *tabled) (*interval, error) {
+	if to == nil {
+		return nil, nil
+	}
+	s, err := report.GapShare(x.Test, from.Test, to.Test)
+	return &interval{s.Mean, s.Low, s.High}, err
+}
+
+// passed is the row of what a merge passed on.
 func passed(t *session.Table) (r session.Row) {
 	for _, x := range t.Rows {
 		if x.Name == t.Passed {
 			r = x
 		}
 	}
-	r.Name, r.Note, r.Seconds = "passed on", "by the guard, on validation", 0
+	r.Name, r.Note, r.Seconds = passedName, "by the guard, on validation", 0
 	return r
-}
-
-// print writes the table as text or Markdown.
-func (s *summary) print(w io.Writer, markdown bool) error {
-	head := []string{s.Metric + ", test", "mean", "sd", "minus best parent", s.Recipe + " minus this", "share of ensemble's gain"}
-	gap := false
-	for _, x := range s.Rows {
-		gap = gap || x.Gap != nil
-	}
-	if gap {
-		head[5] = "share of gap to all data"
-	}
-	lines := [][]string{head}
-	for _, x := range s.Rows {
-		last := percent(x.Ensemble)
-		if gap {
-			last = percent(x.Gap)
-		}
-		lines = append(lines, []string{x.Name, fmt.Sprintf("%.5f", x.Mean), fmt.Sprintf("%.5f", x.SD), difference(x.Parent), difference(x.Recipe), last})
-	}
-	label := ""
-	if s.Synthetic {
-		label = " (synthetic)"
-	}
-	if _, err := fmt.Fprintf(w, "%s%s, %d seeds; differences are paired, with 95 %% intervals\n", s.Name, label, len(s.Passed)); err != nil {
-		return err
-	}
-	width := make([]int, len(head))
-	for _, l := range lines {
-		for i, c := range l {
-			width[i] = max(width[i], len([]rune(c)))
-		}
-	}
-	for i, l := range lines {
-		var b strings.Builder
-		for j, c := range l {
-			pad := strings.Repeat(" ", width[j]-len([]rune(c)))
-			switch {
-			case markdown && j == 0:
-				b.WriteString("| " + c + pad + " |")
-			case markdown:
-				b.WriteString(" " + c + pad + " |")
-			default:
-				b.WriteString(c + pad + "  ")
-			}
-		}
-		if _, err := fmt.Fprintln(w, strings.TrimRight(b.String(), " ")); err != nil {
-			return err
-		}
-		if markdown && i == 0 {
-			if _, err := fmt.Fprintln(w, strings.Repeat("|---", len(head))+"|"); err != nil {
-				return err
-			}
-		}
-	}
-	_, err := fmt.Fprintln(w)
-	return err
-}
-
-func difference(i *interval) string {
-	if i == nil {
-		return ""
-	}
-	return fmt.Sprintf("%+.5f [%+.5f, %+.5f]", i.Mean, i.Low, i.High)
-}
-
-func percent(i *interval) string {
-	if i == nil {
-		return ""
-	}
-	return fmt.Sprintf("%.0f %% [%.0f, %.0f]", 100*i.Mean, 100*i.Low, 100*i.High)
 }
 
 // write writes the JSON file.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/cmd/internal/cli"
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/data"
@@ -125,7 +126,7 @@ func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.passOn(l, d, out, digest)
+	return s.passOn(ctx, l, d, out, digest)
 }
 
 // Directories of a merge's run.
@@ -253,7 +254,7 @@ func (s *Session) begin(name, dir string, o train.Options) ([]train.Callback, er
 }
 
 // passOn writes the files of the resulting run.
-func (s *Session) passOn(l *cki.Lab, d *data.Splits, out *cki.Outcome, digest string) (*Table, error) {
+func (s *Session) passOn(ctx context.Context, l *cki.Lab, d *data.Splits, out *cki.Outcome, digest string) (*Table, error) {
 	if err := s.describe(d); err != nil {
 		return nil, err
 	}
@@ -261,7 +262,7 @@ func (s *Session) passOn(l *cki.Lab, d *data.Splits, out *cki.Outcome, digest st
 	if err != nil {
 		return nil, err
 	}
-	if err := train.WriteFile(filepath.Join(s.Dir, ProvenanceFile), append(prov, '\n')); err != nil {
+	if err := s.writeJSON(ProvenanceFile, prov); err != nil {
 		return nil, err
 	}
 	meta := map[string]string{"splice.merge": out.Passed, "splice.digest": digest}
@@ -282,13 +283,27 @@ func (s *Session) passOn(l *cki.Lab, d *data.Splits, out *cki.Outcome, digest st
 	if err := s.writeJSON(ResultFile, r); err != nil {
 		return nil, err
 	}
+	if s.Merge.Report {
+		if err := s.writeReport(ctx, l, d, out, t, prov); err != nil {
+			return nil, err
+		}
+	}
 	return t, s.writeJSON(TableFile, t)
 }
 
 func (s *Session) printTable(t *Table) error {
-	for _, r := range t.Rows {
-		fmt.Fprintf(s.Out, "%-34s valid %.5f  test %.5f  %7.1f s  %s\n", r.Name, r.Valid[t.Metric], r.Test[t.Metric], r.Seconds, r.Note)
+	names, err := s.metricNames(t.Metric)
+	if err != nil {
+		return err
 	}
-	fmt.Fprintf(s.Out, "passed on: %s (run in %s)\n", t.Passed, s.Dir)
-	return nil
+	label := ""
+	if t.Synthetic {
+		label = " (synthetic)"
+	}
+	fmt.Fprintf(s.Out, "%s on %s%s, seed %d\n%s", t.Model, t.Data, label, t.Seed, report.Table(reportRows(t.Rows), names))
+	if t.Guarded {
+		fmt.Fprintf(s.Out, "the merge is worse than the best parent on the validation rows: the best parent is passed on\n")
+	}
+	_, err = fmt.Fprintf(s.Out, "passed on: %s; run in %s\n", t.Passed, s.Dir)
+	return err
 }

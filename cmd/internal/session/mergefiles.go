@@ -48,14 +48,18 @@ func (s *Session) mergeFiles(ctx context.Context, o CKIOptions) error {
 	if err := os.MkdirAll(s.Dir, 0o777); err != nil {
 		return fmt.Errorf("cki: %w", err)
 	}
-	meta, err := s.provenance(parents, "merge")
+	p, err := s.provenance(parents, "merge")
+	if err != nil {
+		return err
+	}
+	meta, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
 	if err := in.Write(out, m, map[string]string{"splice.merge": string(meta)}); err != nil {
 		return cli.BadInput(err)
 	}
-	if err := train.WriteFile(filepath.Join(s.Dir, ProvenanceFile), append(meta, '\n')); err != nil {
+	if err := s.writeJSON(ProvenanceFile, p); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(s.Out, "merged %d checkpoints, %d tensors, into %s; it was not evaluated: the config has no data and model\n", len(parents), len(parents[0].Tensors()), out)
@@ -84,8 +88,8 @@ type origin struct {
 	Digest string `json:"digest"` // XXH64 of the names, shapes and values of its tensors
 }
 
-func (s *Session) provenance(parents []*cki.Parent, passed string) ([]byte, error) {
-	p := provenance{Passed: passed, Seed: s.Seed}
+func (s *Session) provenance(parents []*cki.Parent, passed string) (*provenance, error) {
+	p := &provenance{Passed: passed, Seed: s.Seed}
 	for _, q := range parents {
 		d, err := cki.Digest(q)
 		if err != nil {
@@ -98,7 +102,7 @@ func (s *Session) provenance(parents []*cki.Parent, passed string) ([]byte, erro
 		return nil, err
 	}
 	p.Settings = string(y)
-	return json.MarshalIndent(p, "", "  ")
+	return p, nil
 }
 
 // membersAsParents returns members as what a merge reads.

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/splice-ml/splice/cki/report"
+)
+
+// print writes the summary as text or Markdown.
+func (s *summary) print(w io.Writer, markdown bool) error {
+	head := []string{s.Metric + ", test", "mean", "sd", "minus best parent", s.Recipe + " minus this", "share of ensemble's gain"}
+	gap := false
+	for _, x := range s.Rows {
+		gap = gap || x.Gap != nil
+	}
+	if gap {
+		head[5] = "share of gap to all data"
+	}
+	var body [][]string
+	for _, x := range s.Rows {
+		last := x.Ensemble
+		if gap {
+			last = x.Gap
+		}
+		body = append(body, []string{x.Name, number(x.Mean), number(x.SD), x.Parent.text("%+.5f", 1, ""), x.Recipe.text("%+.5f", 1, ""), last.text("%.0f", 100, " %")})
+	}
+	label := ""
+	if s.Synthetic {
+		label = " (synthetic rows)"
+	}
+	layout := report.Align
+	if markdown {
+		layout = func(head []string, body [][]string) string { return "\n" + report.Markdown(head, body) }
+	}
+	_, err := fmt.Fprintf(w, "%s%s, %d seeds; differences are paired, with 95 %% intervals\n%s%s\n", s.Name, label, len(s.Passed), layout(head, body), s.footnote())
+	return err
+}
+
+// footnote says what was passed on, and what a share without an interval means.
+func (s *summary) footnote() string {
+	n := 0
+	for _, p := range s.Passed {
+		if p == parentName {
+			n++
+		}
+	}
+	var b strings.Builder
+	if n > 0 {
+		fmt.Fprintf(&b, "\nThe best parent was passed on in %d of %d seeds, since no merge was better on validation.\n", n, len(s.Passed))
+	}
+	for _, x := range s.Rows {
+		for _, i := range []*interval{x.Gap, x.Ensemble} {
+			if len(s.Passed) > 1 && i != nil && !finite(i.Low) {
+				b.WriteString("\nA share without an interval: what it is a share of is not clearly above or below 0 itself.\n")
+				return b.String()
+			}
+		}
+	}
+	return b.String()
+}
+
+// text is the mean times a factor with its interval in brackets, or nothing.
+func (i *interval) text(format string, factor report.Float, unit string) string {
+	if i == nil || !finite(i.Mean) {
+		return ""
+	}
+	out := fmt.Sprintf(format, float64(factor*i.Mean)) + unit
+	if finite(i.Low) && finite(i.High) {
+		out += fmt.Sprintf(" ["+format+", "+format+"]", float64(factor*i.Low), float64(factor*i.High))
+	}
+	return out
+}
+
+func number(v report.Float) string {
+	if !finite(v) {
+		return "-"
+	}
+	return fmt.Sprintf("%.5f", float64(v))
+}
+
+func finite(v report.Float) bool { return v-v == 0 }
