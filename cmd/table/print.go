@@ -34,7 +34,11 @@ func (s *summary) print(w io.Writer, markdown bool) error {
 	if markdown {
 		layout = func(head []string, body [][]string) string { return "\n" + report.Markdown(head, body) }
 	}
-	_, err := fmt.Fprintf(w, "%s%s, %d seeds; differences are paired, with 95 %% intervals\n%s%s\n", s.Name, label, len(s.Passed), layout(head, body), s.footnote())
+	seeds := fmt.Sprintf("%d seeds", len(s.Passed))
+	if len(s.Passed) == 1 {
+		seeds = "1 seed"
+	}
+	_, err := fmt.Fprintf(w, "%s%s, %s; differences are paired, with 95 %% intervals\n%s%s\n", s.Name, label, seeds, layout(head, body), s.footnote())
 	return err
 }
 
