@@ -131,7 +131,8 @@ func TestCheck(t *testing.T) {
 		{"alone", nil, []string{"1 parents: a merge needs at least two"}},
 		{"same run", []*cki.Parent{base}, []string{"parent a is the same run as parent a"}},
 		{
-			"other size and more", []*cki.Parent{parent("b", params(t, 2, map[string][]int{"mlp.0.weight": {16, 4}, "new": {1}}))},
+			"other size and more",
+			[]*cki.Parent{parent("b", params(t, 2, map[string][]int{"mlp.0.weight": {16, 4}, "new": {1}}))},
 			[]string{"parent b: tensor mlp.0.weight is [16 4], that of parent a is [8 4]", "tensor new [1]: parent a has none", "tensor mlp.0.bias is missing, parent a has it [8]"},
 		},
 	} {

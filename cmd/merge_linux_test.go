@@ -71,7 +71,9 @@ merge:
 	if !slices.Equal(before, read(t, dir, "runs/b/model.safetensors")) {
 		t.Error("a parent was changed")
 	}
-	var prov struct{ Parents []struct{ Name, Digest string } }
+	var prov struct {
+		Parents []struct{ Name, Digest string }
+	}
 	if err := json.Unmarshal(read(t, dir, "runs/m/merge.json"), &prov); err != nil || len(prov.Parents) != 2 || prov.Parents[1].Name != "runs/b" || prov.Parents[1].Digest == "" {
 		t.Errorf("merge.json: %+v, %v", prov, err)
 	}
