@@ -70,11 +70,17 @@ func (i *interval) text(format string, factor report.Float, unit string) string 
 	if i == nil || !finite(i.Mean) {
 		return ""
 	}
-	out := fmt.Sprintf(format, float64(factor*i.Mean)) + unit
-	if finite(i.Low) && finite(i.High) {
-		out += fmt.Sprintf(" ["+format+", "+format+"]", float64(factor*i.Low), float64(factor*i.High))
+	f := func(v report.Float) string {
+		s := fmt.Sprintf(format, float64(factor*v))
+		if strings.Trim(s, "-0.") == "" { // no minus before 0
+			s = fmt.Sprintf(format, 0.)
+		}
+		return s
 	}
-	return out
+	if !finite(i.Low) || !finite(i.High) {
+		return f(i.Mean) + unit
+	}
+	return f(i.Mean) + unit + " [" + f(i.Low) + ", " + f(i.High) + "]"
 }
 
 func number(v report.Float) string {

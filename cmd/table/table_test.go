@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/cmd/internal/cli"
 	"github.com/splice-ml/splice/cmd/internal/session"
 	"github.com/splice-ml/splice/configs"
@@ -158,6 +159,20 @@ func TestMarkdown(t *testing.T) {
 	}
 	if _, err := os.Stat("other.json"); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestIntervalText(t *testing.T) {
+	nan := report.Float(math.NaN())
+	for _, tc := range []struct {
+		i    *interval
+		want string
+	}{
+		{nil, ""}, {&interval{nan, nan, nan}, ""}, {&interval{.5, nan, nan}, "50 %"}, {&interval{-.001, -.004, .25}, "0 % [0, 25]"}, {&interval{-.1, -.2, -.06}, "-10 % [-20, -6]"},
+	} {
+		if got := tc.i.text("%.0f", 100, " %"); got != tc.want {
+			t.Errorf("%+v is %q, want %q", tc.i, got, tc.want)
+		}
 	}
 }
 
