@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/report"
@@ -44,14 +43,18 @@ func (s *Session) writeReport(ctx context.Context, l *cki.Lab, d *data.Splits, o
 		return err
 	}
 	r := &report.Report{
-		Title: filepath.Base(s.Dir), Settings: p.Settings, Model: t.Model, Data: t.Data, Synthetic: d.Synthetic != nil, Seed: s.Seed,
+		Title: fmt.Sprintf("Merge of %s on %s", t.Model, t.Data), Settings: p.Settings, Model: t.Model, Data: t.Data, Synthetic: d.Synthetic != nil, Seed: s.Seed,
 		Metrics: names, Rows: reportRows(out.Rows), Stats: out.Stats,
 	}
 	r.Method, _ = cki.Registry.NameOf(s.Merge.Method)
 	r.Guard = report.Guard{On: s.Merge.Guard, Kept: out.Guarded, Passed: out.Passed}
+	result := out.Passed
+	if out.Guarded {
+		result = "merge"
+	}
 	for _, row := range out.Rows {
 		switch row.Name {
-		case "merge":
+		case result:
 			r.Guard.Result = report.Float(row.Valid[t.Metric])
 		case "best parent":
 			r.Guard.Parent = report.Float(row.Valid[t.Metric])
