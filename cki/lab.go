@@ -23,6 +23,7 @@ type Lab struct {
 	Options train.Options // of a full training run
 	Seed    uint64
 	Dir     string       // directory for the files of trainings, each in a subdirectory; it must exist
+	Start   *nn.Params   // what the regime's first trainings start from; nil: fresh values
 	Own     bool         // the base keeps the weights of its epochs, and their moving average
 	Digest  string       // of what decides the trainings' results: a training of another digest is not gone on with
 	Log     *slog.Logger // never nil

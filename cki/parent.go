@@ -30,7 +30,7 @@ func Open(path string) (*Parent, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("cki: parent %s: %w", path, err)
 	}
-	dir, model := filepath.Dir(path), path
+	dir, model := RunOf(path), path
 	if info.IsDir() {
 		dir, model = path, filepath.Join(path, train.ModelFile)
 		if _, err := os.Stat(model); errors.Is(err, fs.ErrNotExist) {
@@ -42,13 +42,16 @@ func Open(path string) (*Parent, error) {
 		return nil, fmt.Errorf("cki: parent %s: %w", path, err)
 	}
 	p := &Parent{Name: path, Reader: file{f}}
-	if !info.IsDir() {
-		return p, nil // what lies beside a single file need not belong to it
+	if !info.IsDir() && !exists(filepath.Join(dir, runConfig)) {
+		return p, nil // what lies beside a file that is not a run's need not belong to it
 	}
 	if m := filepath.Join(dir, data.MapFile); exists(m) {
 		if p.Map, err = data.LoadFeatureMap(m); err != nil {
 			return nil, errors.Join(fmt.Errorf("cki: parent %s: %w", path, err), p.Close())
 		}
+	}
+	if filepath.Base(model) != train.ModelFile {
+		return p, nil // counts are of the best model
 	}
 	counts, err := train.LoadCounts(dir)
 	if err != nil {
@@ -56,6 +59,22 @@ func Open(path string) (*Parent, error) {
 	}
 	p.Counts = counts
 	return p, nil
+}
+
+// runConfig is the file that tells a run's directory.
+const runConfig = "config.yaml"
+
+// RunOf returns the directory of the run that a checkpoint's path belongs to: the path itself, or of a file in a run (model,
+// ema, swa or an epoch's) that run's.
+func RunOf(path string) string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return path
+	}
+	dir := filepath.Dir(path)
+	if filepath.Base(dir) == train.EpochsDir {
+		dir = filepath.Dir(dir)
+	}
+	return dir
 }
 
 // Close closes the parent's file, if it has one.

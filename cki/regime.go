@@ -74,8 +74,11 @@ func (l *Lab) grow(ctx context.Context, s start) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.params != nil {
+	switch {
+	case s.params != nil:
 		CopyParams(p, s.params)
+	case l.Start != nil:
+		CopyParams(p, l.Start)
 	}
 	r, err := in.Fit(ctx, FitOptions{Name: s.name, Params: p, Options: s.options, Data: s.data, Seed: s.seed})
 	if err != nil {

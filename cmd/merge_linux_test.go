@@ -86,6 +86,15 @@ merge:
 			t.Errorf("%v: exit %d\n%s", c, o.code, o.stderr)
 		}
 	}
+	trained(t, dir, "e", "train.ema=0.9", "train.keep_epochs=true")
+	write(t, dir, "own.yaml", "merge: {parents: [runs/e, runs/e/ema.safetensors, runs/e/epochs/model-1.safetensors], method: soup, finetune: {epochs: 0}}\n")
+	if o := run(t, dir, "cki", "--config", "own.yaml", "--quiet"); o.code != 0 || !strings.Contains(o.stdout, "ema.safetensors") {
+		t.Errorf("checkpoints of one run as parents: exit %d\n%s%s", o.code, o.stdout, o.stderr)
+	}
+	write(t, dir, "start.yaml", config+"init: {from: runs/a}\nmerge: {regime: {type: shared_init}, finetune: {epochs: 0}}\n")
+	if o := run(t, dir, "cki", "--config", "start.yaml", "--quiet"); o.code != 0 {
+		t.Errorf("branches of a run: exit %d\n%s", o.code, o.stderr)
+	}
 	write(t, dir, "again.yaml", "merge: {parents: [runs/m, runs/b], finetune: {epochs: 0}}\n")
 	if o := run(t, dir, "cki", "--config", "again.yaml", "--quiet"); o.code != 0 {
 		t.Errorf("a merge as a parent: exit %d\n%s", o.code, o.stderr)

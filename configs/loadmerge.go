@@ -31,7 +31,7 @@ func LoadMerge(path string, overrides []string) (*Experiment, error) {
 		if base == "" || hasKey(root, "model") {
 			return root
 		}
-		name := filepath.Join(base, runConfig)
+		name := filepath.Join(cki.RunOf(base), runConfig)
 		src, err := os.ReadFile(name)
 		if err != nil {
 			bare = !hasKey(root, "data")

@@ -87,13 +87,9 @@ func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
 			return nil, cli.BadInput(err)
 		}
 	}
-	m, err := s.resultMap(parents)
+	d, from, err := s.stand(ctx, parents, digest)
 	if err != nil {
-		return nil, cli.BadInput(err)
-	}
-	d, err := s.Data.Open(ctx, data.OpenOptions{Seed: s.Seed, Threads: s.Threads, Log: s.Log, Map: m})
-	if err != nil {
-		return nil, cli.BadInput(err)
+		return nil, err
 	}
 	if d.Valid == nil {
 		return nil, cli.BadInput(errors.New("cki: the data has no validation rows: a merge is judged by them; set data.split or data.valid_path"))
@@ -101,6 +97,13 @@ func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
 	made, err := s.parentsDigest()
 	if err != nil {
 		return nil, err
+	}
+	if from != nil {
+		d, err := cki.Digest(cki.Memory(from))
+		if err != nil {
+			return nil, err
+		}
+		made, digest = made+"-"+d, digest+"-"+d
 	}
 	if err := s.claim(parentsDir, made, o.Overwrite); err != nil {
 		return nil, err
@@ -113,7 +116,7 @@ func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
 	}
 	l := &cki.Lab{
 		Model: s.Model, Task: s.Task, Data: d, Options: s.Experiment.Train, Seed: s.Seed, Dir: filepath.Join(s.Dir, parentsDir), Digest: made, Log: s.Log,
-		Begin: s.begin, Own: s.Merge.Controls,
+		Begin: s.begin, Own: s.Merge.Controls, Start: from,
 	}
 	f, err := s.family(ctx, l, parents)
 	if err != nil {
@@ -195,6 +198,34 @@ func (s *Session) check(parents []*cki.Parent) error {
 	}
 	_, err := fmt.Fprintln(s.Out, "the parents fit together")
 	return err
+}
+
+// stand returns the data that the merge is judged by, and the weights of init that the regime starts from, nil if there are
+// none.
+func (s *Session) stand(ctx context.Context, parents []*cki.Parent, digest string) (*data.Splits, *nn.Params, error) {
+	if len(s.Experiment.Teacher.From) > 0 {
+		return nil, nil, cli.BadInput(errors.New("cki: teacher: is for train and finetune; the soft labels of a merge are merge.finetune.teacher"))
+	}
+	if len(parents) == 0 {
+		g, err := s.ground(ctx, digest)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer g.teachers.Close()
+		if s.Init.From == "" {
+			return g.data, nil, nil
+		}
+		return g.data, g.params, nil
+	}
+	if s.Init.From != "" {
+		return nil, nil, cli.BadInput(errors.New("cki: init.from is for parents that the regime trains: leave it out, or merge.parents"))
+	}
+	m, err := s.resultMap(parents)
+	if err != nil {
+		return nil, nil, cli.BadInput(err)
+	}
+	d, err := s.Data.Open(ctx, data.OpenOptions{Seed: s.Seed, Threads: s.Threads, Log: s.Log, Map: m})
+	return d, nil, cli.BadInput(err)
 }
 
 // resultMap returns the feature map of the result, nil to fit one.
