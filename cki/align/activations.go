@@ -41,15 +41,7 @@ func Activations(ctx context.Context, m models.Model, a, b *nn.Params, src data.
 	}
 	defer pb.Close()
 	ga, gb := pa.Symmetry().Groups, pb.Symmetry().Groups
-	all := func(nn.Group) bool { return true }
-	none := func(nn.Group) bool { return false }
-	if o.Weights.Free == nil {
-		o.Weights.Free = all
-	}
-	if o.Weights.Rotate == nil {
-		o.Weights.Rotate = none
-	}
-	mt, err := newMatcher(a, b, ga, o.Weights.Free, o.Weights.Rotate)
+	mt, err := newMatcher(a, b, ga, o.Weights)
 	if err != nil {
 		return nil, err
 	}

@@ -21,14 +21,15 @@ import (
 // Options is the `align:` section.
 type Options struct {
 	Match      string `yaml:"match"`      // none, weights (units by similar weights) or activations (by correlated values on training rows)
-	Embeddings string `yaml:"embeddings"` // dimensions of embeddings: permutation; orthogonal, which also rotates them and other units if the model allows it; or none
+	Embeddings string `yaml:"embeddings"` // dimensions of embeddings: orthogonal (rotated where the model allows it, and so other linear units; else permuted), permutation, or none
 	Iterations int    `yaml:"iterations"` // match: weights: at most this many sweeps over the layers
+	Scaled     bool   `yaml:"scaled"`     // match: weights: in units of each tensor's root mean square, so that large tensors do not decide alone; false: as they are (Git Re-Basin)
 	Rows       int64  `yaml:"rows"`       // match: activations: how many training rows are looked at
 }
 
 // Defaults returns the options of a config that leaves the section out.
 func Defaults() Options {
-	return Options{Match: "none", Embeddings: "permutation", Iterations: 100, Rows: 20000}
+	return Options{Match: "none", Embeddings: "orthogonal", Scaled: true, Iterations: 100, Rows: 20000}
 }
 
 // Validate reports every option out of range.
@@ -85,9 +86,9 @@ func Align(ctx context.Context, m models.Model, sc *data.Schema, base, other *nn
 		return nil, err
 	}
 	w := WeightsOptions{
-		Iterations: o.Iterations,
-		Free:       func(g nn.Group) bool { return o.Embeddings != "none" || !embeds(base, g) },
-		Rotate:     func(nn.Group) bool { return o.Embeddings == "orthogonal" },
+		Iterations: o.Iterations, Unscaled: !o.Scaled,
+		Free:   func(g nn.Group) bool { return o.Embeddings != "none" || !embeds(base, g) },
+		Rotate: func(nn.Group) bool { return o.Embeddings == "orthogonal" },
 	}
 	var maps []Map
 	if o.Match == "weights" {
@@ -180,12 +181,12 @@ func embeds(p *nn.Params, g nn.Group) bool {
 	})
 }
 
-// whole returns the products over all parameters that groups move, each once.
+// whole returns the products over all parameters that groups move, each once, but for running statistics.
 func whole(a, b *nn.Params, groups []nn.Group) (p products) {
 	seen := map[string]bool{}
 	for _, g := range groups {
 		for _, u := range g.Uses {
-			if !seen[u.Param] {
+			if !seen[u.Param] && a.Get(u.Param).Kind != nn.Buffer {
 				seen[u.Param] = true
 				x, y := a.Get(u.Param).Data, b.Get(u.Param).Data
 				p.add(products{dot(x, y), dot(x, x), dot(y, y)})

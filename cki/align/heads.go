@@ -31,7 +31,7 @@ func matchHeads(rest *mat.Dense, class []*mat.Dense) (heads, error) {
 				if i == j {
 					h.now += mat.Trace(part)
 				}
-				p, s, err := best1(part)
+				p, s, err := largest(part)
 				if err != nil {
 					return h, err
 				}
@@ -43,7 +43,7 @@ func matchHeads(rest *mat.Dense, class []*mat.Dense) (heads, error) {
 		h.now += rest.At(i, i)
 	}
 	var err error
-	if h.perm, h.sum, err = best1(mat.NewDense(n, n, score)); err != nil {
+	if h.perm, h.sum, err = largest(mat.NewDense(n, n, score)); err != nil {
 		return h, err
 	}
 	for i, j := range h.perm {
@@ -52,8 +52,8 @@ func matchHeads(rest *mat.Dense, class []*mat.Dense) (heads, error) {
 	return h, nil
 }
 
-// best1 returns the permutation p that makes Σ_i c[i, p[i]] largest, and that sum.
-func best1(c mat.Matrix) ([]int, float64, error) {
+// largest returns the permutation p that makes Σ_i c[i, p[i]] largest, and that sum.
+func largest(c mat.Matrix) ([]int, float64, error) {
 	n, _ := c.Dims()
 	cost := make([]float64, n*n)
 	for i := range n {

@@ -11,18 +11,20 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 )
 
-// matcher holds two models while the second one's units are moved towards the first one's. Parameters that only one group
+// matcher holds two models while the second one's units are moved towards the first one's. Running statistics say nothing of
+// which units correspond. Parameters that only one group
 // moves, along one axis, such as embedding tables, take part by their inner products alone: nothing of them is copied.
 type matcher struct {
 	a      *nn.Params
 	b      map[string][]float32 // copies of the parameters that several groups move, as they are moved now
 	groups []nn.Group
-	turn   []bool         // groups that are rotated
-	gram   []*mat.Dense   // by group: inner products over the parameters that are its own, in b's present order; nil: it has none
-	shared [][]nn.Use     // by group: its uses in the other parameters
-	square []bool         // by group: some parameter has it along two axes
-	scale  []float64      // by group: |a|·|b| over its uses
-	moves  map[axis][]int // groups along each axis
+	turn   []bool             // groups that are rotated
+	gram   []*mat.Dense       // by group: inner products over the parameters that are its own, in b's present order; nil: it has none
+	shared [][]nn.Use         // by group: its uses in the other parameters
+	square []bool             // by group: some parameter has it along two axes
+	factor map[string]float64 // of the inner products over a parameter
+	scale  []float64          // by group: the sum of |a|·|b| over its uses
+	moves  map[axis][]int     // groups along each axis
 	maps   []Map
 	coords []coord
 	seen   map[int][]*mat.Dense // by group: what the units' values say of each pair, in b's first order; by class for heads. It outweighs weights
@@ -49,12 +51,19 @@ func (c coord) all() []int {
 	return out
 }
 
-// newMatcher prepares the groups that may move; turn says which of them are rotated.
-func newMatcher(a, b *nn.Params, groups []nn.Group, free, turn func(nn.Group) bool) (*matcher, error) {
+// newMatcher prepares the groups that may move.
+func newMatcher(a, b *nn.Params, groups []nn.Group, o WeightsOptions) (*matcher, error) {
+	free, turn := o.Free, o.Rotate
+	if free == nil {
+		free = func(nn.Group) bool { return true }
+	}
+	if turn == nil {
+		turn = func(nn.Group) bool { return false }
+	}
 	n := len(groups)
 	m := &matcher{
 		a: a, b: map[string][]float32{}, groups: groups, turn: make([]bool, n), gram: make([]*mat.Dense, n), shared: make([][]nn.Use, n),
-		square: make([]bool, n), scale: make([]float64, n), moves: map[axis][]int{}, maps: make([]Map, n), seen: map[int][]*mat.Dense{},
+		square: make([]bool, n), scale: make([]float64, n), moves: map[axis][]int{}, maps: make([]Map, n), seen: map[int][]*mat.Dense{}, factor: map[string]float64{},
 	}
 	owners, within := map[string][]int{}, map[int]bool{}
 	for i, g := range groups {
@@ -79,14 +88,18 @@ func newMatcher(a, b *nn.Params, groups []nn.Group, free, turn func(nn.Group) bo
 		}
 	}
 	for i, g := range groups {
-		p := along(a, b, g)
-		m.scale[i] = math.Sqrt(p.aa * p.bb)
 		m.turn[i] = g.Orthogonal && !within[i] && turn(g)
 		if !within[i] && free(g) {
 			m.coords = append(m.coords, coord{i, g.Inner})
 		}
 		for _, u := range g.Uses {
 			x, y := a.Get(u.Param), b.Get(u.Param)
+			if x.Kind == nn.Buffer {
+				continue
+			}
+			m.measure(x, y, !o.Unscaled)
+			p := over(x, y, u, g.Size)
+			m.scale[i] += m.factor[u.Param] * math.Sqrt(p.aa*p.bb)
 			both := slices.ContainsFunc(g.Uses, func(v nn.Use) bool { return v.Param == u.Param && v.Axis != u.Axis })
 			m.square[i] = m.square[i] || both
 			if both || len(owners[u.Param]) > 1 {
@@ -99,10 +112,22 @@ func newMatcher(a, b *nn.Params, groups []nn.Group, free, turn func(nn.Group) bo
 			if m.gram[i] == nil {
 				m.gram[i] = mat.NewDense(g.Size, g.Size, nil)
 			}
-			inner(m.gram[i], x.Data, y.Data, x.Shape, u)
+			inner(m.gram[i], x.Data, y.Data, x.Shape, u, m.factor[u.Param])
 		}
 	}
 	return m, nil
+}
+
+// measure sets the factor of a parameter, if it has none yet.
+func (m *matcher) measure(x, y *nn.Param, scaled bool) {
+	if _, ok := m.factor[x.Name]; ok {
+		return
+	}
+	f := 1.0
+	if norms := math.Sqrt(dot(x.Data, x.Data) * dot(y.Data, y.Data)); scaled && norms > 0 {
+		f = float64(len(x.Data)) / norms
+	}
+	m.factor[x.Name] = f
 }
 
 // same reports a parameter that both models do not have in one shape.
@@ -132,7 +157,7 @@ func (m *matcher) clone() *matcher {
 	return &c
 }
 
-// total returns Σ a·b over all parameters that the groups move.
+// total returns Σ a·b, each parameter times its factor, over all parameters that the groups move.
 func (m *matcher) total() float64 {
 	var names []string
 	for name := range m.b {
@@ -141,7 +166,7 @@ func (m *matcher) total() float64 {
 	slices.Sort(names)
 	sum := 0.0
 	for _, name := range names {
-		sum += dot(m.a.Get(name).Data, m.b[name])
+		sum += m.factor[name] * dot(m.a.Get(name).Data, m.b[name])
 	}
 	for _, g := range m.gram {
 		if g != nil {
@@ -206,7 +231,7 @@ func (m *matcher) value(c coord) float64 {
 	return sum
 }
 
-// along returns Σ a·b over the parameters that some groups move.
+// along returns the sum of total over the parameters that some groups move.
 func (m *matcher) along(groups []int) float64 {
 	var names []string
 	sum := 0.0
@@ -214,7 +239,7 @@ func (m *matcher) along(groups []int) float64 {
 		for _, u := range m.shared[i] {
 			if !slices.Contains(names, u.Param) {
 				names = append(names, u.Param)
-				sum += dot(m.a.Get(u.Param).Data, m.b[u.Param])
+				sum += m.factor[u.Param] * dot(m.a.Get(u.Param).Data, m.b[u.Param])
 			}
 		}
 		if m.gram[i] != nil {
@@ -254,7 +279,7 @@ func (m *matcher) products(i int, seen []bool) *mat.Dense {
 
 func (m *matcher) add(c *mat.Dense, u nn.Use) {
 	p := m.a.Get(u.Param)
-	inner(c, p.Data, m.b[u.Param], p.Shape, u)
+	inner(c, p.Data, m.b[u.Param], p.Shape, u, m.factor[u.Param])
 }
 
 // settled reports whether seen has all groups along the other axes of the use's parameter.

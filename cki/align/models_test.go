@@ -242,7 +242,7 @@ func TestWeightsRecoverAPermutedCopy(t *testing.T) {
 		q := clone(t, p)
 		shuffle(t, q, sym, 8)
 		o := align.Defaults()
-		o.Match = "weights"
+		o.Match, o.Embeddings = "weights", "permutation"
 		r, err := align.Align(context.Background(), m, modeltest.Schema(), p, q, nil, o)
 		if err != nil {
 			t.Fatal(err)
@@ -277,7 +277,7 @@ func TestActivationsRecoverAPermutedCopy(t *testing.T) {
 		q := clone(t, p)
 		shuffle(t, q, sym, 9)
 		o := align.Defaults()
-		o.Match = "activations"
+		o.Match, o.Embeddings = "activations", "permutation"
 		r, err := align.Align(context.Background(), m, modeltest.Schema(), p, q, source{1500}, o)
 		if err != nil {
 			t.Fatal(err)

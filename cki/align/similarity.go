@@ -11,9 +11,9 @@ import (
 // chunk bounds how many values of a unit are turned into float64 at once.
 const chunk = 4096
 
-// inner adds to c the inner products of the pieces of two tensors along a use: c[i, j] += Σ A_i·B_j over all that units
-// i of a and j of b own. Blocks are compared entry by entry.
-func inner(c *mat.Dense, a, b []float32, shape []int, use nn.Use) {
+// inner adds to c the inner products of the pieces of two tensors along a use: c[i, j] += factor·Σ A_i·B_j over all that
+// units i of a and j of b own. Blocks are compared entry by entry.
+func inner(c *mat.Dense, a, b []float32, shape []int, use nn.Use, factor float64) {
 	n, _ := c.Dims()
 	slices, stride, start, piece := extent(shape, use)
 	var sum mat.Dense
@@ -26,6 +26,7 @@ func inner(c *mat.Dense, a, b []float32, shape []int, use nn.Use) {
 				widen(y.RawRowView(s), b[(lo+s)*stride+start:])
 			}
 			sum.Mul(x.T(), y)
+			sum.Scale(factor, &sum)
 			c.Add(c, &sum)
 		}
 		return
@@ -39,6 +40,7 @@ func inner(c *mat.Dense, a, b []float32, shape []int, use nn.Use) {
 				widen(y.RawRowView(i), b[s*stride+start+i*piece+lo:])
 			}
 			sum.Mul(x, y.T())
+			sum.Scale(factor, &sum)
 			c.Add(c, &sum)
 		}
 	}
@@ -75,16 +77,25 @@ func (p products) cosine() float64 {
 	return p.ab / math.Sqrt(p.aa*p.bb)
 }
 
-// along returns the products of what lies along a group's uses.
+// along returns the products of what lies along a group's uses, but for running statistics.
 func along(a, b *nn.Params, g nn.Group) (p products) {
 	for _, u := range g.Uses {
 		x, y := a.Get(u.Param), b.Get(u.Param)
-		slices, stride, start, piece := extent(x.Shape, u)
-		for s := range slices {
-			at := s*stride + start
-			v, w := x.Data[at:at+g.Size*piece], y.Data[at:at+g.Size*piece]
-			p.add(products{dot(v, w), dot(v, v), dot(w, w)})
+		if x.Kind == nn.Buffer {
+			continue
 		}
+		p.add(over(x, y, u, g.Size))
+	}
+	return p
+}
+
+// over returns the products along one use of n units.
+func over(x, y *nn.Param, u nn.Use, n int) (p products) {
+	slices, stride, start, piece := extent(x.Shape, u)
+	for s := range slices {
+		at := s*stride + start
+		v, w := x.Data[at:at+n*piece], y.Data[at:at+n*piece]
+		p.add(products{dot(v, w), dot(v, v), dot(w, w)})
 	}
 	return p
 }

@@ -12,26 +12,21 @@ import (
 type WeightsOptions struct {
 	Iterations int                 // at most this many sweeps over all groups; 0: until nothing changes
 	Seed       uint64              // of the order of the groups in a sweep
+	Unscaled   bool                // compare weights as they are, as the paper does, not in units of their parameter's root mean square
 	Free       func(nn.Group) bool // groups that may move; nil: all
 	Rotate     func(nn.Group) bool // orthogonal groups that are rotated, not permuted; nil: none
 }
 
 // Weights returns by group how the units of b are moved to lie close to those of a, one map a group, to be applied in the
-// groups' order. It maximises Σ a·b, which minimises the distance |a - b|, by coordinate descent: for one group after another, in a
+// groups' order. It maximises Σ a·b, which minimises the distance |a - b|, with each parameter in units of its root mean square in
+// either model, so that large ones do not decide alone, unless Unscaled. It does so by coordinate descent: for one group after another, in a
 // random order, the best permutation by the inner products of all pairs of units over all uses of the group, with the other
 // groups as they are, until nothing changes (Ainsworth, Hayase and Srinivasa 2023, "Git Re-Basin", algorithm 1). It descends
 // twice, from b as it is and from a first sweep from the inputs to the outputs that leaves weights out to groups not yet
 // matched, and takes the better end. For a group along both axes of a weight, where the assignment is only an
 // approximation, a step counts if the sum really grows. Heads are matched together with the units within them.
 func Weights(ctx context.Context, a, b *nn.Params, groups []nn.Group, o WeightsOptions) ([]Map, error) {
-	free, turn := o.Free, o.Rotate
-	if free == nil {
-		free = func(nn.Group) bool { return true }
-	}
-	if turn == nil {
-		turn = func(nn.Group) bool { return false }
-	}
-	m, err := newMatcher(a, b, groups, free, turn)
+	m, err := newMatcher(a, b, groups, o)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +132,7 @@ func (m *matcher) step(c coord, seen []bool) (bool, error) {
 			gain, by, least = sum-now, []Map{{Rotation: r}}, leastTurn*scale
 			break
 		}
-		perm, sum, err := best1(p)
+		perm, sum, err := largest(p)
 		if err != nil {
 			return false, err
 		}
