@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"runtime"
 
 	G "gorgonia.org/gorgonia"
 
@@ -198,5 +199,13 @@ func (r *Program) Symmetry() nn.Symmetry { return r.graph.Symmetry(r.logits) }
 // Batch returns the number of rows that the program runs at once.
 func (r *Program) Batch() int { return r.batch }
 
-// Close frees the program's machine.
-func (r *Program) Close() error { return r.vm.Close() }
+// Close frees the program's machine. The program must not be used any more.
+func (r *Program) Close() error {
+	if r.vm == nil {
+		return nil
+	}
+	err := r.vm.Close()
+	runtime.SetFinalizer(r.vm, nil) // the machine is part of a cycle (its ops know the program), which a finalizer keeps alive for ever
+	r.vm = nil
+	return err
+}
