@@ -39,7 +39,7 @@ func (o Options) Validate() error {
 		errs = append(errs, registry.Field("match", "must be none, weights or activations"))
 	}
 	if !slices.Contains([]string{"permutation", "orthogonal", "none"}, o.Embeddings) {
-		errs = append(errs, registry.Field("embeddings", "must be permutation, orthogonal or none"))
+		errs = append(errs, registry.Field("embeddings", "must be orthogonal, permutation or none"))
 	}
 	if o.Iterations < 1 {
 		errs = append(errs, registry.Field("iterations", "must be at least 1"))

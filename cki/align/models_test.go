@@ -8,8 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	G "gorgonia.org/gorgonia"
-
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/splice-ml/splice/cki/align"
@@ -19,7 +17,6 @@ import (
 	"github.com/splice-ml/splice/models/ctr"
 	"github.com/splice-ml/splice/models/modeltest"
 	"github.com/splice-ml/splice/models/nn"
-	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
 // cases are all registered models, and what their options make of them.
@@ -313,50 +310,5 @@ func TestRotationsAreRecovered(t *testing.T) {
 				t.Errorf("%s: the aligned copy is %v away (%+v)", match, d, *r)
 			}
 		})
-	}
-}
-
-// opaque squares hidden units with an operation that no layer declares.
-type opaque struct{}
-
-func (opaque) Build(s *nn.Scope, in *models.Inputs) *G.Node {
-	h := nn.Linear(s.Sub("a"), in.Embeddings(s, "embedding", 4), 6, kernel.ReLU)
-	h = nn.Linear(s.Sub("b"), h, 5, kernel.ReLU)
-	h = s.Check(G.Square(h))
-	return nn.Linear(s.Sub("fc"), h, 1, kernel.None)
-}
-
-// secret multiplies hidden units by a weight that it does not declare.
-type secret struct{}
-
-func (secret) Build(s *nn.Scope, in *models.Inputs) *G.Node {
-	h := nn.Linear(s.Sub("a"), in.Embeddings(s, "embedding", 4), 6, kernel.ReLU)
-	w := s.Param("secret", nn.XavierNormal, 6, 3)
-	h = s.Check(G.Mul(h, w))
-	return nn.Linear(s.Sub("fc"), h, 1, kernel.None)
-}
-
-func TestUndeclared(t *testing.T) {
-	p := nn.NewParams(1)
-	sym := symmetry(t, opaque{}, p)
-	var moving []string
-	for _, g := range sym.Groups {
-		moving = append(moving, g.Name)
-	}
-	if slices.Contains(moving, "b") || !slices.Contains(moving, "a") {
-		t.Errorf("groups %v, want a, and not b, which an undeclared operation sees", moving)
-	}
-	if u := sym.Uncovered(p); u != nil {
-		t.Errorf("uncovered: %v", u)
-	}
-	p = nn.NewParams(1)
-	want := "[secret: 6 of the 6 entries of axis 0 secret: 3 of the 3 entries of axis 1]"
-	if u := symmetry(t, secret{}, p).Uncovered(p); fmt.Sprint(u) != want {
-		t.Errorf("uncovered: %v, want %s", u, want)
-	}
-	o := align.Defaults()
-	o.Match = "weights"
-	if _, err := align.Align(context.Background(), secret{}, modeltest.Schema(), p, clone(t, p), nil, o); err == nil {
-		t.Error("a model with an undeclared weight is aligned")
 	}
 }

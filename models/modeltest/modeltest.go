@@ -67,6 +67,7 @@ func Check(t *testing.T, m models.Model) {
 	t.Run("allocations", func(t *testing.T) { allocations(t, m) })
 	t.Run("learns", func(t *testing.T) { learns(t, m) })
 	t.Run("freeze", func(t *testing.T) { freeze(t, m) })
+	t.Run("symmetry", func(t *testing.T) { declared(t, m) })
 }
 
 // fresh returns a training program and its parameters, moved away from the tiny initial embeddings.
@@ -317,5 +318,13 @@ func freeze(t *testing.T, m models.Model) {
 		if n != len(want)-1 {
 			t.Errorf("freezing %s leaves %d gradients of %d", q.Name, n, len(want))
 		}
+	}
+}
+
+// declared: every axis of every parameter lies in a group of interchangeable units, or is declared to be fixed.
+func declared(t *testing.T, m models.Model) {
+	prog, p := fresh(t, m, 1, models.CompileOptions{})
+	for _, axis := range prog.Symmetry().Uncovered(p) {
+		t.Errorf("no layer declares what may be exchanged in %s", axis)
 	}
 }
