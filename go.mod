@@ -13,6 +13,8 @@ require (
 	golang.org/x/sys v0.49.0 // CPU features
 	golang.org/x/term v0.47.0 // is the output a terminal
 	google.golang.org/protobuf v1.36.12 // wire format of TensorBoard event files
+	gonum.org/v1/gonum v0.17.0 // singular values and linear solves of merges, quantiles of Student's t
+	gonum.org/v1/plot v0.17.0 // figures of reports
 	gorgonia.org/gorgonia v0.9.18 // graphs, shapes, the tape
 	gorgonia.org/tensor v0.9.24 // values of Gorgonia's nodes
 	pgregory.net/rapid v1.3.0 // tests: generated cases
@@ -34,7 +36,6 @@ require (
 	// Gorgonia panics at start with an older release of this package on Go newer than 1.20: keep this one or a newer one.
 	go4.org/unsafe/assume-no-moving-gc v0.0.0-20231121144256-b99613f794b6 // indirect
 	golang.org/x/xerrors v0.0.0-20200804184101-5ec99f83aff1 // indirect
-	gonum.org/v1/gonum v0.17.0
 	gorgonia.org/cu v0.9.4 // indirect
 	gorgonia.org/dawson v1.2.0 // indirect
 	gorgonia.org/vecf32 v0.9.0 // indirect
