@@ -12,9 +12,9 @@ require (
 	go.yaml.in/yaml/v4 v4.0.0 // YAML syntax trees
 	golang.org/x/sys v0.49.0 // CPU features
 	golang.org/x/term v0.47.0 // is the output a terminal
-	google.golang.org/protobuf v1.36.12 // wire format of TensorBoard event files
 	gonum.org/v1/gonum v0.17.0 // singular values and linear solves of merges, quantiles of Student's t
 	gonum.org/v1/plot v0.17.0 // figures of reports
+	google.golang.org/protobuf v1.36.12 // wire format of TensorBoard event files
 	gorgonia.org/gorgonia v0.9.18 // graphs, shapes, the tape
 	gorgonia.org/tensor v0.9.24 // values of Gorgonia's nodes
 	pgregory.net/rapid v1.3.0 // tests: generated cases
@@ -41,8 +41,6 @@ require (
 	gorgonia.org/vecf32 v0.9.0 // indirect
 	gorgonia.org/vecf64 v0.9.0 // indirect
 )
-
-require gonum.org/v1/plot v0.17.0
 
 require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
