@@ -276,6 +276,9 @@ func (s *Session) family(ctx context.Context, l *cki.Lab, parents []*cki.Parent)
 
 // begin makes the directory of a training a run of its own.
 func (s *Session) begin(name, dir string, o train.Options) ([]train.Callback, error) {
+	if rel, err := filepath.Rel(s.Dir, dir); err == nil {
+		name = filepath.ToSlash(rel)
+	}
 	s.Log.Info("training", "name", name, "epochs", o.Epochs)
 	cs := []train.Callback{&train.JSONL{Path: filepath.Join(dir, "metrics.jsonl"), LogSteps: o.LogSteps}}
 	if s.Progress != nil && s.Terminal {
