@@ -17,6 +17,9 @@ import (
 
 // own adds the rows that the base's own checkpoints make: the greedy soup of its epochs, and its moving average.
 func (s *story) own(ctx context.Context) error {
+	if s.base.Dir == "" {
+		return nil
+	}
 	epochs, err := s.epochs(s.base)
 	if err != nil {
 		return err

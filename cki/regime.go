@@ -38,7 +38,7 @@ type Member struct {
 	Counts  Counts
 	Data    *data.Splits // what it was trained on
 	Seed    uint64       // of its dropout
-	Dir     string       // its run's files
+	Dir     string       // its run's files; empty if its other checkpoints do not fit the Lab
 	Valid   map[string]float64
 	Seconds float64 // of training
 	Steps   int64

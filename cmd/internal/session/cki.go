@@ -251,7 +251,10 @@ func (s *Session) family(ctx context.Context, l *cki.Lab, parents []*cki.Parent)
 	f := &cki.Family{}
 	alone, mixed := cki.Remap(parents, l.Data.Map, cki.FillOOV), cki.Remap(parents, l.Data.Map, cki.FillOther)
 	for i, p := range parents {
-		m := &cki.Member{Name: p.Name, Counts: mixed[i].Counts, Data: l.Data, Seed: l.Seed, Dir: p.Name}
+		m := &cki.Member{Name: p.Name, Counts: mixed[i].Counts, Data: l.Data, Seed: l.Seed}
+		if alone[i] == p && mixed[i] == p {
+			m.Dir = p.Name // whose other checkpoints fit, too
+		}
 		for _, x := range []struct {
 			from *cki.Parent
 			to   **nn.Params
