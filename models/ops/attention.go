@@ -1,0 +1,238 @@
+package ops
+
+import (
+	"math"
+
+	"github.com/splice-ml/splice/data/rng"
+	"github.com/splice-ml/splice/models/ops/kernel"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// AttentionOptions describes an attention.
+type AttentionOptions struct {
+	Heads   int     // H/Heads columns belong to each head
+	Tokens  *Tokens // which rows are the tokens of a sequence, and which of them are live
+	Dropout float64 // probability with which a weight of the softmax is dropped, in [0, 1); 0 in evaluation graphs
+	Name    string  // path of the layer, which names the stream of the dropout
+	Step    *Step   // where training stands; may be nil without dropout
+}
+
+// Attention is multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2): q, k and v [B*L, H] →
+// [B*L, H], for each sequence and each head of d = H/Heads columns
+//
+//	P = softmax(q·kᵀ/√d)  [n, n],  y = drop(P)·v  [n, d]
+//
+// over the n live tokens of the sequence. Padding takes no part: its rows are not even read (those that a mask hides
+// between live ones must be finite), its result is 0, it takes no gradient, and the result of the live tokens has the
+// same bits for any L. drop is [Dropout] of the weights: which are dropped depends on the seed, the name, the step and
+// the place in the sequence, not on L.
+//
+// Its backward pass uses the weights P that the forward pass leaves behind, B·Heads·L² numbers that only a graph with a
+// backward pass keeps. With dP = drop(dy·vᵀ):
+//
+//	dv = drop(P)ᵀ·dy, dS = P⊙(dP − Σ_columns dP⊙P)/√d, dq = dS·k, dk = dSᵀ·q
+func Attention(q, k, v *G.Node, opt AttentionOptions) (*G.Node, error) {
+	c := checker{op: "attention"}
+	R, H := c.mat("q", q)
+	c.shape("k", k, "q, k and v have one shape", R, H)
+	c.shape("v", v, "q, k and v have one shape", R, H)
+	B := c.tokens("q", R, opt.Tokens)
+	if opt.Heads < 1 || c.err == nil && H%opt.Heads != 0 {
+		c.fail("q is %v, want a width that %d heads divide", tensor.Shape{R, H}, opt.Heads)
+	}
+	if !(opt.Dropout >= 0 && opt.Dropout < 1) {
+		c.fail("%s: dropout %v, want a number in [0, 1)", opt.Name, opt.Dropout)
+	}
+	if opt.Dropout > 0 && opt.Step == nil {
+		c.fail("%s: no step to draw the dropout from", opt.Name)
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	L, d := opt.Tokens.L, H/opt.Heads
+	a := &attention{
+		AttentionOptions: opt, B: B, L: L, H: H, d: d,
+		scale: float32(1 / math.Sqrt(float64(d))), key: rng.Key(0, "attention", opt.Name),
+		live: make([]int, B), ones: make([]float32, L),
+	}
+	kernel.Fill(a.ones, 1)
+	o := newOp("attention", q.Shape(), q, k, v)
+	loop := a.loop(func(i int, space []float32) { a.forward(i, o.in, o.out, space) })
+	o.run = func() error {
+		if err := a.Tokens.live(a.live); err != nil {
+			return err
+		}
+		a.begin()
+		loop()
+		return nil
+	}
+	o.grad = a.grad
+	return o.apply(q, k, v)
+}
+
+// attention is what the passes of one op share. A piece of its work is one head of one sequence.
+type attention struct {
+	AttentionOptions
+	B, L, H, d int
+	scale      float32
+	key, now   uint64    // of the dropout's stream, and at this step
+	live       []int     // [B]: live tokens of this run
+	probs      []float32 // [B*Heads, L*L]: P of each piece, [n, n] at its start; nil without a backward pass
+	ones       []float32
+}
+
+// begin sets the dropout's key for the step that runs.
+func (a *attention) begin() {
+	if a.Dropout > 0 {
+		a.now = rng.Mix(rng.Mix(a.key^a.Step.Seed) + uint64(a.Step.N))
+	}
+}
+
+// loop returns a function that runs f on all pieces, with a workspace [L, L] for each that runs at the same time. Chunk i
+// takes each c-th piece: sequences of any order of lengths are spread evenly.
+func (a *attention) loop(f func(i int, space []float32)) func() {
+	pieces, n := a.B*a.Heads, a.L*a.L
+	c := min(pieces, parts(pieces*a.L*max(a.L, a.d)))
+	space := make([]float32, c*n)
+	return rowParts(c, c, func(chunk, _, _ int) {
+		for i := chunk; i < pieces; i += c {
+			f(i, space[chunk*n:(chunk+1)*n])
+		}
+	})
+}
+
+// piece returns the sequence of piece i, its live tokens, and where its columns begin in a matrix over tokens.
+func (a *attention) piece(i int) (b, n, at int) {
+	b, h := i/a.Heads, i%a.Heads
+	return b, a.live[b], b*a.L*a.H + h*a.d
+}
+
+// drop sets dst to x [n, n] with the dropout of piece i; the gradient with the same call.
+func (a *attention) drop(dst, x []float32, i int) {
+	kernel.DropoutMask(dst, x, a.now, uint64(i)<<32, float32(a.Dropout))
+}
+
+// clear sets the padding of a piece to zero.
+func (a *attention) clear(m []float32, n, at int) {
+	for r := n; r < a.L; r++ {
+		clear(m[at+r*a.H:][:a.d])
+	}
+}
+
+func (a *attention) forward(i int, in [][]float32, y, space []float32) {
+	b, n, at := a.piece(i)
+	a.clear(y, n, at)
+	if n == 0 {
+		return
+	}
+	q, k, v := in[0][at:], in[1][at:], in[2][at:]
+	p, kept := space[:n*n], space[:n*n]
+	if a.probs != nil {
+		p = a.probs[i*a.L*a.L:][:n*n]
+	}
+	kernel.GemmST(false, true, n, n, a.d, q, a.H, k, a.H, p, n, false)
+	a.softmax(p, n, a.Tokens.mask(b))
+	if a.Dropout > 0 {
+		a.drop(kept, p, i)
+	} else {
+		kept = p
+	}
+	kernel.GemmST(false, false, n, a.d, n, kept, n, v, a.H, y[at:], a.H, false)
+}
+
+// softmax replaces scores [n, n] by the softmax of each row of them times scale. Hidden tokens have rows and columns of
+// zeros.
+func (a *attention) softmax(p []float32, n int, mask []float32) {
+	kernel.Scale(p, p, a.scale)
+	for r := range n {
+		row := p[r*n : (r+1)*n]
+		for j, m := range mask[:min(n, len(mask))] {
+			if m == 0 {
+				row[j] = float32(math.Inf(-1))
+			}
+		}
+		kernel.Axpy(row, -kernel.Max(row), a.ones)
+	}
+	kernel.Exp(p, p)
+	for r := range n {
+		row := p[r*n : (r+1)*n]
+		if mask != nil && mask[r] == 0 {
+			clear(row)
+			continue
+		}
+		kernel.Scale(row, row, 1/kernel.Sum(row))
+	}
+}
+
+// grad makes the gradients of q, k and v: one pass computes all, those of k and v are views of its buffers.
+func (a *attention) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
+	if a.probs == nil {
+		a.probs = make([]float32, a.B*a.Heads*a.L*a.L)
+	}
+	o := newOp("attention/dq", in[0].Shape(), in[0], in[1], in[2], dy, out) // out: only to run after it
+	g := [3][]float32{o.out}
+	for i := 1; i < 3; i++ {
+		if need[i] {
+			g[i] = make([]float32, len(o.out))
+		}
+	}
+	loop := a.loop(func(i int, space []float32) { a.backward(i, o.in, &g, space) })
+	o.run = func() error {
+		a.begin()
+		loop()
+		return nil
+	}
+	first, err := o.apply(in[0], in[1], in[2], dy, out)
+	if err != nil {
+		return nil, err
+	}
+	d := make(G.Nodes, 3)
+	if need[0] {
+		d[0] = first
+	}
+	for i, name := range []string{"", "attention/dk", "attention/dv"} {
+		if i > 0 && need[i] {
+			if d[i], err = view(name, in[i].Shape(), g[i], first); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return d, nil
+}
+
+func (a *attention) backward(i int, in [][]float32, g *[3][]float32, space []float32) {
+	_, n, at := a.piece(i)
+	for _, m := range g {
+		if m != nil {
+			a.clear(m, n, at)
+		}
+	}
+	if n == 0 {
+		return
+	}
+	q, k, v, dy := in[0][at:], in[1][at:], in[2][at:], in[3][at:]
+	p, s := a.probs[i*a.L*a.L:][:n*n], space[:n*n]
+	if g[2] != nil {
+		kept := p
+		if a.Dropout > 0 {
+			a.drop(s, p, i)
+			kept = s
+		}
+		kernel.GemmST(true, false, n, a.d, n, kept, n, dy, a.H, g[2][at:], a.H, false)
+	}
+	kernel.GemmST(false, true, n, n, a.d, dy, a.H, v, a.H, s, n, false)
+	if a.Dropout > 0 {
+		a.drop(s, s, i)
+	}
+	for r := range n {
+		row := s[r*n : (r+1)*n]
+		kernel.Axpy(row, -kernel.Dot(row, p[r*n:(r+1)*n]), a.ones)
+	}
+	kernel.Mul(s, s, p)
+	kernel.Scale(s, s, a.scale)
+	kernel.GemmST(false, false, n, a.d, n, s, n, k, a.H, g[0][at:], a.H, false)
+	if g[1] != nil {
+		kernel.GemmST(true, false, n, a.d, n, s, n, q, a.H, g[1][at:], a.H, false)
+	}
+}

@@ -1,0 +1,254 @@
+package ops_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/opstest"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// attend is the float64 twin of Attention. drop is what the weight of (sequence, head, row, column) is multiplied by.
+func attend(q, k, v []float64, B, L, H, heads int, live func(b, i int) bool, drop func(b, h, i, j int) float64) []float64 {
+	y, d := make([]float64, B*L*H), H/heads
+	for b := range B {
+		for h := range heads {
+			for i := range L {
+				if !live(b, i) {
+					continue
+				}
+				w, sum := make([]float64, L), 0.0
+				for j := range L {
+					if !live(b, j) {
+						continue
+					}
+					dot := 0.0
+					for c := range d {
+						dot += q[(b*L+i)*H+h*d+c] * k[(b*L+j)*H+h*d+c]
+					}
+					w[j] = math.Exp(dot / math.Sqrt(float64(d)))
+					sum += w[j]
+				}
+				for j := range L {
+					for c := range d {
+						y[(b*L+i)*H+h*d+c] += w[j] / sum * drop(b, h, i, j) * v[(b*L+j)*H+h*d+c]
+					}
+				}
+			}
+		}
+	}
+	return y
+}
+
+func noDrop(b, h, i, j int) float64 { return 1 }
+
+// wideInput draws q and k so that the softmax has some contrast.
+func wideInput(i int, x []float32, r *rand.Rand) {
+	opstest.Uniform(x, r)
+	if i < 2 {
+		for j := range x {
+			x[j] *= 2
+		}
+	}
+}
+
+func TestAttention(t *testing.T) {
+	for _, s := range []struct {
+		B, L, heads, d int
+		len            []int32
+		mask           []float32
+	}{
+		{B: 1, L: 1, heads: 1, d: 1},
+		{B: 1, L: 5, heads: 1, d: 3},
+		{B: 3, L: 4, heads: 2, d: 1, len: []int32{4, 1, 0}},
+		{B: 2, L: 7, heads: 3, d: 5, len: []int32{2, 7}},
+		{B: 2, L: 3, heads: 1, d: 4, mask: []float32{1, 0, 1, 0, 1, 1}},
+		{B: 3, L: 4, heads: 2, d: 3, len: []int32{3, 4, 2}, mask: []float32{0, 1, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1}},
+		{B: 5, L: 33, heads: 4, d: 17, len: []int32{33, 1, 20, 5, 32}},
+	} {
+		H := s.heads * s.d
+		tok := &ops.Tokens{L: s.L, Len: s.len, Mask: s.mask}
+		live := func(b, i int) bool {
+			return (s.len == nil || i < int(s.len[b])) && (s.mask == nil || s.mask[b*s.L+i] != 0)
+		}
+		opstest.Check(t, opstest.Case{
+			Name:   fmt.Sprintf("heads=%d,len=%v,mask=%v", s.heads, s.len, s.mask),
+			Shapes: [][]int{{s.B * s.L, H}, {s.B * s.L, H}, {s.B * s.L, H}},
+			Build: func(x ...*G.Node) (*G.Node, error) {
+				return ops.Attention(x[0], x[1], x[2], ops.AttentionOptions{Heads: s.heads, Tokens: tok})
+			},
+			Oracle: func(x ...[]float64) []float64 {
+				return attend(x[0], x[1], x[2], s.B, s.L, H, s.heads, live, noDrop)
+			},
+			Fill: wideInput,
+			Big:  s.B*s.L > 100,
+		})
+	}
+}
+
+// With v the identity, the results are the weights: which of them are dropped is then known to the twin.
+func TestAttentionDropout(t *testing.T) {
+	const B, L, heads = 3, 6, 2
+	const H = heads * L
+	length := []int32{6, 2, 5}
+	opt := ops.AttentionOptions{
+		Heads: heads, Tokens: &ops.Tokens{L: L, Len: length},
+		Dropout: 0.4, Name: "layer.0", Step: &ops.Step{Seed: 3, N: 9},
+	}
+	weights := func(opt ops.AttentionOptions) []float32 {
+		g := G.NewGraph()
+		q, k, v := make([]float32, B*L*H), make([]float32, B*L*H), make([]float32, B*L*H)
+		for r := range B * L {
+			for h := range heads {
+				v[r*H+h*L+r%L] = 1
+			}
+		}
+		y := must(ops.Attention(matrix(g, "q", B*L, H, q...), matrix(g, "k", B*L, H, k...), matrix(g, "v", B*L, H, v...), opt))
+		run(t, g)
+		return slices.Clone(opstest.Values(y))
+	}
+	w := weights(opt)
+	drop := func(b, h, i, j int) float64 { return float64(w[(b*L+i)*H+h*L+j]) * float64(length[b]) }
+	zeros, n := 0, 0
+	for b := range B {
+		for i := range int(length[b]) {
+			for h := range heads {
+				for j := range int(length[b]) {
+					n++
+					if f := drop(b, h, i, j); f == 0 {
+						zeros++
+					} else if math.Abs(f-1/0.6) > 1e-5 {
+						t.Fatalf("factor %v, want 0 or %v", f, 1/0.6)
+					}
+				}
+			}
+		}
+	}
+	if zeros < n/5 || zeros > 3*n/5 {
+		t.Errorf("%d of %d weights dropped, want about 0.4 of them", zeros, n)
+	}
+	opstest.Check(t, opstest.Case{
+		Name:   "dropout",
+		Shapes: [][]int{{B * L, H}, {B * L, H}, {B * L, H}},
+		Build:  func(x ...*G.Node) (*G.Node, error) { return ops.Attention(x[0], x[1], x[2], opt) },
+		Oracle: func(x ...[]float64) []float64 {
+			return attend(x[0], x[1], x[2], B, L, H, heads, func(b, i int) bool { return i < int(length[b]) }, drop)
+		},
+		Fill: wideInput,
+	})
+	for _, other := range []func(o *ops.AttentionOptions){
+		func(o *ops.AttentionOptions) { o.Name = "layer.1" },
+		func(o *ops.AttentionOptions) { o.Step = &ops.Step{Seed: 3, N: 10} },
+		func(o *ops.AttentionOptions) { o.Step = &ops.Step{Seed: 4, N: 9} },
+	} {
+		o := opt
+		other(&o)
+		if slices.Equal(weights(o), w) {
+			t.Errorf("name %s, step %+v: same weights dropped", o.Name, *o.Step)
+		}
+	}
+	if !slices.Equal(weights(opt), w) {
+		t.Error("other weights dropped when run again")
+	}
+}
+
+// The tokens of a sequence come out with the same bits, and with the same gradients, whatever the padding is and holds.
+func TestAttentionPadding(t *testing.T) {
+	const B, heads, H = 3, 2, 10
+	length := []int32{5, 3, 1}
+	var first [][]float32
+	for _, L := range []int{5, 6, 16, 40} {
+		g := G.NewGraph()
+		var leaves G.Nodes
+		for i, name := range []string{"q", "k", "v", "dy"} {
+			r := rand.New(rand.NewPCG(1, uint64(i)))
+			x := make([]float32, B*L*H)
+			for i := range x {
+				x[i] = float32(math.NaN())
+			}
+			for b := range B {
+				opstest.Uniform(x[b*L*H:][:int(length[b])*H], r)
+			}
+			leaves = append(leaves, matrix(g, name, B*L, H, x...))
+		}
+		y := must(ops.Attention(leaves[0], leaves[1], leaves[2], ops.AttentionOptions{
+			Heads: heads, Tokens: &ops.Tokens{L: L, Len: length}, Dropout: 0.2, Name: "a", Step: &ops.Step{Seed: 1},
+		}))
+		d, err := ops.VJP(y, leaves[3], leaves[:3]...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(t, g)
+		var got [][]float32
+		for _, n := range append(G.Nodes{y}, d...) {
+			x := opstest.Values(n)
+			for b := range B {
+				n := int(length[b]) * H
+				seq := x[b*L*H:][:L*H]
+				got = append(got, slices.Clone(seq[:n]))
+				if i := slices.IndexFunc(seq[n:], func(v float32) bool { return v != 0 }); i >= 0 {
+					t.Errorf("L = %d: padding of sequence %d is %v", L, b, seq[n+i])
+				}
+			}
+		}
+		if first == nil {
+			first = got
+		}
+		for i := range got {
+			if !slices.Equal(got[i], first[i]) {
+				t.Errorf("L = %d: result %d is %v, without padding %v", L, i, got[i], first[i])
+			}
+		}
+	}
+}
+
+func TestAttentionErrors(t *testing.T) {
+	g := G.NewGraph()
+	in := func(name string, s ...int) *G.Node {
+		return G.NewTensor(g, tensor.Float32, len(s), G.WithShape(s...), G.WithName(name), G.WithInit(G.Zeroes()))
+	}
+	x, z := in("x", 6, 4), in("z", 4, 4)
+	opt := func(heads, L int) ops.AttentionOptions {
+		return ops.AttentionOptions{Heads: heads, Tokens: &ops.Tokens{L: L}}
+	}
+	for _, tc := range []struct {
+		q, k, v *G.Node
+		opt     ops.AttentionOptions
+		want    string
+	}{
+		{nil, x, x, opt(2, 3), "ops: attention: q is nil"},
+		{x, z, x, opt(2, 3), "ops: attention: k is (4, 4), want (6, 4): q, k and v have one shape"},
+		{x, x, x, opt(3, 3), "ops: attention: q is (6, 4), want a width that 3 heads divide"},
+		{x, x, x, opt(0, 3), "ops: attention: q is (6, 4), want a width that 0 heads divide"},
+		{x, x, x, opt(2, 4), "ops: attention: q has 6 rows, want sequences of 4"},
+		{x, x, x, ops.AttentionOptions{Heads: 2}, "ops: attention: no tokens to tell the sequences apart"},
+		{x, x, x, ops.AttentionOptions{Heads: 2, Tokens: &ops.Tokens{L: 3}, Dropout: 1, Name: "a"}, "ops: attention: a: dropout 1, want a number in [0, 1)"},
+		{x, x, x, ops.AttentionOptions{Heads: 2, Tokens: &ops.Tokens{L: 3}, Dropout: .1, Name: "a"}, "ops: attention: a: no step to draw the dropout from"},
+	} {
+		if _, err := ops.Attention(tc.q, tc.k, tc.v, tc.opt); err == nil || err.Error() != tc.want {
+			t.Errorf("error %v, want %q", err, tc.want)
+		}
+	}
+	for _, tc := range []struct {
+		tok  ops.Tokens
+		want string
+	}{
+		{ops.Tokens{L: 3, Len: []int32{3}}, "1 lengths of sequences in a batch of 2"},
+		{ops.Tokens{L: 3, Len: []int32{3, 4}}, "sequence 1 has 4 tokens, want 0 to 3"},
+		{ops.Tokens{L: 3, Len: []int32{-1, 3}}, "sequence 0 has -1 tokens, want 0 to 3"},
+		{ops.Tokens{L: 3, Mask: []float32{1}}, "mask of 1 positions in a batch of 2 sequences of 3"},
+	} {
+		g := G.NewGraph()
+		x := matrix(g, "x", 6, 1, make([]float32, 6)...)
+		must(ops.Attention(x, x, x, ops.AttentionOptions{Heads: 1, Tokens: &tc.tok}))
+		if err := runErr(g); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("error %v, want %q", err, tc.want)
+		}
+	}
+}
