@@ -9,9 +9,11 @@ require (
 	github.com/klauspost/compress v1.20.3 // .zst files
 	github.com/nlpodyssey/safetensors v0.0.0-20250209183917-bfb01cc25f7c // tests: cross-check of our safetensors files
 	github.com/schollz/progressbar/v3 v3.19.1 // progress bars
+	github.com/sugarme/tokenizer v0.3.0 // word pieces of a checked vocabulary
 	go.yaml.in/yaml/v4 v4.0.0 // YAML syntax trees
 	golang.org/x/sys v0.49.0 // CPU features
 	golang.org/x/term v0.47.0 // is the output a terminal
+	golang.org/x/text v0.28.0 // canonical decomposition, to strip accents
 	gonum.org/v1/gonum v0.17.0 // singular values and linear solves of merges, quantiles of Student's t
 	gonum.org/v1/plot v0.17.0 // figures of reports
 	google.golang.org/protobuf v1.36.12 // wire format of TensorBoard event files
@@ -48,7 +50,9 @@ require (
 	codeberg.org/go-pdf/fpdf v0.11.1 // indirect
 	git.sr.ht/~sbinet/gg v0.7.0 // indirect
 	github.com/ajstarks/svgo v0.0.0-20211024235047-1546f124cd8b // indirect
+	github.com/emirpasic/gods v1.18.1 // indirect
 	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
+	github.com/schollz/progressbar/v2 v2.15.0 // indirect
+	github.com/sugarme/regexpset v0.0.0-20200920021344-4d4ec8eaf93c // indirect
 	golang.org/x/image v0.30.0 // indirect
-	golang.org/x/text v0.28.0 // indirect
 )

@@ -1,0 +1,57 @@
+// Package token turns text into the ids of a published vocabulary, the same ids as the reference tokenizers give:
+// WordPiece of BERT (vocab.txt, or tokenizer.json) and byte-level BPE of RoBERTa (vocab.json and merges.txt, or
+// tokenizer.json). Train makes a WordPiece vocabulary from a corpus.
+//
+// Every file is checked here before anything is built from it; what is wrong is an error with file and line.
+package token
+
+// Tokenizer turns text into ids. All methods may be called by many goroutines at once.
+type Tokenizer interface {
+	// Encode appends the ids of one text with the special tokens around it, such as [CLS] text [SEP]. At most maxLen ids are
+	// appended, the text's last ones are cut; 0 is no limit. Each invalid byte of the text counts as one U+FFFD.
+	Encode(dst *Encoding, maxLen int, text string) error
+
+	// EncodePair appends the ids of two texts, such as [CLS] a [SEP] b [SEP]. Ids are cut from the longer text until both are
+	// equally long, then from both ("longest first").
+	EncodePair(dst *Encoding, maxLen int, a, b string) error
+
+	// Vocab is the number of rows that a table of embeddings needs: one more than the greatest id.
+	Vocab() int
+
+	// Special returns the ids of the special tokens.
+	Special() Special
+
+	// Token returns the text of an id, "" of one that is not in the vocabulary.
+	Token(id int32) string
+
+	// ID returns the id of a token.
+	ID(token string) (int32, bool)
+
+	// Fingerprint is equal for tokenizers that were made of the same files.
+	Fingerprint() uint64
+
+	// Save writes the files that the tokenizer was made of into a folder that exists, under their usual names.
+	Save(dir string) error
+}
+
+// Encoding is a list of ids and, for each, the segment it belongs to: 0, or 1 for what belongs to the second text.
+type Encoding struct {
+	IDs      []int32
+	Segments []int32
+	Cut      int // ids that were cut off, over all calls
+}
+
+// Reset empties the encoding and keeps its memory.
+func (e *Encoding) Reset() { e.IDs, e.Segments, e.Cut = e.IDs[:0], e.Segments[:0], 0 }
+
+// Special is the ids of special tokens; None where the vocabulary has no such token.
+type Special struct {
+	CLS  int32 // starts a text: [CLS] or <s>
+	SEP  int32 // ends a text: [SEP] or </s>
+	Pad  int32 // fills a row of a batch: [PAD] or <pad>
+	Unk  int32 // stands for what is not in the vocabulary: [UNK] or <unk>
+	Mask int32 // hides a token from a language model: [MASK] or <mask>
+}
+
+// None is the id of a special token that there is not.
+const None int32 = -1
