@@ -1,0 +1,133 @@
+package ops
+
+import (
+	"github.com/splice-ml/splice/models/ops/kernel"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// FirstToken is the row of the first token of each sequence of L, the pooling of BERT's [CLS] (Devlin et al. 2019):
+// x [B*L, H] → [B, H]. The gradient of the other rows is 0.
+func FirstToken(x *G.Node, t *Tokens) (*G.Node, error) {
+	c := checker{op: "firsttoken"}
+	R, H := c.mat("x", x)
+	B := c.tokens("x", R, t)
+	if c.err != nil {
+		return nil, c.err
+	}
+	step := t.L * H
+	o := newOp("firsttoken", tensor.Shape{B, H}, x)
+	loop := rowwise(B, H, func(lo, hi int) {
+		for b := lo; b < hi; b++ {
+			copy(o.out[b*H:(b+1)*H], o.in[0][b*step:])
+		}
+	})
+	o.run = func() error {
+		loop()
+		return nil
+	}
+	o.grad = func(in G.Nodes, _, dy *G.Node, _ []bool) (G.Nodes, error) {
+		o := newOp("firsttoken/dx", in[0].Shape(), dy)
+		loop := rowwise(B, H, func(lo, hi int) {
+			for b := lo; b < hi; b++ {
+				copy(o.out[b*step:], o.in[0][b*H:(b+1)*H]) // the rest stays 0
+			}
+		})
+		o.run = func() error {
+			loop()
+			return nil
+		}
+		d, err := o.apply(dy)
+		return G.Nodes{d}, err
+	}
+	return o.apply(x)
+}
+
+// MeanTokens is the mean of the live tokens of each sequence, 0 for a sequence without any: x [B*L, H] → [B, H]. Padding
+// is not read and takes no gradient.
+func MeanTokens(x *G.Node, t *Tokens) (*G.Node, error) {
+	c := checker{op: "meantokens"}
+	R, H := c.mat("x", x)
+	B := c.tokens("x", R, t)
+	if c.err != nil {
+		return nil, c.err
+	}
+	L := t.L
+	p := &pooling{tokens: t, live: make([]int, B), scale: make([]float32, B)}
+	o := newOp("meantokens", tensor.Shape{B, H}, x)
+	loop := rowParts(B, min(B, parts(R*H)), func(_, lo, hi int) {
+		for b := lo; b < hi; b++ {
+			y, mask := o.out[b*H:(b+1)*H], t.mask(b)
+			clear(y)
+			if mask == nil {
+				addRows(y, o.in[0][b*L*H:][:p.live[b]*H])
+			}
+			for i, m := range mask[:min(p.live[b], len(mask))] {
+				if m != 0 {
+					kernel.Add(y, o.in[0][(b*L+i)*H:][:H])
+				}
+			}
+			kernel.Scale(y, y, p.scale[b])
+		}
+	})
+	o.run = func() error {
+		if err := p.count(); err != nil {
+			return err
+		}
+		loop()
+		return nil
+	}
+	o.grad = func(in G.Nodes, out, dy *G.Node, _ []bool) (G.Nodes, error) {
+		o := newOp("meantokens/dx", in[0].Shape(), dy, out) // out: only to run after it
+		loop := rowParts(B, min(B, parts(R*H)), func(_, lo, hi int) {
+			for b := lo; b < hi; b++ {
+				mask := t.mask(b)
+				for i := range L {
+					dx := o.out[(b*L+i)*H:][:H]
+					if i < p.live[b] && (mask == nil || mask[i] != 0) {
+						kernel.Scale(dx, o.in[0][b*H:(b+1)*H], p.scale[b])
+					} else {
+						clear(dx)
+					}
+				}
+			}
+		})
+		o.run = func() error {
+			loop()
+			return nil
+		}
+		d, err := o.apply(dy, out)
+		return G.Nodes{d}, err
+	}
+	return o.apply(x)
+}
+
+// pooling is the state that the forward pass of MeanTokens leaves to the backward pass.
+type pooling struct {
+	tokens *Tokens
+	live   []int     // [B]: positions of each sequence up to its last live one
+	scale  []float32 // [B]: 1/live tokens, 0 if there are none
+}
+
+// count sets live and scale for the run.
+func (p *pooling) count() error {
+	if err := p.tokens.live(p.live); err != nil {
+		return err
+	}
+	for b, n := range p.live {
+		if m := p.tokens.mask(b); m != nil {
+			hidden := 0
+			for _, v := range m[:n] {
+				if v == 0 {
+					hidden++
+				}
+			}
+			n -= hidden
+		}
+		p.scale[b] = 0
+		if n > 0 {
+			p.scale[b] = 1 / float32(n)
+		}
+	}
+	return nil
+}
