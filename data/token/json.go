@@ -85,10 +85,12 @@ func openJSON(path string) (Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.files = []file{{fileJSON, text}}
-	_, config, err := readConfig(path) // kept, for Save
-	e.files = append(e.files, config...)
-	return e, err
+	_, config, err := readConfig(path) // only kept, for Save
+	if err != nil {
+		return nil, err
+	}
+	e.files = append([]file{{fileJSON, text}}, config...)
+	return e, nil
 }
 
 func (f *jsonFile) encoder(path string, text []byte) (*encoder, error) {

@@ -137,7 +137,11 @@ func openText(path string) (Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fromText(path, text, c, files)
+	e, err := fromText(path, text, c, files)
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // fromText makes the tokenizer of a vocab.txt.
