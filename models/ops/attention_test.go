@@ -208,6 +208,71 @@ func TestAttentionPadding(t *testing.T) {
 	}
 }
 
+// Nothing of a batch shows in the next one, whose sequences are of other lengths and fewer.
+func TestAttentionNextBatch(t *testing.T) {
+	const B, L, H = 3, 5, 4
+	build := func(tok *ops.Tokens, rows *ops.Rows) (*G.ExprGraph, G.Nodes) {
+		g := G.NewGraph()
+		r := rand.New(rand.NewPCG(1, 2))
+		draw := func(name string, rows, cols int) *G.Node {
+			v := make([]float32, rows*cols)
+			opstest.Uniform(v, r)
+			return matrix(g, name, rows, cols, v...)
+		}
+		x := G.Nodes{draw("q", B*L, H), draw("k", B*L, H), draw("v", B*L, H)}
+		y := must(ops.Attention(x[0], x[1], x[2], ops.AttentionOptions{Heads: 2, Tokens: tok}))
+		z := must(ops.MeanTokens(y, tok))
+		w := draw("w", B*L, H)
+		loss := must(ops.Add(
+			must(ops.SoftmaxCE(z, matrix(g, "y", B, 1, 0, 3, 2), rows)),
+			must(ops.SoftmaxCESoft(must(ops.MeanTokens(w, tok)), matrix(g, "p", B, H, .5, .5, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1), rows)),
+		))
+		d, err := ops.Grad(loss, append(x, w, z)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g, append(d, y, z, loss)
+	}
+	tok, rows := &ops.Tokens{L: L}, &ops.Rows{N: B}
+	g, got := build(tok, rows)
+	vm := G.NewTapeMachine(g)
+	defer vm.Close()
+	for _, b := range []struct {
+		len  []int32
+		mask []float32
+		rows int
+	}{
+		{[]int32{5, 5, 4}, nil, 3},
+		{[]int32{2, 4, 0}, nil, 2},
+		{[]int32{5, 1, 5}, []float32{1, 0, 1, 0, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1, 0}, 3},
+		{[]int32{3, 0, 0}, nil, 1},
+	} {
+		tok.Len, tok.Mask, rows.N = b.len, b.mask, b.rows
+		if err := vm.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+		vm.Reset()
+		fresh, want := build(tok, rows)
+		run(t, fresh)
+		for i, n := range got {
+			if a, b := opstest.Values(n), opstest.Values(want[i]); !slices.Equal(a, b) {
+				t.Errorf("lengths %v: result %d is %v, in a new graph %v", tok.Len, i, a, b)
+			}
+		}
+	}
+}
+
+// Scores far out do not overflow: each token attends to the one with the greatest score.
+func TestAttentionExtremes(t *testing.T) {
+	g := G.NewGraph()
+	q, k := matrix(g, "q", 2, 1, 1e4, -1e4), matrix(g, "k", 2, 1, 3, 1)
+	y := must(ops.Attention(q, k, matrix(g, "v", 2, 1, 7, 9), ops.AttentionOptions{Heads: 1, Tokens: &ops.Tokens{L: 2}}))
+	run(t, g)
+	if got, want := opstest.Values(y), []float32{7, 9}; !slices.Equal(got, want) {
+		t.Errorf("result %v, want %v", got, want)
+	}
+}
+
 func TestAttentionErrors(t *testing.T) {
 	g := G.NewGraph()
 	in := func(name string, s ...int) *G.Node {
