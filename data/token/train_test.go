@@ -53,7 +53,7 @@ func corpus(seed uint64, lines int) []string {
 func naive(lines []string, size, minCount int) []string {
 	vocab := []string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
 	counts := map[string]int{}
-	for _, w := range strings.Fields(strings.Join(lines, " ")) {
+	for w := range strings.FieldsSeq(strings.Join(lines, " ")) {
 		counts[w]++
 	}
 	var starts, insides []string
