@@ -172,7 +172,6 @@ func (s *story) controls(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	begin := time.Now()
 	p, err := s.merge(ctx, "head x 0.5", s.plain[:1], s.head, half)
 	if err != nil {
 		return err
@@ -188,7 +187,7 @@ func (s *story) controls(ctx context.Context) error {
 	if err := s.tuned(ctx, "permuted average + training", "control: the base averaged with its own permuted copy", "permuted", f); err != nil {
 		return err
 	}
-	begin = time.Now()
+	begin := time.Now()
 	m, err := s.longer(ctx, "longer training", len(s.plain))
 	if err != nil {
 		return err

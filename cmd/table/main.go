@@ -65,11 +65,12 @@ func fileLast(args []string) []string {
 
 // command is the command that makes the table again. Overrides that change no result are left out.
 func command(path string, set []string) string {
-	b := "go run ./cmd/table " + strings.ReplaceAll(path, `\`, "/")
+	var b strings.Builder
+	b.WriteString("go run ./cmd/table " + strings.ReplaceAll(path, `\`, "/"))
 	for _, s := range set {
 		if !strings.HasPrefix(s, "data.path=") && !strings.HasPrefix(s, "threads=") {
-			b += " --set '" + s + "'"
+			b.WriteString(" --set '" + s + "'")
 		}
 	}
-	return b
+	return b.String()
 }
