@@ -317,3 +317,29 @@ func TestAttentionErrors(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkAttention(b *testing.B) {
+	const B, L, heads, d = 32, 64, 12, 32
+	g := G.NewGraph()
+	v := make([]float32, B*L*heads*d)
+	opstest.Uniform(v, rand.New(rand.NewPCG(1, 1)))
+	var x G.Nodes
+	for _, name := range []string{"q", "k", "v", "dy"} {
+		x = append(x, matrix(g, name, B*L, heads*d, v...))
+	}
+	y := must(ops.Attention(x[0], x[1], x[2], ops.AttentionOptions{
+		Heads: heads, Tokens: &ops.Tokens{L: L}, Dropout: 0.1, Name: "a", Step: &ops.Step{},
+	}))
+	if _, err := ops.VJP(y, x[3], x[:3]...); err != nil {
+		b.Fatal(err)
+	}
+	vm := G.NewTapeMachine(g)
+	defer vm.Close()
+	for b.Loop() {
+		if err := vm.RunAll(); err != nil {
+			b.Fatal(err)
+		}
+		vm.Reset()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(B*L), "ns/row")
+}

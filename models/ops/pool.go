@@ -1,6 +1,8 @@
 package ops
 
 import (
+	"fmt"
+
 	"github.com/splice-ml/splice/models/ops/kernel"
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -130,4 +132,57 @@ func (p *pooling) count() error {
 		}
 	}
 	return nil
+}
+
+// PickRows is the rows at of x, one after the other, with zeros for an entry of -1: x [R, H] → [len(at), H]. at is shared
+// by pointer and read at each run; its length must not change. A masked language model so computes the logits of the
+// tokens to be guessed alone. A row may be picked more than once: its gradient is the sum.
+func PickRows(x *G.Node, at *[]int32) (*G.Node, error) {
+	c := checker{op: "pickrows"}
+	R, H := c.mat("x", x)
+	if c.err == nil && (at == nil || len(*at) == 0) {
+		c.fail("no rows to pick")
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	M := len(*at)
+	o := newOp("pickrows", tensor.Shape{M, H}, x)
+	loop := rowwise(M, H, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			if y, r := o.out[i*H:(i+1)*H], int((*at)[i]); r >= 0 {
+				copy(y, o.in[0][r*H:])
+			} else {
+				clear(y)
+			}
+		}
+	})
+	o.run = func() error {
+		if len(*at) != M {
+			return fmt.Errorf("%d rows to pick, want %d as when the graph was built", len(*at), M)
+		}
+		for i, r := range *at {
+			if r < -1 || int(r) >= R {
+				return fmt.Errorf("pick %d is row %d, want 0 to %d, or -1 for none", i, r, R-1)
+			}
+		}
+		loop()
+		return nil
+	}
+	o.grad = func(in G.Nodes, out, dy *G.Node, _ []bool) (G.Nodes, error) {
+		o := newOp("pickrows/dx", in[0].Shape(), dy, out) // out: only to run after it, which checks the rows
+		zero := flat(R*H, func(lo, hi int) { clear(o.out[lo:hi]) })
+		o.run = func() error {
+			zero()
+			for i, r := range *at {
+				if r >= 0 {
+					kernel.Add(o.out[int(r)*H:][:H], o.in[0][i*H:])
+				}
+			}
+			return nil
+		}
+		d, err := o.apply(dy, out)
+		return G.Nodes{d}, err
+	}
+	return o.apply(x)
 }

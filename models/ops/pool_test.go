@@ -130,3 +130,66 @@ func TestPoolErrors(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestPickRows(t *testing.T) {
+	many := make([]int32, 300)
+	for i := range many {
+		many[i] = int32(i*7%211) - 1
+	}
+	for _, s := range []struct {
+		R, H int
+		at   []int32
+	}{{1, 1, []int32{0}}, {4, 3, []int32{2, -1, 0, 2, 3, 2}}, {5, 17, []int32{4}}, {210, 131, many}} {
+		opstest.Check(t, opstest.Case{
+			Name:   fmt.Sprint(len(s.at)),
+			Shapes: [][]int{{s.R, s.H}},
+			Build:  func(x ...*G.Node) (*G.Node, error) { return ops.PickRows(x[0], &s.at) },
+			Oracle: func(x ...[]float64) []float64 {
+				y := make([]float64, len(s.at)*s.H)
+				for i, r := range s.at {
+					if r >= 0 {
+						copy(y[i*s.H:(i+1)*s.H], x[0][int(r)*s.H:])
+					}
+				}
+				return y
+			},
+			Big: s.R > 100,
+		})
+	}
+	g := G.NewGraph()
+	x, dy := matrix(g, "x", 3, 1, 1, 2, 3), matrix(g, "dy", 2, 1, 10, 20)
+	at := []int32{2, 1}
+	y := must(ops.PickRows(x, &at))
+	d, err := ops.VJP(y, dy, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		at   []int32
+		y, d []float32
+		err  string
+	}{
+		{at: []int32{2, 1}, y: []float32{3, 2}, d: []float32{0, 20, 10}},
+		{at: []int32{-1, 0}, y: []float32{0, 1}, d: []float32{20, 0, 0}}, // nothing is left of the run before
+		{at: []int32{0, 3}, err: "ops: pickrows: pick 1 is row 3, want 0 to 2, or -1 for none"},
+		{at: []int32{0}, err: "ops: pickrows: 1 rows to pick, want 2 as when the graph was built"},
+	} {
+		at = tc.at
+		err := runErr(g)
+		if tc.err != "" {
+			if err == nil || !strings.Contains(err.Error(), tc.err) {
+				t.Errorf("error %v, want %q", err, tc.err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, dx := opstest.Values(y), opstest.Values(d[0]); !slices.Equal(got, tc.y) || !slices.Equal(dx, tc.d) {
+			t.Errorf("rows %v are %v with gradient %v, want %v and %v", at, got, dx, tc.y, tc.d)
+		}
+	}
+	if _, err := ops.PickRows(x, nil); err == nil || err.Error() != "ops: pickrows: no rows to pick" {
+		t.Errorf("error %v", err)
+	}
+}
