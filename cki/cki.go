@@ -35,7 +35,6 @@ type Parent struct {
 // Input is what a method works on.
 type Input struct {
 	Parents []*Parent         // Parents[0] is the base; all have the base's tensors, with its shapes
-	Origin  *Parent           // what the parents were branched from; nil if that is not known
 	Select  func(string) bool // which tensors are merged, by name; the others are the base's, bit for bit
 	Lab     *Lab              // where to evaluate and train; nil if model or data are not known
 	Seed    uint64            // of what the method draws

@@ -46,11 +46,15 @@ type Member struct {
 
 // Parent returns the member as a parent of a merge.
 func (m *Member) Parent(f *data.FeatureMap) *Parent {
-	p := m.Params
+	return &Parent{Name: m.Name, Reader: Memory(m.Merged()), Counts: m.Counts, Map: f}
+}
+
+// Merged returns the member's values as a merge reads them.
+func (m *Member) Merged() *nn.Params {
 	if m.Mixed != nil {
-		p = m.Mixed
+		return m.Mixed
 	}
-	return &Parent{Name: m.Name, Reader: Memory(p), Counts: m.Counts, Map: f}
+	return m.Params
 }
 
 // start are a training's starting point and its streams.

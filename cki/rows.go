@@ -109,10 +109,10 @@ func (s *story) hard() Finetune {
 
 // recipe adds the rows of the configured merge, its rounds and the training after it.
 func (s *story) recipe(ctx context.Context) error {
-	if err := s.merged(ctx, "merge", "the configured method", s.aligned, s.sel, s.o.Method); err != nil {
+	if err := s.merged(ctx, recipeRow, "the configured method", s.aligned, s.sel, s.o.Method); err != nil {
 		return err
 	}
-	last, members := "merge", s.aligned
+	last, members := recipeRow, s.aligned
 	for round := 2; round <= s.o.Rounds; round++ {
 		begin := time.Now()
 		var next []*Member
@@ -136,7 +136,7 @@ func (s *story) recipe(ctx context.Context) error {
 		}
 		last, members = name, next
 	}
-	s.out.Result, s.out.Merged = s.models["merge"], s.aligned
+	s.out.Result, s.out.Merged = s.models[recipeRow], s.aligned
 	for _, m := range s.plain {
 		s.out.Counts = sum(s.out.Counts, m.Counts)
 	}
@@ -144,7 +144,7 @@ func (s *story) recipe(ctx context.Context) error {
 	if t := s.o.Finetune.Teacher; t != "none" {
 		note = "soft labels: " + t
 	}
-	return s.tuned(ctx, "merge + training", note, "merge", s.o.Finetune)
+	return s.tuned(ctx, "merge + training", note, recipeRow, s.o.Finetune)
 }
 
 // controls adds the rows that tell a merge's gain from that of training on.
@@ -157,13 +157,13 @@ func (s *story) controls(ctx context.Context) error {
 		return err
 	}
 	if f.Teacher != "none" {
-		if err := s.tuned(ctx, "merge + training, hard labels", "control: no teacher", "merge", s.hard()); err != nil {
+		if err := s.tuned(ctx, "merge + training, hard labels", "control: no teacher", recipeRow, s.hard()); err != nil {
 			return err
 		}
 	}
 	if f.Teacher == "parents" {
 		f.Teacher = "self"
-		if err := s.tuned(ctx, "merge + training, self-teacher", "control: its own soft labels", "merge", f); err != nil {
+		if err := s.tuned(ctx, "merge + training, self-teacher", "control: its own soft labels", recipeRow, f); err != nil {
 			return err
 		}
 		f.Teacher = "parents"
@@ -247,7 +247,7 @@ func (s *story) guard() {
 	o := s.out
 	at := -1
 	for i, r := range o.Rows {
-		if r.Name == "merge" || r.Name == "merge + training" || s.isRound(r.Name) {
+		if r.Name == recipeRow || r.Name == "merge + training" || s.isRound(r.Name) {
 			if at < 0 || s.Better(r.Valid[s.Monitor()], o.Rows[at].Valid[s.Monitor()]) {
 				at = i
 			}

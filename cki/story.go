@@ -37,6 +37,9 @@ type Outcome struct {
 	Result  *nn.Params      // the merge, before rounds and training
 }
 
+// recipeRow is the row of the configured merge, before further rounds and training.
+const recipeRow = "merge"
+
 // story runs one merge with its comparison.
 type story struct {
 	*Lab
@@ -186,10 +189,8 @@ func (s *story) align(ctx context.Context) error {
 	s.aligned = []*Member{s.base}
 	for _, m := range s.plain[1:] {
 		c := *m
-		if c.Params = clone(m.Params); m.Mixed != nil {
-			c.Params, c.Mixed = clone(m.Mixed), nil
-		}
-		r, err := align.Align(ctx, s.Model, s.Data.Schema, s.base.Params, c.Params, s.base.Data.Train, s.o.Align)
+		c.Params, c.Mixed = clone(m.Merged()), nil
+		r, err := align.Align(ctx, s.Model, s.Data.Schema, s.base.Merged(), c.Params, s.base.Data.Train, s.o.Align)
 		if err != nil {
 			return fmt.Errorf("cki: align %s: %w", m.Name, err)
 		}
@@ -205,9 +206,6 @@ func (s *story) merge(ctx context.Context, name string, members []*Member, sel f
 	for _, p := range members {
 		in.Parents = append(in.Parents, p.Parent(s.Data.Map))
 	}
-	if s.f.Trunk != nil {
-		in.Origin = s.f.Trunk.Parent(s.Data.Map)
-	}
 	merged, err := m.Merge(ctx, in)
 	if err != nil {
 		return nil, fmt.Errorf("cki: %s: %w", name, err)
@@ -219,7 +217,7 @@ func (s *story) merge(ctx context.Context, name string, members []*Member, sel f
 	if err := in.Fill(merged, p); err != nil {
 		return nil, fmt.Errorf("cki: %s: %w", name, err)
 	}
-	if merged.Stats != nil {
+	if merged.Stats != nil && name == recipeRow {
 		s.out.Stats = merged.Stats()
 	}
 	if !s.o.BatchNorm {

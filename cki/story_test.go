@@ -2,6 +2,7 @@ package cki_test
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -157,6 +158,24 @@ func TestGuard(t *testing.T) {
 		if err != nil || got["auc"] != row(out, want).Valid["auc"] {
 			t.Errorf("what is passed on has %v, %v, its row %v", got, err, row(out, want).Valid)
 		}
+	}
+}
+
+// TestStatsAreTheRecipes: what the report says of the method is of the configured merge, not of a row of the comparison.
+func TestStatsAreTheRecipes(t *testing.T) {
+	var stats []string
+	for _, controls := range []bool{false, true} {
+		l, o := lab(t), options(t)
+		o.Controls = controls
+		o.Method, _ = cki.Registry.Default("graft")
+		b, err := json.Marshal(run(t, l, o, cki.Independent{Count: 2}).Stats)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stats = append(stats, string(b))
+	}
+	if stats[0] != stats[1] || len(stats[0]) < 20 {
+		t.Errorf("without controls %s, with them %s", stats[0], stats[1])
 	}
 }
 

@@ -92,12 +92,34 @@ merge:
 		t.Errorf("checkpoints of one run as parents: exit %d\n%s%s", o.code, o.stdout, o.stderr)
 	}
 	write(t, dir, "start.yaml", config+"init: {from: runs/a}\nmerge: {regime: {type: shared_init}, finetune: {epochs: 0}}\n")
-	if o := run(t, dir, "cki", "--config", "start.yaml", "--quiet"); o.code != 0 {
-		t.Errorf("branches of a run: exit %d\n%s", o.code, o.stderr)
+	for range 2 { // the second time it is done already
+		if o := run(t, dir, "cki", "--config", "start.yaml", "--quiet"); o.code != 0 {
+			t.Errorf("branches of a run: exit %d\n%s", o.code, o.stderr)
+		}
+	}
+	if o := run(t, dir, "evaluate", "--run", "runs/start/parents/parent-b"); o.code != 0 {
+		t.Errorf("a parent that the regime made is no run: exit %d\n%s", o.code, o.stderr)
+	}
+	for _, c := range []struct{ run, want string }{
+		{"runs/a", "over parent runs/a"},
+		{"runs/e", "holds a run already"},
+	} {
+		before := read(t, dir, c.run, "model.safetensors")
+		o := run(t, dir, "cki", "--config", "merge.yaml", "--run", c.run)
+		if o.code != 2 || !strings.Contains(o.stderr, c.want) || !slices.Equal(before, read(t, dir, c.run, "model.safetensors")) {
+			t.Errorf("a merge into %s: exit %d, %s", c.run, o.code, o.stderr)
+		}
 	}
 	write(t, dir, "again.yaml", "merge: {parents: [runs/m, runs/b], finetune: {epochs: 0}}\n")
 	if o := run(t, dir, "cki", "--config", "again.yaml", "--quiet"); o.code != 0 {
 		t.Errorf("a merge as a parent: exit %d\n%s", o.code, o.stderr)
+	}
+	if o := run(t, dir, "cki", "--config", "merge.yaml", "--quiet"); o.code != 0 || !strings.Contains(o.stdout, "passed on: merge") {
+		t.Errorf("the same merge again: exit %d\n%s", o.code, o.stderr)
+	}
+	write(t, dir, "runs/b/model.safetensors", string(read(t, dir, "runs/e/model.safetensors")))
+	if o := run(t, dir, "cki", "--config", "merge.yaml"); o.code != 2 || !strings.Contains(o.stderr, "of other parents") {
+		t.Errorf("a parent that was trained again: exit %d, %s", o.code, o.stderr)
 	}
 	if o := run(t, dir, "cki", "--config", "merge.yaml", "--set", "merge.method=slerp"); o.code != 2 || !strings.Contains(o.stderr, "--overwrite") {
 		t.Errorf("a merge of another config in the same run: exit %d, %s", o.code, o.stderr)

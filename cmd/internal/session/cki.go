@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/report"
@@ -66,14 +69,6 @@ func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !o.Overwrite && !o.Check {
-		if t, err := ReadTable(s.Dir); err == nil && t.Digest == digest {
-			s.Log.Info("the merge is done already", "run", s.Dir)
-			return t, nil
-		} else if err == nil {
-			return nil, cli.BadInput(fmt.Errorf("cki: %s holds a merge of another config: give --overwrite to replace it, or another --run", s.Dir))
-		}
-	}
 	parents, err := openParents(s.Merge.Parents)
 	if err != nil {
 		return nil, cli.BadInput(err)
@@ -85,6 +80,14 @@ func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
 	if len(parents) > 0 {
 		if err := cki.Check(parents); err != nil {
 			return nil, cli.BadInput(err)
+		}
+	}
+	if digest, err = s.withParents(digest, parents); err != nil {
+		return nil, err
+	}
+	if s.Init.From == "" { // else the digest is not known before the weights are read
+		if t, err := s.done(digest, o); t != nil || err != nil {
+			return t, err
 		}
 	}
 	d, from, err := s.stand(ctx, parents, digest)
@@ -99,11 +102,17 @@ func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
 		return nil, err
 	}
 	if from != nil {
-		d, err := cki.Digest(cki.Memory(from))
+		start, err := cki.Digest(cki.Memory(from))
 		if err != nil {
 			return nil, err
 		}
-		made, digest = made+"-"+d, digest+"-"+d
+		made, digest = made+"-"+start, digest+"-"+start
+		if t, err := s.done(digest, o); t != nil || err != nil {
+			return t, err
+		}
+	}
+	if err := s.free(o.Overwrite); err != nil {
+		return nil, cli.BadInput(err)
 	}
 	if err := s.claim(parentsDir, made, o.Overwrite); err != nil {
 		return nil, err
@@ -116,7 +125,7 @@ func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
 	}
 	l := &cki.Lab{
 		Model: s.Model, Task: s.Task, Data: d, Options: s.Experiment.Train, Seed: s.Seed, Dir: filepath.Join(s.Dir, parentsDir), Digest: made, Log: s.Log,
-		Begin: s.begin, Own: s.Merge.Controls, Start: from,
+		Begin: s.begin(d), Own: s.Merge.Controls, Start: from,
 	}
 	f, err := s.family(ctx, l, parents)
 	if err != nil {
@@ -132,10 +141,77 @@ func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
 	return s.passOn(ctx, l, d, out, digest)
 }
 
+// withParents returns the digest of the config and of the values of the parents that it names.
+func (s *Session) withParents(digest string, parents []*cki.Parent) (string, error) {
+	h := xxhash.New()
+	for _, p := range parents {
+		if own, dir := absolute(cki.RunOf(p.Name)), absolute(s.Dir); own == dir {
+			return "", cli.BadInput(fmt.Errorf("cki: the merge would be written over parent %s: choose another --run", p.Name))
+		}
+		d, err := cki.Digest(p)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(h, d) // a hash has no errors
+	}
+	if len(parents) == 0 {
+		return digest, nil
+	}
+	return fmt.Sprintf("%s-%016x", digest, h.Sum64()), nil
+}
+
+func absolute(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return path
+}
+
+// done returns the comparison of the merge of that digest, nil if it is still to be made. A merge of another one is an error
+// unless it may be overwritten.
+func (s *Session) done(digest string, o CKIOptions) (*Table, error) {
+	if o.Overwrite {
+		return nil, nil
+	}
+	t, err := ReadTable(s.Dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, cli.BadInput(err)
+	case t.Digest != digest:
+		return nil, cli.BadInput(fmt.Errorf("cki: %s holds a merge of another config or of other parents: give --overwrite to replace it, or another --run", s.Dir))
+	}
+	s.Log.Info("the merge is done already", "run", s.Dir)
+	return t, nil
+}
+
+// free reports a directory that holds something else than a merge, which must not be written over.
+func (s *Session) free(overwrite bool) error {
+	if overwrite {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(s.Dir, rowsDir, digestFile)); err == nil {
+		return nil // a merge was begun here
+	}
+	for _, name := range []string{parentsDir, rowsDir} {
+		if entries, err := os.ReadDir(filepath.Join(s.Dir, name)); err == nil && len(entries) > 0 {
+			if _, err := os.Stat(filepath.Join(s.Dir, name, digestFile)); err != nil {
+				return fmt.Errorf("cki: %s is not of a merge: give --overwrite to replace it, or choose another --run", filepath.Join(s.Dir, name))
+			}
+		}
+	}
+	return train.CheckDir(s.Dir, false)
+}
+
 // Directories of a merge's run.
 const (
 	parentsDir = "parents" // of the parents that the regime makes
 	rowsDir    = "rows"    // of the comparison's trainings
+	digestFile = "digest"  // in both: of what decides what is there
 )
 
 // parentsDigest names what decides the parents that the regime makes.
@@ -149,7 +225,7 @@ func (s *Session) parentsDigest() (string, error) {
 // claim makes a directory for trainings of a digest. What trainings of another digest left there is removed, or an error.
 func (s *Session) claim(name, digest string, replace bool) error {
 	dir := filepath.Join(s.Dir, name)
-	path := filepath.Join(dir, "digest")
+	path := filepath.Join(dir, digestFile)
 	b, err := os.ReadFile(path)
 	if err == nil && strings.TrimSpace(string(b)) == digest {
 		return nil
@@ -277,21 +353,36 @@ func (s *Session) family(ctx context.Context, l *cki.Lab, parents []*cki.Parent)
 	return f, nil
 }
 
-// begin makes the directory of a training a run of its own.
-func (s *Session) begin(name, dir string, o train.Options) ([]train.Callback, error) {
-	if rel, err := filepath.Rel(s.Dir, dir); err == nil {
-		name = filepath.ToSlash(rel)
+// begin returns what is called before each training: parents become runs of their own, with a config and a feature map. Their
+// config does not say which part of the rows they were trained on.
+func (s *Session) begin(d *data.Splits) func(name, dir string, o train.Options) ([]train.Callback, error) {
+	return func(name, dir string, o train.Options) ([]train.Callback, error) {
+		if rel, err := filepath.Rel(s.Dir, dir); err == nil {
+			name = filepath.ToSlash(rel)
+		}
+		s.Log.Info("training", "name", name, "epochs", o.Epochs)
+		if strings.HasPrefix(name, parentsDir+"/") {
+			e := *s.Experiment
+			e.Run, e.Train, e.Merge = dir, o, cki.DefaultOptions()
+			own := *s
+			own.Experiment, own.Dir = &e, dir
+			if err := own.describe(d); err != nil {
+				return nil, err
+			}
+		}
+		cs := []train.Callback{&train.JSONL{Path: filepath.Join(dir, "metrics.jsonl"), LogSteps: o.LogSteps}}
+		if s.Progress != nil && s.Terminal {
+			cs = append(cs, &train.Progress{Out: s.Progress, Terminal: true, LogSteps: o.LogSteps})
+		}
+		return cs, nil
 	}
-	s.Log.Info("training", "name", name, "epochs", o.Epochs)
-	cs := []train.Callback{&train.JSONL{Path: filepath.Join(dir, "metrics.jsonl"), LogSteps: o.LogSteps}}
-	if s.Progress != nil && s.Terminal {
-		cs = append(cs, &train.Progress{Out: s.Progress, Terminal: true, LogSteps: o.LogSteps})
-	}
-	return cs, nil
 }
 
 // passOn writes the files of the resulting run.
 func (s *Session) passOn(ctx context.Context, l *cki.Lab, d *data.Splits, out *cki.Outcome, digest string) (*Table, error) {
+	if err := train.Prepare(s.Dir, false, true); err != nil { // what was there may be replaced: see free
+		return nil, err
+	}
 	if err := s.describe(d); err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func (s *Session) writeReport(ctx context.Context, l *cki.Lab, d *data.Splits, o
 func (s *Session) barriers(ctx context.Context, l *cki.Lab, out *cki.Outcome, r *report.Report) error {
 	base := out.Family.Members[0]
 	line := func(k int, members []*cki.Member) ([]report.Point, error) {
-		points, err := l.Barrier(ctx, base.Params, members[k].Params, barrierPoints)
+		points, err := l.Barrier(ctx, base.Merged(), members[k].Merged(), barrierPoints)
 		if err != nil {
 			return nil, err
 		}
@@ -112,7 +112,7 @@ func tensorStats(out *cki.Outcome, r *report.Report) error {
 	for _, q := range out.Result.All() {
 		var plain, merged [][]float32
 		for k, m := range out.Family.Members {
-			plain, merged = append(plain, m.Params.Get(q.Name).Data), append(merged, out.Merged[k].Params.Get(q.Name).Data)
+			plain, merged = append(plain, m.Merged().Get(q.Name).Data), append(merged, out.Merged[k].Merged().Get(q.Name).Data)
 		}
 		t, err := report.Tensor(q.Name, q.Shape, merged, q.Data)
 		if err != nil {
