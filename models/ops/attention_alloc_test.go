@@ -45,32 +45,5 @@ func TestEncoderAllocatesNothing(t *testing.T) {
 	if _, err := Grad(loss, x, w, b); err != nil {
 		t.Fatal(err)
 	}
-	vm := G.NewTapeMachine(g)
-	defer vm.Close()
-	if err := vm.RunAll(); err != nil {
-		t.Fatal(err)
-	}
-	ours := 0
-	for _, n := range g.AllNodes() {
-		o, ok := n.Op().(*op)
-		if !ok {
-			continue
-		}
-		ours++
-		var in []G.Value
-		for it := g.From(n.ID()); it.Next(); {
-			in = append(in, it.Node().(*G.Node).Value())
-		}
-		allocs := testing.AllocsPerRun(3, func() {
-			if _, err := o.Do(in...); err != nil {
-				t.Fatal(err)
-			}
-		})
-		if allocs != 0 {
-			t.Errorf("%v allocates %v times a run", o, allocs)
-		}
-	}
-	if ours < 35 {
-		t.Errorf("only %d ops were checked", ours)
-	}
+	noAllocs(t, g, 35)
 }
