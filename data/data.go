@@ -53,8 +53,9 @@ type Feature struct {
 // Schema is the list of features of a source, in the order of its columns.
 type Schema struct {
 	Features []Feature
-	NumDense int  // columns of Batch.Dense
-	HasGroup bool // Batch.Group is filled
+	NumDense int   // columns of Batch.Dense
+	HasGroup bool  // Batch.Group is filled
+	Text     *Text // token sequences; nil: there are none
 }
 
 // Batch is a number of rows, column by column. Its shape is Size rows, of which the first N are real and the others
@@ -64,8 +65,12 @@ type Batch struct {
 	Size  int                // rows of every slice
 	IDs   map[string][]int32 // by feature: [Size], of a Multi [Size*MaxLen], row by row
 	Dense []float32          // [Size*NumDense], row by row
-	Label []float32          // [Size], 0 or 1
+	Label []float32          // [Size]: 0 or 1, a class's number, or a value
 	Group []int64            // [Size], what GAUC groups by (a user); nil without a group column
+
+	Tokens   *Tokens   // text of the rows; nil without text
+	Row      []int64   // [Size], of text: the row's place in its part's file
+	Features []float32 // [Size*F], what the frozen part of a model makes of the rows; nil but where train computed it
 }
 
 // NewBatch returns a batch of size rows of padding.
