@@ -23,7 +23,7 @@ type Tokens struct {
 	IDs      []int32   // [Size*L], row by row; Text.Pad behind the last token
 	Segments []int32   // [Size*L]: 0, or 1 for what belongs to a pair's second text
 	Len      []int32   // [Size]: tokens of each row; 0 of rows from N on
-	At       []int32   // [Size*M], masked language models: rows of the [Size*L] positions to predict, M = Text.Predictions(L); 0 where Target is -1
+	At       []int32   // [Size*M], masked language models: rows of the [Size*L] positions to predict, M = Text.Predictions(L); -1 for none
 	Target   []float32 // [Size*M], masked language models: the ids there; -1 for none
 }
 
@@ -49,9 +49,8 @@ func (b *Batch) ClearText(s *Text, n int) {
 	clear(t.Segments[n*t.L:])
 	clear(t.Len[n:])
 	if m := len(t.At) / max(1, b.Size); m > 0 {
-		clear(t.At[n*m:])
 		for i := n * m; i < len(t.Target); i++ {
-			t.Target[i] = -1
+			t.At[i], t.Target[i] = -1, -1
 		}
 	}
 }

@@ -14,9 +14,13 @@ import (
 // Inputs is what a model sees of a batch.
 type Inputs struct {
 	Schema *data.Schema
-	Label  *G.Node // [B, 1]
+	Label  *G.Node // [B, 1]; of a masked language model [B·M, 1], a row for each token to predict, -1 for none
 	plan   *embed.Plan
 	label  []float32
+
+	length   int        // positions of a sequence of text
+	seq      *Sequences // nil: the model does not read text
+	features []float32  // nil: the model does not start from features
 }
 
 // embeddingStd is FuxiCTR's default standard deviation of a fresh embedding.

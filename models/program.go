@@ -1,8 +1,10 @@
 package models
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 
@@ -25,11 +27,24 @@ type CompileOptions struct {
 	Derive  nn.Derive         // nil: none
 	Freeze  func(string) bool // parameters that take no gradient, by full name; nil: none
 	Capture nn.Capture        // sees the inputs of linear maps; nil: none
+	Length  int               // positions of a sequence of text, to which shorter batches are padded; 0: a graph for each bucket of the data
 }
 
-// Program runs one graph over batches of one size. Several programs may share one nn.Params; a Program is not safe for
-// concurrent use. Close frees it.
+// Program runs a model over batches of one number of rows. Over text it has a graph for each length of sequences, made when
+// the first batch of that length comes. Several programs may share one nn.Params; a Program is not safe for concurrent use.
+// Close frees it.
 type Program struct {
+	model   Model
+	params  *nn.Params
+	schema  *data.Schema
+	o       CompileOptions
+	lengths []int // of sequences, ascending; one 0 if it does not matter
+	graphs  []*graph
+	cur     *graph // of the last run
+}
+
+// graph is one graph of a program and the machine that runs it.
+type graph struct {
 	batch   int
 	vm      G.VM
 	plan    *embed.Plan
@@ -45,7 +60,7 @@ type Program struct {
 	rGrads  []RowGrad
 	trained []*nn.Param
 	stats   []*ops.BatchStats
-	graph   *nn.Graph
+	nn      *nn.Graph
 }
 
 // Grad is the gradient of a whole parameter, valid until the next Run.
@@ -64,34 +79,78 @@ func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program
 	if o.Batch < 1 {
 		return nil, fmt.Errorf("models: compile: batch of %d rows", o.Batch)
 	}
-	r := &Program{batch: o.Batch, plan: embed.NewPlan(sc, o.Batch)}
+	r := &Program{model: m, params: p, schema: sc, o: o, lengths: []int{0}}
+	if sc.Text != nil {
+		if r.lengths = sc.Text.Lengths; o.Length > 0 {
+			r.lengths = []int{o.Length}
+		}
+		if len(r.lengths) == 0 {
+			return nil, fmt.Errorf("models: compile: the data has text, but no lengths of it")
+		}
+	}
+	r.graphs = make([]*graph, len(r.lengths))
+	g, err := r.compile(r.lengths[0])
+	if err != nil {
+		return nil, fmt.Errorf("models: compile: %w", err)
+	}
+	if g.in.seq == nil {
+		r.lengths, r.graphs = []int{0}, r.graphs[:1]
+	}
+	r.graphs[0], r.cur = g, g
+	return r, nil
+}
+
+// compile builds the graph for sequences of length positions.
+func (p *Program) compile(length int) (*graph, error) {
+	o := p.o
+	r := &graph{batch: o.Batch, plan: embed.NewPlan(p.schema, o.Batch)}
 	r.step.Seed = o.Seed
 	g := &nn.Graph{
-		Params: p, Graph: G.NewGraph(), Train: o.Train, Batch: o.Batch, Rows: &r.rows, Step: &r.step, Reparam: o.Reparam, Derive: o.Derive, Frozen: o.Freeze, Capture: o.Capture,
+		Params: p.params, Graph: G.NewGraph(), Train: o.Train, Batch: o.Batch, Rows: &r.rows, Step: &r.step, Reparam: o.Reparam, Derive: o.Derive, Frozen: o.Freeze, Capture: o.Capture,
 	}
 	s := nn.NewScope(g)
-	r.in = &Inputs{Schema: sc, plan: r.plan}
-	if r.logits = m.Build(s, r.in); s.Err() == nil && r.logits == nil {
+	r.in = &Inputs{Schema: p.schema, plan: r.plan, length: length}
+	if r.logits = p.model.Build(s, r.in); s.Err() == nil && r.logits == nil {
 		s.Fail(fmt.Errorf("the model returned no logits"))
 	}
 	if o.Loss != nil && s.Err() == nil {
-		r.in.Label, r.in.label = s.Input("label", o.Batch, 1)
+		r.in.Label, r.in.label = s.Input("label", r.in.targets(o.Batch), 1)
 		r.loss = o.Loss(s, r.logits, r.in)
 	}
 	if err := s.Err(); err != nil {
-		return nil, fmt.Errorf("models: compile: %w", err)
+		return nil, err
 	}
-	r.stats, r.graph = g.Stats, g
+	r.stats, r.nn = g.Stats, g
 	if o.Train && o.Loss != nil {
 		if err := r.differentiate(g); err != nil {
-			return nil, fmt.Errorf("models: compile: %w", err)
+			return nil, err
 		}
 	}
 	r.vm = G.NewTapeMachine(g.Graph)
 	return r, nil
 }
 
-func (r *Program) differentiate(g *nn.Graph) error {
+// pick returns the graph for a batch.
+func (p *Program) pick(b *data.Batch) (*graph, error) {
+	i := 0
+	if p.lengths[0] > 0 {
+		if b.Tokens == nil {
+			return nil, fmt.Errorf("models: the batch has no tokens")
+		}
+		if i, _ = slices.BinarySearch(p.lengths, b.Tokens.L); i == len(p.lengths) {
+			return nil, fmt.Errorf("models: batch of sequences of %d positions, the longest are %d", b.Tokens.L, p.lengths[i-1])
+		}
+	}
+	if p.graphs[i] == nil {
+		var err error
+		if p.graphs[i], err = p.compile(p.lengths[i]); err != nil {
+			return nil, fmt.Errorf("models: compile for %d positions: %w", p.lengths[i], err)
+		}
+	}
+	return p.graphs[i], nil
+}
+
+func (r *graph) differentiate(g *nn.Graph) error {
 	var wrt G.Nodes
 	for _, l := range g.Leaves {
 		wrt = append(wrt, l.Node)
@@ -126,16 +185,18 @@ func (r *Program) differentiate(g *nn.Graph) error {
 
 // Run runs the program over a batch, whose slices must hold the program's batch size, and returns the loss (0 without one).
 // step selects dropout's masks: the same step gives the same masks.
-func (r *Program) Run(b *data.Batch, step int64) (float64, error) {
+func (p *Program) Run(b *data.Batch, step int64) (float64, error) {
+	r, err := p.pick(b)
+	if err != nil {
+		return 0, err
+	}
+	p.cur = r
 	if b.N < 1 || b.N > r.batch {
 		return 0, fmt.Errorf("models: batch of %d rows, want 1 to %d", b.N, r.batch)
 	}
 	r.rows.N, r.step.N = b.N, step
-	if r.in.label != nil {
-		if len(b.Label) < r.batch {
-			return 0, fmt.Errorf("models: batch has %d labels, want %d", len(b.Label), r.batch)
-		}
-		copy(r.in.label, b.Label[:r.batch])
+	if err := r.in.fill(b, r.batch); err != nil {
+		return 0, err
 	}
 	if err := r.plan.Gather(b); err != nil {
 		return 0, err
@@ -157,7 +218,7 @@ func (r *Program) Run(b *data.Batch, step int64) (float64, error) {
 	return float64(v), nil
 }
 
-func (r *Program) backward(b *data.Batch) {
+func (r *graph) backward(b *data.Batch) {
 	for i, n := range r.nodes {
 		r.grads[i].Grad = values(n)
 	}
@@ -173,39 +234,43 @@ func (r *Program) backward(b *data.Batch) {
 
 func values(n *G.Node) []float32 { return n.Value().Data().([]float32) }
 
-// Logits returns the last run's logits, [batch, outputs] row-major, valid until the next Run. Rows from N on are undefined.
-func (r *Program) Logits() []float32 { return values(r.logits) }
+// Logits returns the last run's logits, [rows, outputs] row-major, valid until the next Run: a row for each of the batch's, or
+// for each token that a masked language model predicts. Those of rows from N on are undefined.
+func (p *Program) Logits() []float32 { return values(p.cur.logits) }
 
 // Grads returns the last run's gradients of whole parameters.
-func (r *Program) Grads() []Grad { return r.grads }
+func (p *Program) Grads() []Grad { return p.cur.grads }
 
 // RowGrads returns the last run's gradients of embedding tables.
-func (r *Program) RowGrads() []RowGrad { return r.rGrads }
+func (p *Program) RowGrads() []RowGrad { return p.cur.rGrads }
 
 // Trained returns the parameters that take a gradient.
-func (r *Program) Trained() []*nn.Param { return r.trained }
+func (p *Program) Trained() []*nn.Param { return p.cur.trained }
 
 // Tables returns the embedding tables that take a gradient.
-func (r *Program) Tables() []TableUse { return r.plan.Tables() }
+func (p *Program) Tables() []TableUse { return p.cur.plan.Tables() }
 
 // BatchStats returns the running statistics of the model's batch norms, in the order of its layers. A program in training
 // mode moves them at each Run.
-func (r *Program) BatchStats() []*ops.BatchStats { return r.stats }
+func (p *Program) BatchStats() []*ops.BatchStats { return p.cur.stats }
 
 // Symmetry returns what can be exchanged in the parameters without changing the logits. The groups' views are nodes of this
-// program: after a run they hold the batch's values, of which rows from N on are undefined.
-func (r *Program) Symmetry() nn.Symmetry { return r.graph.Symmetry(r.logits) }
+// program: after a run they hold the batch's values, of which those of padding are undefined. Over text they are those of the
+// last run's length.
+func (p *Program) Symmetry() nn.Symmetry { return p.cur.nn.Symmetry(p.cur.logits) }
 
 // Batch returns the number of rows that the program runs at once.
-func (r *Program) Batch() int { return r.batch }
+func (p *Program) Batch() int { return p.o.Batch }
 
-// Close frees the program's machine. The program must not be used any more.
-func (r *Program) Close() error {
-	if r.vm == nil {
-		return nil
+// Close frees the program's machines. The program must not be used any more.
+func (p *Program) Close() error {
+	var errs []error
+	for i, r := range p.graphs {
+		if r != nil {
+			errs = append(errs, r.vm.Close())
+			runtime.SetFinalizer(r.vm, nil) // the machine is part of a cycle (its ops know the program), which a finalizer keeps alive for ever
+			p.graphs[i] = nil
+		}
 	}
-	err := r.vm.Close()
-	runtime.SetFinalizer(r.vm, nil) // the machine is part of a cycle (its ops know the program), which a finalizer keeps alive for ever
-	r.vm = nil
-	return err
+	return errors.Join(errs...)
 }
