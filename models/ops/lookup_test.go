@@ -1,0 +1,95 @@
+package ops_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/opstest"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// weight returns a leaf of those values, one a row.
+func weight(g *G.ExprGraph, name string, x ...float32) *G.Node {
+	return G.NewTensor(g, tensor.Float32, 2, G.WithShape(len(x), 1), G.WithName(name), G.WithValue(tensor.New(tensor.WithShape(len(x), 1), tensor.WithBacking(x))))
+}
+
+func TestLookup(t *testing.T) {
+	for _, s := range []struct{ n, H, V, W int }{{1, 1, 1, 1}, {3, 5, 2, 4}, {7, 3, 11, 1}, {40, 17, 5, 2}, {600, 129, 37, 2}} {
+		first, second := make([]int32, s.n), make([]int32, s.n)
+		for i := range first {
+			first[i], second[i] = int32(i*i+3*i)%int32(s.V), int32(i)%int32(s.W)
+		}
+		opstest.Check(t, opstest.Case{
+			Name:   fmt.Sprintf("n=%d", s.n),
+			Shapes: [][]int{{s.V, s.H}, {s.W, s.H}},
+			Build:  func(x ...*G.Node) (*G.Node, error) { return ops.Lookup(x, []*[]int32{&first, &second}) },
+			Oracle: func(x ...[]float64) []float64 {
+				var y []float64
+				for i := range first {
+					for c := range s.H {
+						y = append(y, x[0][int(first[i])*s.H+c]+x[1][int(second[i])*s.H+c])
+					}
+				}
+				return y
+			},
+			Big: s.n > 500,
+		})
+	}
+}
+
+// A row that the batch before looked up, and this one does not, has no gradient.
+func TestLookupForgetsOldRows(t *testing.T) {
+	ids := []int32{0, 2, 2}
+	g := G.NewGraph()
+	w := weight(g, "w", 1, 2, 3)
+	y, err := ops.Lookup([]*G.Node{w}, []*[]int32{&ids})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := ops.SumCols(y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zero := weight(g, "y", 0, 0, 0)
+	loss, err := ops.BCE(sum, zero, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grads, err := ops.Grad(loss, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vm := G.NewTapeMachine(g)
+	defer vm.Close()
+	sigmoid := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+	for _, c := range []struct {
+		ids  []int32
+		want []float64
+	}{
+		{[]int32{0, 2, 2}, []float64{sigmoid(1) / 3, 0, 2 * sigmoid(3) / 3}},
+		{[]int32{1, 1, 1}, []float64{0, sigmoid(2), 0}},
+	} {
+		ids = c.ids
+		vm.Reset()
+		if err := vm.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+		got := grads[0].Value().Data().([]float32)
+		for i, v := range got {
+			if math.Abs(float64(v)-c.want[i]) > 1e-6 {
+				t.Errorf("ids %v: gradient %v, want %v", c.ids, got, c.want)
+			}
+		}
+	}
+	for _, bad := range [][]int32{{0, 3, 0}, {-1, 0, 0}} {
+		ids = bad
+		vm.Reset()
+		if err := vm.RunAll(); err == nil || !strings.Contains(err.Error(), "outside of table 1, which has 3 rows") {
+			t.Errorf("ids %v: error %v", bad, err)
+		}
+	}
+}
