@@ -196,3 +196,26 @@ func (q *Sequences) fillTargets(label []float32, b *data.Batch) {
 		}
 	}
 }
+
+// Rows appends to dst the rows of a node of the last run, as wide as its last axis, that belong to the first n rows of the batch
+// and are no padding: of a matrix over tokens those of live tokens, of the tokens to predict those that are there. It reports
+// false for a node whose rows are not those of a batch.
+func (p *Program) Rows(dst []int, node *G.Node, n int) ([]int, bool) {
+	batch, shape := p.o.Batch, node.Shape()
+	rows := shape.TotalSize() / shape[len(shape)-1]
+	if rows%batch != 0 {
+		return dst, false
+	}
+	per, q := rows/batch, p.cur.in.seq
+	for r := range n {
+		for i := range per {
+			if q != nil && per > 1 {
+				if per == q.L && i >= int(q.Live.Len[r]) || per != q.L && per == len(q.at)/batch && q.at[r*per+i] < 0 {
+					continue
+				}
+			}
+			dst = append(dst, r*per+i)
+		}
+	}
+	return dst, true
+}

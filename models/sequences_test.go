@@ -177,3 +177,38 @@ func TestTextThatDoesNotFit(t *testing.T) {
 		}
 	}
 }
+
+// TestRows: the inputs of a linear map are known by the rows that are no padding.
+func TestRows(t *testing.T) {
+	for _, c := range []struct {
+		mask float64
+		want []int // of the last layer's inputs
+	}{{0, []int{0, 1}}, {0.25, []int{0, 4}}} {
+		sc := textSchema(c.mask, 16)
+		var x []*G.Node
+		prog, err := models.Compile(reader{positions: 17, masked: c.mask > 0}, nn.NewParams(1), sc, models.CompileOptions{
+			Batch: 3, Capture: func(_ string, n *G.Node) { x = append(x, n) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer prog.Close()
+		if _, err := prog.Run(sentences(sc, 16), 0); err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := prog.Rows(nil, x[0], 2); !ok || !slices.Equal(got, c.want) {
+			t.Errorf("mask %v: rows %v of %v, want %v", c.mask, got, x[0].Shape(), c.want)
+		}
+		if c.mask > 0 {
+			continue
+		}
+		g := G.NewGraph()
+		tokens := G.NewMatrix(g, G.Float32, G.WithShape(48, 2))
+		if got, ok := prog.Rows(nil, tokens, 2); !ok || !slices.Equal(got, []int{0, 1, 2, 3, 16, 17, 18}) {
+			t.Errorf("rows of tokens %v", got)
+		}
+		if _, ok := prog.Rows(nil, G.NewMatrix(g, G.Float32, G.WithShape(5, 2)), 2); ok {
+			t.Error("5 rows are taken for those of a batch of 3")
+		}
+	}
+}

@@ -30,6 +30,9 @@ func Activations(ctx context.Context, m models.Model, a, b *nn.Params, src data.
 		o.Batch = 1024
 	}
 	compile := models.CompileOptions{Batch: o.Batch}
+	if t := src.Schema().Text; t != nil {
+		compile.Length = t.MaxLen() // one graph, whose nodes are looked at
+	}
 	pa, err := models.Compile(m, a, src.Schema(), compile)
 	if err != nil {
 		return nil, err
@@ -94,7 +97,7 @@ func watch(ctx context.Context, pa, pb *models.Program, src data.Source, rows in
 		n += int64(live)
 		for _, l := range looks {
 			for _, s := range l.seen {
-				if err := s.add(live, pa.Batch()); err != nil {
+				if err := s.add(pa, live); err != nil {
 					return err
 				}
 			}
@@ -161,6 +164,7 @@ type moments struct {
 	n      int            // units
 	width  int            // units of a view
 	places [][2][]nn.View // each: views side by side that make up the units, in a and in b
+	at     []int          // rows of a view that count
 	rows   float64
 	sum    [2][]float64
 	square [2][]float64
@@ -175,8 +179,8 @@ func newMoments(n, width int) *moments {
 	return m
 }
 
-// add adds the first live of a batch's rows.
-func (m *moments) add(live, batch int) error {
+// add adds what belongs to the first n of the batch's rows that prog ran last, and another program beside it.
+func (m *moments) add(prog *models.Program, n int) error {
 	for _, place := range m.places {
 		var x [2]*mat.Dense
 		for side, views := range place {
@@ -187,16 +191,22 @@ func (m *moments) add(live, batch int) error {
 				vals, ok := v.Node.Value().Data().([]float32)
 				shape := v.Node.Shape()
 				cols := shape[len(shape)-1]
-				if !ok || len(vals)%(cols*batch) != 0 {
-					return fmt.Errorf("align: activations: %s holds %T of shape %v, want float32 rows of a batch of %d", v.Node.Name(), v.Node.Value().Data(), shape, batch)
+				live, whole := prog.Rows(m.at[:0], v.Node, n)
+				if m.at = live; !ok || !whole {
+					return fmt.Errorf("align: activations: %s holds %T of shape %v, want float32 rows of a batch of %d", v.Node.Name(), v.Node.Value().Data(), shape, prog.Batch())
 				}
-				rows := len(vals) / cols / batch * live
+				if len(live) == 0 {
+					continue
+				}
 				if x[side] == nil {
-					x[side] = mat.NewDense(rows, m.n, nil)
+					x[side] = mat.NewDense(len(live), m.n, nil)
 				}
-				for r := range rows {
-					widen(x[side].RawRowView(r)[at*m.width:(at+1)*m.width], vals[r*cols+v.Offset:])
+				for i, r := range live {
+					widen(x[side].RawRowView(i)[at*m.width:(at+1)*m.width], vals[r*cols+v.Offset:])
 				}
+			}
+			if x[side] == nil {
+				continue
 			}
 			r, _ := x[side].Dims()
 			for i := range r {
@@ -208,6 +218,9 @@ func (m *moments) add(live, batch int) error {
 			if side == 0 {
 				m.rows += float64(r)
 			}
+		}
+		if x[0] == nil || x[1] == nil {
+			continue
 		}
 		var c mat.Dense
 		c.Mul(x[0].T(), x[1])

@@ -42,7 +42,11 @@ func (p *passes) run(ctx context.Context, k int, each func(prog *models.Program,
 	if err != nil {
 		return wrap(err)
 	}
-	prog, err := models.Compile(lab.Model, params, lab.Data.Train.Schema(), p.compile)
+	compile := p.compile
+	if t := lab.Data.Train.Schema().Text; t != nil && compile.Capture != nil {
+		compile.Length = t.MaxLen() // one graph, whose nodes are looked at
+	}
+	prog, err := models.Compile(lab.Model, params, lab.Data.Train.Schema(), compile)
 	if err != nil {
 		return wrap(err)
 	}

@@ -116,24 +116,31 @@ func (m RegMean) inputs(ctx context.Context, in *cki.Input, k int) (map[string]*
 		}
 	})
 	out := map[string]*mat.SymDense{}
-	total := 0
+	total := map[string]int{} // rows of each layer's inputs
+	var at []int
 	var bad error
 	p := &passes{in: in, name: "regmean", rows: m.Rows, compile: compile}
-	err := p.run(ctx, k, func(_ *models.Program, rows int) {
-		total += rows
+	err := p.run(ctx, k, func(prog *models.Program, rows int) {
 		for _, l := range layers {
 			n := l.x.Shape()[1]
 			values, ok := l.x.Value().Data().([]float32)
-			if !ok {
-				bad = fmt.Errorf("method: regmean: inputs of %s are %T, want float32", l.name, l.x.Value().Data())
+			var whole bool
+			if at, whole = prog.Rows(at[:0], l.x, rows); !ok || !whole {
+				bad = fmt.Errorf("method: regmean: inputs of %s are %T of shape %v, want float32 rows of a batch", l.name, l.x.Value().Data(), l.x.Shape())
 				return
 			}
+			if len(at) == 0 {
+				continue
+			}
+			total[l.name] += len(at)
 			if out[l.name] == nil {
 				out[l.name] = mat.NewSymDense(n, nil)
 			}
-			x := mat.NewDense(rows, n, nil)
-			for i, v := range values[:rows*n] {
-				x.RawMatrix().Data[i] = float64(v)
+			x := mat.NewDense(len(at), n, nil)
+			for i, r := range at {
+				for c, v := range values[r*n : (r+1)*n] {
+					x.Set(i, c, float64(v))
+				}
 			}
 			out[l.name].SymRankK(out[l.name], 1, x.T())
 		}
@@ -141,8 +148,8 @@ func (m RegMean) inputs(ctx context.Context, in *cki.Input, k int) (map[string]*
 	if err = errors.Join(err, bad); err != nil {
 		return nil, err
 	}
-	for _, g := range out {
-		g.ScaleSym(1/float64(total), g)
+	for name, g := range out {
+		g.ScaleSym(1/float64(total[name]), g)
 	}
 	return out, nil
 }
