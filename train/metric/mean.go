@@ -47,44 +47,6 @@ func (m *Logloss) Reset() {
 	m.sum = 0
 }
 
-// Accuracy is the part of the rows whose label is 1 where the logit is above 0 (a probability above ½), and 0 elsewhere.
-type Accuracy struct {
-	rows
-	right int64
-}
-
-func newAccuracy(name string, _ int) Metric { return &Accuracy{rows: rows{name: name}} }
-
-// Add implements [Metric].
-func (m *Accuracy) Add(logits, labels []float32, _ []int64) error {
-	if err := m.add(logits, labels); err != nil {
-		return err
-	}
-	for i, x := range logits {
-		if err := m.binary(labels[i]); err != nil {
-			return err
-		}
-		if (x > 0) == (labels[i] == 1) {
-			m.right++
-		}
-	}
-	return nil
-}
-
-// Value implements [Metric].
-func (m *Accuracy) Value() (float64, error) {
-	if err := m.err(); err != nil {
-		return 0, err
-	}
-	return float64(m.right) / float64(m.n), nil
-}
-
-// Reset implements [Metric].
-func (m *Accuracy) Reset() {
-	m.reset()
-	m.right = 0
-}
-
 // Calibration is the sum of the predicted probabilities over the sum of the labels: 1 for a model that is right on
 // average, above 1 for one that promises too much (He et al. 2014).
 type Calibration struct {

@@ -1,5 +1,6 @@
-// Package metric measures predictions: auc, logloss, accuracy, calibration and ece over all rows; gauc, user_auc, ndcg@k
-// and hr@k over groups of rows. All are exact, the same for any size of the batches, and bounded in memory.
+// Package metric measures predictions: auc, logloss, calibration and ece of probabilities; gauc, user_auc, ndcg@k and hr@k over
+// groups of rows; accuracy, cross_entropy, perplexity, f1, macro_f1 and mcc of classes; mse, rmse, mae, pearson and spearman of
+// numbers. All are exact, the same for any size of the batches, and bounded in memory.
 package metric
 
 import (
@@ -16,8 +17,8 @@ import (
 type Metric interface {
 	// Name is the name that [New] was given.
 	Name() string
-	// Add counts rows: a logit and a label each, and their groups, which only the grouped metrics need. An error says what
-	// is wrong with the rows (lengths, a label, no groups) or that the disk is full.
+	// Add counts rows: a label each and, row by row, len(logits)/len(labels) logits, and their groups, which only the grouped
+	// metrics need. An error says what is wrong with the rows (lengths, a label, no groups) or that the disk is full.
 	Add(logits, labels []float32, group []int64) error
 	// Value returns the metric. It is an error if a logit was NaN, or if the metric is not defined for the rows (an AUC
 	// without a negative). Value may be called again, also after more rows.
@@ -26,32 +27,56 @@ type Metric interface {
 	Reset()
 }
 
+// Output says what a model's outputs are, and so what a metric reads.
+type Output uint8
+
+// Kinds of outputs.
+const (
+	Logit   Output = 1 << iota // one a row: of the probability of label 1, the other label is 0
+	Classes                    // one a class: the softmax is the probabilities; a label is a class's number, or Ignored
+	Number                     // one a row: a number like the label
+)
+
 // kind is a row of the table of metrics.
 type kind struct {
 	make   func(name string, k int) Metric
 	cutoff bool // the name ends in @k
 	higher bool
+	reads  Output
 }
 
 var kinds = map[string]kind{
-	"auc":         {make: newAUC, higher: true},
-	"gauc":        {make: newGAUC, higher: true},
-	"user_auc":    {make: newUserAUC, higher: true},
-	"ndcg":        {make: newNDCG, cutoff: true, higher: true},
-	"hr":          {make: newHR, cutoff: true, higher: true},
-	"accuracy":    {make: newAccuracy, higher: true},
-	"logloss":     {make: newLogloss},
-	"calibration": {make: newCalibration},
-	"ece":         {make: newECE},
+	"auc":           {make: newAUC, higher: true, reads: Logit},
+	"gauc":          {make: newGAUC, higher: true, reads: Logit},
+	"user_auc":      {make: newUserAUC, higher: true, reads: Logit},
+	"ndcg":          {make: newNDCG, cutoff: true, higher: true, reads: Logit},
+	"hr":            {make: newHR, cutoff: true, higher: true, reads: Logit},
+	"logloss":       {make: newLogloss, reads: Logit},
+	"calibration":   {make: newCalibration, reads: Logit},
+	"ece":           {make: newECE, reads: Logit},
+	"accuracy":      {make: newAccuracy, higher: true, reads: Logit | Classes},
+	"f1":            {make: newConfusion(f1), higher: true, reads: Logit | Classes},
+	"macro_f1":      {make: newConfusion(macroF1), higher: true, reads: Logit | Classes},
+	"mcc":           {make: newConfusion(mcc), higher: true, reads: Logit | Classes},
+	"cross_entropy": {make: newCrossEntropy(false), reads: Classes},
+	"perplexity":    {make: newCrossEntropy(true), reads: Classes},
+	"mse":           {make: newDeviation(square, identity), reads: Number},
+	"rmse":          {make: newDeviation(square, math.Sqrt), reads: Number},
+	"mae":           {make: newDeviation(math.Abs, identity), reads: Number},
+	"pearson":       {make: newPearson, higher: true, reads: Number},
+	"spearman":      {make: newSpearman, higher: true, reads: Number},
 }
 
 // maxCutoff bounds the k of ndcg@k and hr@k.
 const maxCutoff = 1_000_000
 
-// Names returns the names of all metrics, sorted; those with a cut-off end in @k.
-func Names() []string {
+// Names returns the names of all metrics that read such outputs, sorted; those with a cut-off end in @k.
+func Names(of Output) []string {
 	var names []string
 	for n, k := range kinds {
+		if k.reads&of == 0 {
+			continue
+		}
 		if k.cutoff {
 			n += "@k"
 		}
@@ -61,7 +86,16 @@ func Names() []string {
 	return names
 }
 
-// New returns the metric of a name: auc, gauc, user_auc, ndcg@10, hr@10, accuracy, logloss, calibration or ece.
+// Check reports an unknown name, and that of a metric that does not read such outputs.
+func Check(name string, of Output) error {
+	m, _, err := parse(name)
+	if err == nil && m.reads&of == 0 {
+		err = fmt.Errorf("metric: %s does not measure this task: there are %s", name, strings.Join(Names(of), ", "))
+	}
+	return err
+}
+
+// New returns the metric of a name, such as auc, ndcg@10, f1 or pearson.
 func New(name string) (Metric, error) {
 	m, k, err := parse(name)
 	if err != nil {
@@ -111,7 +145,7 @@ func hint(base string, at bool) string {
 	slices.Sort(names)
 	n, ok := registry.Nearest(base, names)
 	if !ok {
-		return "there are " + strings.Join(Names(), ", ")
+		return "there are " + strings.Join(Names(Logit|Classes|Number), ", ")
 	}
 	if kinds[n].cutoff && !at {
 		n += "@10"

@@ -242,7 +242,7 @@ func TestNames(t *testing.T) {
 		{"log_loss", "did you mean logloss?"},
 		{"ndgc@10", "did you mean ndcg?"},
 		{"ndgc", "did you mean ndcg@10?"},
-		{"xyzzyx", "there are accuracy, auc, calibration, ece, gauc, hr@k, logloss, ndcg@k, user_auc"},
+		{"xyzzyx", "there are accuracy, auc, calibration, cross_entropy, ece, f1, gauc, hr@k, logloss, macro_f1, mae, mcc, mse, ndcg@k, pearson, perplexity, rmse, spearman, user_auc"},
 		{"auc@5", "auc takes no cut-off: write auc, not auc@5"},
 		{"ndcg", "ndcg needs a cut-off from 1 to 1000000, such as ndcg@10"},
 		{"ndcg@0", "ndcg needs a cut-off"},
@@ -273,7 +273,7 @@ func TestReset(t *testing.T) {
 	g := load(t)
 	x := logits(g.Score)
 	half := len(x) / 2
-	for _, n := range metric.Names() {
+	for _, n := range metric.Names(metric.Logit) {
 		name := strings.Replace(n, "@k", "@3", 1)
 		m := must(t, name)
 		add := func(lo, hi int) {

@@ -21,7 +21,7 @@ func (t Binary) Distill(s *nn.Scope, logits, teacher *G.Node, temperature float6
 	if s.Err() != nil {
 		return nil
 	}
-	if !t.oneLogit(s, logits) {
+	if !oneOutput(s, "binary_classification", logits) {
 		return nil
 	}
 	z, soft := s.Check(ops.Scale(logits, 1/temperature)), s.Check(ops.Scale(teacher, 1/temperature))

@@ -33,23 +33,30 @@ func Register(name string, defaults Task) { Registry.Register(name, defaults) }
 
 func init() {
 	Register("binary_classification", Binary{MetricNames: []string{"auc", "logloss"}})
+	Register("classification", Classification{MetricNames: []string{"accuracy", "cross_entropy"}})
+	Register("regression", Regression{MetricNames: []string{"pearson", "spearman"}})
+	Register("masked_lm", MaskedLM{MetricNames: []string{"cross_entropy", "perplexity", "accuracy"}})
 }
 
 // Binary is classification into 0 and 1 by one logit: the loss is the mean binary cross-entropy.
 type Binary struct {
-	MetricNames []string `yaml:"metrics"` // what evaluation prints: auc, logloss, gauc, accuracy, calibration, ndcg@k ...
+	MetricNames []string `yaml:"metrics"` // what evaluation prints: auc, logloss, gauc, user_auc, ndcg@k, hr@k, accuracy, f1, mcc, calibration, ece
 }
 
 // Validate reports every unknown metric.
 func (t Binary) Validate() error {
-	var errs []error
-	for _, n := range t.MetricNames {
-		if _, err := metric.New(n); err != nil {
-			errs = append(errs, registry.Field("metrics", err.Error()))
+	return checkMetrics(t.MetricNames, metric.Logit, "[auc, logloss]")
+}
+
+// checkMetrics reports every metric that is unknown or measures something else, beside what else is wrong with a task.
+func checkMetrics(names []string, of metric.Output, such string, errs ...error) error {
+	for _, n := range names {
+		if err := metric.Check(n, of); err != nil {
+			errs = append(errs, registry.Field("metrics", "%v", err))
 		}
 	}
-	if len(t.MetricNames) == 0 {
-		errs = append(errs, registry.Field("metrics", "give at least one, such as [auc, logloss]"))
+	if len(names) == 0 {
+		errs = append(errs, registry.Field("metrics", "give at least one, such as %s", such))
 	}
 	return errors.Join(errs...)
 }
@@ -59,26 +66,29 @@ func (t Binary) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	if !t.oneLogit(s, logits) {
+	if !oneOutput(s, "binary_classification", logits) {
 		return nil
 	}
 	return s.Check(ops.BCE(logits, in.Label, s.Rows))
 }
 
-// oneLogit checks that there is one logit a row.
-func (t Binary) oneLogit(s *nn.Scope, logits *G.Node) bool {
+// oneOutput checks that there is one output a row.
+func oneOutput(s *nn.Scope, name string, logits *G.Node) bool {
 	sh := logits.Shape()
 	if len(sh) != 2 || sh[1] != 1 {
-		s.Fail(fmt.Errorf("task binary_classification: the model returns logits of shape %v, want one a row", sh))
+		s.Fail(fmt.Errorf("task %s: the model returns logits of shape %v, want one a row", name, sh))
 		return false
 	}
 	return true
 }
 
 // Metrics returns the metrics by name.
-func (t Binary) Metrics() ([]metric.Metric, error) {
+func (t Binary) Metrics() ([]metric.Metric, error) { return metrics(t.MetricNames) }
+
+// metrics returns fresh metrics by name.
+func metrics(names []string) ([]metric.Metric, error) {
 	var ms []metric.Metric
-	for _, n := range t.MetricNames {
+	for _, n := range names {
 		m, err := metric.New(n)
 		if err != nil {
 			return nil, err

@@ -1,0 +1,46 @@
+package task
+
+import (
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/train/metric"
+)
+
+// Regression predicts a number: the loss is the mean squared error.
+type Regression struct {
+	MetricNames []string `yaml:"metrics"` // what evaluation prints: pearson, spearman, mse, rmse, mae
+}
+
+// Validate reports every unknown metric.
+func (t Regression) Validate() error {
+	return checkMetrics(t.MetricNames, metric.Number, "[pearson, spearman]")
+}
+
+// Loss is the mean over the live rows of (z − y)².
+func (t Regression) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
+	if s.Err() != nil || !oneOutput(s, "regression", logits) {
+		return nil
+	}
+	return s.Check(ops.MSE(logits, in.Label, s.Rows))
+}
+
+// Distill is the mean squared error of z/T with the teacher's, z'/T.
+func (t Regression) Distill(s *nn.Scope, logits, teacher *G.Node, temperature float64) *G.Node {
+	if s.Err() != nil || !oneOutput(s, "regression", logits) {
+		return nil
+	}
+	z, soft := s.Check(ops.Scale(logits, 1/temperature)), s.Check(ops.Scale(teacher, 1/temperature))
+	if s.Err() != nil {
+		return nil
+	}
+	return s.Check(ops.MSE(z, soft, s.Rows))
+}
+
+// Metrics returns the metrics by name.
+func (t Regression) Metrics() ([]metric.Metric, error) { return metrics(t.MetricNames) }
+
+// Predict returns the number.
+func (t Regression) Predict(logits []float32) float32 { return logits[0] }
