@@ -40,7 +40,8 @@ type Program struct {
 	o       CompileOptions
 	lengths []int // of sequences, ascending; one 0 if it does not matter
 	graphs  []*graph
-	cur     *graph // of the last run
+	cur     *graph    // of the last run
+	arena   ops.Arena // the graphs' buffers
 }
 
 // graph is one graph of a program and the machine that runs it.
@@ -89,14 +90,15 @@ func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program
 		}
 	}
 	r.graphs = make([]*graph, len(r.lengths))
-	g, err := r.compile(r.lengths[0])
+	last := len(r.lengths) - 1 // the longest one first: the others borrow its buffers
+	g, err := r.compile(r.lengths[last])
 	if err != nil {
 		return nil, fmt.Errorf("models: compile: %w", err)
 	}
 	if g.in.seq == nil {
-		r.lengths, r.graphs = []int{0}, r.graphs[:1]
+		r.lengths, r.graphs, last = []int{0}, r.graphs[:1], 0
 	}
-	r.graphs[0], r.cur = g, g
+	r.graphs[last], r.cur = g, g
 	return r, nil
 }
 
@@ -108,6 +110,7 @@ func (p *Program) compile(length int) (*graph, error) {
 	g := &nn.Graph{
 		Params: p.params, Graph: G.NewGraph(), Train: o.Train, Batch: o.Batch, Rows: &r.rows, Step: &r.step, Reparam: o.Reparam, Derive: o.Derive, Frozen: o.Freeze, Capture: o.Capture,
 	}
+	defer ops.Share(g.Graph, &p.arena)()
 	s := nn.NewScope(g)
 	r.in = &Inputs{Schema: p.schema, plan: r.plan, length: length}
 	if r.logits = p.model.Build(s, r.in); s.Err() == nil && r.logits == nil {

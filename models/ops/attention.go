@@ -168,13 +168,13 @@ func (a *attention) softmax(p []float32, n int, mask []float32) {
 // grad makes the gradients of q, k and v: one pass computes all, those of k and v are views of its buffers.
 func (a *attention) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	if a.probs == nil {
-		a.probs = make([]float32, a.B*a.Heads*a.L*a.L)
+		a.probs = buffer(a.B*a.Heads*a.L*a.L, in)
 	}
 	o := newOp("attention/dq", in[0].Shape(), in[0], in[1], in[2], dy, out) // out: only to run after it
 	g := [3][]float32{o.out}
 	for i := 1; i < 3; i++ {
 		if need[i] {
-			g[i] = make([]float32, len(o.out))
+			g[i] = buffer(len(o.out), in)
 		}
 	}
 	loop := a.loop(func(i int, space []float32) { a.backward(i, o.in, &g, space) })

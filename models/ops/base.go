@@ -66,7 +66,7 @@ var ids atomic.Uint64
 
 // newOp returns an op of the given result shape (none: a scalar) over inputs like in.
 func newOp(name string, shape tensor.Shape, in ...*G.Node) *op {
-	return newOpOn(name, shape, make([]float32, size(shape)), in...)
+	return newOpOn(name, shape, buffer(size(shape), in), in...)
 }
 
 // newOpOn is newOp with a result buffer that belongs to another op: the way the gradients that one kernel computes

@@ -68,7 +68,7 @@ func GELU(x, b *G.Node, form GELUForm) (*G.Node, error) {
 	}
 	o.grad = func(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 		if slope == nil {
-			slope = make([]float32, B*C)
+			slope = buffer(B*C, in)
 		}
 		return geluGrad(in, out, dy, need, slope)
 	}

@@ -85,8 +85,10 @@ func (l *lookup) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error)
 		if !need[k] {
 			continue
 		}
-		o, V, ids := newOp("lookup/dtable", in[k].Shape(), dy, out), l.V[k], l.ids[k] // out: only to run after it, which checks the ids
-		touched := make([]int32, 0, min(V, l.n))                                      // rows of the last run that are not zero
+		V, ids := l.V[k], l.ids[k]
+		// A buffer of its own, since it stays zero where nothing was looked up. out: only to run after it, which checks the ids.
+		o := newOpOn("lookup/dtable", in[k].Shape(), make([]float32, V*l.H), dy, out)
+		touched := make([]int32, 0, min(V, l.n)) // rows of the last run that are not zero
 		mark := make([]bool, V)
 		p := min(V, parts(l.n*l.H))
 		loop := rowParts(V, p, func(_, lo, hi int) {

@@ -32,7 +32,8 @@ func FirstToken(x *G.Node, t *Tokens) (*G.Node, error) {
 		o := newOp("firsttoken/dx", in[0].Shape(), dy)
 		loop := rowwise(B, H, func(lo, hi int) {
 			for b := lo; b < hi; b++ {
-				copy(o.out[b*step:], o.in[0][b*H:(b+1)*H]) // the rest stays 0
+				copy(o.out[b*step:], o.in[0][b*H:(b+1)*H])
+				clear(o.out[b*step+H : (b+1)*step])
 			}
 		})
 		o.run = func() error {

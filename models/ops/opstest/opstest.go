@@ -104,12 +104,14 @@ type program struct {
 	y, dy *G.Node
 	dyv   []float32
 	grads G.Nodes // nil for inputs without one
+	arena ops.Arena
 }
 
 func newProgram(t *testing.T, c Case, build func(x ...*G.Node) (*G.Node, error)) *program {
 	t.Helper()
 	g := G.NewGraph()
 	p := &program{}
+	defer ops.Share(g, &p.arena)()
 	for i, s := range c.Shapes {
 		n, v := leaf(g, fmt.Sprintf("x%d", i), s)
 		p.nodes, p.in = append(p.nodes, n), append(p.in, v)
@@ -198,6 +200,7 @@ func Grid(bias ...int) func(input int, x []float32, r *rand.Rand) {
 
 func (p *program) run(t *testing.T) {
 	t.Helper()
+	p.arena.Fill(float32(math.NaN())) // an op may borrow its buffer: it has to write all of it
 	for i, n := range append(slices.Clone(p.nodes), p.dy) {
 		if n.IsScalar() {
 			v := p.dyv[0]
