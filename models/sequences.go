@@ -19,6 +19,7 @@ type Sequences struct {
 	batch    int
 	ids      []int32 // [B·L]
 	segments []int32 // [B·L]
+	zeros    []int32 // [B·L], in the place of segments where a table has one row
 	at       []int32 // [B·M]: rows to predict, -1 for none; nil without masking
 	text     *data.Text
 }
@@ -28,7 +29,7 @@ type TokenInput uint8
 
 const (
 	TokenIDs  TokenInput = iota // the tokens
-	Segments                    // 0, or 1 for what belongs to a pair's second text
+	Segments                    // 0, or 1 for what belongs to a pair's second text; always 0 of a table of one row
 	Positions                   // places in the sequence, from 0
 )
 
@@ -53,7 +54,7 @@ func (in *Inputs) Sequences(s *nn.Scope) *Sequences {
 		n := s.Batch * in.length
 		q := &Sequences{
 			L: in.length, Live: &ops.Tokens{L: in.length, Len: make([]int32, s.Batch)}, batch: s.Batch, text: t,
-			ids: make([]int32, n), segments: make([]int32, n),
+			ids: make([]int32, n), segments: make([]int32, n), zeros: make([]int32, n),
 		}
 		if m := t.Predictions(in.length); m > 0 {
 			q.at = make([]int32, s.Batch*m)
@@ -76,7 +77,11 @@ func (q *Sequences) Embed(s *nn.Scope, tables ...TokenTable) *G.Node {
 		case TokenIDs:
 			ids = append(ids, &q.ids)
 		case Segments:
-			ids = append(ids, &q.segments)
+			list := &q.segments
+			if t.Weight.Shape()[0] == 1 {
+				list = &q.zeros
+			}
+			ids = append(ids, list)
 		default:
 			if rows := t.Weight.Shape()[0]; q.L+t.Offset > rows {
 				s.Fail(fmt.Errorf("sequences of %d tokens need %d positions, the model has %d: lower data.max_length", q.L, q.L+t.Offset, rows))
