@@ -15,10 +15,11 @@ import (
 type builder struct {
 	Common
 	format format
-	name   string // of the format
-	key    any    // options of the format that decide how text is read
-	group  string // column, or empty
-	time   string // column, or empty
+	name   string    // of the format
+	key    any       // options of the format that decide how text is read
+	group  string    // column, or empty
+	time   string    // column, or empty
+	text   *textSpec // of texts; nil: rows of features
 	o      OpenOptions
 
 	cache cacheDir
@@ -74,10 +75,24 @@ func (b *builder) open(ctx context.Context) (*Splits, error) {
 		if m, err = b.fit(ctx); err != nil {
 			return nil, err
 		}
-	} else if err := m.check(); err != nil {
-		return nil, fmt.Errorf("data: feature map: %w", err)
+	} else if err := b.checkMap(m); err != nil {
+		return nil, err
 	}
 	return b.parts(ctx, m, valid, test)
+}
+
+// checkMap returns why m cannot be the map of the rows.
+func (b *builder) checkMap(m *FeatureMap) error {
+	if err := m.check(); err != nil {
+		return fmt.Errorf("data: feature map: %w", err)
+	}
+	switch {
+	case b.text != nil:
+		return m.Text.usable(b.text)
+	case m.Text != nil:
+		return errors.New("data: the feature map is one of texts; was it made for other data?")
+	}
+	return nil
 }
 
 func (b *builder) wants(part int) bool { return b.o.Only == "" || b.o.Only == partNames[part] }
@@ -124,8 +139,11 @@ func (b *builder) parts(ctx context.Context, m *FeatureMap, valid, test []string
 	if b.o.Only != "" && open[slices.Index(partNames[:], b.o.Only)] == nil {
 		return nil, fmt.Errorf("data: there is no %s part; give split or %s_path", b.o.Only, b.o.Only)
 	}
-	if train, ok := open[partTrain].(*cached); ok {
+	switch train := open[partTrain].(type) {
+	case *cached:
 		train.seed, train.window, train.dropLast = b.o.Seed, b.ShuffleBuffer, b.DropLast
+	case *textRows:
+		train.seed, train.shuffle = b.o.Seed, true
 	}
 	s.Train, s.Valid, s.Test = open[partTrain], open[partValid], open[partTest]
 	return s, nil
@@ -133,6 +151,9 @@ func (b *builder) parts(ctx context.Context, m *FeatureMap, valid, test []string
 
 // fit returns the feature map of the train rows of path.
 func (b *builder) fit(ctx context.Context) (*FeatureMap, error) {
+	if b.text != nil {
+		return b.fitText(ctx)
+	}
 	head, err := (&scanner{format: b.format, maxLine: b.MaxLine}).head(b.main[0])
 	if err != nil {
 		return nil, err
@@ -218,6 +239,9 @@ func (b *builder) bad() badRows { return badRows{skip: b.BadRows == badSkip, lim
 // rows returns the parts of files, encoded by m: from the cache, or else after writing it.
 func (b *builder) rows(ctx context.Context, m *FeatureMap, files []string, split Split) (parts [3]Source, err error) {
 	files = absolute(files)
+	if b.text != nil {
+		return b.textRows(ctx, m, files, split)
+	}
 	key, err := cacheKey("rows", b.reading(), split, m.Digest(), files)
 	if err != nil {
 		return parts, err

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -29,13 +30,15 @@ type entry struct {
 	Rows    int64        `json:"rows"`
 	Skipped int64        `json:"skipped"`
 	First   []string     `json:"first,omitempty"` // of the skipped rows
+	Cut     int64        `json:"cut,omitempty"`   // texts that were longer than the longest row
 }
 
 // cachePart is a file of records.
 type cachePart struct {
 	Rows   int64  `json:"rows"`
-	Record int    `json:"record"` // bytes of a row
-	Hash   uint64 `json:"hash"`   // xxhash of the file
+	Record int    `json:"record"`          // bytes of a row
+	Bytes  int64  `json:"bytes,omitempty"` // of the file, where rows differ in length
+	Hash   uint64 `json:"hash"`            // xxhash of the file
 }
 
 // cacheDir is a directory of caches.
@@ -88,7 +91,7 @@ func (d *cacheDir) read(key string, files []string) (*entry, error) {
 		path := d.path(key, "-"+partNames[i]+".bin")
 		if info, err := os.Stat(path); err != nil {
 			return nil, fmt.Errorf("part: %v", err)
-		} else if want := p.Rows*int64(p.Record) + int64(len(cacheMagic)); info.Size() != want {
+		} else if want := cmp.Or(p.Bytes, p.Rows*int64(p.Record)+int64(len(cacheMagic))); info.Size() != want {
 			return nil, fmt.Errorf("%s has %d bytes, want %d", path, info.Size(), want)
 		}
 		if h, err := hashFile(path); err != nil || h != p.Hash {
@@ -157,6 +160,7 @@ type partFile struct {
 	file *os.File
 	hash *xxhash.Digest
 	rows int64
+	buf  []byte // not written yet
 }
 
 // emit appends the records of a chunk.
@@ -187,6 +191,13 @@ func (w *recordWriter) emit(c *chunk) error {
 func (p *partFile) write(b []byte) error {
 	p.hash.Write(b)
 	_, err := p.file.Write(b)
+	return err
+}
+
+// flush writes buf.
+func (p *partFile) flush() error {
+	err := p.write(p.buf)
+	p.buf = p.buf[:0]
 	return err
 }
 

@@ -139,6 +139,15 @@ func show(cell []byte) string {
 	return strconv.Quote(string(cell))
 }
 
+// nulFault returns where a NUL is in text that may have invalid UTF-8.
+func nulFault(text []byte) (int, fault) {
+	i := bytes.IndexByte(text, 0)
+	if i < 0 {
+		return i, ""
+	}
+	return textFault(text[i:])
+}
+
 // textFault returns the first thing in text that is no text, and where it is.
 func textFault(text []byte) (int, fault) {
 	for i := 0; i < len(text); {

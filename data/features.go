@@ -10,13 +10,14 @@ import (
 	"sync"
 )
 
-// FeatureMap is all that turns raw values into ids and numbers: vocabularies, hash bucket sizes and the statistics of
-// numeric columns. It is fitted on train rows and saved beside a run's checkpoint. It must not change once used.
+// FeatureMap is all that turns raw values into ids and numbers: vocabularies, hash bucket sizes, the statistics of
+// numeric columns, and the tokenizer and labels of texts. It is fitted on train rows and saved beside a run's checkpoint. It must not change once used.
 type FeatureMap struct {
 	Version  int           `json:"version"`
 	Rows     int64         `json:"rows"` // that it was fitted on
 	Features []MapFeature  `json:"features"`
-	Tables   []*Vocabulary `json:"tables"` // in the order of their first features
+	Tables   []*Vocabulary `json:"tables"`         // in the order of their first features
+	Text     *TextMap      `json:"text,omitempty"` // of data sets of texts
 
 	once   sync.Once
 	digest string
@@ -53,6 +54,9 @@ func (m *FeatureMap) Schema(group bool) *Schema {
 			out.Vocab = m.Table(f.Table).Size()
 		}
 		s.Features = append(s.Features, out)
+	}
+	if m.Text != nil {
+		s.Text = m.Text.schema()
 	}
 	return s
 }
@@ -116,8 +120,13 @@ func (m *FeatureMap) check() error {
 	if m.Version != mapVersion {
 		return fmt.Errorf("version %d, want %d", m.Version, mapVersion)
 	}
-	if len(m.Features) == 0 || m.Rows < 0 {
+	if len(m.Features) == 0 && m.Text == nil || m.Rows < 0 {
 		return fmt.Errorf("%d features of %d rows", len(m.Features), m.Rows)
+	}
+	if m.Text != nil {
+		if err := m.Text.check(); err != nil {
+			return err
+		}
 	}
 	names := map[string]bool{}
 	for _, t := range m.Tables {

@@ -17,7 +17,7 @@ const MapFile = "features.json.zst"
 // maxMapBytes bounds what LoadFeatureMap decompresses, against files that are not what they seem.
 const maxMapBytes = 8 << 30
 
-// Save writes m as JSON, compressed by zstd with a checksum. An interrupted Save leaves the earlier file intact.
+// Save writes m as JSON, compressed by zstd with a checksum, and the tokenizer's files into the same folder. An interrupted Save leaves the earlier file intact.
 func (m *FeatureMap) Save(path string) error {
 	if err := m.check(); err != nil {
 		return fmt.Errorf("data: feature map: %w", err)
@@ -35,10 +35,10 @@ func (m *FeatureMap) Save(path string) error {
 	if err != nil {
 		return fmt.Errorf("data: save feature map: %w", err)
 	}
-	return nil
+	return m.saveText(path)
 }
 
-// LoadFeatureMap reads a map that Save wrote. A damaged file is an error.
+// LoadFeatureMap reads a map that Save wrote, and the tokenizer beside it. A damaged file is an error.
 func LoadFeatureMap(path string) (*FeatureMap, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -48,7 +48,7 @@ func LoadFeatureMap(path string) (*FeatureMap, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data: feature map %s: %w; the file is damaged, make it again by training or restore it", path, err)
 	}
-	return m, nil
+	return m, m.loadText(path)
 }
 
 func decodeMap(raw []byte) (*FeatureMap, error) {

@@ -33,6 +33,8 @@ func Part(src Source, share float64, seed uint64) (part, rest Source, err error)
 		p.window = max(p.window, partWindow)
 	case *Memory:
 		p.Shuffle = true
+	case *textRows:
+		p.shuffle = true
 	}
 	return p, v.view(keep[1], rng.Key(seed, "part", "rest")), nil
 }

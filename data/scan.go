@@ -202,7 +202,11 @@ func (s *scanner) begin(src *fileRun, text []byte, eof bool, line *int64) ([]byt
 		return nil, fmt.Errorf("data: %s:%d: the first line is longer than %d bytes (max_line); is this a text file?", src.path, *line, s.maxLine)
 	}
 	head := trimLine(text[:n])
-	if at, f := textFault(head); f != "" {
+	fault := textFault
+	if _, ok := s.format.(*textFormat); ok {
+		fault = nulFault
+	}
+	if at, f := fault(head); f != "" {
 		return nil, fmt.Errorf("data: %s:%d: byte %d of the line %s", src.path, *line, at+1, f)
 	}
 	if s.plan == nil {

@@ -18,14 +18,15 @@ type pieces interface {
 // encoder is the one implementation of Tokenizer: special tokens, cutting and templates round one kind of pieces.
 type encoder struct {
 	*vocabulary
-	pieces  pieces
-	special Special
-	added   []addedToken // the longest first
-	first   [256]bool    // first bytes of added
-	single  []slot
-	pair    []slot
-	files   []file
-	scratch sync.Pool // of *[2][]int32
+	pieces   pieces
+	special  Special
+	added    []addedToken // the longest first
+	first    [256]bool    // first bytes of added
+	single   []slot
+	pair     []slot
+	files    []file
+	settings string    // of the files' tokenizer_config.json, as far as they change ids
+	scratch  sync.Pool // of *[2][]int32
 }
 
 // addedToken is a token that is found in the raw text, before anything else is done with it.

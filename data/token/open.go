@@ -158,6 +158,7 @@ func fromText(path string, text []byte, c config, files []file) (*encoder, error
 	}
 	lower := value(c.Lower, true)
 	n := normalizer{clean: true, chinese: value(c.Chinese, true), strip: value(c.Strip, lower), lower: lower}
+	e.settings = fmt.Sprintf("%+v", n)
 	e.pieces = newWordPieces(v, n, bertNames[3], "##", 100)
 	e.addTokens(v.addedOf(bertNames))
 	e.single, e.pair = template(e.special, "CLS A SEP"), template(e.special, "CLS A SEP B:1 SEP:1")
@@ -209,6 +210,7 @@ func openBytes(path string) (Tokenizer, error) {
 	}
 	p := newBytePieces(v, merges, None)
 	p.prefixSpace = value(c.PrefixSpace, false)
+	e.settings = fmt.Sprintf("prefix space %v", p.prefixSpace)
 	e.pieces = p
 	e.addTokens(v.addedOf(robertaNames))
 	e.single, e.pair = template(e.special, "CLS A SEP"), template(e.special, "CLS A SEP SEP B SEP")
@@ -225,7 +227,11 @@ func newBytePieces(v *vocabulary, merges map[[2]int32]merge, unk int32) *bytePie
 
 func (e *encoder) Fingerprint() uint64 {
 	h := xxhash.New()
+	fmt.Fprintln(h, e.settings)
 	for _, f := range e.files {
+		if f.name == fileConfig {
+			continue // what counts of it are the settings
+		}
 		fmt.Fprintf(h, "%s %d\n", f.name, len(f.text))
 		h.Write(f.text)
 	}

@@ -27,7 +27,7 @@ type Tokenizer interface {
 	// ID returns the id of a token.
 	ID(token string) (int32, bool)
 
-	// Fingerprint is equal for tokenizers that were made of the same files.
+	// Fingerprint is equal for tokenizers that were made of the same files; of tokenizer_config.json counts what changes ids.
 	Fingerprint() uint64
 
 	// Save writes the files that the tokenizer was made of into a folder that exists, under their usual names.

@@ -1,0 +1,62 @@
+package token
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+)
+
+// WriteConfig writes a tokenizer_config.json into a folder where Save put the files of t, so that Hugging Face's AutoTokenizer
+// opens them: what the file said when t was opened, and the class, the special tokens, the settings of vocab.txt and the
+// longest row (0: not said) where it said nothing of them.
+func WriteConfig(dir string, t Tokenizer, maxLength int) error {
+	config := map[string]any{}
+	class := "PreTrainedTokenizerFast"
+	if e, ok := t.(*encoder); ok {
+		for _, f := range e.files {
+			switch f.name {
+			case fileConfig:
+				if err := unmarshal(fileConfig, f.text, &config); err != nil {
+					return err
+				}
+			case fileText:
+				class = "BertTokenizer"
+			case fileVocab:
+				class = "RobertaTokenizer"
+			}
+		}
+	}
+	missing := func(key string, value any) {
+		if _, ok := config[key]; !ok {
+			config[key] = value
+		}
+	}
+	missing("tokenizer_class", class)
+	if class == "BertTokenizer" {
+		missing("do_lower_case", true)
+	}
+	if maxLength > 0 {
+		missing("model_max_length", maxLength)
+	}
+	s := t.Special()
+	for _, k := range []struct {
+		key string
+		id  int32
+	}{{"cls_token", s.CLS}, {"sep_token", s.SEP}, {"pad_token", s.Pad}, {"unk_token", s.Unk}, {"mask_token", s.Mask}} {
+		if k.id != None {
+			missing(k.key, t.Token(k.id))
+		}
+	}
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(config); err != nil {
+		return fmt.Errorf("token: %s: %w", fileConfig, err)
+	}
+	if err := save(filepath.Join(dir, fileConfig), text.Bytes()); err != nil {
+		return fmt.Errorf("token: %w", err)
+	}
+	return nil
+}
