@@ -33,11 +33,18 @@ func recomputeBatchNorm(ctx context.Context, m models.Model, p *nn.Params, src d
 	if err != nil {
 		return err
 	}
-	defer prog.Close()
-	stats := prog.BatchStats()
-	if len(stats) == 0 {
+	defer func() { prog.Close() }()
+	if len(prog.BatchStats()) == 0 {
 		return nil
 	}
+	if t := src.Schema().Text; t != nil && o.Length == 0 { // one graph, since each has statistics' momenta of its own
+		prog.Close()
+		o.Length = t.MaxLen()
+		if prog, err = models.Compile(m, p, src.Schema(), o); err != nil {
+			return err
+		}
+	}
+	stats := prog.BatchStats()
 	old := saveStats(stats)
 	if err := averageStats(ctx, prog, stats, src, rows); err != nil {
 		restoreStats(stats, old)

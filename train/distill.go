@@ -68,8 +68,7 @@ func (f *fit) loss() (models.LossFunc, error) {
 		if s.Err() != nil {
 			return nil
 		}
-		var teacher *G.Node
-		teacher, f.soft = s.Input("teacher", logits.Shape()...)
+		teacher := f.teacherLogits(s, logits.Shape())
 		if s.Err() != nil {
 			return nil
 		}
@@ -90,6 +89,24 @@ func (f *fit) loss() (models.LossFunc, error) {
 		}
 		return s.Check(ops.Add(hard, soft))
 	}, nil
+}
+
+// teacherLogits returns the leaf of the teacher's logits. All graphs of the program, one for each length of text, share its values.
+func (f *fit) teacherLogits(s *nn.Scope, shape []int) *G.Node {
+	if f.soft == nil {
+		node, values := s.Input("teacher", shape...)
+		f.soft = values
+		return node
+	}
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	if n != len(f.soft) {
+		s.Fail(fmt.Errorf("distill: logits of shape %v, of another length of text %d: the soft loss wants one size", shape, len(f.soft)))
+		return nil
+	}
+	return s.Constant("input.teacher", f.soft, shape...)
 }
 
 // teach gives the program the teacher's logits of a batch.

@@ -38,7 +38,7 @@ type Ensemble struct {
 //
 //	ln(Σ_k σ(z_k)) − ln(Σ_k σ(−z_k))
 //
-// and with several, ln(Σ_k softmax(z_k)/K).
+// and with several, ln(Σ_k softmax(z_k)/K). Numbers, which are no logits, have no probabilities: MeanLogits is their mean.
 func NewEnsemble(mode string, members ...Scorer) (*Ensemble, error) {
 	if mode != MeanLogits && mode != MeanProbabilities {
 		return nil, fmt.Errorf("train: ensemble: mode %q, want %s or %s", mode, MeanLogits, MeanProbabilities)
@@ -85,8 +85,8 @@ func (e *Ensemble) Run(b *data.Batch, step int64) (float64, error) {
 	if n := len(e.z[0]); len(e.logits) != n {
 		e.logits, e.sum = make([]float32, n), make([]float64, n)
 	}
-	width := len(e.logits) / e.Batch()
-	live := b.N * width
+	live := len(e.logits) / e.Batch() * b.N
+	width := live / max(1, len(b.Targets())) // a masked language model has several rows of logits for a row
 	clear(e.logits[live:])
 	switch {
 	case e.mode == MeanLogits:

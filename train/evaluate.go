@@ -9,7 +9,7 @@ import (
 )
 
 // Evaluate runs prog, an Ensemble or a models.Program compiled for evaluation, over all rows of src and returns the task's metrics by name and their order.
-// each, if not nil, is called after every batch with its number of rows; its error ends the evaluation.
+// Logits of a masked language model are compared with the tokens to predict. each, if not nil, is called after every batch with its number of rows; its error ends the evaluation.
 func Evaluate(ctx context.Context, prog Scorer, src data.Source, t task.Task, each func(rows int) error) (map[string]float64, []string, error) {
 	ms, err := t.Metrics()
 	if err != nil {
@@ -32,12 +32,13 @@ func Evaluate(ctx context.Context, prog Scorer, src data.Source, t task.Task, ea
 		}
 		z := prog.Logits()
 		z = z[:len(z)/prog.Batch()*b.N]
+		targets := b.Targets()
 		var group []int64
-		if b.Group != nil {
+		if b.Group != nil && len(targets) == b.N {
 			group = b.Group[:b.N]
 		}
 		for _, m := range ms {
-			if err := m.Add(z, b.Label[:b.N], group); err != nil {
+			if err := m.Add(z, targets, group); err != nil {
 				return nil, nil, err
 			}
 		}

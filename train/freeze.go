@@ -42,10 +42,7 @@ func CheckFreeze(patterns []string, p *nn.Params) error {
 			left = left || !match(q.Name)
 		}
 	}
-	var errs []error
-	for _, pattern := range nn.Unmatched(patterns, names) {
-		errs = append(errs, fmt.Errorf("train: freeze: %q matches no parameter%s", pattern, nearest(pattern, names)))
-	}
+	errs := unmatched("freeze", patterns, names)
 	if len(errs) == 0 && !left {
 		errs = append(errs, errNothingLeft)
 	}

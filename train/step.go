@@ -11,26 +11,49 @@ import (
 	"github.com/splice-ml/splice/train/schedule"
 )
 
-// step makes one optimizer step.
+// step takes in a batch, and makes an optimizer step of it and those before if it is the last of the step.
 func (f *fit) step(ctx context.Context, b *data.Batch) error {
 	start := time.Now()
-	f.lr = f.sched.LR(schedule.Progress{Step: f.st.Step, Total: f.total, Epoch: int64(f.st.Epoch)})
-	if err := f.teach(ctx, b); err != nil {
-		if ctx.Err() != nil {
+	whole := ctx
+	if f.acc.batches == 0 {
+		f.lr = f.sched.LR(schedule.Progress{Step: f.st.Step, Total: f.total, Epoch: int64(f.st.Epoch)})
+	} else {
+		whole = context.WithoutCancel(ctx) // a step is made whole: the state is that of whole steps
+	}
+	if err := f.teach(whole, b); err != nil {
+		if whole.Err() != nil {
 			return f.interrupted(ctx)
 		}
 		return fmt.Errorf("train: step %d: %w", f.st.Step+1, err)
 	}
-	loss, err := f.prog.Run(b, f.st.Step)
+	of := int64(f.GradientAccumulation)
+	loss, err := f.prog.Run(b, f.st.Step*of+int64(f.acc.batches))
 	if err != nil {
 		return fmt.Errorf("train: step %d: %w", f.st.Step+1, err)
 	}
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		return f.diverged(fmt.Sprintf("the loss is %v", loss))
 	}
+	if err := f.acc.add(f.prog, b.N, f.weight(b), loss, f.GradientAccumulation); err != nil {
+		return fmt.Errorf("train: step %d: %w", f.st.Step+1, err)
+	}
+	if f.counts != nil {
+		f.counts.add(b)
+	}
+	if f.st.Seconds += time.Since(start).Seconds(); f.acc.batches < f.GradientAccumulation {
+		return nil
+	}
+	return f.update(ctx)
+}
+
+// update makes the optimizer step of the batches that were taken in.
+func (f *fit) update(ctx context.Context) error {
+	start := time.Now()
+	a := &f.acc
+	a.finish(f.GradientAccumulation)
 	scale := 1.0
 	if f.MaxGradNorm > 0 {
-		n := f.norm.of(f.prog.Grads(), f.prog.RowGrads(), f.l2, f.Embeddings == "dense")
+		n := f.norm.of(a.grads, a.tables, f.l2, f.Embeddings == "dense")
 		if math.IsNaN(n) || math.IsInf(n, 0) {
 			return f.diverged(fmt.Sprintf("the gradient's norm is %v", n))
 		}
@@ -38,30 +61,31 @@ func (f *fit) step(ctx context.Context, b *data.Batch) error {
 	}
 	f.opt.SetScale(scale)
 	f.opt.Begin()
-	for _, g := range f.prog.Grads() {
-		f.opt.Step(g.Param.Name, g.Param.Data, g.Grad, f.lr)
+	for _, g := range a.grads {
+		f.opt.Step(g.Param.Name, g.Param.Data, g.Grad, f.rate(g.Param.Name))
 	}
-	for _, r := range f.prog.RowGrads() {
+	for _, r := range a.tables {
 		if f.Embeddings == "dense" {
-			f.opt.StepTable(r.Param.Name, r.Param.Data, r.Param.Dim(), r.IDs, r.Grad, f.lr)
+			f.opt.StepTable(r.Param.Name, r.Param.Data, r.Param.Dim(), r.IDs, r.Grad, f.rate(r.Param.Name))
 			clear(r.Param.Data[:r.Param.Dim()]) // the padding row stays zero
 		} else {
-			f.opt.StepRows(r.Param.Name, r.Param.Data, r.Param.Dim(), r.IDs, r.Grad, f.lr)
+			f.opt.StepRows(r.Param.Name, r.Param.Data, r.Param.Dim(), r.IDs, r.Grad, f.rate(r.Param.Name))
 		}
 	}
 	if f.averages.ema != nil {
 		f.averages.ema.update(1 - f.EMA)
 	}
-	if f.counts != nil {
-		f.counts.add(b)
-	}
 	f.st.Step++
-	f.st.Batch++
-	f.st.LossSum += loss * float64(b.N)
-	f.st.LossCount += int64(b.N)
-	f.st.Samples += int64(b.N)
+	f.st.Batch += a.batches
+	f.st.LossSum += a.loss
+	f.st.LossCount += a.weight
+	f.st.Samples += a.rows
 	f.st.Seconds += time.Since(start).Seconds()
-	return f.emit(ctx, &Event{Kind: StepDone, Loss: loss, Rows: int64(b.N)})
+	a.batches = 0
+	if err := f.emit(ctx, &Event{Kind: StepDone, Loss: a.loss / float64(max(1, a.weight)), Rows: a.rows}); err != nil {
+		return err
+	}
+	return f.stepped(ctx)
 }
 
 // diverged names the first tensor that is not finite.

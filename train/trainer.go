@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 
 	"github.com/splice-ml/splice/data"
@@ -63,6 +62,8 @@ type fit struct {
 	prog     *models.Program // training
 	eval     *models.Program
 	norm     norm
+	acc      accumulator
+	factors  map[string]float64 // of the learning rate, by parameter; 1 if it is not there
 	averages *averages
 	counts   *counts   // nil: the run began before runs counted
 	soft     []float32 // the teacher's logits of the batch; nil without a teacher
@@ -79,7 +80,11 @@ type fit struct {
 // Fit trains until the last epoch, early stopping or ctx ends it, and evaluates the best model once on validation and test
 // rows. If ctx ends, the state is saved and the error is ErrInterrupted.
 func (t *Trainer) Fit(ctx context.Context) (_ *Result, err error) {
-	f := &fit{Trainer: t}
+	if t.Params == nil {
+		t.Params = nn.NewParams(t.Seed)
+	}
+	own := *t
+	f := &fit{Trainer: &own}
 	if err := f.prepare(); err != nil {
 		return nil, err
 	}
@@ -111,8 +116,8 @@ func (f *fit) prepare() error {
 	if f.Data == nil || f.Data.Train == nil {
 		return fmt.Errorf("train: no training rows")
 	}
-	if f.Params == nil {
-		f.Params = nn.NewParams(f.Seed)
+	if f.GradientAccumulation = max(1, f.GradientAccumulation); f.LayerDecay == 0 {
+		f.LayerDecay = 1
 	}
 	ms, err := f.Task.Metrics()
 	if err != nil {
@@ -152,6 +157,15 @@ func (f *fit) prepare() error {
 		f.close()
 		return err
 	}
+	decays, err := f.decays()
+	if err != nil {
+		f.close()
+		return err
+	}
+	if f.factors, err = f.rates(f.Model); err != nil {
+		f.close()
+		return err
+	}
 	f.averages = f.newAverages()
 	f.counts = newCounts(f.prog.Tables())
 	f.l2 = func(p *nn.Param) float64 {
@@ -165,10 +179,11 @@ func (f *fit) prepare() error {
 	}
 	f.opt = f.Optimizer.New()
 	f.opt.SetL2(func(name string) float64 { return f.l2(f.Params.Get(name)) })
-	f.opt.SetDecay(func(name string) bool { return len(f.Params.Get(name).Shape) > 1 })
+	f.opt.SetDecay(decays)
 	f.sched = f.Schedule.New(f.LearningRate, f.higher)
 	if rows := f.Data.Train.Rows(); rows > 0 {
-		f.perEpoch = (rows + int64(f.BatchSize) - 1) / int64(f.BatchSize)
+		batches := (rows + int64(f.BatchSize) - 1) / int64(f.BatchSize)
+		f.perEpoch = (batches + int64(f.GradientAccumulation) - 1) / int64(f.GradientAccumulation)
 		f.total = f.perEpoch * int64(f.Epochs)
 	}
 	if f.MaxSteps > 0 && (f.total == 0 || f.MaxSteps < f.total) {
@@ -195,129 +210,4 @@ func (f *fit) emit(ctx context.Context, e *Event) error {
 		}
 	}
 	return stop
-}
-
-// train runs epochs until training is done.
-func (f *fit) train(ctx context.Context) error {
-	for !f.st.Done {
-		err := f.epoch(ctx)
-		switch {
-		case errors.Is(err, ErrStop):
-			if f.st.Done = true; f.lastUnseen(true) {
-				if err := f.validate(ctx); err != nil && !errors.Is(err, ErrStop) {
-					return err
-				}
-			}
-		case err != nil:
-			return err
-		}
-		if f.st.Epoch >= f.Epochs {
-			f.st.Done = true
-		}
-		if f.st.Done || f.CheckpointSteps == 0 {
-			if err := f.checkpoint(ctx); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// epoch makes the steps of the current epoch, from the batch on where the state is.
-func (f *fit) epoch(ctx context.Context) error {
-	for b, err := range f.batches() {
-		if err != nil {
-			return fmt.Errorf("train: epoch %d: %w", f.st.Epoch+1, err)
-		}
-		if ctx.Err() != nil {
-			return f.interrupted(ctx)
-		}
-		if err := f.step(ctx, b); err != nil {
-			return err
-		}
-		if f.EvalSteps > 0 && f.st.Step%f.EvalSteps == 0 {
-			if err := f.validate(ctx); err != nil {
-				return err
-			}
-			if f.CheckpointSteps == 0 {
-				if err := f.checkpoint(ctx); err != nil {
-					return err
-				}
-			}
-		}
-		if f.CheckpointSteps > 0 && f.st.Step%f.CheckpointSteps == 0 {
-			if err := f.checkpoint(ctx); err != nil {
-				return err
-			}
-		}
-		if f.MaxSteps > 0 && f.st.Step >= f.MaxSteps {
-			if f.EvalSteps == 0 || f.st.Step%f.EvalSteps != 0 {
-				if err := f.validate(ctx); err != nil {
-					return err
-				}
-			}
-			return ErrStop
-		}
-	}
-	if f.st.LossCount == 0 {
-		return fmt.Errorf("train: epoch %d has no rows", f.st.Epoch+1)
-	}
-	stop := f.emit(ctx, &Event{Kind: EpochDone, Loss: f.st.LossSum / float64(f.st.LossCount)})
-	if stop != nil && !errors.Is(stop, ErrStop) {
-		return stop
-	}
-	if f.EvalSteps == 0 || f.lastUnseen(f.st.Epoch+1 >= f.Epochs) {
-		if err := f.validate(ctx); errors.Is(err, ErrStop) {
-			stop = err
-		} else if err != nil {
-			return err
-		}
-	}
-	if err := f.endEpoch(); err != nil {
-		return err
-	}
-	f.st.Epoch++
-	f.st.Batch, f.st.LossSum, f.st.LossCount = 0, 0, 0
-	return stop
-}
-
-// lastUnseen reports whether the parameters are the last ones and are kept, and were not evaluated yet.
-func (f *fit) lastUnseen(last bool) bool {
-	return last && f.Keep == "last" && f.st.Best.Step != f.st.Step
-}
-
-func (f *fit) batches() iter.Seq2[*data.Batch, error] {
-	src, skip := f.Data.Train, f.st.Batch
-	if s, ok := src.(data.Skipper); ok {
-		return s.BatchesFrom(f.st.Epoch, f.BatchSize, skip)
-	}
-	return func(yield func(*data.Batch, error) bool) {
-		i := 0
-		for b, err := range src.Batches(f.st.Epoch, f.BatchSize) {
-			if i++; i <= skip && err == nil {
-				continue
-			}
-			if !yield(b, err) {
-				return
-			}
-		}
-	}
-}
-
-func (f *fit) checkpoint(ctx context.Context) error {
-	if err := f.save(); err != nil {
-		return err
-	}
-	if err := f.emit(ctx, &Event{Kind: Checkpoint}); err != nil && !errors.Is(err, ErrStop) {
-		return err
-	}
-	return nil
-}
-
-// interrupted saves the state and says so.
-func (f *fit) interrupted(ctx context.Context) error {
-	if err := f.checkpoint(context.WithoutCancel(ctx)); err != nil {
-		return err
-	}
-	return fmt.Errorf("%w after step %d: go on with --resume", ErrInterrupted, f.st.Step)
 }

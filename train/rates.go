@@ -1,0 +1,111 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+)
+
+// RateOptions are the learning rate of some parameters.
+type RateOptions struct {
+	Match  []string `yaml:"match"`  // patterns of parameters' names, as in train.freeze
+	Factor float64  `yaml:"factor"` // of the learning rate, such as 10
+}
+
+// Validate reports every option out of range.
+func (o RateOptions) Validate() error {
+	var errs []error
+	if len(o.Match) == 0 {
+		errs = append(errs, registry.Field("match", `give patterns, such as ["classifier.*"]`))
+	}
+	if _, err := nn.Match(o.Match); err != nil {
+		errs = append(errs, registry.Field("match", "%v", err))
+	}
+	if !(o.Factor >= 0) || math.IsInf(o.Factor, 0) {
+		errs = append(errs, registry.Field("factor", "must not be negative"))
+	}
+	return errors.Join(errs...)
+}
+
+// rates returns the factors of the learning rate by parameter: decay^(layers − layer) for a parameter of a layer (Clark et al.
+// 2020, appendix A; Howard and Ruder 2018, section 3.2), times the factor of the last of learning_rates that matches it. Patterns
+// without a parameter are errors.
+func (f *fit) rates(whole models.Model) (map[string]float64, error) {
+	factors := map[string]float64{}
+	if len(f.LearningRates) == 0 && f.LayerDecay == 1 {
+		return factors, nil
+	}
+	var groups []func(string) bool
+	for i, g := range f.LearningRates {
+		match, err := f.pattern(fmt.Sprintf("learning_rates.%d.match", i), g.Match)
+		if err != nil {
+			return nil, err
+		}
+		groups = append(groups, match)
+	}
+	layered, ok := whole.(models.Layered)
+	if !ok && f.LayerDecay != 1 {
+		return nil, fmt.Errorf("train: layer_decay: the parameters of model %T lie in no layers: leave it at 1", whole)
+	}
+	for _, q := range f.prog.Trained() {
+		r := 1.0
+		if f.LayerDecay != 1 {
+			layer, layers := layered.Layer(q.Name)
+			r = math.Pow(f.LayerDecay, float64(layers-layer))
+		}
+		for i := len(groups) - 1; i >= 0; i-- {
+			if groups[i](q.Name) {
+				r *= f.LearningRates[i].Factor
+				break
+			}
+		}
+		factors[q.Name] = r
+	}
+	return factors, nil
+}
+
+// decays returns whether a parameter's weights decay: those of more than one dimension do, which leaves out biases and norms, unless
+// no_decay matches.
+func (f *fit) decays() (func(name string) bool, error) {
+	no, err := f.pattern("no_decay", f.NoDecay)
+	if err != nil {
+		return nil, err
+	}
+	return func(name string) bool { return len(f.Params.Get(name).Shape) > 1 && !no(name) }, nil
+}
+
+// pattern returns the predicate of an option's patterns, each of which must match a parameter.
+func (f *fit) pattern(option string, patterns []string) (func(string) bool, error) {
+	match, err := nn.Match(patterns)
+	if err != nil {
+		return nil, fmt.Errorf("train: %s: %w", option, err)
+	}
+	var names []string
+	for _, q := range f.Params.All() {
+		if q.Kind != nn.Buffer {
+			names = append(names, q.Name)
+		}
+	}
+	return match, errors.Join(unmatched(option, patterns, names)...)
+}
+
+// unmatched are the errors of patterns that match none of the names.
+func unmatched(option string, patterns, names []string) []error {
+	var errs []error
+	for _, p := range nn.Unmatched(patterns, names) {
+		errs = append(errs, fmt.Errorf("train: %s: %q matches no parameter%s", option, p, nearest(p, names)))
+	}
+	return errs
+}
+
+// rate returns the learning rate of a parameter in this step.
+func (f *fit) rate(name string) float64 {
+	if r, ok := f.factors[name]; ok {
+		return f.lr * r
+	}
+	return f.lr
+}
