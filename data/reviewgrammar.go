@@ -30,11 +30,11 @@ func of(good bool, list [2][]string) []string {
 func (g *reviewer) sentence(good bool) string {
 	var s string
 	switch u := g.r.Float64(); {
-	case u < .30:
+	case u < .45:
 		s = g.opinion(good)
-	case u < .50:
+	case u < .70:
 		s = g.opinion(good) + g.one(reviewAnd) + g.opinion(good)
-	case u < .80:
+	case u < .85:
 		s = g.opinion(!good) + g.one(reviewBut) + g.opinion(good)
 	default:
 		s = g.one(reviewThough) + g.opinion(!good) + " , " + g.opinion(good)
@@ -54,13 +54,13 @@ func (g *reviewer) opinion(good bool) string {
 	case u < .55:
 		return g.one(reviewThings) + g.one(reviewIs) + g.quality(good)
 	case u < .80: // "lacks charm" is bad, "lacks clichés" is good
-		if has := g.chance(.5); has == good {
+		if has := g.chance(.7); has == good {
 			return g.one(reviewThings) + g.having(has) + g.one(reviewNouns[1])
 		} else {
 			return g.one(reviewThings) + g.having(has) + g.one(reviewNouns[0])
 		}
 	default:
-		if g.chance(.4) {
+		if g.chance(.25) {
 			return g.one(reviewWho) + g.one(reviewNot) + g.one(of(!good, reviewVerbs)) + " " + g.one(reviewThings)
 		}
 		return g.one(reviewWho) + " " + g.one(of(good, reviewVerbs)) + " " + g.one(reviewThings)
@@ -78,9 +78,9 @@ func (g *reviewer) having(has bool) string {
 // quality returns adjectives that are good or bad.
 func (g *reviewer) quality(good bool) string {
 	switch u := g.r.Float64(); {
-	case u < .40:
+	case u < .20:
 		return g.one(reviewNegations) + g.one(of(!good, reviewAdjectives))
-	case u < .70:
+	case u < .55:
 		return g.one(reviewDegrees) + g.one(of(good, reviewAdjectives))
 	}
 	return g.one(of(good, reviewAdjectives))

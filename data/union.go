@@ -8,9 +8,9 @@ import (
 )
 
 // Compatible returns how o reads columns differently from m, a line for each difference: features that are missing or in
-// another order, kinds, tables, transforms, fills, separators, lengths, pools, buckets of hash tables. It is empty if the
-// two differ in nothing but the tokens and counts of their vocabularies and the statistics of numbers, as the maps of two
-// days of one configuration do; such maps have a [Union].
+// another order, kinds, tables, transforms, fills, separators, lengths, pools, buckets of hash tables; tokenizers, lengths and
+// labels of texts. It is empty if the two differ in nothing but the tokens and counts of their vocabularies and the
+// statistics of numbers, as the maps of two days of one configuration do; such maps have a [Union].
 func (m *FeatureMap) Compatible(o *FeatureMap) []string {
 	var out []string
 	bad := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
@@ -49,7 +49,7 @@ func (m *FeatureMap) Compatible(o *FeatureMap) []string {
 	if !slices.Equal(ours, theirs) {
 		bad("features are in another order: %s, not %s", strings.Join(theirs, ", "), strings.Join(ours, ", "))
 	}
-	return out
+	return append(out, m.Text.differences(o.Text)...)
 }
 
 // differences returns how g reads its column differently. Mean and Std are fitted, not chosen, and may differ.
@@ -143,7 +143,7 @@ func Union(base *FeatureMap, others ...*FeatureMap) (*FeatureMap, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	out := &FeatureMap{Version: mapVersion, Rows: base.Rows, Features: slices.Clone(base.Features)}
+	out := &FeatureMap{Version: mapVersion, Rows: base.Rows, Features: slices.Clone(base.Features), Text: base.Text}
 	for _, o := range others {
 		out.Rows += o.Rows
 	}
