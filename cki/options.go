@@ -43,7 +43,7 @@ func DefaultOptions() Options {
 	cosine, _ := schedule.Types.Default("cosine")
 	return Options{
 		Regime: regime, Vocabulary: "base", Select: []string{"*"}, Align: align.Defaults(), Method: average, BatchNorm: true, Guard: true, Report: true,
-		Rounds: 1, Head: []string{"mlp.*.weight", "fc.weight", "!*.bn.weight"},
+		Rounds: 1, Head: []string{"mlp.*.weight", "fc.weight", "*pooler.dense.weight", "classifier*weight", "!*.bn.weight"},
 		Finetune: Finetune{Epochs: 1, LearningRate: 1e-4, Schedule: cosine, Teacher: "none", Distill: train.DistillDefaults()},
 	}
 }

@@ -58,8 +58,17 @@ start: counts
 prior: 1
 train: {rows: valid, share: 0.8, epochs: 40, learning_rate: 0.05, batch_size: 1024, patience: 3}`
 
-// published are the options of the published method: assessors alone learn, for 3 epochs.
-const published = "train: {epochs: 3}"
+// published returns the options of the published method: assessors alone learn, for some epochs; its form for text is another one.
+func (s *story) published(epochs int) string {
+	form := "recommendation"
+	if s.Data.Schema.Text != nil {
+		form = "language"
+	}
+	return fmt.Sprintf("form: %s\ntrain: {epochs: %d}", form, epochs)
+}
+
+// publishedEpochs are what the assessors of the comparison's rows learn for.
+const publishedEpochs = 3
 
 // others adds the rows of other ways to merge the same parents.
 func (s *story) others(ctx context.Context) error {
@@ -78,12 +87,12 @@ func (s *story) others(ctx context.Context) error {
 		{"filter grafting", "heads; entropy gate alone", "graft", "", s.plain, s.head},
 		{"pruning, signed", "heads; every weight <= 0.02 is zero, as published", "prune", "", base, s.head},
 		{"pruning, magnitude", "heads", "prune", "form: magnitude", base, s.head},
-		{"CKI untrained", "heads; assessors at their start", "cki", "train: {epochs: 0}", s.plain, s.head},
-		{"CKI", "heads; as published", "cki", published, s.plain, s.head},
+		{"CKI untrained", "heads; assessors at their start", "cki", s.published(0), s.plain, s.head},
+		{"CKI", "heads; as published", "cki", s.published(publishedEpochs), s.plain, s.head},
 	}
 	if s.o.Align.Match != "none" {
 		rows = append(rows, entry{"average, aligned", "all weights", "average", "", s.aligned, all},
-			entry{"CKI, aligned", "heads; as published", "cki", published, s.aligned, s.head})
+			entry{"CKI, aligned", "heads; as published", "cki", s.published(publishedEpochs), s.aligned, s.head})
 	}
 	if s.f.Apart {
 		rows = append(rows, entry{"gates", "of rows and units, learned on held-out rows from the counts on", "cki", heldOut, s.plain, all})
