@@ -13,13 +13,16 @@ import (
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v4"
+
 	"github.com/splice-ml/splice/cki"
 	_ "github.com/splice-ml/splice/cki/assess" // registers its method
 	_ "github.com/splice-ml/splice/cki/method" // registers its methods
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
-	_ "github.com/splice-ml/splice/models/ctr" // registers its models
+	_ "github.com/splice-ml/splice/models/ctr"  // registers its models
+	_ "github.com/splice-ml/splice/models/text" // registers its models
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/task"
 )
@@ -36,12 +39,15 @@ type Experiment struct {
 	Init    Init          `yaml:"init"`             // what to start from
 	Teacher Teacher       `yaml:"teacher"`          // soft labels
 	Merge   cki.Options   `yaml:"merge"`            // how cmd/cki merges runs
+
+	Fetch    []Fetch `yaml:"fetch,nodigest"`    // public files to get if they are not there
+	Fallback string  `yaml:"fallback,nodigest"` // if they cannot be had: none: stop; synthetic: the section `synthetic`, keys of any section, is laid over the config; always: it is, whether they are there or not
 }
 
 // Default returns the experiment that a file's keys are laid over. Data and Model have no default.
 func Default() Experiment {
 	t, _ := task.Registry.Default("binary_classification")
-	return Experiment{Seed: 1, Task: t, Train: train.Defaults(), Init: defaultInit(), Teacher: defaultTeacher(), Merge: cki.DefaultOptions()}
+	return Experiment{Seed: 1, Task: t, Train: train.Defaults(), Init: defaultInit(), Teacher: defaultTeacher(), Merge: cki.DefaultOptions(), Fallback: FallbackNone}
 }
 
 // Validate reports every value out of range.
@@ -49,6 +55,9 @@ func (e *Experiment) Validate() error {
 	var errs []error
 	if e.Threads < 0 {
 		errs = append(errs, registry.Field("threads", "must be 0 (all) or more"))
+	}
+	if f := e.Fallback; f != FallbackNone && f != FallbackSynthetic && f != FallbackAlways {
+		errs = append(errs, registry.Field("fallback", "must be none, synthetic or always"))
 	}
 	if m := e.Train.Monitor; m != "" && e.Task != nil {
 		ms, err := e.Task.Metrics()
@@ -70,9 +79,18 @@ func (e *Experiment) Validate() error {
 // their order; an override of a section's `type` comes first and drops the section's other keys. The error lists every
 // mistake, one a line: "file:line: path: what, what to do".
 func Load(path string, overrides []string) (*Experiment, error) {
-	e := Default()
-	if err := load(path, overrides, &e); err != nil {
+	e, found := Default(), false
+	err := loadWith(path, overrides, &e, func(root *yaml.Node, p *registry.Problems) *yaml.Node {
+		root, found = withFallback(root, overrides, p)
+		return root
+	})
+	if err != nil {
 		return nil, err
+	}
+	if found && e.Fallback != FallbackAlways { // its mistakes are to be known before it is needed
+		if _, err := Load(path, append(slices.Clone(overrides), "fallback="+FallbackAlways)); err != nil {
+			return nil, fmt.Errorf("with the section synthetic: %w", err)
+		}
 	}
 	return &e, nil
 }

@@ -43,7 +43,9 @@ func loadWith(path string, overrides []string, into any, last func(*yaml.Node, *
 		return p.Err()
 	}
 	if last != nil {
-		root = last(root, p)
+		if root = last(root, p); root == nil {
+			return p.Err()
+		}
 	}
 	registry.DecodeStruct(root, into, p, "")
 	return p.Err()

@@ -27,6 +27,7 @@ type files struct {
 func LoadMerge(path string, overrides []string) (*Experiment, error) {
 	bare := false
 	inherit := func(root *yaml.Node, p *registry.Problems) *yaml.Node {
+		root, _ = withFallback(root, overrides, p)
 		base := firstParent(root)
 		if base == "" || hasKey(root, "model") {
 			return root
@@ -42,7 +43,7 @@ func LoadMerge(path string, overrides []string) (*Experiment, error) {
 		if q.Len() > 0 {
 			return root // the missing sections are reported
 		}
-		for _, key := range []string{"run", "merge", "init", "teacher", "threads"} {
+		for _, key := range []string{"run", "merge", "init", "teacher", "threads", "fetch", "fallback"} {
 			takeKey(parent, key)
 		}
 		p.SetFile(parent, name)

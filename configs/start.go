@@ -13,7 +13,7 @@ import (
 
 // Init is the `init:` section: the weights that training starts from. Without from they are fresh ones.
 type Init struct {
-	From       string     `yaml:"from"`       // a run's directory, a directory with model.safetensors or a .safetensors file; empty: fresh weights
+	From       string     `yaml:"from"`       // a run's directory, a Hugging Face directory (config.json, model.safetensors or its shards), one with model.safetensors alone, or a .safetensors file; empty: fresh weights
 	Checkpoint Checkpoint `yaml:"checkpoint"` // which weights of a run: best, last, ema, swa, or the number of an epoch that train.keep_epochs kept
 	Strict     bool       `yaml:"strict"`     // the tensors must be the model's; false: missing ones keep fresh values, unexpected ones are ignored, the log lists both
 	Features   string     `yaml:"features"`   // run: read the data with the feature map that lies with the weights, if one does; data: fit a new map and match embedding rows by token, the rest stays fresh
@@ -111,7 +111,7 @@ func LoadFinetune(run string, overrides []string) (*Experiment, error) {
 	if p.Len() > 0 {
 		return nil, p.Err()
 	}
-	for _, key := range []string{"run", "init", "teacher", "merge"} {
+	for _, key := range []string{"run", "init", "teacher", "merge", "fetch", "fallback"} {
 		takeKey(root, key)
 	}
 	once := []string{"train.epochs=1", "train.max_steps=0", "train.swa_start=0"}

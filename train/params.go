@@ -7,9 +7,10 @@ import (
 	"github.com/splice-ml/splice/train/ckpt"
 )
 
-// Snapshot returns the parameters as a checkpoint over the same memory: write it before the next step.
+// Snapshot returns the parameters as a checkpoint over the same memory: write it before the next step. Its metadata say what
+// transformers wants to read: that the tensors are PyTorch's.
 func Snapshot(p *nn.Params) *ckpt.Checkpoint {
-	c := &ckpt.Checkpoint{}
+	c := &ckpt.Checkpoint{Meta: map[string]string{"format": "pt"}}
 	for _, q := range p.All() {
 		c.Tensors = append(c.Tensors, ckpt.Tensor{Name: q.Name, Shape: q.Shape, Data: q.Data})
 	}

@@ -10,17 +10,17 @@ import (
 )
 
 func main() {
-	var config, run string
-	var set cli.List
+	var config session.Config
+	var run string
 	var o session.CKIOptions
 	c := cli.New("cki", "merges runs of one model into one run of the same size", func(ctx context.Context, c *cli.Command) error {
-		if config == "" {
+		if config.File == "" {
 			return cli.BadInput(errors.New("cki: --config is missing: give a file with a merge section, such as --config configs/cki_criteo.yaml"))
 		}
-		return session.CKI(ctx, c, config, run, set, o)
+		return session.CKI(ctx, c, config, run, o)
 	})
-	c.Flags.StringVar(&config, "config", "", "YAML `file` with a merge section")
-	c.Flags.Var(&set, "set", "override a key, `a.b=value`; may be given several times")
+	c.Flags.StringVar(&config.File, "config", "", "YAML `file` with a merge section")
+	config.Flags(c)
 	c.Flags.StringVar(&run, "run", "", "`directory` of the resulting run (default: the config's run, or runs/ and the config's name)")
 	c.Flags.BoolVar(&o.Check, "check", false, "only check whether the parents fit together, and say everything that does not")
 	c.Flags.BoolVar(&o.Overwrite, "overwrite", false, "replace a run that is in the directory, its parents included")

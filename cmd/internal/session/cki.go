@@ -43,12 +43,12 @@ type Table struct {
 const TableFile = "table.json"
 
 // CKI runs the merge of a config into the run's directory and prints its comparison.
-func CKI(ctx context.Context, c *cli.Command, config, run string, set []string, o CKIOptions) error {
-	e, err := configs.LoadMerge(config, set)
+func CKI(ctx context.Context, c *cli.Command, config Config, run string, o CKIOptions) error {
+	e, err := config.load(ctx, c, configs.LoadMerge)
 	if err != nil {
-		return cli.BadInput(err)
+		return err
 	}
-	s := New(c, e, RunDir(run, e.Run, config))
+	s := New(c, e, RunDir(run, e.Run, config.File))
 	if e.Model == nil {
 		return s.mergeFiles(ctx, o)
 	}
@@ -393,7 +393,7 @@ func (s *Session) passOn(ctx context.Context, l *cki.Lab, d *data.Splits, out *c
 	if err := s.writeJSON(ProvenanceFile, prov); err != nil {
 		return nil, err
 	}
-	meta := map[string]string{"splice.merge": out.Passed, "splice.digest": digest}
+	meta := map[string]string{"format": "pt", "splice.merge": out.Passed, "splice.digest": digest}
 	if err := cki.SaveRun(s.Dir, out.Params, out.Counts, meta); err != nil {
 		return nil, err
 	}

@@ -109,9 +109,10 @@ func (s *Session) checkStart(now *startRecord) error {
 	return nil
 }
 
-// measureStart evaluates the weights that training starts from on the validation rows, if there are any.
+// measureStart evaluates the weights that training starts from on the validation rows, if there are any and the head is not a fresh
+// one.
 func (s *Session) measureStart(ctx context.Context, g *ground) error {
-	if g.record == nil || g.record.File == "" || g.record.Valid != nil || g.data.Valid == nil {
+	if g.record == nil || g.record.File == "" || g.record.Valid != nil || g.data.Valid == nil || g.record.Imported {
 		return nil
 	}
 	prog, err := models.Compile(s.Model, g.params, g.data.Schema, models.CompileOptions{Batch: s.Experiment.Train.BatchSize})

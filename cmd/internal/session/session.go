@@ -51,13 +51,16 @@ func RunDir(flag, config, file string) string {
 	return filepath.Join("runs", strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)))
 }
 
-// setup applies what the config says of the machine.
+// setup applies what the config says of the machine, and reads the files that describe its model into the config.
 func (s *Session) setup() error {
 	if err := kernel.Err(); err != nil {
 		return cli.BadInput(err)
 	}
 	if s.Threads > 0 {
 		kernel.SetThreads(s.Threads)
+	}
+	if m, ok := s.Model.(models.Resolver); ok {
+		return cli.BadInput(m.Resolve())
 	}
 	return nil
 }

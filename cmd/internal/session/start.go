@@ -16,6 +16,7 @@ import (
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/ckpt"
 )
 
 // lastDir is the directory of a run that holds what --resume needs.
@@ -28,6 +29,7 @@ type start struct {
 	dir  string              // of the run that the file belongs to, as far as one can tell
 	fmap *data.FeatureMap    // of dir; nil if it has none
 	exp  *configs.Experiment // of dir; nil if it has none
+	hf   bool                // dir is not a run but a Hugging Face directory
 }
 
 // findStart returns what an `init:` section names, nil if it names nothing.
@@ -49,6 +51,7 @@ func findStart(o configs.Init, log *slog.Logger) (*start, error) {
 			log.Warn("the config beside the starting weights cannot be read, so that its model is not compared", "file", path, "error", err)
 		}
 	}
+	st.hf = isHuggingFace(st.dir)
 	return st, nil
 }
 
@@ -56,7 +59,7 @@ func findStart(o configs.Init, log *slog.Logger) (*start, error) {
 func locate(o configs.Init) (*start, error) {
 	info, err := os.Stat(o.From)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New("no such file or directory; give a run's directory or a .safetensors file")
+		return nil, errors.New("no such file or directory; give a run's directory, a Hugging Face directory or a .safetensors file")
 	} else if err != nil {
 		return nil, err
 	}
@@ -85,10 +88,17 @@ func locate(o configs.Init) (*start, error) {
 		if st.file = filepath.Join(o.From, train.SWAFile); !exists(st.file) {
 			return nil, fmt.Errorf("has no %s; train with train.swa_start to get it, or take best", train.SWAFile)
 		}
-	default:
+	case exists(filepath.Join(o.From, ConfigFile)):
 		if st.file = filepath.Join(o.From, train.ModelFile); !exists(st.file) {
 			return nil, fmt.Errorf("has no %s; a run gets it from its first evaluation on", train.ModelFile)
 		}
+	default:
+		f, err := ckpt.OpenDir(o.From) // says what is missing
+		if err != nil {
+			return nil, err
+		}
+		st.file = f.Path
+		return st, f.Close()
 	}
 	return st, nil
 }
@@ -163,7 +173,7 @@ func (st *start) check(s *Session) error {
 		return nil
 	}
 	have, _ := models.Registry.NameOf(st.exp.Model)
-	if want, _ := s.names(); have != want {
+	if want, _ := s.names(); have != want && !st.imported(s) {
 		return fmt.Errorf("init.from: %s: is a run of %s, the config's model is %s; take the run's model, or set init.strict to false to take the tensors that fit",
 			st.from, have, want)
 	}
@@ -173,6 +183,8 @@ func (st *start) check(s *Session) error {
 // featureMap returns the map that the data is read with, nil to fit one.
 func (st *start) featureMap(s *Session) (*data.FeatureMap, error) {
 	switch {
+	case st.imported(s): // its token ids are those of the tokenizer that data names
+		return nil, nil
 	case s.Init.Features == "run" && st.fmap == nil:
 		s.Log.Warn("no feature map lies with the starting weights: one is fitted, and whether its ids are theirs cannot be checked", "from", st.from)
 		return nil, nil

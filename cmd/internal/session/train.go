@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/splice-ml/splice/cmd/internal/cli"
+	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/metric"
@@ -93,19 +94,23 @@ func (f atStart) On(_ context.Context, e *train.Event) error {
 	return nil
 }
 
-// describe writes what a run needs to be opened again: its config and its feature map.
+// describe writes what a run needs to be opened again: its config, which stands alone, and its feature map.
 func (s *Session) describe(d *data.Splits) error {
-	y, err := s.YAML()
+	e := *s.Experiment
+	e.Fetch, e.Fallback = nil, configs.FallbackNone
+	y, err := e.YAML()
 	if err != nil {
 		return err
 	}
 	if err := train.WriteFile(filepath.Join(s.Dir, ConfigFile), y); err != nil {
 		return err
 	}
-	if d.Map == nil {
-		return nil
+	if d.Map != nil {
+		if err := d.Map.Save(filepath.Join(s.Dir, data.MapFile)); err != nil {
+			return err
+		}
 	}
-	return d.Map.Save(filepath.Join(s.Dir, data.MapFile))
+	return s.export(d)
 }
 
 func (s *Session) callbacks() []train.Callback {

@@ -24,6 +24,7 @@ type startRecord struct {
 	From       string          `json:"from,omitempty"`
 	File       string          `json:"file,omitempty"`
 	Digest     string          `json:"digest,omitempty"`     // of the weights that training started from
+	Imported   bool            `json:"imported,omitempty"`   // weights of another model, with a fresh head
 	Missing    []string        `json:"missing,omitempty"`    // tensors that kept fresh values
 	Unexpected []string        `json:"unexpected,omitempty"` // tensors that the model does not have
 	Tables     []tableRecord   `json:"tables,omitempty"`     // whose rows were matched by token
@@ -58,7 +59,7 @@ func (st *start) load(s *Session, d *data.Splits) (*nn.Params, *startRecord, err
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := ckpt.Open(st.file)
+	f, err := st.open()
 	if err != nil {
 		return nil, nil, fmt.Errorf("init.from: %s: %w", st.from, err)
 	}
@@ -67,28 +68,42 @@ func (st *start) load(s *Session, d *data.Splits) (*nn.Params, *startRecord, err
 	rows := map[string][]int32{} // of tables that are matched by token
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("init.from: "+format, args...)) }
+	names, err := st.tensors(s, f, p, rec)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := st.compareText(s, d, f, p, names); err != nil {
+		return nil, nil, fmt.Errorf("init.from: %w", err)
+	}
 	for _, q := range p.All() {
-		t := f.Info(q.Name)
-		if t == nil {
-			if rec.Missing = append(rec.Missing, q.Name); s.Init.Strict {
+		fresh := st.mayBeFresh(s, q.Name)
+		name, ok := names[q.Name]
+		if !ok {
+			if rec.Missing = append(rec.Missing, q.Name); s.Init.Strict && !(fresh && st.imported(s)) {
 				bad("%s: tensor %s: missing, model wants %v", st.file, q.Name, q.Shape)
 			}
 			continue
 		}
+		t := f.Info(name)
 		want := q.Shape
 		if from, to := st.vocabularies(s, d, q); from != nil {
 			rows[q.Name] = data.RowMap(from, to)
 			want = []int{from.Size(), q.Shape[1]}
 		}
-		if !slices.Equal(t.Shape, want) {
-			bad("%s: tensor %s: have %v, model wants %v", st.file, q.Name, t.Shape, want)
+		switch {
+		case slices.Equal(t.Shape, want):
+		case fresh && !s.Init.Strict:
+			rec.Missing = append(rec.Missing, q.Name)
+		case fresh:
+			bad("%s: tensor %s: have %v, model wants %v%s: set init.strict to false to take the encoder and start the head fresh",
+				st.file, name, t.Shape, want, headHelp(d))
+		default:
+			bad("%s: tensor %s: have %v, model wants %v", st.file, name, t.Shape, want)
 		}
 	}
-	for _, t := range f.Tensors {
-		if p.Get(t.Name) == nil {
-			if rec.Unexpected = append(rec.Unexpected, t.Name); s.Init.Strict {
-				bad("%s: tensor %s: unexpected %v, the model has none of that name", st.file, t.Name, t.Shape)
-			}
+	if s.Init.Strict {
+		for _, name := range rec.Unexpected {
+			bad("%s: tensor %s: unexpected %v, the model has none of that name", st.file, name, f.Info(name).Shape)
 		}
 	}
 	if len(errs) == 0 && len(rec.Missing) == len(p.All()) {
@@ -101,10 +116,11 @@ func (st *start) load(s *Session, d *data.Splits) (*nn.Params, *startRecord, err
 		if slices.Contains(rec.Missing, q.Name) {
 			continue
 		}
-		if err := read(f, q, rows[q.Name], rec); err != nil {
+		if err := read(f, names[q.Name], q, rows[q.Name], rec); err != nil {
 			return nil, nil, fmt.Errorf("init.from: %w", err)
 		}
 	}
+	rec.Imported = st.imported(s) && len(rec.Missing) > 0
 	rec.Digest = digestOf(p)
 	st.log(s, p, rec)
 	return p, rec, nil
@@ -129,19 +145,19 @@ func (st *start) vocabularies(s *Session, d *data.Splits, q *nn.Param) (from, to
 	return from, to
 }
 
-// read reads one tensor. rows says which of its rows each row of q is, -1 for none; nil: the same.
-func read(f *ckpt.File, q *nn.Param, rows []int32, rec *startRecord) error {
+// read reads the tensor called name. rows says which of its rows each row of q is, -1 for none; nil: the same.
+func read(f *ckpt.File, name string, q *nn.Param, rows []int32, rec *startRecord) error {
 	if rows == nil {
-		if err := f.ReadInto(q.Name, q.Data); err != nil {
+		if err := f.ReadInto(name, q.Data); err != nil {
 			return err
 		}
-		return finite(f, q.Name, q.Data)
+		return finite(f, name, q.Data)
 	}
-	have, err := f.Read(q.Name)
+	have, err := f.Read(name)
 	if err != nil {
 		return err
 	}
-	if err := finite(f, q.Name, have); err != nil {
+	if err := finite(f, name, have); err != nil {
 		return err
 	}
 	t := tableRecord{Name: q.Name, Rows: len(rows)}
@@ -169,7 +185,7 @@ func finite(f *ckpt.File, name string, x []float32) error {
 func (st *start) log(s *Session, p *nn.Params, rec *startRecord) {
 	s.Log.Info("starting weights", "file", st.file, "tensors", len(p.All())-len(rec.Missing), "digest", rec.Digest)
 	if len(rec.Missing) > 0 {
-		s.Log.Warn("tensors that the file lacks keep fresh values", "tensors", strings.Join(rec.Missing, " "))
+		s.Log.Warn("tensors that the file lacks, or has of another shape, keep fresh values: train before use", "tensors", strings.Join(rec.Missing, " "))
 	}
 	if len(rec.Unexpected) > 0 {
 		s.Log.Warn("tensors that the model lacks are ignored", "tensors", strings.Join(rec.Unexpected, " "))

@@ -1,0 +1,216 @@
+package fetch
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+const (
+	defaultWait  = 4 * time.Second
+	defaultStall = 30 * time.Second
+	attempts     = 4 // of a file whose transfer breaks off
+)
+
+// checksumError is a file that is not the one it should be.
+type checksumError struct{ url, have, want string }
+
+func (e *checksumError) Error() string {
+	return fmt.Sprintf("%s: SHA-256 is %s, want %s: the file is another one than the config names, or damaged on the way; it was not kept", e.url, e.have, e.want)
+}
+
+// download gets a URL into a file. What was received goes to the file's name with .part first; with resume a later call goes on
+// from there. sum is the file's SHA-256, empty if it is not known.
+func (f *Fetcher) download(ctx context.Context, from, to, sum string, resume bool) error {
+	u, err := url.Parse(from)
+	if err != nil {
+		return err
+	}
+	if err := f.down[u.Host]; err != nil {
+		return err
+	}
+	part := to + ".part"
+	if !resume {
+		if err := os.RemoveAll(part); err != nil {
+			return err
+		}
+	}
+	for n := 1; ; n++ {
+		before := size(part)
+		err := f.transfer(ctx, from, part)
+		if err == nil {
+			have, err := digest(part)
+			if err != nil {
+				return err
+			}
+			if sum == "" || have == sum {
+				f.log().Info("fetched", "url", from, "bytes", size(part), "sha256", have)
+				return os.Rename(part, to)
+			}
+			if err := os.Remove(part); err != nil {
+				return err
+			}
+			if before == 0 {
+				return &checksumError{from, have, sum}
+			}
+			f.log().Warn("what was resumed is not the file: starting anew", "url", from)
+			continue
+		}
+		var broken *brokenError
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.As(err, &broken) && size(part) > before && n < attempts:
+			f.log().Warn("the transfer broke off: going on", "url", from, "at", size(part), "error", err)
+			if resume {
+				continue
+			}
+			if err := os.Remove(part); err != nil {
+				return err
+			}
+			continue
+		case errors.Is(err, errSilent):
+			if f.down == nil {
+				f.down = map[string]error{}
+			}
+			f.down[u.Host] = fmt.Errorf("%w: %s does not answer", ErrUnavailable, u.Host)
+		}
+		return err
+	}
+}
+
+// brokenError is a transfer that began and broke off.
+type brokenError struct{ error }
+
+func (e *brokenError) Unwrap() error { return e.error }
+
+// errSilent is a server that is not reached.
+var errSilent = errors.New("no answer")
+
+// transfer makes one request and appends what comes to the file, from the byte on that it ends with.
+func (f *Fetcher) transfer(ctx context.Context, from, part string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	wait, stall := f.Wait, f.Stall
+	if wait == 0 {
+		wait = defaultWait
+	}
+	if stall == 0 {
+		stall = defaultStall
+	}
+	watch := time.AfterFunc(wait, func() { cancel(fmt.Errorf("nothing came for %s", wait)) })
+	defer watch.Stop()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("User-Agent", "splice")
+	req.Header.Set("Accept-Encoding", "identity") // bytes are counted
+	have := size(part)
+	if have > 0 {
+		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", have))
+	}
+	client := f.Client
+	if client == nil {
+		client = http.DefaultClient
+	}
+	r, err := client.Do(req)
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = fmt.Errorf("%s: %w", from, cause)
+		}
+		return fmt.Errorf("%w: %w: %w", ErrUnavailable, errSilent, err)
+	}
+	defer r.Body.Close()
+	flags := os.O_CREATE | os.O_WRONLY | os.O_APPEND
+	switch {
+	case r.StatusCode == http.StatusPartialContent && strings.HasPrefix(r.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", have)):
+	case r.StatusCode == http.StatusOK:
+		have, flags = 0, os.O_CREATE|os.O_WRONLY|os.O_TRUNC
+	case r.StatusCode == http.StatusRequestedRangeNotSatisfiable && r.Header.Get("Content-Range") == fmt.Sprintf("bytes */%d", have):
+		return nil // all of it is there
+	case have > 0:
+		if err := os.Remove(part); err != nil {
+			return err
+		}
+		return f.transfer(ctx, from, part)
+	default:
+		return fmt.Errorf("%w: %s: the server says %s", ErrUnavailable, from, r.Status)
+	}
+	out, err := os.OpenFile(part, flags, 0o666)
+	if err != nil {
+		return err
+	}
+	f.log().Info("fetching", "url", from, "bytes", r.ContentLength, "after", have)
+	w := io.Writer(out)
+	if f.Progress != nil {
+		bar := f.bar(path.Base(req.URL.Path), have, r.ContentLength)
+		defer func() { _ = bar.Clear() }()
+		w = io.MultiWriter(out, bar)
+	}
+	_, err = io.Copy(w, &watched{r.Body, watch, stall})
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		err = &brokenError{fmt.Errorf("%w: %s: %w", ErrUnavailable, from, err)}
+	} else {
+		err = out.Sync()
+	}
+	return errors.Join(err, out.Close())
+}
+
+// watched is the body of an answer; each piece of it winds the watch up.
+type watched struct {
+	io.Reader
+	watch *time.Timer
+	stall time.Duration
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	w.watch.Reset(w.stall)
+	return w.Reader.Read(p)
+}
+
+func (f *Fetcher) bar(name string, have, length int64) *progressbar.ProgressBar {
+	if length >= 0 {
+		length += have
+	}
+	bar := progressbar.NewOptions64(length, progressbar.OptionSetWriter(f.Progress), progressbar.OptionSetDescription(name), progressbar.OptionSetWidth(24),
+		progressbar.OptionShowBytes(true), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
+	_ = bar.Set64(have)
+	return bar
+}
+
+func size(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// digest returns the SHA-256 of a file.
+func digest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,150 @@
+package configs
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/splice-ml/splice/configs/registry"
+)
+
+// What an experiment does if files of `fetch` can be had nowhere.
+const (
+	FallbackNone      = "none"      // nothing: that is an error
+	FallbackSynthetic = "synthetic" // the section `synthetic` is laid over the config
+	FallbackAlways    = "always"    // the same, whether the files are there or not
+)
+
+// Fetch is an entry of the `fetch:` list: public files that the experiment reads, and where they are published.
+type Fetch struct {
+	To    string            `yaml:"to,required"`    // folder of the files; what is there is used as it is. The entry counts only if another key of the config names this folder or a path in it
+	Files map[string]string `yaml:"files,required"` // names of the files, with the SHA-256 of each; "" if that is not known: then what is received is printed
+	From  []Origin          `yaml:"from,required"`  // sources, tried in turn
+}
+
+// Origin is a place where files are published: an archive (.zip, .whl) that holds them, or a folder of a web site.
+type Origin struct {
+	URL    string   `yaml:"url,required"` // http or https; {file} stands for each file's name, without it the URL is an archive's
+	SHA256 string   `yaml:"sha256"`       // of the archive; empty: unknown
+	Open   []string `yaml:"open"`         // of an archive: path in it of an archive that holds the files, path in that one ...
+	Folder string   `yaml:"folder"`       // of an archive: folder of the files in the last archive
+}
+
+// FilePlace stands for the name of a file in the URL of an Origin.
+const FilePlace = "{file}"
+
+// Single reports whether the files are published one by one.
+func (o Origin) Single() bool { return strings.Contains(o.URL, FilePlace) }
+
+// Validate reports every option out of range.
+func (f Fetch) Validate() error {
+	var errs []error
+	if f.To == "" {
+		errs = append(errs, registry.Field("to", "must name a folder, such as datasets/SST-2"))
+	}
+	if len(f.Files) == 0 {
+		errs = append(errs, registry.Field("files", "names no file"))
+	}
+	for name, sum := range f.Files {
+		if !filepath.IsLocal(name) || strings.Contains(name, `\`) {
+			errs = append(errs, registry.Field("files", "%q is not a path within the folder", name))
+		}
+		if !isSHA256(sum) {
+			errs = append(errs, registry.Field("files", "%s: %q is not a SHA-256: want 64 hexadecimal digits, or \"\"", name, sum))
+		}
+	}
+	if len(f.From) == 0 {
+		errs = append(errs, registry.Field("from", "names no source"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate reports every option out of range.
+func (o Origin) Validate() error {
+	var errs []error
+	if u, err := url.Parse(o.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		errs = append(errs, registry.Field("url", "%q is not a http or https URL", o.URL))
+	}
+	if !isSHA256(o.SHA256) {
+		errs = append(errs, registry.Field("sha256", "%q is not a SHA-256: want 64 hexadecimal digits", o.SHA256))
+	}
+	if o.Single() && (o.SHA256 != "" || o.Folder != "" || len(o.Open) > 0) {
+		errs = append(errs, registry.Field("url", "has {file}, so that sha256, open and folder, which are an archive's, have no meaning"))
+	}
+	return errors.Join(errs...)
+}
+
+func isSHA256(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && (len(b) == 32 || s == "") && s == strings.ToLower(s)
+}
+
+// Wanted returns the entries of `fetch` whose folder, or a path in it, is the value of another key of the experiment.
+func (e *Experiment) Wanted() ([]Fetch, error) {
+	if len(e.Fetch) == 0 {
+		return nil, nil
+	}
+	rest := *e
+	rest.Fetch = nil
+	n, err := registry.Encode(&rest, nil)
+	if err != nil {
+		return nil, fmt.Errorf("configs: %w", err)
+	}
+	var out []Fetch
+	for _, f := range e.Fetch {
+		if names(n, filepath.Clean(f.To)) {
+			out = append(out, f)
+		}
+	}
+	return out, nil
+}
+
+// names reports whether a text of the tree is a folder or a path in it.
+func names(n *yaml.Node, dir string) bool {
+	if isText(n) && n.Value != "" {
+		if rel, err := filepath.Rel(dir, filepath.Clean(n.Value)); err == nil && filepath.IsLocal(rel) {
+			return true
+		}
+	}
+	for _, c := range n.Content {
+		if names(c, dir) {
+			return true
+		}
+	}
+	return false
+}
+
+// syntheticKey is the section of a config that `fallback` speaks of.
+const syntheticKey = "synthetic"
+
+// withFallback takes the section `synthetic` off the tree. It is laid over the rest if `fallback` says so, and overrides are
+// applied once more. found reports whether there was one.
+func withFallback(root *yaml.Node, overrides []string, p *registry.Problems) (_ *yaml.Node, found bool) {
+	key, section := takeKey(root, syntheticKey)
+	always := false
+	if v := value(root, "fallback"); v != nil {
+		always = v.Value == FallbackAlways
+	}
+	switch {
+	case key == nil && always:
+		p.Add(root, syntheticKey, "is missing: fallback lays this section over the config")
+	case key == nil:
+	case section.Kind != yaml.MappingNode:
+		p.Add(key, syntheticKey, "want a section of keys that are laid over those of the config, have %s", section.Value)
+	case always && p.Len() == 0:
+		root = merge(root, section, "", p)
+		var rest []string
+		for _, s := range overrides {
+			if !strings.HasPrefix(s, syntheticKey+".") {
+				rest = append(rest, s)
+			}
+		}
+		root = override(root, rest, p)
+	}
+	return root, key != nil
+}
