@@ -85,8 +85,11 @@ func (e *Ensemble) Run(b *data.Batch, step int64) (float64, error) {
 	if n := len(e.z[0]); len(e.logits) != n {
 		e.logits, e.sum = make([]float32, n), make([]float64, n)
 	}
-	live := len(e.logits) / e.Batch() * b.N
-	width := live / max(1, len(b.Targets())) // a masked language model has several rows of logits for a row
+	width := len(e.logits) / e.Batch()
+	live := b.N * width
+	if b.Tokens != nil && b.Tokens.Target != nil {
+		width /= max(1, len(b.Tokens.Target)/b.Size) // a masked language model has several rows of logits for a row
+	}
 	clear(e.logits[live:])
 	switch {
 	case e.mode == MeanLogits:

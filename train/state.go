@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/splice-ml/splice/train/ckpt"
 	"github.com/splice-ml/splice/train/schedule"
@@ -125,28 +126,56 @@ func (f *fit) sweep(dir string) {
 	}
 }
 
-// load reads the state for --resume; false if there is none.
-func (f *fit) load() (bool, error) {
+// readState reads the state for --resume; nil if there is none.
+func (f *fit) readState() (*state, error) {
 	dir := filepath.Join(f.Dir, lastDir)
 	b, err := os.ReadFile(filepath.Join(dir, stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("%w: %w", ErrResume, err)
+		return nil, fmt.Errorf("%w: %w", ErrResume, err)
 	}
-	var st state
-	if err := json.Unmarshal(b, &st); err != nil {
-		return false, fmt.Errorf("%w: %s: %w", ErrResume, filepath.Join(dir, stateFile), err)
+	st := new(state)
+	if err := json.Unmarshal(b, st); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrResume, filepath.Join(dir, stateFile), err)
 	}
 	if st.Digest != f.Digest {
-		return false, fmt.Errorf("%w: %s was trained with another config (digest %.12s, this one has %.12s): undo the change, or start another run", ErrResume, f.Dir, st.Digest, f.Digest)
+		return nil, fmt.Errorf("%w: %s was trained with another config (digest %.12s, this one has %.12s): undo the change, or start another run", ErrResume, f.Dir, st.Digest, f.Digest)
 	}
 	for _, n := range []string{st.Model, st.Optimizer, st.Counts, st.Averages} {
 		if n != "" && filepath.Base(n) != n {
-			return false, fmt.Errorf("%w: %s names files outside of its directory", ErrResume, filepath.Join(dir, stateFile))
+			return nil, fmt.Errorf("%w: %s names files outside of its directory", ErrResume, filepath.Join(dir, stateFile))
 		}
 	}
+	return st, nil
+}
+
+// loadStem sets those parameters that are there already to the ones that the run goes on with.
+func (f *fit) loadStem() error {
+	st, err := f.readState()
+	if err != nil || st == nil {
+		return err
+	}
+	c, err := ckpt.Load(filepath.Join(f.Dir, lastDir, st.Model))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrResume, err)
+	}
+	for _, q := range f.Params.All() {
+		if t := c.Get(q.Name); t != nil && slices.Equal(t.Shape, q.Shape) { // load reports the others
+			copy(q.Data, t.Data)
+		}
+	}
+	return nil
+}
+
+// load reads the state for --resume; false if there is none.
+func (f *fit) load() (bool, error) {
+	st, err := f.readState()
+	if err != nil || st == nil {
+		return false, err
+	}
+	dir := filepath.Join(f.Dir, lastDir)
 	if err := LoadParams(filepath.Join(dir, st.Model), f.Params); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrResume, err)
 	}
@@ -175,7 +204,7 @@ func (f *fit) load() (bool, error) {
 			}
 		}
 	}
-	f.st, f.saved, f.savedAny = st, st.Step, true
+	f.st, f.saved, f.savedAny = *st, st.Step, true
 	return true, nil
 }
 

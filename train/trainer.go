@@ -27,6 +27,7 @@ type Trainer struct {
 	Seed      uint64     // of dropout's masks
 	Dir       string     // the run's directory; it must exist
 	Digest    string     // of the resolved config: --resume refuses another one
+	CacheDir  string     // where features of a frozen part are kept; ".cache" if empty
 	Resume    bool       // go on from the run's last checkpoint, if there is one
 	Compile   models.CompileOptions
 	Teacher   Teacher        // soft labels of the training rows, in batches of BatchSize; nil: none
@@ -85,7 +86,7 @@ func (t *Trainer) Fit(ctx context.Context) (_ *Result, err error) {
 	}
 	own := *t
 	f := &fit{Trainer: &own}
-	if err := f.prepare(); err != nil {
+	if err := f.prepare(ctx); err != nil {
 		return nil, err
 	}
 	defer f.close()
@@ -112,7 +113,7 @@ func (t *Trainer) Fit(ctx context.Context) (_ *Result, err error) {
 	return f.finish(ctx)
 }
 
-func (f *fit) prepare() error {
+func (f *fit) prepare(ctx context.Context) error {
 	if f.Data == nil || f.Data.Train == nil {
 		return fmt.Errorf("train: no training rows")
 	}
@@ -137,6 +138,10 @@ func (f *fit) prepare() error {
 		return fmt.Errorf("train: monitor %s has no best direction: select by another metric", f.monitor)
 	}
 	f.higher = metric.HigherIsBetter(f.monitor)
+	whole := f.Model
+	if err := f.stage(ctx); err != nil {
+		return err
+	}
 	o := f.Compile
 	if o.Loss, err = f.loss(); err != nil {
 		return err
@@ -162,7 +167,7 @@ func (f *fit) prepare() error {
 		f.close()
 		return err
 	}
-	if f.factors, err = f.rates(f.Model); err != nil {
+	if f.factors, err = f.rates(whole); err != nil {
 		f.close()
 		return err
 	}
