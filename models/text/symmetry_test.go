@@ -1,0 +1,102 @@
+package text_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/splice-ml/splice/cki/align"
+	"github.com/splice-ml/splice/data/rng"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+)
+
+// TestSymmetry: permuting and turning the units of each group, the heads among them, changes no logit.
+func TestSymmetry(t *testing.T) {
+	for _, c := range references(t) {
+		if c.Name != "bert" && c.Name != "roberta" && c.Name != "bert_mlm" {
+			continue
+		}
+		m := parityCases()[c.Name]
+		t.Run(c.Name, func(t *testing.T) {
+			p := nn.NewParams(1)
+			prog := compile(t, m.m, p, m.sc, models.CompileOptions{})
+			b := c.sentences(m.sc, 3, 8)
+			logits := func() []float32 {
+				_, z := run(t, prog, b, 0)
+				return predicted(&c, m.sc, b, z)
+			}
+			want := logits()
+			sym := prog.Symmetry()
+			var names []string
+			for i, g := range sym.Groups {
+				names = append(names, fmt.Sprintf("%s:%d", g.Name, g.Size))
+				values := func() (all []float32) {
+					for _, q := range p.All() {
+						all = append(all, q.Data...)
+					}
+					return all
+				}
+				before := values()
+				if err := align.Apply(p, g, rng.New(rng.Key(3, i)).Perm(g.Size)); err != nil {
+					t.Fatal(err)
+				}
+				if g.Orthogonal {
+					if err := align.Rotate(p, g, rotation(g.Size, uint64(i))); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if slices.Equal(values(), before) {
+					t.Errorf("%s: nothing moved", g.Name)
+				}
+				for k, v := range logits() { // of this group, and of all before it
+					if math.Abs(float64(v-want[k])) > 1e-5 {
+						t.Fatalf("%s: logit %d is %v, was %v", g.Name, k, v, want[k])
+					}
+				}
+			}
+			family, _, _ := strings.Cut(c.Name, "_")
+			w := family + ".embeddings:32"
+			for i := range 2 {
+				a := fmt.Sprintf(" %s.encoder.layer.%d.", family, i)
+				self := a + "attention.self."
+				w += self + "heads:4"
+				for h := range 4 {
+					w += fmt.Sprintf("%[1]shead%[2]d.qk:8%[1]shead%[2]d.v:8", self, h)
+				}
+				w += a + "intermediate.dense:64"
+			}
+			w += map[string]string{"bert": " bert.pooler.dense:32", "roberta": " classifier.dense:32"}[c.Name]
+			if got := strings.Join(names, " "); !sameWords(got, w) {
+				t.Errorf("groups\n%s\nwant\n%s", got, w)
+			}
+		})
+	}
+}
+
+func sameWords(a, b string) bool {
+	x, y := strings.Fields(a), strings.Fields(b)
+	slices.Sort(x)
+	slices.Sort(y)
+	return slices.Equal(x, y)
+}
+
+// rotation is a random orthogonal matrix.
+func rotation(n int, seed uint64) *mat.Dense {
+	r := rng.New(seed)
+	a := mat.NewDense(n, n, nil)
+	for i := range n {
+		for j := range n {
+			a.Set(i, j, r.NormFloat64())
+		}
+	}
+	var qr mat.QR
+	qr.Factorize(a)
+	var q mat.Dense
+	qr.QTo(&q)
+	return &q
+}
