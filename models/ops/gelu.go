@@ -2,8 +2,6 @@ package ops
 
 import (
 	"fmt"
-	"math"
-
 	"github.com/splice-ml/splice/models/ops/kernel"
 	G "gorgonia.org/gorgonia"
 )
@@ -55,11 +53,15 @@ func GELU(x, b *G.Node, form GELUForm) (*G.Node, error) {
 	loop := rowParts(B, p, func(i, lo, hi int) {
 		s := &spaces[i]
 		s.blocks(o.in, lo, hi, C, func(at int) {
-			s.gate(form)
-			kernel.Mul(o.out[at:at+s.n], s.z[:s.n], s.g[:s.n])
-			if slope != nil {
-				s.slope(slope[at:at+s.n], form)
+			y, d := o.out[at:at+s.n], s.d(slope, at)
+			if form == GELUTanh {
+				s.tanh(y, d)
+				return
 			}
+			if d == nil {
+				d = s.g[:s.n]
+			}
+			kernel.GELU(y, d, s.z[:s.n])
 		})
 	})
 	o.run = func() error {
@@ -112,10 +114,15 @@ func geluGrad(in G.Nodes, out, dy *G.Node, need []bool, slope []float32) (G.Node
 type geluBlock struct {
 	n int
 	z [512]float32 // x + b
-	g [512]float32 // the gate: Φ(z) or σ(u)
-	e [512]float32 // exp(−z²/2), for the exact form
-	t [512]float32 // scratch
-	h [512]float32
+	g [512]float32 // σ(u), for the tanh form; scratch
+}
+
+// d returns the place of the derivatives, nil if there is none.
+func (s *geluBlock) d(slope []float32, at int) []float32 {
+	if slope == nil {
+		return nil
+	}
+	return slope[at : at+s.n]
 }
 
 // blocks calls f for blocks of rows lo..hi with the place of the block; blocks lie within a row if there is a bias. in is
@@ -144,66 +151,21 @@ const (
 	tanhCubic = 0.044715
 )
 
-// erfcx holds the coefficients c_0 … c_7 of
-//
-//	½·erfc(a)·exp(a²) ≈ c_0·t + … + c_7·t⁸, t = 1/(1 + 0.42·a)
-//
-// the polynomial through the eight Chebyshev points of t for a in [0, 6.5]. Its relative error is at most 9e-8 there;
-// beyond, Φ(−√2·a) is less than 1e-19.
-var erfcx = [8]float32{
-	0.1183534367, 0.1206131651, 0.09263607027, 0.1489422173, -0.09125107928, 0.2472109161, -0.1750830927, 0.03857838821,
-}
-
-// gate sets g, and e for the exact form: there it is Φ(z) = ½·erfc(−z/√2), by erfcx.
-func (s *geluBlock) gate(form GELUForm) {
-	z := s.z[:s.n]
-	n := len(z)
-	g, e, t, h := s.g[:n], s.e[:n], s.t[:n], s.h[:n]
-	if form == GELUTanh {
-		for i, v := range z {
-			g[i] = tanhScale * v * (1 + tanhCubic*v*v)
-		}
-		kernel.Activate(g, g, kernel.Sigmoid)
+// tanh sets y to the tanh form of GELU at z, and d to its derivative, if d is not nil.
+func (s *geluBlock) tanh(y, d []float32) {
+	z, g := s.z[:s.n], s.g[:s.n]
+	for i, v := range z {
+		g[i] = tanhScale * v * (1 + tanhCubic*v*v)
+	}
+	kernel.Activate(g, g, kernel.Sigmoid)
+	kernel.Mul(y, z, g)
+	if d == nil {
 		return
 	}
-	kernel.Mul(e, z, z)
-	kernel.Scale(e, e, -0.5)
-	kernel.Exp(e, e)
 	for i, v := range z {
-		a := math.Float32frombits(math.Float32bits(v) &^ (1 << 31))
-		t[i] = 1 / (1 + 0.42/math.Sqrt2*a)
-	}
-	kernel.Fill(h, erfcx[7])
-	for k := 6; k >= 0; k-- {
-		kernel.Fill(g, erfcx[k])
-		kernel.MulAdd(g, h, t)
-		g, h = h, g
-	}
-	kernel.Mul(h, h, t)
-	kernel.Mul(h, h, e)
-	gate := s.g[:n] // h is one of g and s.h
-	for i, v := range z {
-		neg := uint32(int32(math.Float32bits(v)) >> 31) // no branch: signs are random
-		gate[i] = math.Float32frombits(math.Float32bits(h[i])&neg | math.Float32bits(1-h[i])&^neg)
-	}
-}
-
-// slope sets d to the derivative of GELU at z.
-func (s *geluBlock) slope(d []float32, form GELUForm) {
-	z := s.z[:s.n]
-	n := len(z)
-	g, e := s.g[:n], s.e[:n]
-	d = d[:n]
-	if form == GELUTanh {
-		for i, v := range z {
-			d[i] = g[i]
-			if w := g[i] * (1 - g[i]); w != 0 { // far out, v² may be infinite
-				d[i] += v * w * tanhScale * (1 + 3*tanhCubic*v*v)
-			}
+		d[i] = g[i]
+		if w := g[i] * (1 - g[i]); w != 0 { // far out, v² may be infinite
+			d[i] += v * w * tanhScale * (1 + 3*tanhCubic*v*v)
 		}
-		return
 	}
-	kernel.Scale(d, z, 0.3989422804014327) // 1/√(2π)
-	kernel.Mul(d, d, e)
-	kernel.Add(d, g)
 }

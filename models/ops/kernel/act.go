@@ -130,3 +130,22 @@ func Exp(dst, x []float32) {
 	expVec(len(t), &t[0], &t[0])
 	copy(dst[i:], t[:])
 }
+
+// GELU sets y = z·Φ(z) and d = Φ(z) + z·φ(z), its derivative, for len(y) elements, with the distribution Φ and the density φ of
+// the normal distribution. The absolute error of y is at most 1e-7·(1 + |z|).
+func GELU(y, d, z []float32) {
+	d, z = d[:len(y)], z[:len(y)]
+	i := geluVec(len(y), unsafe.SliceData(y), unsafe.SliceData(d), unsafe.SliceData(z))
+	if i == len(y) {
+		return
+	}
+	if path == generic {
+		GELURef(y, d, z)
+		return
+	}
+	var t, u, v tail
+	copy(t[:], z[i:])
+	geluVec(len(t), &u[0], &v[0], &t[0])
+	copy(y[i:], u[:])
+	copy(d[i:], v[:])
+}

@@ -319,6 +319,18 @@ func tanhVec(n int, dst, x *float32) (done int) {
 	return done
 }
 
+func geluVec(n int, y, d, z *float32) (done int) {
+	if path == avx512 && n >= 16 {
+		done = n &^ 15
+		geluAVX512(done, y, d, z)
+	}
+	if rest := (n - done) &^ 7; rest > 0 && path != generic {
+		geluAVX2(rest, at(y, done), at(d, done), at(z, done))
+		done += rest
+	}
+	return done
+}
+
 func dropoutVec(n int, dst, x *float32, counter, k0, k1, thr uint32, scale float32) (done int) {
 	if path == avx512 && n >= 16 {
 		done = n &^ 15

@@ -56,6 +56,8 @@ func sigmoidVec(n int, dst, x *float32) (done int) { return 0 }
 
 func tanhVec(n int, dst, x *float32) (done int) { return 0 }
 
+func geluVec(n int, y, d, z *float32) (done int) { return 0 }
+
 func dropoutVec(n int, dst, x *float32, counter, k0, k1, thr uint32, scale float32) (done int) {
 	return 0
 }

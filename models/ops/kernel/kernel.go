@@ -7,7 +7,8 @@
 //
 // Element-wise kernels round like their twins, bit for bit, on every path. Reductions (Dot, Sum, SumSq, ColSum, Gemm)
 // use a fixed order of their own on each path, so that the last bits differ between paths, never between runs or
-// numbers of threads. Exp, Tanh and Sigmoid are polynomial on the vector paths, with a relative error of at most 3e-7.
+// numbers of threads. Exp, Tanh, Sigmoid and GELU are polynomial on the vector paths, with a relative error of at most 3e-7
+// (GELU: absolute).
 //
 // Kernels panic when slices are too short, which is a mistake of the programmer: callers have checked shapes.
 // Destination and sources may be the same slice; slices that overlap otherwise give undefined results.

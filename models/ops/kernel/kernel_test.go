@@ -209,6 +209,32 @@ func TestTranscendental(t *testing.T) {
 	})
 }
 
+// TestGELUKernel bounds the absolute errors of value and slope by those of the definition, at any number of elements.
+func TestGELUKernel(t *testing.T) {
+	paths(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(17, 18))
+		for _, n := range append(sizes(), 100000) {
+			v := &vectors{r: r, n: n}
+			z := v.make(func() float32 { return float32(r.NormFloat64() * 4) })
+			y, d := v.make(func() float32 { return 0 }), v.make(func() float32 { return 0 })
+			wy, wd := make([]float32, n), make([]float32, n)
+			GELU(y, d, z)
+			GELURef(wy, wd, z)
+			for i, x := range z {
+				if e := math.Abs(float64(y[i] - wy[i])); !(e <= 2e-7*(1+math.Abs(float64(x)))) {
+					t.Fatalf("GELU(%v) = %v, want %v", x, y[i], wy[i])
+				}
+				if e := math.Abs(float64(d[i] - wd[i])); !(e <= 4e-7) {
+					t.Fatalf("slope of GELU(%v) = %v, want %v", x, d[i], wd[i])
+				}
+			}
+			if !v.intact() {
+				t.Fatalf("%d elements: wrote outside of its slices", n)
+			}
+		}
+	})
+}
+
 func TestReductions(t *testing.T) {
 	paths(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(15, 16))

@@ -198,6 +198,16 @@ func sigmoidRef(dst, x []float32) {
 	}
 }
 
+// GELURef is the definition of [GELU].
+func GELURef(y, d, z []float32) {
+	for i := range y {
+		v := float64(z[i])
+		phi := math.Erfc(-v/math.Sqrt2) / 2
+		y[i] = float32(v * phi)
+		d[i] = float32(phi + v*math.Exp(-v*v/2)/math.Sqrt(2*math.Pi))
+	}
+}
+
 // AdamRef is the definition of [Adam].
 func AdamRef(w, g, m, v []float32, lr, b1, b2, eps, c1, c2, decay float64) {
 	s := adamScalars(lr, b1, b2, eps, c1, c2, decay)

@@ -134,6 +134,11 @@ func sigmoidAVX2(n int, dst *float32, x *float32)
 //go:noescape
 func tanhAVX2(n int, dst *float32, x *float32)
 
+// geluAVX2: y = z*Phi(z), d = Phi(z) + z*phi(z).
+//
+//go:noescape
+func geluAVX2(n int, y *float32, d *float32, z *float32)
+
 // dropoutAVX2: dst = hash(counter+i)>>1 < thr ? 0 : x*scale; see dropHash.
 //
 //go:noescape
@@ -278,6 +283,11 @@ func sigmoidAVX512(n int, dst *float32, x *float32)
 //
 //go:noescape
 func tanhAVX512(n int, dst *float32, x *float32)
+
+// geluAVX512: y = z*Phi(z), d = Phi(z) + z*phi(z).
+//
+//go:noescape
+func geluAVX512(n int, y *float32, d *float32, z *float32)
 
 // dropoutAVX512: dst = hash(counter+i)>>1 < thr ? 0 : x*scale; see dropHash.
 //

@@ -1688,6 +1688,286 @@ DATA c40000000<>+56(SB)/4, $0x40000000
 DATA c40000000<>+60(SB)/4, $0x40000000
 GLOBL c40000000<>(SB), RODATA|NOPTR, $64
 
+// func geluAVX2(n int, y *float32, d *float32, z *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluAVX2(SB), $0-32
+	MOVQ         n+0(FP), AX
+	MOVQ         y+8(FP), CX
+	MOVQ         d+16(FP), DX
+	MOVQ         z+24(FP), BX
+	MOVL         $0xc2d00000, SI
+	VMOVD        SI, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x42b20000, SI
+	VMOVD        SI, X1
+	VPBROADCASTD X1, Y1
+	MOVL         $0x3f800000, SI
+	VMOVD        SI, X2
+	VPBROADCASTD X2, Y2
+	MOVL         $0x80000000, SI
+	VMOVD        SI, X3
+	VPBROADCASTD X3, Y3
+	XORQ         SI, SI
+
+one:
+	VMOVUPS      (BX)(SI*4), Y4
+	VMULPS       Y4, Y4, Y5
+	VMULPS       cbf000000<>+0(SB), Y5, Y5
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y6
+	VADDPS       c4b400000<>+0(SB), Y6, Y6
+	VSUBPS       c4b400000<>+0(SB), Y6, Y7
+	VPSUBD       c4b400000<>+0(SB), Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
+	VMOVUPS      c39506967<>+0(SB), Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y8
+	VFMADD213PS  c3c088908<>+0(SB), Y5, Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e2aaaaa<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y8
+	VMULPS       Y5, Y5, Y7
+	VFMADD213PS  Y5, Y7, Y8
+	VADDPS       c3f800000<>+0(SB), Y8, Y8
+	VPSRAD       $0x01, Y6, Y5
+	VPSUBD       Y5, Y6, Y6
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y8, Y8
+	VPADDD       c0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y8, Y8
+	VPAND        Y4, Y3, Y5
+	VPXOR        Y5, Y4, Y6
+	VMULPS       c3e980e66<>+0(SB), Y6, Y6
+	VADDPS       Y2, Y6, Y6
+	VDIVPS       Y6, Y2, Y6
+	VMOVUPS      c3d1e045f<>+0(SB), Y7
+	VFMADD213PS  cbe3348fb<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e7d24dc<>+0(SB), Y6, Y7
+	VFMADD213PS  cbdbae1d9<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e18844f<>+0(SB), Y6, Y7
+	VFMADD213PS  c3dbdb7fb<>+0(SB), Y6, Y7
+	VFMADD213PS  c3df70409<>+0(SB), Y6, Y7
+	VFMADD213PS  c3df26349<>+0(SB), Y6, Y7
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y7, Y2, Y6
+	VPSRAD       $0x1f, Y5, Y5
+	VPAND        Y7, Y5, Y7
+	VPANDN       Y6, Y5, Y6
+	VPOR         Y7, Y6, Y7
+	VMULPS       Y4, Y7, Y6
+	VMOVUPS      Y6, (CX)(SI*4)
+	VMULPS       Y4, Y8, Y8
+	VMULPS       c3ecc422a<>+0(SB), Y8, Y8
+	VADDPS       Y7, Y8, Y8
+	VMOVUPS      Y8, (DX)(SI*4)
+	ADDQ         $+8, SI
+	SUBQ         $+8, AX
+	JNZ          one
+	VZEROUPPER
+	RET
+
+DATA cbf000000<>+0(SB)/4, $0xbf000000
+DATA cbf000000<>+4(SB)/4, $0xbf000000
+DATA cbf000000<>+8(SB)/4, $0xbf000000
+DATA cbf000000<>+12(SB)/4, $0xbf000000
+DATA cbf000000<>+16(SB)/4, $0xbf000000
+DATA cbf000000<>+20(SB)/4, $0xbf000000
+DATA cbf000000<>+24(SB)/4, $0xbf000000
+DATA cbf000000<>+28(SB)/4, $0xbf000000
+DATA cbf000000<>+32(SB)/4, $0xbf000000
+DATA cbf000000<>+36(SB)/4, $0xbf000000
+DATA cbf000000<>+40(SB)/4, $0xbf000000
+DATA cbf000000<>+44(SB)/4, $0xbf000000
+DATA cbf000000<>+48(SB)/4, $0xbf000000
+DATA cbf000000<>+52(SB)/4, $0xbf000000
+DATA cbf000000<>+56(SB)/4, $0xbf000000
+DATA cbf000000<>+60(SB)/4, $0xbf000000
+GLOBL cbf000000<>(SB), RODATA|NOPTR, $64
+
+DATA c3e980e66<>+0(SB)/4, $0x3e980e66
+DATA c3e980e66<>+4(SB)/4, $0x3e980e66
+DATA c3e980e66<>+8(SB)/4, $0x3e980e66
+DATA c3e980e66<>+12(SB)/4, $0x3e980e66
+DATA c3e980e66<>+16(SB)/4, $0x3e980e66
+DATA c3e980e66<>+20(SB)/4, $0x3e980e66
+DATA c3e980e66<>+24(SB)/4, $0x3e980e66
+DATA c3e980e66<>+28(SB)/4, $0x3e980e66
+DATA c3e980e66<>+32(SB)/4, $0x3e980e66
+DATA c3e980e66<>+36(SB)/4, $0x3e980e66
+DATA c3e980e66<>+40(SB)/4, $0x3e980e66
+DATA c3e980e66<>+44(SB)/4, $0x3e980e66
+DATA c3e980e66<>+48(SB)/4, $0x3e980e66
+DATA c3e980e66<>+52(SB)/4, $0x3e980e66
+DATA c3e980e66<>+56(SB)/4, $0x3e980e66
+DATA c3e980e66<>+60(SB)/4, $0x3e980e66
+GLOBL c3e980e66<>(SB), RODATA|NOPTR, $64
+
+DATA c3d1e045f<>+0(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+4(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+8(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+12(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+16(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+20(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+24(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+28(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+32(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+36(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+40(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+44(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+48(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+52(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+56(SB)/4, $0x3d1e045f
+DATA c3d1e045f<>+60(SB)/4, $0x3d1e045f
+GLOBL c3d1e045f<>(SB), RODATA|NOPTR, $64
+
+DATA cbe3348fb<>+0(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+4(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+8(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+12(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+16(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+20(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+24(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+28(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+32(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+36(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+40(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+44(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+48(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+52(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+56(SB)/4, $0xbe3348fb
+DATA cbe3348fb<>+60(SB)/4, $0xbe3348fb
+GLOBL cbe3348fb<>(SB), RODATA|NOPTR, $64
+
+DATA c3e7d24dc<>+0(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+4(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+8(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+12(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+16(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+20(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+24(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+28(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+32(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+36(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+40(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+44(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+48(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+52(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+56(SB)/4, $0x3e7d24dc
+DATA c3e7d24dc<>+60(SB)/4, $0x3e7d24dc
+GLOBL c3e7d24dc<>(SB), RODATA|NOPTR, $64
+
+DATA cbdbae1d9<>+0(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+4(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+8(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+12(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+16(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+20(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+24(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+28(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+32(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+36(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+40(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+44(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+48(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+52(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+56(SB)/4, $0xbdbae1d9
+DATA cbdbae1d9<>+60(SB)/4, $0xbdbae1d9
+GLOBL cbdbae1d9<>(SB), RODATA|NOPTR, $64
+
+DATA c3e18844f<>+0(SB)/4, $0x3e18844f
+DATA c3e18844f<>+4(SB)/4, $0x3e18844f
+DATA c3e18844f<>+8(SB)/4, $0x3e18844f
+DATA c3e18844f<>+12(SB)/4, $0x3e18844f
+DATA c3e18844f<>+16(SB)/4, $0x3e18844f
+DATA c3e18844f<>+20(SB)/4, $0x3e18844f
+DATA c3e18844f<>+24(SB)/4, $0x3e18844f
+DATA c3e18844f<>+28(SB)/4, $0x3e18844f
+DATA c3e18844f<>+32(SB)/4, $0x3e18844f
+DATA c3e18844f<>+36(SB)/4, $0x3e18844f
+DATA c3e18844f<>+40(SB)/4, $0x3e18844f
+DATA c3e18844f<>+44(SB)/4, $0x3e18844f
+DATA c3e18844f<>+48(SB)/4, $0x3e18844f
+DATA c3e18844f<>+52(SB)/4, $0x3e18844f
+DATA c3e18844f<>+56(SB)/4, $0x3e18844f
+DATA c3e18844f<>+60(SB)/4, $0x3e18844f
+GLOBL c3e18844f<>(SB), RODATA|NOPTR, $64
+
+DATA c3dbdb7fb<>+0(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+4(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+8(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+12(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+16(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+20(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+24(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+28(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+32(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+36(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+40(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+44(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+48(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+52(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+56(SB)/4, $0x3dbdb7fb
+DATA c3dbdb7fb<>+60(SB)/4, $0x3dbdb7fb
+GLOBL c3dbdb7fb<>(SB), RODATA|NOPTR, $64
+
+DATA c3df70409<>+0(SB)/4, $0x3df70409
+DATA c3df70409<>+4(SB)/4, $0x3df70409
+DATA c3df70409<>+8(SB)/4, $0x3df70409
+DATA c3df70409<>+12(SB)/4, $0x3df70409
+DATA c3df70409<>+16(SB)/4, $0x3df70409
+DATA c3df70409<>+20(SB)/4, $0x3df70409
+DATA c3df70409<>+24(SB)/4, $0x3df70409
+DATA c3df70409<>+28(SB)/4, $0x3df70409
+DATA c3df70409<>+32(SB)/4, $0x3df70409
+DATA c3df70409<>+36(SB)/4, $0x3df70409
+DATA c3df70409<>+40(SB)/4, $0x3df70409
+DATA c3df70409<>+44(SB)/4, $0x3df70409
+DATA c3df70409<>+48(SB)/4, $0x3df70409
+DATA c3df70409<>+52(SB)/4, $0x3df70409
+DATA c3df70409<>+56(SB)/4, $0x3df70409
+DATA c3df70409<>+60(SB)/4, $0x3df70409
+GLOBL c3df70409<>(SB), RODATA|NOPTR, $64
+
+DATA c3df26349<>+0(SB)/4, $0x3df26349
+DATA c3df26349<>+4(SB)/4, $0x3df26349
+DATA c3df26349<>+8(SB)/4, $0x3df26349
+DATA c3df26349<>+12(SB)/4, $0x3df26349
+DATA c3df26349<>+16(SB)/4, $0x3df26349
+DATA c3df26349<>+20(SB)/4, $0x3df26349
+DATA c3df26349<>+24(SB)/4, $0x3df26349
+DATA c3df26349<>+28(SB)/4, $0x3df26349
+DATA c3df26349<>+32(SB)/4, $0x3df26349
+DATA c3df26349<>+36(SB)/4, $0x3df26349
+DATA c3df26349<>+40(SB)/4, $0x3df26349
+DATA c3df26349<>+44(SB)/4, $0x3df26349
+DATA c3df26349<>+48(SB)/4, $0x3df26349
+DATA c3df26349<>+52(SB)/4, $0x3df26349
+DATA c3df26349<>+56(SB)/4, $0x3df26349
+DATA c3df26349<>+60(SB)/4, $0x3df26349
+GLOBL c3df26349<>(SB), RODATA|NOPTR, $64
+
+DATA c3ecc422a<>+0(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+4(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+8(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+12(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+16(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+20(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+24(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+28(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+32(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+36(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+40(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+44(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+48(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+52(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+56(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+60(SB)/4, $0x3ecc422a
+GLOBL c3ecc422a<>(SB), RODATA|NOPTR, $64
+
 // func dropoutAVX2(n int, dst *float32, x *float32, counter uint32, k0 uint32, k1 uint32, thr uint32, scale float32)
 // Requires: AVX, AVX2
 TEXT ·dropoutAVX2(SB), $0-44
@@ -3456,6 +3736,88 @@ one:
 	JNZ          one
 
 done:
+	VZEROUPPER
+	RET
+
+// func geluAVX512(n int, y *float32, d *float32, z *float32)
+// Requires: AVX, AVX512F
+TEXT ·geluAVX512(SB), $0-32
+	MOVQ         n+0(FP), AX
+	MOVQ         y+8(FP), CX
+	MOVQ         d+16(FP), DX
+	MOVQ         z+24(FP), BX
+	MOVL         $0xc2d00000, SI
+	VMOVD        SI, X0
+	VPBROADCASTD X0, Z0
+	MOVL         $0x42b20000, SI
+	VMOVD        SI, X1
+	VPBROADCASTD X1, Z1
+	MOVL         $0x3f800000, SI
+	VMOVD        SI, X2
+	VPBROADCASTD X2, Z2
+	MOVL         $0x80000000, SI
+	VMOVD        SI, X3
+	VPBROADCASTD X3, Z3
+	XORQ         SI, SI
+
+one:
+	VMOVUPS      (BX)(SI*4), Z4
+	VMULPS       Z4, Z4, Z5
+	VMULPS       cbf000000<>+0(SB), Z5, Z5
+	VMAXPS       Z5, Z0, Z5
+	VMINPS       Z5, Z1, Z5
+	VMULPS       c3fb8aa3b<>+0(SB), Z5, Z6
+	VADDPS       c4b400000<>+0(SB), Z6, Z6
+	VSUBPS       c4b400000<>+0(SB), Z6, Z7
+	VPSUBD       c4b400000<>+0(SB), Z6, Z6
+	VFNMADD231PS c3f318000<>+0(SB), Z7, Z5
+	VFNMADD231PS cb95e8083<>+0(SB), Z7, Z5
+	VMOVUPS      c39506967<>+0(SB), Z8
+	VFMADD213PS  c3ab743ce<>+0(SB), Z5, Z8
+	VFMADD213PS  c3c088908<>+0(SB), Z5, Z8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Z5, Z8
+	VFMADD213PS  c3e2aaaaa<>+0(SB), Z5, Z8
+	VFMADD213PS  c3f000000<>+0(SB), Z5, Z8
+	VMULPS       Z5, Z5, Z7
+	VFMADD213PS  Z5, Z7, Z8
+	VADDPS       c3f800000<>+0(SB), Z8, Z8
+	VPSRAD       $0x01, Z6, Z5
+	VPSUBD       Z5, Z6, Z6
+	VPADDD       c0000007f<>+0(SB), Z5, Z5
+	VPSLLD       $0x17, Z5, Z5
+	VMULPS       Z5, Z8, Z8
+	VPADDD       c0000007f<>+0(SB), Z6, Z6
+	VPSLLD       $0x17, Z6, Z6
+	VMULPS       Z6, Z8, Z8
+	VPANDD       Z4, Z3, Z5
+	VPXORD       Z5, Z4, Z6
+	VMULPS       c3e980e66<>+0(SB), Z6, Z6
+	VADDPS       Z2, Z6, Z6
+	VDIVPS       Z6, Z2, Z6
+	VMOVUPS      c3d1e045f<>+0(SB), Z7
+	VFMADD213PS  cbe3348fb<>+0(SB), Z6, Z7
+	VFMADD213PS  c3e7d24dc<>+0(SB), Z6, Z7
+	VFMADD213PS  cbdbae1d9<>+0(SB), Z6, Z7
+	VFMADD213PS  c3e18844f<>+0(SB), Z6, Z7
+	VFMADD213PS  c3dbdb7fb<>+0(SB), Z6, Z7
+	VFMADD213PS  c3df70409<>+0(SB), Z6, Z7
+	VFMADD213PS  c3df26349<>+0(SB), Z6, Z7
+	VMULPS       Z6, Z7, Z7
+	VMULPS       Z8, Z7, Z7
+	VSUBPS       Z7, Z2, Z6
+	VPSRAD       $0x1f, Z5, Z5
+	VPANDD       Z7, Z5, Z7
+	VPANDND      Z6, Z5, Z6
+	VPORD        Z7, Z6, Z7
+	VMULPS       Z4, Z7, Z6
+	VMOVUPS      Z6, (CX)(SI*4)
+	VMULPS       Z4, Z8, Z8
+	VMULPS       c3ecc422a<>+0(SB), Z8, Z8
+	VADDPS       Z7, Z8, Z8
+	VMOVUPS      Z8, (DX)(SI*4)
+	ADDQ         $+16, SI
+	SUBQ         $+16, AX
+	JNZ          one
 	VZEROUPPER
 	RET
 

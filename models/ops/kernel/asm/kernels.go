@@ -254,6 +254,7 @@ var kernels = []routine{
 	{name: "exp", ptrs: "dst x", doc: "dst = exp(x).", emit: each(2, expKernel)},
 	{name: "sigmoid", ptrs: "dst x", doc: "dst = 1/(1+exp(-x)).", emit: each(2, sigmoidKernel)},
 	{name: "tanh", ptrs: "dst x", doc: "dst = tanh(x).", emit: each(2, tanhKernel)},
+	{name: "gelu", ptrs: "y d z", doc: "y = z*Phi(z), d = Phi(z) + z*phi(z).", emit: each(1, geluKernel)},
 	{name: "dropout", ptrs: "dst x", rest: "counter, k0, k1, thr uint32, scale float32", doc: "dst = hash(counter+i)>>1 < thr ? 0 : x*scale; see dropHash.", emit: each(1, dropout)},
 }
 
