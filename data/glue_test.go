@@ -61,19 +61,3 @@ func TestRealGlue(t *testing.T) {
 	}
 }
 
-func TestReviews(t *testing.T) {
-	o, log := logTo(t)
-	s := open(t, section(t, "{type: reviews}"), o)
-	for i := range 20 {
-		text, label := data.Review(1, i)
-		t.Log(label, text)
-	}
-	t.Log(s.Schema.Text, log)
-	for b, err := range s.Train.Batches(0, 64) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Log(b.Tokens.L, b.Tokens.Len[:5], b.Label[:5], b.Row[:5], b.Tokens.IDs[:b.Tokens.L])
-		break
-	}
-}

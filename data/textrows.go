@@ -92,7 +92,10 @@ func (s *textRows) BatchesFrom(epoch, size, skip int) iter.Seq2[*Batch, error] {
 			return
 		}
 		rows, batches := s.order(epoch, size)
-		batches = batches[min(skip, len(batches)):]
+		if skip >= len(batches) {
+			return
+		}
+		batches = batches[skip:]
 		made := make([]*Batch, min(prefetched, len(batches)))
 		for i := range made {
 			made[i] = NewTokenBatch(s.schema, size, s.schema.Text.MaxLen())
