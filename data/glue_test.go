@@ -60,4 +60,3 @@ func TestRealGlue(t *testing.T) {
 		})
 	}
 }
-

@@ -27,9 +27,8 @@ func (m *masker) row(b *Batch, i int, key uint64) {
 	t := b.Tokens
 	most := len(t.At) / b.Size
 	at, target := t.At[i*most:(i+1)*most], t.Target[i*most:(i+1)*most]
-	clear(at)
-	for k := range target {
-		target[k] = -1
+	for k := range at {
+		at[k], target[k] = -1, -1
 	}
 	ids := t.IDs[i*t.L : i*t.L+int(t.Len[i])]
 	n := 0
