@@ -5,13 +5,13 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
 	"math"
 	"slices"
 	"testing"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models/ctr"
-	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/optim"
 	"github.com/splice-ml/splice/train/schedule"
@@ -112,14 +112,14 @@ func TestAccumulationOfTokens(t *testing.T) {
 
 // canceller ends the context when the n-th batch of the run is read.
 type canceller struct {
-	*textSource
+	data.Skipper
 	n      int
 	cancel func()
 }
 
 func (c *canceller) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error] {
 	return func(yield func(*data.Batch, error) bool) {
-		for b, err := range c.textSource.BatchesFrom(epoch, size, skip) {
+		for b, err := range c.Skipper.BatchesFrom(epoch, size, skip) {
 			if c.n--; c.n == 0 {
 				c.cancel()
 			}
@@ -132,33 +132,34 @@ func (c *canceller) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, er
 
 // TestAccumulationResume interrupts runs at each batch: a step is made whole, and the run goes on from it.
 func TestAccumulationResume(t *testing.T) {
-	build := func(dir string) *train.Trainer {
-		tr := reader(t, dir)
-		tr.Epochs, tr.GradientAccumulation, tr.CheckpointSteps, tr.Resume = 2, 5, 1, true // 12 batches: steps of 5, 5 and 2
-		tr.Params = nn.NewParams(3)
-		return tr
-	}
-	whole := t.TempDir()
-	want, err := build(whole).Fit(t.Context())
-	if err != nil || want.Steps != 6 {
-		t.Fatalf("%d steps, %v; want 6", want.Steps, err)
-	}
-	for at := 1; at <= 24; at += 3 {
-		dir := t.TempDir()
-		tr := build(dir)
-		ctx, cancel := context.WithCancel(t.Context())
-		tr.Data.Train = &canceller{tr.Data.Train.(*textSource), at, cancel}
-		_, err := tr.Fit(ctx)
-		cancel()
-		if !errors.Is(err, train.ErrInterrupted) {
-			t.Fatalf("not interrupted at batch %d: %v", at, err)
+	for name, one := range map[string]func(*testing.T, string) *train.Trainer{"text": reader, "tables": trainer} {
+		build := func(dir string) *train.Trainer {
+			tr := one(t, dir)
+			tr.Epochs, tr.GradientAccumulation, tr.CheckpointSteps, tr.Resume = 2, 5, 1, true // 11 or 12 batches: steps of 5, 5 and the rest
+			return tr
 		}
-		got, err := build(dir).Fit(t.Context())
-		if err != nil {
-			t.Fatal(err)
+		whole := t.TempDir()
+		want, err := build(whole).Fit(t.Context())
+		if err != nil || want.Steps != 6 {
+			t.Fatalf("%s: %d steps, %v; want 6", name, want.Steps, err)
 		}
-		if got.Steps != 6 || !bytes.Equal(model(t, dir), model(t, whole)) {
-			t.Errorf("interrupted at batch %d: another model after %d steps", at, got.Steps)
+		for at := 1; at <= 22; at += 3 {
+			dir := t.TempDir()
+			tr := build(dir)
+			ctx, cancel := context.WithCancel(t.Context())
+			tr.Data.Train = &canceller{tr.Data.Train.(data.Skipper), at, cancel}
+			_, err := tr.Fit(ctx)
+			cancel()
+			if !errors.Is(err, train.ErrInterrupted) {
+				t.Fatalf("%s: not interrupted at batch %d: %v", name, at, err)
+			}
+			got, err := build(dir).Fit(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Steps != 6 || !bytes.Equal(model(t, dir), model(t, whole)) || !maps.EqualFunc(got.Counts, want.Counts, slices.Equal) {
+				t.Errorf("%s: interrupted at batch %d: another model or other counts after %d steps", name, at, got.Steps)
+			}
 		}
 	}
 }

@@ -113,6 +113,7 @@ func texts(mask float64) *data.Splits {
 type bag struct {
 	Dim    int
 	Masked bool
+	Linear bool // no activation in the stem
 }
 
 // bagPart is the stem or the head of a bag.
@@ -139,7 +140,11 @@ func (m bag) stem(s *nn.Scope, in *models.Inputs) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	return nn.Linear(s.Sub("layer"), s.Check(ops.MeanTokens(x, q.Live)), 2*m.Dim, kernel.Tanh)
+	act := kernel.Tanh
+	if m.Linear {
+		act = kernel.None
+	}
+	return nn.Linear(s.Sub("layer"), s.Check(ops.MeanTokens(x, q.Live)), 2*m.Dim, act)
 }
 
 func (m bag) head(s *nn.Scope, in *models.Inputs, x *G.Node) *G.Node {
