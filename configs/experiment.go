@@ -40,8 +40,8 @@ type Experiment struct {
 	Teacher Teacher       `yaml:"teacher"`          // soft labels
 	Merge   cki.Options   `yaml:"merge"`            // how cmd/cki merges runs
 
-	Fetch    []Fetch `yaml:"fetch,nodigest"`    // public files to get if they are not there
-	Fallback string  `yaml:"fallback,nodigest"` // if they cannot be had: none: stop; synthetic: the section `synthetic`, keys of any section, is laid over the config; always: it is, whether they are there or not
+	Fetch    map[string]Fetch `yaml:"fetch,nodigest"`    // public files to get if they are not there, by the folder they belong into
+	Fallback string           `yaml:"fallback,nodigest"` // if they cannot be had: none: stop; synthetic: the section `synthetic`, keys of any section, is laid over the config; always: it is, whether they are there or not
 }
 
 // Default returns the experiment that a file's keys are laid over. Data and Model have no default.
@@ -55,6 +55,9 @@ func (e *Experiment) Validate() error {
 	var errs []error
 	if e.Threads < 0 {
 		errs = append(errs, registry.Field("threads", "must be 0 (all) or more"))
+	}
+	if _, nameless := e.Fetch[""]; nameless {
+		errs = append(errs, registry.Field("fetch", "has an entry without a folder; want one such as datasets/SST-2"))
 	}
 	if f := e.Fallback; f != FallbackNone && f != FallbackSynthetic && f != FallbackAlways {
 		errs = append(errs, registry.Field("fallback", "must be none, synthetic or always"))

@@ -4,8 +4,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -20,9 +22,10 @@ const (
 	FallbackAlways    = "always"    // the same, whether the files are there or not
 )
 
-// Fetch is an entry of the `fetch:` list: public files that the experiment reads, and where they are published.
+// Fetch is an entry of the `fetch:` section, under the name of a folder: public files that the experiment reads there, and where they
+// are published. What is there is used as it is. An entry counts only if another key of the config names its folder or a path in it.
 type Fetch struct {
-	To    string            `yaml:"to,required"`    // folder of the files; what is there is used as it is. The entry counts only if another key of the config names this folder or a path in it
+	To    string            `yaml:"-"`              // the folder
 	Files map[string]string `yaml:"files,required"` // names of the files, with the SHA-256 of each; "" if that is not known: then what is received is printed
 	From  []Origin          `yaml:"from,required"`  // sources, tried in turn
 }
@@ -44,9 +47,6 @@ func (o Origin) Single() bool { return strings.Contains(o.URL, FilePlace) }
 // Validate reports every option out of range.
 func (f Fetch) Validate() error {
 	var errs []error
-	if f.To == "" {
-		errs = append(errs, registry.Field("to", "must name a folder, such as datasets/SST-2"))
-	}
 	if len(f.Files) == 0 {
 		errs = append(errs, registry.Field("files", "names no file"))
 	}
@@ -95,13 +95,18 @@ func (e *Experiment) Wanted() ([]Fetch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configs: %w", err)
 	}
+	return slices.DeleteFunc(e.Fetches(), func(f Fetch) bool { return !names(n, filepath.Clean(f.To)) }), nil
+}
+
+// Fetches returns the entries of `fetch`, in the order of their folders.
+func (e *Experiment) Fetches() []Fetch {
 	var out []Fetch
-	for _, f := range e.Fetch {
-		if names(n, filepath.Clean(f.To)) {
-			out = append(out, f)
-		}
+	for _, to := range slices.Sorted(maps.Keys(e.Fetch)) {
+		f := e.Fetch[to]
+		f.To = to
+		out = append(out, f)
 	}
-	return out, nil
+	return out
 }
 
 // names reports whether a text of the tree is a folder or a path in it.

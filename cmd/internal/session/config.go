@@ -100,7 +100,7 @@ func (o Config) Fetch(ctx context.Context, c *cli.Command, under string) error {
 		return cli.BadInput(err)
 	}
 	var wanted []configs.Fetch
-	for _, w := range e.Fetch {
+	for _, w := range e.Fetches() {
 		if rel, err := filepath.Rel(filepath.Clean(under), filepath.Clean(w.To)); err == nil && filepath.IsLocal(rel) {
 			wanted = append(wanted, w)
 		}

@@ -1,0 +1,123 @@
+package configs_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/splice-ml/splice/configs"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/ctr"
+)
+
+const fetching = `data: {type: criteo, path: datasets/x/rows.tsv}
+model: {type: mlp, hidden_units: [5]}
+train: {epochs: 3, batch_size: 7}
+fetch:
+  datasets/x: {files: {rows.tsv: ""}, from: [{url: "https://example.com/x.zip", folder: f}]}
+  datasets/xy: {files: {a: ""}, from: [{url: "https://example.com/{file}"}]}
+`
+
+// What is fetched is what another key names.
+func TestWanted(t *testing.T) {
+	for _, tc := range []struct{ set, want string }{
+		{"seed=1", "datasets/x"},
+		{"data.path=datasets/x", "datasets/x"},
+		{"data.path=./datasets//x/../xy/a", "datasets/xy"},
+		{"data.path=[datasets/xy/b, datasets/x]", "datasets/x datasets/xy"},
+		{"data.path=datasets", ""},
+		{"data.path=/else/datasets/x", ""},
+		{"init.from=datasets/xy", "datasets/x datasets/xy"},
+	} {
+		path := filepath.Join(t.TempDir(), "x.yaml")
+		if err := os.WriteFile(path, []byte(fetching), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		e, err := configs.Load(path, []string{tc.set})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := e.Wanted()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, f := range list {
+			got = append(got, f.To)
+		}
+		if g := strings.Join(got, " "); g != tc.want {
+			t.Errorf("%s: wants %q, want %q", tc.set, g, tc.want)
+		}
+		if len(e.Fetches()) != 2 {
+			t.Errorf("%d entries", len(e.Fetches()))
+		}
+	}
+}
+
+func TestFallback(t *testing.T) {
+	text := fetching + "fallback: synthetic\nsynthetic:\n  run: s\n  data: {type: csv, path: y.csv, label: l, columns: {a: categorical}}\n  model: {embedding_dim: 3}\n  train: {epochs: 4}\n"
+	path := filepath.Join(t.TempDir(), "x.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	read := func(set ...string) *configs.Experiment {
+		t.Helper()
+		e, err := configs.Load(path, set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	plain, synth := read(), read("fallback=always", "train.batch_size=9", "synthetic.train.max_steps=5")
+	if _, ok := plain.Data.(data.CSV); ok || plain.Train.Epochs != 3 || plain.Run != "" {
+		t.Errorf("the section holds where it should not: %+v", plain)
+	}
+	if m := synth.Model.(ctr.MLP); synth.Run != "s" || m.EmbeddingDim != 3 || len(m.HiddenUnits) != 1 {
+		t.Errorf("run %q, model %+v", synth.Run, m)
+	}
+	if tr := synth.Train; tr.Epochs != 4 || tr.BatchSize != 9 || tr.MaxSteps != 5 {
+		t.Errorf("train %+v", tr)
+	}
+	if name, _ := data.Datasets.NameOf(synth.Data); name != "csv" {
+		t.Errorf("data %s", name)
+	}
+	if e := read("fallback=always", "train.epochs=8"); e.Train.Epochs != 8 {
+		t.Errorf("an override does not come last: %d epochs", e.Train.Epochs)
+	}
+	// What changes no result is not in the digest.
+	a, err := plain.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := read("fetch={}", "fallback=none").Digest(); err != nil || a != b {
+		t.Errorf("digests %s and %s, %v", a, b, err)
+	}
+}
+
+func TestFetchBad(t *testing.T) {
+	entry := func(s string) string { return "fetch: {d: {" + s + "}}\n" }
+	good := `from: [{url: "https://example.com/x.zip"}]`
+	for _, tc := range []struct{ name, text, want string }{
+		{"no files", entry(good), "files: is missing"},
+		{"no source", entry(`files: {a: ""}, from: []`), "names no source"},
+		{"outside", entry(`files: {../a: ""}, ` + good), `"../a" is not a path within the folder`},
+		{"absolute", entry(`files: {/a: ""}, ` + good), "not a path within"},
+		{"checksum", entry(`files: {a: 12ab}, ` + good), `"12ab" is not a SHA-256`},
+		{"upper case", entry(`files: {a: ` + strings.Repeat("AB", 32) + `}, ` + good), "is not a SHA-256"},
+		{"scheme", entry(`files: {a: ""}, from: [{url: "file:///etc/passwd"}]`), "is not a http or https URL"},
+		{"folder of a file", entry(`files: {a: ""}, from: [{url: "https://example.com/{file}", folder: x}]`), "has {file}"},
+		{"no folder", "fetch: {'': {files: {a: ''}, " + good + "}}\n", "an entry without a folder"},
+		{"fallback", "fallback: real\n", "must be none, synthetic or always"},
+		{"no section", "fallback: always\n", "synthetic: is missing"},
+		{"no keys", "synthetic: 3\n", "want a section of keys"},
+		{"mistake in the section", "synthetic: {train: {epocs: 3}}\n", `did you mean "epochs"?`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := load(t, "data: {type: criteo, path: x}\nmodel: lr\n"+tc.text)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
