@@ -55,18 +55,30 @@ func TestDataThatDoesNotFit(t *testing.T) {
 		want string
 	}{
 		{"no text", bert(nil), modeltest.Schema(), "the model reads text, the data has none"},
-		{"a small vocabulary", bert(func(e *text.Encoder) { e.VocabSize = 99 }), schema(3, 0, 0),
-			"the tokenizer has 100 ids, the model's vocab_size is 99: use the tokenizer of the model, or give the model's vocab_size"},
-		{"long sequences", bert(func(e *text.Encoder) { e.MaxPositionEmbeddings = 12 }), schema(3, 0, 0),
-			"sequences of 13 tokens need 13 positions, max_position_embeddings is 12: lower data.max_length to 12"},
-		{"long sequences after an offset", &text.RoBERTa{Encoder: robertaEncoder(func(e *text.Encoder) { e.MaxPositionEmbeddings = 14 })}, schema(3, 0, 1),
-			"sequences of 13 tokens need 15 positions, max_position_embeddings is 14: lower data.max_length to 12"},
-		{"another padding", &text.RoBERTa{Encoder: robertaEncoder(five)}, schema(3, 0, 1),
-			"the tokenizer pads with id 1, the model's pad_token_id is 5, from which its positions are counted"},
-		{"padding outside", &text.BERT{Encoder: with(func(e *text.Encoder) { id := 100; e.PadTokenID = &id })}, schema(3, 0, 1),
-			"pad_token_id is 100, but the vocabulary has 100 ids"},
-		{"masks without need", roberta(), schema(3, 0.3, 1),
-			"the data masks tokens, which the model does not predict: give the data labels, or take model roberta_mlm"},
+		{
+			"a small vocabulary", bert(func(e *text.Encoder) { e.VocabSize = 99 }), schema(3, 0, 0),
+			"the tokenizer has 100 ids, the model's vocab_size is 99: use the tokenizer of the model, or give the model's vocab_size",
+		},
+		{
+			"long sequences", bert(func(e *text.Encoder) { e.MaxPositionEmbeddings = 12 }), schema(3, 0, 0),
+			"sequences of 13 tokens need 13 positions, max_position_embeddings is 12: lower data.max_length to 12",
+		},
+		{
+			"long sequences after an offset", &text.RoBERTa{Encoder: robertaEncoder(func(e *text.Encoder) { e.MaxPositionEmbeddings = 14 })}, schema(3, 0, 1),
+			"sequences of 13 tokens need 15 positions, max_position_embeddings is 14: lower data.max_length to 12",
+		},
+		{
+			"another padding", &text.RoBERTa{Encoder: robertaEncoder(five)}, schema(3, 0, 1),
+			"the tokenizer pads with id 1, the model's pad_token_id is 5, from which its positions are counted",
+		},
+		{
+			"padding outside", &text.BERT{Encoder: with(func(e *text.Encoder) { id := 100; e.PadTokenID = &id })}, schema(3, 0, 1),
+			"pad_token_id is 100, but the vocabulary has 100 ids",
+		},
+		{
+			"masks without need", roberta(), schema(3, 0.3, 1),
+			"the data masks tokens, which the model does not predict: give the data labels, or take model roberta_mlm",
+		},
 		{"no masks", &text.BERTMasked{Encoder: tiny}, schema(3, 0, 0), "the model predicts masked tokens, the data masks none: set data.mask_rate"},
 	} {
 		_, err := models.Compile(c.m, nn.NewParams(1), c.sc, models.CompileOptions{Batch: 2})

@@ -1,0 +1,45 @@
+package modeltest
+
+import (
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/rng"
+)
+
+// Schema is a small schema with every kind of feature, two of which share a table.
+func Schema() *data.Schema {
+	return &data.Schema{NumDense: 2, Features: []data.Feature{
+		{Name: "n1", Kind: data.Numeric, Column: 0, Table: "n1"},
+		{Name: "n2", Kind: data.Numeric, Column: 1, Table: "n2"},
+		{Name: "a", Kind: data.Categorical, Vocab: 7, Table: "a"},
+		{Name: "b", Kind: data.Categorical, Vocab: 30, Table: "bc"},
+		{Name: "c", Kind: data.Categorical, Vocab: 30, Table: "bc"},
+		{Name: "m", Kind: data.Multi, Vocab: 12, MaxLen: 3, Table: "m"},
+		{Name: "s", Kind: data.Multi, Vocab: 9, MaxLen: 4, Table: "s", Pool: data.PoolSum},
+	}}
+}
+
+// Batch returns n random rows in a batch of size rows. The rows depend on seed only, not on size.
+func Batch(sc *data.Schema, n, size int, seed uint64) *data.Batch {
+	if sc.Text != nil {
+		return sentences(sc, n, size, seed)
+	}
+	b := data.NewBatch(sc, size)
+	b.N = n
+	r := rng.New(rng.Key(seed, "modeltest"))
+	for i := range n {
+		for _, f := range sc.Features {
+			switch f.Kind {
+			case data.Numeric:
+				b.Dense[i*sc.NumDense+f.Column] = float32(r.NormFloat64())
+			case data.Categorical:
+				b.IDs[f.Name][i] = int32(r.IntN(f.Vocab))
+			case data.Multi:
+				for k := range r.IntN(f.MaxLen + 1) {
+					b.IDs[f.Name][i*f.MaxLen+k] = int32(1 + r.IntN(f.Vocab-1))
+				}
+			}
+		}
+		b.Label[i] = float32(r.IntN(2))
+	}
+	return b
+}
