@@ -34,4 +34,6 @@ func (m *RoBERTa) Layer(name string) (layer, layers int) { return roberta.depth(
 func (m *BERTMasked) Layer(name string) (layer, layers int) { return bert.depth(&m.Encoder, name) }
 
 // Layer returns where a parameter lies: embeddings at 0, layer i at i + 1, the head above them. The decoder is the table of tokens.
-func (m *RoBERTaMasked) Layer(name string) (layer, layers int) { return roberta.depth(&m.Encoder, name) }
+func (m *RoBERTaMasked) Layer(name string) (layer, layers int) {
+	return roberta.depth(&m.Encoder, name)
+}
