@@ -53,9 +53,21 @@ func (l *Lab) NewParams(seed uint64) (*nn.Params, error) {
 	return p, prog.Close()
 }
 
-// Evaluate returns the task's metrics of the model with these parameters on src, such as l.Data.Valid.
+// Evaluate returns the task's metrics of the model with these parameters on src, such as l.Data.Valid. What a stem that the
+// options freeze makes of the rows is computed once, and kept.
 func (l *Lab) Evaluate(ctx context.Context, p *nn.Params, src data.Source) (map[string]float64, error) {
-	prog, err := models.Compile(l.Model, p, src.Schema(), models.CompileOptions{Batch: l.Options.BatchSize})
+	model := l.Model
+	if len(l.Options.Freeze) > 0 && l.Options.CacheFeatures {
+		frozen, err := nn.Match(l.Options.Freeze)
+		if err != nil {
+			return nil, fmt.Errorf("cki: train.freeze: %w", err)
+		}
+		o := train.FeatureOptions{Compile: models.CompileOptions{Batch: l.Options.BatchSize, Freeze: frozen}}
+		if model, src, err = train.Features(ctx, l.Model, p, src, o); err != nil {
+			return nil, err
+		}
+	}
+	prog, err := models.Compile(model, p, src.Schema(), models.CompileOptions{Batch: l.Options.BatchSize})
 	if err != nil {
 		return nil, err
 	}

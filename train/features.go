@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	G "gorgonia.org/gorgonia"
+
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
@@ -32,7 +34,7 @@ type FeatureOptions struct {
 // Features splits a model, of which only the head trains, from its frozen stem, which it runs once over all rows of src. What the stem makes of
 // them is kept in a file, for later runs too. It returns the head, and src with Batch.Features: batches have the same rows in the
 // same order, and the head makes the same of them as m does. m and src are returned as they are if m is not [models.Staged], a
-// weight of its stem is not frozen by o.Compile.Freeze, or if src does not name its rows.
+// weight of its stem is not frozen by o.Compile.Freeze or is replaced by o.Compile.Reparam, or if src does not name its rows.
 //
 // The file's name is of the stem's weights, the model's options and the rows. An interrupted pass leaves no file.
 func Features(ctx context.Context, m models.Model, p *nn.Params, src data.Source, o FeatureOptions) (models.Model, data.Source, error) {
@@ -46,7 +48,7 @@ func Features(ctx context.Context, m models.Model, p *nn.Params, src data.Source
 // staged does what Features does for several parts of a data set, which may be nil; a nil head says that it cannot.
 func staged(ctx context.Context, m models.Model, p *nn.Params, parts []data.Source, o FeatureOptions) (models.Model, []data.Source, error) {
 	st, ok := m.(models.Staged)
-	if !ok || o.Compile.Freeze == nil || o.Compile.Reparam != nil || o.Compile.Derive != nil || o.Compile.Capture != nil {
+	if !ok || o.Compile.Freeze == nil || o.Compile.Derive != nil || o.Compile.Capture != nil {
 		return nil, nil, nil
 	}
 	var schema *data.Schema
@@ -66,6 +68,13 @@ func staged(ctx context.Context, m models.Model, p *nn.Params, parts []data.Sour
 		frozen := o.Compile.Freeze(name)
 		s.trains = s.trains || !frozen
 		return frozen
+	}
+	if re := o.Compile.Reparam; re != nil {
+		c.Reparam = func(sc *nn.Scope, name string, leaf *G.Node) *G.Node {
+			n := re(sc, name, leaf)
+			s.trains = s.trains || n != leaf
+			return n
+		}
 	}
 	var err error
 	if s.prog, err = models.Compile(st.Stem(), p, schema, c); err != nil {
@@ -103,7 +112,7 @@ type stem struct {
 	params *nn.Params
 	prog   *models.Program
 	names  map[string]bool // of its weights
-	trains bool            // one of them is not frozen
+	trains bool            // one of them is not frozen, or is replaced
 	digest string          // of them and the model
 	dir    string
 	log    *slog.Logger

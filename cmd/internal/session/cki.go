@@ -291,7 +291,7 @@ func (s *Session) stand(ctx context.Context, parents []*cki.Parent, digest strin
 		if s.Init.From == "" {
 			return g.data, nil, nil
 		}
-		return g.data, g.params, nil
+		return g.data, g.loaded(), nil
 	}
 	if s.Init.From != "" {
 		return nil, nil, cli.BadInput(errors.New("cki: init.from is for parents that the regime trains: leave it out, or merge.parents"))

@@ -138,3 +138,15 @@ func (s *Session) writeStart(rec *startRecord) error {
 	}
 	return nil
 }
+
+// loaded returns the parameters that the starting weights gave: a head that they lack is not among them, so that each of
+// several trainings starts it afresh.
+func (g *ground) loaded() *nn.Params {
+	p := nn.NewParams(g.params.Seed)
+	for _, q := range g.params.All() {
+		if g.record == nil || !slices.Contains(g.record.Missing, q.Name) {
+			_ = p.Add(q) // names are distinct, and shapes full
+		}
+	}
+	return p
+}
