@@ -138,6 +138,11 @@ func (d Glue) spec() *textSpec {
 func (d Glue) files() (Common, error) {
 	c, t := d.common(), glueList[d.Task]
 	c.Split = d.Split
+	if d.Task == "mrpc" {
+		if err := splitMRPC(d.Path); err != nil {
+			return c, err
+		}
+	}
 	train, err := d.find("train", slices.Concat(t.train, glueTrain))
 	if err != nil {
 		return c, err

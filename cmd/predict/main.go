@@ -12,9 +12,9 @@ import (
 func main() {
 	var in, out, ensemble string
 	var runs, set cli.List
-	c := cli.New("predict", "writes the probability of every row of a file, one a line, in the rows' order", func(ctx context.Context, c *cli.Command) error {
+	c := cli.New("predict", "writes the prediction for every row of a file, a probability, number or class, one a line, in the rows' order", func(ctx context.Context, c *cli.Command) error {
 		if in == "" || out == "" {
-			return cli.BadInput(errors.New("predict: give the rows with --in and the file of probabilities with --out (- for standard output)"))
+			return cli.BadInput(errors.New("predict: give the rows with --in and the file of predictions with --out (- for standard output)"))
 		}
 		t, err := session.OpenTeam(c, runs, set, ensemble)
 		if err != nil {

@@ -3,18 +3,25 @@ package session
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"strconv"
 
 	"github.com/splice-ml/splice/cmd/internal/cli"
+	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/task"
 )
 
 // Predict writes the prediction of every row of the files at in, one a line in the rows' order, to the file out ("-": to
-// the standard output): that of the run, or of several runs' ensemble. The file appears when all rows are scored, or not at
-// all.
+// the standard output): that of the run, or of several runs' ensemble. It is a probability, a number, or the name of a class. The
+// file appears when all rows are scored, or not at all.
 func (t *Team) Predict(ctx context.Context, in, out string) error {
 	p, err := t.stream(ctx, in, false)
+	if err != nil {
+		return err
+	}
+	predict, err := t.first().predictor(p.src[0].Schema())
 	if err != nil {
 		return err
 	}
@@ -45,7 +52,7 @@ func (t *Team) Predict(ctx context.Context, in, out string) error {
 			z := s.Logits()
 			width := len(z) / s.Batch()
 			for i := range b.N {
-				buf = strconv.AppendFloat(buf[:0], float64(f.Task.Predict(z[i*width:(i+1)*width])), 'g', -1, 32)
+				buf = predict(buf[:0], z[i*width:(i+1)*width])
 				if _, err := bw.Write(append(buf, '\n')); err != nil {
 					return err
 				}
@@ -66,4 +73,16 @@ func (t *Team) Predict(ctx context.Context, in, out string) error {
 	}
 	f.Log.Info("predicted", "rows", rows, "file", out)
 	return nil
+}
+
+// predictor returns what appends the prediction of a row's logits to a line.
+func (r *Run) predictor(sc *data.Schema) (func(line []byte, logits []float32) []byte, error) {
+	if t := sc.Text; t != nil && t.MaskRate > 0 {
+		return nil, cli.BadInput(fmt.Errorf("predict: %s predicts masked words, not something of a row; train its encoder on for a task: finetune --from %s --config FILE", r.Dir, r.Dir))
+	} else if c, ok := r.Task.(task.Classifier); ok && t != nil && len(t.Labels) > 0 {
+		return func(line []byte, logits []float32) []byte { return append(line, t.Labels[c.Classify(logits, nil)]...) }, nil
+	}
+	return func(line []byte, logits []float32) []byte {
+		return strconv.AppendFloat(line, float64(r.Task.Predict(logits)), 'g', -1, 32)
+	}, nil
 }
