@@ -127,6 +127,9 @@ func writeFeatures(path string, rows func(put func(row int64, x []float32) error
 	if _, err := f.WriteAt(h, 0); err != nil {
 		return err
 	}
+	if err := f.Chmod(0o644); err != nil && !os.IsPermission(err) {
+		return err
+	}
 	if err := f.Sync(); err != nil {
 		return err
 	}
