@@ -42,6 +42,7 @@ func (s *steps) On(_ context.Context, e *train.Event) error {
 // TestAccumulationIsABiggerBatch compares steps of several batches with steps of one of as many rows: 700 rows are 11 batches of
 // 64, the last one of 60.
 func TestAccumulationIsABiggerBatch(t *testing.T) {
+	t.Parallel()
 	for _, embeddings := range []string{"lazy", "dense"} {
 		run := func(size, of int) (*train.Trainer, *steps, *train.Result) {
 			tr := trainer(t, t.TempDir())
@@ -83,6 +84,7 @@ func TestAccumulationIsABiggerBatch(t *testing.T) {
 
 // Tokens to predict count, not rows: batches have different numbers of them.
 func TestAccumulationOfTokens(t *testing.T) {
+	t.Parallel()
 	run := func(size, of int) *train.Trainer {
 		tr := reader(t, t.TempDir())
 		tr.Model, tr.Data = bag{Dim: 6, Masked: true}, texts(0.3)
@@ -132,6 +134,7 @@ func (c *canceller) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, er
 
 // TestAccumulationResume interrupts runs at each batch: a step is made whole, and the run goes on from it.
 func TestAccumulationResume(t *testing.T) {
+	t.Parallel()
 	for name, one := range map[string]func(*testing.T, string) *train.Trainer{"text": reader, "tables": trainer} {
 		build := func(dir string) *train.Trainer {
 			tr := one(t, dir)

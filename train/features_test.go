@@ -38,6 +38,7 @@ func cached(t *testing.T, dir string) []string {
 
 // TestFeaturesChangeNothing: a run over features has the model and the metrics of one over text, and reads the stem's file again.
 func TestFeaturesChangeNothing(t *testing.T) {
+	t.Parallel()
 	build := func(dir string, on bool) *train.Trainer {
 		tr := frozenReader(t, dir)
 		tr.CacheFeatures, tr.GradientAccumulation, tr.EMA = on, 2, 0.9
@@ -80,6 +81,7 @@ func TestFeaturesChangeNothing(t *testing.T) {
 
 // TestFeaturesResume goes on from every checkpoint, with other starting values than the run's.
 func TestFeaturesResume(t *testing.T) {
+	t.Parallel()
 	whole := t.TempDir()
 	tr := frozenReader(t, whole)
 	tr.GradientAccumulation = 5 // of 12 batches: steps of 5, 5 and 2
@@ -118,6 +120,7 @@ func TestFeaturesResume(t *testing.T) {
 
 // What must not be cached is trained as it is; what the features depend on is in the file's name.
 func TestFeaturesAreThoseOfTheStem(t *testing.T) {
+	t.Parallel()
 	cache := t.TempDir()
 	fit := func(change func(*train.Trainer)) int {
 		t.Helper()
@@ -174,6 +177,7 @@ func TestFeaturesAreThoseOfTheStem(t *testing.T) {
 }
 
 func TestFeaturesOfASource(t *testing.T) {
+	t.Parallel()
 	m, p, dir := bag{Dim: 6}, nn.NewParams(3), t.TempDir()
 	src := texts(0).Test
 	o := train.FeatureOptions{Dir: dir, Compile: models.CompileOptions{Batch: 8, Freeze: func(string) bool { return true }}}

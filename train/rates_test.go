@@ -36,6 +36,7 @@ func moved(t *testing.T, change func(*train.Trainer)) map[string][]float64 {
 }
 
 func TestRates(t *testing.T) {
+	t.Parallel()
 	plain := moved(t, func(*train.Trainer) {})
 	for name, change := range map[string]func(*train.Trainer){
 		"layers": func(tr *train.Trainer) { tr.LayerDecay = 0.5 },
@@ -63,6 +64,7 @@ func TestRates(t *testing.T) {
 
 // Weight decay is of matrices, without the patterns of no_decay.
 func TestNoDecay(t *testing.T) {
+	t.Parallel()
 	run := func(decay float64, no ...string) map[string][]float64 {
 		return moved(t, func(tr *train.Trainer) {
 			tr.Optimizer, tr.NoDecay = optim.AdamW{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: decay}, no
@@ -88,6 +90,7 @@ func TestNoDecay(t *testing.T) {
 }
 
 func TestRatesMistakes(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		change func(*train.Trainer)
 		want   string
@@ -123,6 +126,7 @@ func TestRatesMistakes(t *testing.T) {
 
 // TestDistillOverLengths: the teacher's logits reach the graph of each length of text.
 func TestDistillOverLengths(t *testing.T) {
+	t.Parallel()
 	run := func(length int) *train.Trainer {
 		tr := reader(t, t.TempDir())
 		tr.Teacher, tr.Distill = firstToken{}, train.DistillOptions{Weight: 1, Temperature: 2}

@@ -208,6 +208,7 @@ func TestTextLearns(t *testing.T) {
 }
 
 func TestMaskedLMLearns(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	tr := reader(t, dir)
 	tr.Model, tr.Data = bag{Dim: 6, Masked: true}, texts(0.3)
