@@ -29,7 +29,7 @@ func main() {
 	c.Flags.StringVar(&o.File, "config", "", "YAML `file` of the experiment (default: data, model, task and train of the run, for one epoch)")
 	c.Flags.StringVar(&o.From, "from", "", "run's or Hugging Face `directory`, or .safetensors file, to start from (default: the config's init.from)")
 	o.Flags(c)
-	c.Flags.StringVar(&fetch, "fetch", "", "only get the files that the config fetches into this `folder` or folders in it (. for all)")
+	c.Flags.StringVar(&fetch, "fetch", "", "get the files that the config needs in this `folder` or folders in it (. for all), and end")
 	c.Flags.StringVar(&o.Run, "run", "", "`directory` of the new run (default: the config's run, or runs/ and the config's name; without a config --from's with -finetuned)")
 	c.Flags.BoolVar(&t.Resume, "resume", false, "go on from the new run's last checkpoint, if there is one")
 	c.Flags.BoolVar(&t.Overwrite, "overwrite", false, "replace a run that is in the new run's directory")

@@ -47,7 +47,7 @@ func (o Config) load(ctx context.Context, c *cli.Command, read func(string, []st
 	if err != nil {
 		return nil, err
 	}
-	there, err := o.fetch(ctx, c, wanted)
+	there, err := o.fetch(ctx, c, wanted, false)
 	switch {
 	case err == nil:
 		return e, nil
@@ -68,8 +68,8 @@ func (o Config) load(ctx context.Context, c *cli.Command, read func(string, []st
 	return e, cli.BadInput(err)
 }
 
-// fetch gets files and returns the folders that are complete.
-func (o Config) fetch(ctx context.Context, c *cli.Command, wanted []configs.Fetch) (there []string, err error) {
+// fetch gets files and returns the folders that are complete. If one cannot be, the others are tried only if all is true.
+func (o Config) fetch(ctx context.Context, c *cli.Command, wanted []configs.Fetch, all bool) (there []string, err error) {
 	f := &fetch.Fetcher{Offline: o.Offline, Log: c.Log()}
 	if c.Terminal() {
 		f.Progress = c.Progress()
@@ -77,6 +77,10 @@ func (o Config) fetch(ctx context.Context, c *cli.Command, wanted []configs.Fetc
 	var errs []error
 	hard := false
 	for _, w := range wanted {
+		if missing := fetch.Missing(w); len(missing) > 0 && len(errs) > 0 && !all {
+			errs = append(errs, fmt.Errorf("fetch: %s lacks %s: %w: not tried any more", w.To, strings.Join(missing, ", "), fetch.ErrUnavailable))
+			continue
+		}
 		if err := f.Get(ctx, w); err != nil {
 			hard = hard || !errors.Is(err, fetch.ErrUnavailable)
 			errs = append(errs, err)
@@ -99,8 +103,12 @@ func (o Config) Fetch(ctx context.Context, c *cli.Command, under string) error {
 	if err != nil {
 		return cli.BadInput(err)
 	}
+	all, err := e.Wanted()
+	if err != nil {
+		return err
+	}
 	var wanted []configs.Fetch
-	for _, w := range e.Fetches() {
+	for _, w := range all {
 		if rel, err := filepath.Rel(filepath.Clean(under), filepath.Clean(w.To)); err == nil && filepath.IsLocal(rel) {
 			wanted = append(wanted, w)
 		}
@@ -108,7 +116,7 @@ func (o Config) Fetch(ctx context.Context, c *cli.Command, under string) error {
 	if len(wanted) == 0 {
 		return cli.BadInput(fmt.Errorf("%s: --fetch %s: %s fetches nothing into that folder", c.Name, under, o.File))
 	}
-	there, err := o.fetch(ctx, c, wanted)
+	there, err := o.fetch(ctx, c, wanted, true)
 	for _, dir := range there {
 		fmt.Fprintf(c.Out, "%s: all files are there\n", dir)
 	}
