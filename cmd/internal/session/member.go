@@ -70,7 +70,7 @@ func (m *member) Run(b *data.Batch, step int64) (float64, error) {
 		group = b.Group[:b.N]
 	}
 	for _, x := range m.metrics {
-		if err := x.Add(z, b.Label[:b.N], group); err != nil {
+		if err := x.Add(z, b.Targets(), group); err != nil {
 			return 0, err
 		}
 	}
