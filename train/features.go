@@ -34,7 +34,7 @@ type FeatureOptions struct {
 // Features splits a model, of which only the head trains, from its frozen stem, which it runs once over all rows of src. What the stem makes of
 // them is kept in a file, for later runs too. It returns the head, and src with Batch.Features: batches have the same rows in the
 // same order, and the head makes the same of them as m does. m and src are returned as they are if m is not [models.Staged], a
-// weight of its stem is not frozen by o.Compile.Freeze or is replaced by o.Compile.Reparam, or if src does not name its rows.
+// weight of its stem is not frozen by o.Compile.Freeze or is computed by o.Compile.Reparam or o.Compile.Derive, or if src does not name its rows.
 //
 // The file's name is of the stem's weights, the model's options and the rows. An interrupted pass leaves no file.
 func Features(ctx context.Context, m models.Model, p *nn.Params, src data.Source, o FeatureOptions) (models.Model, data.Source, error) {
@@ -48,7 +48,7 @@ func Features(ctx context.Context, m models.Model, p *nn.Params, src data.Source
 // staged does what Features does for several parts of a data set, which may be nil; a nil head says that it cannot.
 func staged(ctx context.Context, m models.Model, p *nn.Params, parts []data.Source, o FeatureOptions) (models.Model, []data.Source, error) {
 	st, ok := m.(models.Staged)
-	if !ok || o.Compile.Freeze == nil || o.Compile.Derive != nil || o.Compile.Capture != nil {
+	if !ok || o.Compile.Freeze == nil || o.Compile.Capture != nil {
 		return nil, nil, nil
 	}
 	var schema *data.Schema
@@ -73,6 +73,13 @@ func staged(ctx context.Context, m models.Model, p *nn.Params, parts []data.Sour
 		c.Reparam = func(sc *nn.Scope, name string, leaf *G.Node) *G.Node {
 			n := re(sc, name, leaf)
 			s.trains = s.trains || n != leaf
+			return n
+		}
+	}
+	if d := o.Compile.Derive; d != nil {
+		c.Derive = func(sc *nn.Scope, q *nn.Param) *nn.Derived {
+			n := d(sc, q)
+			s.trains = s.trains || n != nil
 			return n
 		}
 	}

@@ -11,9 +11,12 @@ import (
 	"strings"
 	"testing"
 
+	G "gorgonia.org/gorgonia"
+
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/task"
 )
@@ -143,7 +146,21 @@ func TestFeaturesAreThoseOfTheStem(t *testing.T) {
 	}); n != 1 {
 		t.Errorf("%d files, want 1", n)
 	}
+	replace := func(weight string) func(*train.Trainer) { // by twice itself, which trains
+		return func(tr *train.Trainer) {
+			tr.Compile.Reparam = func(s *nn.Scope, name string, leaf *G.Node) *G.Node {
+				if name != weight {
+					return leaf
+				}
+				return s.Check(ops.Scale(s.Sub("twice").Param("weight", nn.Normal(0.1), leaf.Shape()...), 2))
+			}
+		}
+	}
+	if n := fit(replace("layer.weight")); n != 1 {
+		t.Errorf("%d files after a training of a stem that is computed, want the one from before", n)
+	}
 	same := []func(*train.Trainer){
+		replace("head.weight"), // of a splice
 		func(*train.Trainer) {},
 		func(tr *train.Trainer) { tr.BatchSize = 5 },
 		func(tr *train.Trainer) { tr.LearningRate = 1 },
