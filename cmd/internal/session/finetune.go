@@ -77,15 +77,15 @@ func (o FinetuneOptions) withConfig(ctx context.Context, c *cli.Command) (*Sessi
 	return New(c, e, RunDir(o.Run, e.Run, o.File)), nil
 }
 
-// from returns overrides that start from a directory or file: of a Hugging Face directory, and a config of a model that such a
-// directory describes, model and tokenizer are its, too, unless the user's overrides say otherwise.
+// from returns overrides that start from a directory or file: of a Hugging Face directory, or of the run of a text model, and a
+// config of a model that such a directory describes, sizes and tokenizer are its, too, unless the user's overrides say otherwise.
 func from(file, dir string, set []string) ([]string, error) {
 	path, err := json.Marshal(dir) // a YAML text
 	if err != nil {
 		return nil, err
 	}
 	own := []string{"init.from=" + string(path)}
-	if isHuggingFace(dir) {
+	if exists(filepath.Join(dir, hfConfig)) {
 		e, err := configs.Load(file, set)
 		if err != nil {
 			return nil, err

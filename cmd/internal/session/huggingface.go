@@ -82,12 +82,25 @@ func (st *start) tensors(s *Session, f *ckpt.File, p *nn.Params, rec *startRecor
 	return names, nil
 }
 
+// outputs returns the number of a head's outputs for the data, 0 if it has none of its own.
+func outputs(d *data.Splits) int {
+	switch t := d.Schema.Text; {
+	case t == nil || t.MaskRate > 0:
+		return 0
+	default:
+		return max(1, len(t.Labels))
+	}
+}
+
+// isHead reports whether a shape is that of a weight or bias of a head's outputs.
+func isHead(d *data.Splits, shape []int) bool { return len(shape) > 0 && shape[0] == outputs(d) }
+
 // headHelp says what a head's outputs stand for.
 func headHelp(d *data.Splits) string {
-	if t := d.Schema.Text; t != nil && len(t.Labels) > 0 {
-		return fmt.Sprintf(" (the data has %d classes: %s)", len(t.Labels), strings.Join(t.Labels, ", "))
+	if t := d.Schema.Text; len(t.Labels) > 0 {
+		return fmt.Sprintf("%d classes (%s)", len(t.Labels), strings.Join(t.Labels, ", "))
 	}
-	return ""
+	return "numbers to regress on"
 }
 
 // compareText reports starting weights whose token ids, or classes, are others than the data's. If init.strict is false, the
@@ -114,7 +127,7 @@ func (st *start) compareText(s *Session, d *data.Splits, f *ckpt.File, p *nn.Par
 	}
 	var head []string // outputs of equal number, which no shape would tell
 	for _, q := range p.All() {
-		if name, ok := names[q.Name]; ok && st.mayBeFresh(s, q.Name) && q.Shape[0] == len(t.Labels) && slices.Equal(f.Info(name).Shape, q.Shape) {
+		if name, ok := names[q.Name]; ok && st.mayBeFresh(s, q.Name) && isHead(d, q.Shape) && slices.Equal(f.Info(name).Shape, q.Shape) {
 			head = append(head, q.Name)
 		}
 	}

@@ -94,9 +94,9 @@ func (st *start) load(s *Session, d *data.Splits) (*nn.Params, *startRecord, err
 		case slices.Equal(t.Shape, want):
 		case fresh && !s.Init.Strict:
 			rec.Missing = append(rec.Missing, q.Name)
-		case fresh:
-			bad("%s: tensor %s: have %v, model wants %v%s: set init.strict to false to take the encoder and start the head fresh",
-				st.file, name, t.Shape, want, headHelp(d))
+		case fresh && isHead(d, want):
+			bad("%s: tensor %s: have %v, model wants %v: the head has %d outputs, the data %s: take weights of the same task, or set init.strict to false to take the encoder and start the head fresh",
+				st.file, name, t.Shape, want, t.Shape[0], headHelp(d))
 		default:
 			bad("%s: tensor %s: have %v, model wants %v", st.file, name, t.Shape, want)
 		}
@@ -110,6 +110,9 @@ func (st *start) load(s *Session, d *data.Splits) (*nn.Params, *startRecord, err
 		bad("%s: has none of the model's tensors", st.file)
 	}
 	if len(errs) > 0 {
+		if _, ok := s.Model.(models.Resolver); ok && st.hf {
+			bad("where sizes differ: set model.config to %s, for those that its %s names", st.dir, hfConfig)
+		}
 		return nil, nil, errors.Join(errs...)
 	}
 	for _, q := range p.All() {
