@@ -30,7 +30,7 @@ const (
 
 // DefaultTextOptions returns the defaults of the options that every data set of texts has.
 func DefaultTextOptions() TextOptions {
-	return TextOptions{VocabSize: 8000, MaxLength: 128, Buckets: []int{16, 32, 64, 128}, BadRows: badError, MaxBadRows: 1000, MaxLine: 1 << 20}
+	return TextOptions{VocabSize: 8000, MaxLength: 128, Buckets: []int{16, 32, 48, 64, 96, 128}, BadRows: badError, MaxBadRows: 1000, MaxLine: 1 << 20}
 }
 
 // defaulted returns o with defaults in place of zero values, for options that are written in Go.
