@@ -2,6 +2,7 @@ package ops
 
 import (
 	"fmt"
+
 	"github.com/splice-ml/splice/models/ops/kernel"
 	G "gorgonia.org/gorgonia"
 )
