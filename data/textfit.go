@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/splice-ml/splice/data/token"
@@ -99,7 +98,6 @@ type textReader struct {
 	out   chan []string // texts of a block
 	ctx   context.Context
 
-	mu     sync.Mutex
 	labels map[string]int64
 	rows   int64
 	sums   []fileSum
