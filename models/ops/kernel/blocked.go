@@ -7,12 +7,12 @@ import (
 
 // The blocked product, after Goto and van de Geijn 2008 (doi:10.1145/1356052.1356053): B is packed into panels of nr
 // columns and A into panels of mr rows, cut into pieces of kc along k, so that the micro-kernel reads both in order; a
-// panel of B stays in the first-level cache while a block of A is read from the second level.
+// panel of B stays in the first-level cache while a block of A is read from the second level, or comes from the second one
+// ahead of its use where the micro-kernel's long pieces leave no room for it.
 //
 // Every element of C is the sum over pieces of kc of sums in order of k. The pieces depend on k alone, so that neither
 // the split into tiles nor the order in which they are run can be seen in the result.
 const (
-	maxKC       = 256     // a panel of B of 16 columns takes 16 KB
 	blockPanels = 24      // panels of A in a row block, at most: with 6 rows 144 KB
 	maxNC       = 4096    // columns that are packed at once
 	maxPacked   = 1 << 20 // elements of B that are packed at once, unless one piece of kc has more,
@@ -20,6 +20,7 @@ const (
 	manyBlocks  = 16      // row blocks from which on columns need not be split
 	rowGroups   = 4       // else, at most so many row blocks times
 	colGroups   = 8       // so many column groups
+	minGroup    = 4       // panels in a column group
 	packRows    = 64      // rows of B in a packing task
 )
 
@@ -52,8 +53,8 @@ func room(x []float32, n int) []float32 {
 func ceil(a, b int) int { return (a + b - 1) / b }
 
 func (g *product) blocked() {
-	g.mr, g.nr = microSize()
-	g.kc = ceil(ceil(g.k, ceil(g.k, maxKC)), 8) * 8
+	g.mr, g.nr, g.kc = microSize()
+	g.kc = ceil(ceil(g.k, ceil(g.k, g.kc)), 8) * 8
 	if g.kc%16 == 0 {
 		g.kc += 8 // panels that lie a large power of two apart would compete for the same cache lines
 	}
@@ -72,7 +73,7 @@ func (g *product) blocked() {
 		g.colGroups = 1
 		limit := maxPacked
 		if g.share {
-			g.colGroups = min(g.colPanels, colGroups)
+			g.colGroups = min(ceil(g.colPanels, minGroup), colGroups)
 			limit = maxShared
 		}
 		kb := max(1, limit/(g.kc*g.colPanels*g.nr)) * g.kc

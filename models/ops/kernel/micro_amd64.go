@@ -1,14 +1,15 @@
 package kernel
 
-// microSize returns the rows and columns of the micro-kernel's tile.
-func microSize() (mr, nr int) {
+// microSize returns the rows and columns of the micro-kernel's tile, and the longest piece along k that it is given at once: 16 KB
+// of B for AVX2, 48 KB for AVX-512, whose kernel fetches ahead.
+func microSize() (mr, nr, kc int) {
 	switch path {
 	case avx512:
-		return 14, 32
+		return 14, 32, 384
 	case avx2:
-		return 6, 16
+		return 6, 16, 256
 	}
-	return 4, 4
+	return 4, 4, 256
 }
 
 // micro is c[i*ldc+j] (+)= sum over p < k of a[p*mr+i] * b[p*nr+j], k > 0.

@@ -2,7 +2,7 @@
 
 package kernel
 
-func microSize() (mr, nr int) { return 4, 4 }
+func microSize() (mr, nr, kc int) { return 4, 4, 256 }
 
 func micro(k int, a, b, c *float32, ldc int, acc bool) { gemm4x4(k, a, b, c, ldc, acc) }
 

@@ -38,6 +38,11 @@ func (g *gen) gemm() {
 	}
 	bv, av := g.vecs(2), g.vecs(2)
 	step := func(p int) {
+		if g.lanes == 16 { // a panel of B is longer than the first-level cache; what lies behind the panels is fetched in vain
+			g.PREFETCHT0(operand.Mem{Base: b, Disp: (p + 8) * nr * 4})
+			g.PREFETCHT0(operand.Mem{Base: b, Disp: (p+8)*nr*4 + 64})
+			g.PREFETCHT0(operand.Mem{Base: a, Disp: (p + 16) * mr * 4})
+		}
 		for j := range bv {
 			g.VMOVUPS(operand.Mem{Base: b, Disp: p*nr*4 + j*g.bytes()}, bv[j])
 		}
