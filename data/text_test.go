@@ -134,7 +134,7 @@ func TestTextPairs(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	if sc := s.Schema.Text; sc.Labels != nil || sc.MaskRate != 0 || fmt.Sprint(sc.Lengths) != "[9]" || sc.Vocab != 20 {
+	if sc := s.Schema.Text; sc.Labels != nil || sc.MaskRate != 0 || fmt.Sprint(sc.Lengths) != "[8 9]" || sc.Vocab != 20 {
 		t.Errorf("schema %+v", sc)
 	}
 }

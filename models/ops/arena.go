@@ -12,6 +12,8 @@ import (
 type Arena struct {
 	buffers [][]float32
 	next    int
+	tables  []*tableGrad
+	table   int // the next one of them
 }
 
 // arenas are those of the graphs under construction.
@@ -19,26 +21,52 @@ var arenas sync.Map // *G.ExprGraph → *Arena
 
 // Share makes the ops that are built into g borrow their results' buffers from a, from its first one on, until done is called.
 func Share(g *G.ExprGraph, a *Arena) (done func()) {
-	a.next = 0
+	a.next, a.table = 0, 0
 	arenas.Store(g, a)
 	return func() { arenas.Delete(g) }
 }
 
-// buffer returns n numbers for an op over inputs like in, of any value: an op writes all of its result at each run.
-func buffer(n int, in []*G.Node) []float32 {
+// arenaOf returns the arena of the graph of in, nil if it has none.
+func arenaOf(in []*G.Node) *Arena {
 	for _, x := range in {
 		if x == nil || x.Graph() == nil {
 			continue
 		}
 		if a, ok := arenas.Load(x.Graph()); ok {
-			return a.(*Arena).lend(n)
+			return a.(*Arena)
 		}
 		break
+	}
+	return nil
+}
+
+// buffer returns n numbers for an op over inputs like in, of any value: an op writes all of its result at each run.
+func buffer(n int, in []*G.Node) []float32 {
+	if a := arenaOf(in); a != nil {
+		return a.lend(n)
 	}
 	return make([]float32, n)
 }
 
-// Fill sets all buffers to v, as another graph's run may: a test that an op writes all of its result.
+// tableGradient returns the gradient of a table of V rows of width H, of which n are looked up, for an op over inputs like in.
+func tableGradient(V, H, n int, in []*G.Node) *tableGrad {
+	a := arenaOf(in)
+	if a == nil {
+		return newTableGrad(V, H, n)
+	}
+	if a.table == len(a.tables) {
+		a.tables = append(a.tables, nil)
+	}
+	t := &a.tables[a.table]
+	if *t == nil || len((*t).mark) != V || len((*t).values) != V*H {
+		*t = newTableGrad(V, H, n)
+	}
+	a.table++
+	return *t
+}
+
+// Fill sets all buffers to v, as another graph's run may: a test that an op writes all of its result. Gradients of tables, which
+// their ops keep at zero where nothing was looked up, stay.
 func (a *Arena) Fill(v float32) {
 	for _, b := range a.buffers {
 		for i := range b {

@@ -86,10 +86,8 @@ func (l *lookup) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error)
 			continue
 		}
 		V, ids := l.V[k], l.ids[k]
-		// A buffer of its own, since it stays zero where nothing was looked up. out: only to run after it, which checks the ids.
-		o := newOpOn("lookup/dtable", in[k].Shape(), make([]float32, V*l.H), dy, out)
-		touched := make([]int32, 0, min(V, l.n)) // rows of the last run that are not zero
-		mark := make([]bool, V)
+		t := tableGradient(V, l.H, l.n, in)
+		o := newOpOn("lookup/dtable", in[k].Shape(), t.values, dy, out) // out: only to run after it, which checks the ids
 		p := min(V, parts(l.n*l.H))
 		loop := rowParts(V, p, func(_, lo, hi int) {
 			for i, id := range *ids {
@@ -99,17 +97,7 @@ func (l *lookup) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error)
 			}
 		})
 		o.run = func() error {
-			for _, r := range touched {
-				clear(o.out[int(r)*l.H : int(r+1)*l.H])
-				mark[r] = false
-			}
-			touched = touched[:0]
-			for _, id := range *ids {
-				if !mark[id] {
-					mark[id] = true
-					touched = append(touched, id)
-				}
-			}
+			t.begin(*ids)
 			loop()
 			return nil
 		}
@@ -119,4 +107,32 @@ func (l *lookup) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error)
 		}
 	}
 	return grads, nil
+}
+
+// tableGrad is the gradient of a table, of which the rows that were not looked up stay zero without being written: whoever runs next
+// clears those that were, so that graphs can share it.
+type tableGrad struct {
+	values  []float32 // [V, H]
+	touched []int32   // rows of the last run that are not zero
+	mark    []bool    // [V]: the same rows
+}
+
+func newTableGrad(V, H, n int) *tableGrad {
+	return &tableGrad{values: make([]float32, V*H), touched: make([]int32, 0, min(V, n)), mark: make([]bool, V)}
+}
+
+// begin clears what the last run left, and notes the rows of this one.
+func (t *tableGrad) begin(ids []int32) {
+	H := len(t.values) / len(t.mark)
+	for _, r := range t.touched {
+		clear(t.values[int(r)*H : int(r+1)*H])
+		t.mark[r] = false
+	}
+	t.touched = t.touched[:0]
+	for _, id := range ids {
+		if !t.mark[id] {
+			t.mark[id] = true
+			t.touched = append(t.touched, id)
+		}
+	}
 }

@@ -93,3 +93,49 @@ func TestLookupForgetsOldRows(t *testing.T) {
 		}
 	}
 }
+
+// Graphs that share an arena share the gradient of a table, in which nothing of the other's rows is left.
+func TestLookupSharesGradients(t *testing.T) {
+	var a ops.Arena
+	build := func(ids *[]int32) (G.VM, *G.Node) {
+		g := G.NewGraph()
+		defer ops.Share(g, &a)()
+		y, err := ops.Lookup([]*G.Node{weight(g, "w", 1, 2, 3)}, []*[]int32{ids})
+		if err != nil {
+			t.Fatal(err)
+		}
+		loss, err := ops.BCE(y, weight(g, "y", make([]float32, len(*ids))...), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		grads, err := ops.Grad(loss, g.ByName("w")[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return G.NewTapeMachine(g), grads[0]
+	}
+	long, short := []int32{0, 2, 2}, []int32{1}
+	one, first := build(&long)
+	defer one.Close()
+	two, second := build(&short)
+	defer two.Close()
+	values := func(n *G.Node) []float32 { return n.Value().Data().([]float32) }
+	run := func(vm G.VM) {
+		t.Helper()
+		vm.Reset()
+		if err := vm.RunAll(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(one)
+	if g := values(first); g[0] == 0 || g[1] != 0 || g[2] == 0 {
+		t.Errorf("ids %v: gradient %v", long, g)
+	}
+	run(two)
+	if g := values(second); g[0] != 0 || g[1] == 0 || g[2] != 0 {
+		t.Errorf("ids %v after %v: gradient %v", short, long, g)
+	}
+	if &values(first)[0] != &values(second)[0] {
+		t.Error("two graphs of one arena have a gradient each")
+	}
+}
