@@ -52,6 +52,7 @@ type story struct {
 	aligned  []*Member
 	models   map[string]*nn.Params // by row
 	rowIndex map[string]int
+	tunings  []tuning // of [story.tuned]
 	out      *Outcome
 	progress func(Row)
 }

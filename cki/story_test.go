@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -208,6 +209,30 @@ func equal(t *testing.T, a, b *nn.Params) {
 	for _, q := range a.All() {
 		if !slices.Equal(q.Data, b.Get(q.Name).Data) {
 			t.Errorf("tensor %s differs", q.Name)
+		}
+	}
+}
+
+// TestEqualTrainings: a row whose training would be that of another row, from the same values, takes its model.
+func TestEqualTrainings(t *testing.T) {
+	for _, c := range []struct {
+		method string
+		again  bool // average + training is trained, though merge + training was
+	}{{"average", false}, {"slerp", true}} {
+		l, o := lab(t), options(t)
+		o.Method, _ = cki.Registry.Default(c.method)
+		o.Align.Match, o.Finetune.Teacher = "none", "none"
+		out := run(t, l, o, cki.SharedInit{Count: 2})
+		_, err := os.Stat(filepath.Join(l.Dir, "rows", "average___training"))
+		if again := err == nil; again != c.again {
+			t.Errorf("%s: the average was trained on: %v (%v)", c.method, again, err)
+		}
+		m, a := row(out, "merge + training"), row(out, "average + training")
+		if same := m.Valid["logloss"] == a.Valid["logloss"]; same == c.again {
+			t.Errorf("%s: merge + training %v, average + training %v", c.method, m.Valid, a.Valid)
+		}
+		if a.Steps != m.Steps || a.Seconds <= 0 {
+			t.Errorf("%s: average + training took %d steps and %v s, merge + training %d", c.method, a.Steps, a.Seconds, m.Steps)
 		}
 	}
 }
