@@ -1,7 +1,9 @@
 """The PyTorch side of the step benchmark: the same models, sizes and id distribution as BenchmarkStep in train/bench_test.go.
 
 Usage: python scripts/bench_torch.py [deepfm|dcn|dcnv2] [sparse|dense] [steps]
+       python scripts/bench_torch.py minilm TOKENS [steps]
 sparse: nn.Embedding(sparse=True) with SparseAdam for the tables, Adam for the rest. dense: Adam for everything.
+minilm: transformers' BertForSequenceClassification of 6 layers of 384, 32 rows of so many tokens, gradients clipped at 1, AdamW.
 Prints the median of the step's wall time, forward, backward and optimizer together.
 """
 import sys
@@ -75,8 +77,40 @@ class Model(nn.Module):
         return self.out(torch.cat([c, self.tower(flat)], 1)).squeeze(1)
 
 
+def median(step, steps):
+    """The median time of a step, the first ten left out."""
+    times = []
+    for i in range(steps + 10):
+        start = time.perf_counter()
+        step(i)
+        if i >= 10:
+            times.append(time.perf_counter() - start)
+    return sorted(times)[len(times) // 2]
+
+
+def minilm(length, steps):
+    from transformers import BertConfig, BertForSequenceClassification
+
+    m = BertForSequenceClassification(BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)).train()
+    opt = torch.optim.AdamW(m.parameters(), lr=5e-5, weight_decay=0.01)
+    data = [(torch.randint(0, 30522, (32, length)), torch.randint(0, 2, (32,))) for _ in range(8)]
+    mask = torch.ones(32, length, dtype=torch.long)
+
+    def step(i):
+        ids, y = data[i % len(data)]
+        opt.zero_grad(set_to_none=True)
+        m(input_ids=ids, attention_mask=mask, labels=y).loss.backward()
+        torch.nn.utils.clip_grad_norm_(m.parameters(), 1.0)
+        opt.step()
+
+    t = median(step, steps)
+    print(f"torch {torch.__version__} minilm {length}: {t * 1e3:.1f} ms/step {32 / t:.0f} samples/s")
+
+
 def main():
     kind = sys.argv[1] if len(sys.argv) > 1 else "deepfm"
+    if kind == "minilm":
+        return minilm(int(sys.argv[2]) if len(sys.argv) > 2 else 32, int(sys.argv[3]) if len(sys.argv) > 3 else 20)
     sparse = (sys.argv[2] if len(sys.argv) > 2 else "sparse") == "sparse"
     steps = int(sys.argv[3]) if len(sys.argv) > 3 else 20
     m, data = Model(kind, sparse), batches()
@@ -85,18 +119,16 @@ def main():
         opts = [torch.optim.SparseAdam(m.tables(), lr=1e-3), torch.optim.Adam([p for p in m.parameters() if id(p) not in tables], lr=1e-3)]
     else:
         opts = [torch.optim.Adam(m.parameters(), lr=1e-3)]
-    times = []
-    for i in range(steps + 10):
+
+    def step(i):
         ids, x, y = data[i % len(data)]
-        start = time.perf_counter()
         for o in opts:
             o.zero_grad(set_to_none=True)
         F.binary_cross_entropy_with_logits(m(ids, x), y).backward()
         for o in opts:
             o.step()
-        if i >= 10:
-            times.append(time.perf_counter() - start)
-    t = sorted(times)[len(times) // 2]
+
+    t = median(step, steps)
     print(f"torch {torch.__version__} {kind} {'sparse' if sparse else 'dense'}: {t * 1e3:.1f} ms/step {B / t:.0f} samples/s")
 
 

@@ -15,7 +15,9 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/ctr"
 	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/text"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/optim"
 	"github.com/splice-ml/splice/train/task"
 )
 
@@ -99,10 +101,47 @@ func (c *clock) On(_ context.Context, e *train.Event) error {
 	return nil
 }
 
-// BenchmarkStep times a training step (gather, forward, backward, optimizer) at batch 4096, 39 fields, a million ids,
-// embedding 16, tower 400x3. Compare with scripts/bench_torch.py.
+// sentences are batches of rows of so many random tokens, without padding.
+func sentences(rows, length int) *cycle {
+	const vocab = 30522
+	c := &cycle{schema: &data.Schema{Text: &data.Text{Vocab: vocab, Lengths: []int{length}, Labels: []string{"no", "yes"}}}}
+	r := rng.New(rng.Key(1, "bench"))
+	for range 8 {
+		b := data.NewTokenBatch(c.schema, rows, length)
+		b.N = rows
+		for i := range b.Tokens.IDs {
+			b.Tokens.IDs[i] = int32(r.IntN(vocab))
+		}
+		for i := range rows {
+			b.Tokens.Len[i], b.Label[i] = int32(length), float32(r.IntN(2))
+		}
+		c.batches = append(c.batches, b)
+	}
+	return c
+}
+
+// stepTime trains m and reports the median time of a step: gather, forward, backward and optimizer.
+func stepTime(b *testing.B, m models.Model, src *cycle, taskName string, o train.Options) {
+	c := &clock{warm: 10, n: max(b.N, 5)}
+	tk, _ := task.Registry.Default(taskName)
+	o.Epochs = 1
+	tr := &train.Trainer{
+		Options: o, Model: m, Task: tk, Data: &data.Splits{Schema: src.schema, Train: src}, Params: nn.NewParams(1), Dir: b.TempDir(),
+		Callbacks: []train.Callback{c},
+	}
+	if _, err := tr.Fit(b.Context()); !errors.Is(err, errEnough) {
+		b.Fatal(err)
+	}
+	slices.Sort(c.steps)
+	median := c.steps[len(c.steps)/2]
+	b.ReportMetric(median*1e3, "ms/step")
+	b.ReportMetric(float64(o.BatchSize)/median, "samples/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkStep times a training step: of recommenders at batch 4096, 39 fields, a million ids, embedding 16, tower 400x3; and of
+// MiniLM-L6 at batch 32, by the tokens of a row. Compare with scripts/bench_torch.py.
 func BenchmarkStep(b *testing.B) {
-	const batch = 4096
 	tower := ctr.Tower{HiddenUnits: []int{400, 400, 400}, HiddenActivations: "relu"}
 	for name, m := range map[string]models.Model{
 		"deepfm": ctr.DeepFM{EmbeddingDim: 16, Tower: tower},
@@ -111,24 +150,25 @@ func BenchmarkStep(b *testing.B) {
 	} {
 		for _, mode := range []string{"lazy", "dense"} {
 			b.Run(name+"/"+mode, func(b *testing.B) {
-				src := criteoLike(batch)
-				c := &clock{warm: 10, n: max(b.N, 5)}
-				tk, _ := task.Registry.Default("binary_classification")
 				o := train.Defaults()
-				o.BatchSize, o.MaxGradNorm, o.Embeddings, o.Epochs = batch, 0, mode, 1
-				tr := &train.Trainer{
-					Options: o, Model: m, Task: tk, Data: &data.Splits{Schema: src.schema, Train: src}, Params: nn.NewParams(1), Dir: b.TempDir(),
-					Callbacks: []train.Callback{c},
-				}
-				if _, err := tr.Fit(b.Context()); !errors.Is(err, errEnough) {
-					b.Fatal(err)
-				}
-				slices.Sort(c.steps)
-				median := c.steps[len(c.steps)/2]
-				b.ReportMetric(median*1e3, "ms/step")
-				b.ReportMetric(batch/median, "samples/s")
-				b.ReportMetric(0, "ns/op")
+				o.BatchSize, o.MaxGradNorm, o.Embeddings = 4096, 0, mode
+				stepTime(b, m, criteoLike(o.BatchSize), "binary_classification", o)
 			})
 		}
+	}
+	for _, length := range []int{16, 32, 64, 128} {
+		b.Run(fmt.Sprintf("minilm/%d", length), func(b *testing.B) {
+			m := &text.BERT{
+				Encoder: text.Encoder{
+					HiddenSize: 384, NumHiddenLayers: 6, NumAttentionHeads: 12, IntermediateSize: 1536, HiddenAct: "gelu", HiddenDropoutProb: 0.1,
+					AttentionProbsDropoutProb: 0.1, MaxPositionEmbeddings: 512, TypeVocabSize: 2, LayerNormEps: 1e-12, InitializerRange: 0.02,
+				},
+				Classifier: text.Classifier{Pooling: "cls"},
+			}
+			o := train.Defaults()
+			o.BatchSize, o.MaxGradNorm, o.LearningRate = 32, 1, 5e-5
+			o.Optimizer, _ = optim.Types.Default("adamw")
+			stepTime(b, m, sentences(o.BatchSize, length), "classification", o)
+		})
 	}
 }
