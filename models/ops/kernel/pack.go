@@ -5,13 +5,12 @@ package kernel
 func packColumns(dst, src []float32, ld, kc, w, live int) {
 	_, _ = src[(live-1)*ld+kc-1], dst[kc*w-1]
 	done := transposeVec(dst, src, ld, kc, w, live)
-	for i := range w {
-		if i >= live {
-			for p := range kc {
-				dst[p*w+i] = 0
-			}
-			continue
+	if live < w {
+		for p := range kc {
+			clear(dst[p*w+live : (p+1)*w])
 		}
+	}
+	for i := range live {
 		line := src[i*ld:][:kc]
 		start := 0
 		if i < done.lines {
