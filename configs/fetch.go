@@ -27,6 +27,7 @@ const (
 type Fetch struct {
 	To    string            `yaml:"-"`              // the folder
 	Files map[string]string `yaml:"files,required"` // names of the files, with the SHA-256 of each; "" if that is not known: then what is received is printed
+	Or    []string          `yaml:"or"`             // other files: if all of them are there, nothing is fetched
 	From  []Origin          `yaml:"from,required"`  // sources, tried in turn
 }
 
@@ -50,10 +51,16 @@ func (f Fetch) Validate() error {
 	if len(f.Files) == 0 {
 		errs = append(errs, registry.Field("files", "names no file"))
 	}
-	for name, sum := range f.Files {
+	inside := func(key, name string) {
 		if !filepath.IsLocal(name) || strings.Contains(name, `\`) {
-			errs = append(errs, registry.Field("files", "%q is not a path within the folder", name))
+			errs = append(errs, registry.Field(key, "%q is not a path within the folder", name))
 		}
+	}
+	for _, name := range f.Or {
+		inside("or", name)
+	}
+	for name, sum := range f.Files {
+		inside("files", name)
 		if !isSHA256(sum) {
 			errs = append(errs, registry.Field("files", "%s: %q is not a SHA-256: want 64 hexadecimal digits, or \"\"", name, sum))
 		}

@@ -103,6 +103,7 @@ func TestFetchBad(t *testing.T) {
 		{"no source", entry(`files: {a: ""}, from: []`), "names no source"},
 		{"outside", entry(`files: {../a: ""}, ` + good), `"../a" is not a path within the folder`},
 		{"absolute", entry(`files: {/a: ""}, ` + good), "not a path within"},
+		{"others outside", entry(`files: {a: ""}, or: [b, ../c], ` + good), `or: "../c" is not a path within the folder`},
 		{"checksum", entry(`files: {a: 12ab}, ` + good), `"12ab" is not a SHA-256`},
 		{"upper case", entry(`files: {a: ` + strings.Repeat("AB", 32) + `}, ` + good), "is not a SHA-256"},
 		{"scheme", entry(`files: {a: ""}, from: [{url: "file:///etc/passwd"}]`), "is not a http or https URL"},

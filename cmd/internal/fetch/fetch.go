@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -36,16 +37,16 @@ type Fetcher struct {
 	down map[string]error // servers that did not answer
 }
 
-// Missing returns the names of the entry's files that are not there, sorted.
+// Missing returns the names of the entry's files that are not there, sorted: none if the files are there that do as well.
 func Missing(e configs.Fetch) []string {
-	var out []string
-	for name := range e.Files {
-		if _, err := os.Stat(filepath.Join(e.To, filepath.FromSlash(name))); err != nil {
-			out = append(out, name)
-		}
+	absent := func(name string) bool {
+		_, err := os.Stat(filepath.Join(e.To, filepath.FromSlash(name)))
+		return err != nil
 	}
-	slices.Sort(out)
-	return out
+	if len(e.Or) > 0 && !slices.ContainsFunc(e.Or, absent) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(e.Files)), func(name string) bool { return !absent(name) })
 }
 
 // Get makes the files of the entry be there. What is there stays as it is. Sources are tried in turn; the error lists why each

@@ -120,6 +120,22 @@ func TestArchives(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, plain.To, map[string]string{"train.tsv": "mine", "dev.tsv": "d"})
+
+	// Others do as well, if all are there.
+	other := plain
+	other.Files, other.From = map[string]string{"all.txt": "", "ids.txt": ""}, []configs.Origin{{URL: s.URL + "/none/{file}"}}
+	other.Or = []string{"train.tsv", "test.tsv"}
+	if missing := fetch.Missing(other); !slices.Equal(missing, []string{"all.txt", "ids.txt"}) {
+		t.Errorf("without test.tsv %q is missing", missing)
+	}
+	if err := f.Get(t.Context(), other); !errors.Is(err, fetch.ErrUnavailable) {
+		t.Errorf("without test.tsv: %v", err)
+	}
+	other.Or = []string{"train.tsv", "dev.tsv"}
+	if err := f.Get(t.Context(), other); err != nil {
+		t.Error(err)
+	}
+	want(t, plain.To, map[string]string{"train.tsv": "mine", "dev.tsv": "d"})
 }
 
 // A transfer that breaks off is gone on with, in the same call and in the next one.
