@@ -56,16 +56,9 @@ func (l *Lab) NewParams(seed uint64) (*nn.Params, error) {
 // Evaluate returns the task's metrics of the model with these parameters on src, such as l.Data.Valid. What a stem that the
 // options freeze makes of the rows is computed once, and kept.
 func (l *Lab) Evaluate(ctx context.Context, p *nn.Params, src data.Source) (map[string]float64, error) {
-	model := l.Model
-	if len(l.Options.Freeze) > 0 && l.Options.CacheFeatures {
-		frozen, err := nn.Match(l.Options.Freeze)
-		if err != nil {
-			return nil, fmt.Errorf("cki: train.freeze: %w", err)
-		}
-		o := train.FeatureOptions{Compile: models.CompileOptions{Batch: l.Options.BatchSize, Freeze: frozen}}
-		if model, src, err = train.Features(ctx, l.Model, p, src, o); err != nil {
-			return nil, err
-		}
+	model, src, err := l.heads(ctx, src, p)
+	if err != nil {
+		return nil, err
 	}
 	prog, err := models.Compile(model, p, src.Schema(), models.CompileOptions{Batch: l.Options.BatchSize})
 	if err != nil {
@@ -74,6 +67,25 @@ func (l *Lab) Evaluate(ctx context.Context, p *nn.Params, src data.Source) (map[
 	defer prog.Close()
 	m, _, err := train.Evaluate(ctx, prog, src, l.Task, nil)
 	return m, err
+}
+
+// heads returns the model's head, and src with what the stem makes of its rows, if the options freeze the stem and it is the same in all
+// parameters; else the model and src.
+func (l *Lab) heads(ctx context.Context, src data.Source, params ...*nn.Params) (models.Model, data.Source, error) {
+	if len(l.Options.Freeze) == 0 || !l.Options.CacheFeatures {
+		return l.Model, src, nil
+	}
+	frozen, err := nn.Match(l.Options.Freeze)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cki: train.freeze: %w", err)
+	}
+	for _, p := range params[1:] {
+		if !equal(params[0], p, frozen) {
+			return l.Model, src, nil
+		}
+	}
+	o := train.FeatureOptions{Compile: models.CompileOptions{Batch: l.Options.BatchSize, Freeze: frozen}}
+	return train.Features(ctx, l.Model, params[0], src, o)
 }
 
 // Fit trains, selecting on the validation rows; it never reads test rows. The training's files are in a directory of its own
@@ -142,8 +154,8 @@ func (l *Lab) Better(a, b float64) bool {
 	return a < b
 }
 
-// team returns the members' ensemble by mean logits, in batches of that size, and what frees it.
-func (l *Lab) team(members []*Member, batch int) (*train.Ensemble, func(), error) {
+// team returns the ensemble of members by mean logits of model, which is the Lab's or its head, in batches of that size, and what frees it.
+func (l *Lab) team(model models.Model, members []*Member, batch int) (*train.Ensemble, func(), error) {
 	var progs []train.Scorer
 	var open []*models.Program
 	done := func() {
@@ -152,7 +164,7 @@ func (l *Lab) team(members []*Member, batch int) (*train.Ensemble, func(), error
 		}
 	}
 	for _, m := range members {
-		p, err := models.Compile(l.Model, m.Params, l.Data.Schema, models.CompileOptions{Batch: batch})
+		p, err := models.Compile(model, m.Params, l.Data.Schema, models.CompileOptions{Batch: batch})
 		if err != nil {
 			done()
 			return nil, nil, err

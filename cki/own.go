@@ -30,7 +30,7 @@ func (s *story) own(ctx context.Context) error {
 			return err
 		}
 		note := fmt.Sprintf("control: greedy soup of the base's %d epochs", len(epochs))
-		if err := s.merged(ctx, "soup of own epochs", note, epochs, func(string) bool { return true }, m); err != nil {
+		if err := s.merged(ctx, "soup of own epochs", note, epochs, all, m); err != nil {
 			return err
 		}
 	}

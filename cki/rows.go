@@ -29,6 +29,9 @@ func method(name, options string) (Method, error) {
 	return m, nil
 }
 
+// all selects every tensor.
+func all(string) bool { return true }
+
 // merged adds the row of a merge.
 func (s *story) merged(ctx context.Context, name, note string, members []*Member, sel func(string) bool, m Method) error {
 	begin := time.Now()
@@ -46,7 +49,7 @@ func (s *story) tuned(ctx context.Context, name, note, from string, f Finetune) 
 	}
 	begin, start := time.Now(), s.models[from]
 	for _, t := range s.tunings {
-		if reflect.DeepEqual(t.f, f) && equal(t.start, start) { // the same training: its model is the same, bit for bit
+		if reflect.DeepEqual(t.f, f) && equal(t.start, start, all) { // the same training: its model is the same, bit for bit
 			return s.row(ctx, name, note, t.params, begin.Add(-t.seconds), t.steps)
 		}
 	}
@@ -67,9 +70,12 @@ type tuning struct {
 	seconds time.Duration
 }
 
-// equal reports whether parameters of one model have equal values, bit for bit.
-func equal(a, b *nn.Params) bool {
+// equal reports whether parameters of one model, those that of names, have equal values, bit for bit.
+func equal(a, b *nn.Params, of func(name string) bool) bool {
 	for _, q := range a.All() {
+		if !of(q.Name) {
+			continue
+		}
 		r := b.Get(q.Name)
 		if r == nil || !slices.EqualFunc(q.Data, r.Data, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) }) {
 			return false
@@ -106,7 +112,6 @@ func (s *story) others(ctx context.Context) error {
 		members                     []*Member
 		sel                         func(string) bool
 	}
-	all := func(string) bool { return true }
 	base := s.plain[:1]
 	rows := []entry{
 		{"average", "all weights", "average", "", s.plain, all},
@@ -246,7 +251,7 @@ func (s *story) controls(ctx context.Context) error {
 	return s.row(ctx, "all data", "upper bound: one model on all rows", m.Params, begin, m.Steps)
 }
 
-// permuted returns the base averaged with a copy of itself whose hidden units are permuted.
+// permuted returns the base averaged, as far as tensors are merged, with a copy of itself whose hidden units are permuted.
 func (s *story) permuted(ctx context.Context) (*nn.Params, error) {
 	c := *s.base
 	c.Params = clone(s.base.Params)
@@ -257,7 +262,7 @@ func (s *story) permuted(ctx context.Context) (*nn.Params, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.merge(ctx, "permuted average", []*Member{s.base, &c}, func(string) bool { return true }, m)
+	return s.merge(ctx, "permuted average", []*Member{s.base, &c}, s.sel, m)
 }
 
 func sum(a, b Counts) Counts {

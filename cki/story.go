@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/splice-ml/splice/cki/align"
+	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/rng"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
@@ -151,19 +152,30 @@ func (s *story) ensemble(ctx context.Context) error {
 
 func (s *story) ensembleOf(ctx context.Context, name string, members []*Member) error {
 	begin := time.Now()
-	e, done, err := s.team(members, s.Lab.Options.BatchSize)
-	if err != nil {
-		return err
-	}
-	defer done()
 	r := Row{Name: name, Note: fmt.Sprintf("mean logits, %d models' cost", len(members))}
-	if r.Valid, _, err = train.Evaluate(ctx, e, s.Data.Valid, s.Task, nil); err != nil {
-		return fmt.Errorf("cki: %s: %w", name, err)
+	var params []*nn.Params
+	for _, m := range members {
+		params = append(params, m.Params)
 	}
-	if s.Data.Test != nil {
-		if r.Test, _, err = train.Evaluate(ctx, e, s.Data.Test, s.Task, nil); err != nil {
-			return fmt.Errorf("cki: %s: %w", name, err)
+	evaluate := func(src data.Source) (map[string]float64, error) {
+		model, src, err := s.heads(ctx, src, params...)
+		if err != nil {
+			return nil, err
 		}
+		e, done, err := s.team(model, members, s.Lab.Options.BatchSize)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		m, _, err := train.Evaluate(ctx, e, src, s.Task, nil)
+		return m, err
+	}
+	var err error
+	if r.Valid, err = evaluate(s.Data.Valid); err == nil && s.Data.Test != nil {
+		r.Test, err = evaluate(s.Data.Test)
+	}
+	if err != nil {
+		return fmt.Errorf("cki: %s: %w", name, err)
 	}
 	r.Seconds = time.Since(begin).Seconds()
 	s.add(r)
@@ -265,7 +277,7 @@ func (s *story) tune(ctx context.Context, name string, start *nn.Params, base *M
 		members = []*Member{{Name: "start", Params: clone(start)}}
 		fallthrough
 	case "parents":
-		e, done, err := s.team(members, o.BatchSize)
+		e, done, err := s.team(s.Model, members, o.BatchSize)
 		if err != nil {
 			return nil, 0, err
 		}

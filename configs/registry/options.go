@@ -21,7 +21,8 @@ type Option struct {
 }
 
 // Options returns the keys of a section in the order of declaration; v is a struct, or a pointer to one, with the
-// defaults. Sections within it that have no type are flattened.
+// defaults. Sections within it that have no type are flattened, also those in a list, as list.N.key, and those by name, as
+// section.NAME.key.
 func Options(v any) ([]Option, error) {
 	val := reflect.ValueOf(v)
 	for val.Kind() == reflect.Pointer && !val.IsNil() {
@@ -61,8 +62,40 @@ func options(v reflect.Value, path string, depth int, out *[]Option) error {
 			}
 		}
 		*out = append(*out, o)
+		elem, below := element(f.typ, o.Path)
+		if elem == nil {
+			continue
+		}
+		first := len(*out)
+		if err := options(reflect.New(elem).Elem(), below, depth+1, out); err != nil {
+			return err
+		}
+		for i := first; i < len(*out); i++ {
+			(*out)[i].NoDigest = (*out)[i].NoDigest || f.noDigest
+		}
 	}
 	return nil
+}
+
+// element returns the type of the sections without a type of their own that a list or a section by name holds, and the path of one of
+// them; nil if it holds others.
+func element(t reflect.Type, path string) (reflect.Type, string) {
+	switch t.Kind() {
+	case reflect.Slice:
+		path = join(path, "N")
+	case reflect.Map:
+		path = join(path, "NAME")
+	default:
+		return nil, ""
+	}
+	e := t.Elem()
+	if e.Kind() == reflect.Pointer {
+		e = e.Elem()
+	}
+	if e.Kind() != reflect.Struct || isText(e) {
+		return nil, ""
+	}
+	return e, path
 }
 
 // kindOf returns the kind that decodes a type or the elements of a list or map of it.
