@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/splice-ml/splice/data/rng"
 )
 
 // builder opens the parts of a data set of delimited files.
@@ -144,6 +146,10 @@ func (b *builder) parts(ctx context.Context, m *FeatureMap, valid, test []string
 		train.seed, train.window, train.dropLast = b.o.Seed, b.ShuffleBuffer, b.DropLast
 	case *textRows:
 		train.seed, train.shuffle = b.o.Seed, true
+		if n, rows := b.text.options.MaxTrainRows, train.Rows(); n > 0 && n < rows {
+			open[partTrain] = train.view(random(rows, []int64{n, rows - n}, rng.Key(0, "max_train_rows"))[0], b.o.Seed)
+			b.o.Log.Info("data: training on a choice of the rows, as max_train_rows says", "rows", n, "of", rows)
+		}
 	}
 	s.Train, s.Valid, s.Test = open[partTrain], open[partValid], open[partTest]
 	return s, nil

@@ -87,6 +87,7 @@ func TestTextBadOptions(t *testing.T) {
 		"path: x, mask_rate: 1.5":                                              "mask_rate: must be in [0, 1), have 1.5",
 		"path: x, label: y, max_length: 2":                                     "max_length: must be in [4, 32768] tokens, have 2",
 		"path: x, label: y, buckets: [8, 8]":                                   "buckets.1: want lengths above 0 that rise, have 8",
+		"path: x, label: y, max_train_rows: -1":                                "max_train_rows: must not be negative, have -1",
 		"path: x, label: y, vocab_size: 5":                                     "vocab_size: must be in [10, 1048576] tokens, have 5",
 		"path: x, label: y, format: xml":                                       "format: want tsv, csv, jsonl or lines",
 		"path: x, label: y, delimiter: ab":                                     "delimiter: want one ASCII character or tab",

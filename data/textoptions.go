@@ -12,14 +12,15 @@ import (
 
 // TextOptions are the options that every data set of texts has.
 type TextOptions struct {
-	Tokenizer  string `yaml:"tokenizer"`    // folder or file of a tokenizer (tokenizer.json, vocab.txt, or vocab.json and merges.txt); without it a WordPiece vocabulary is trained on the training texts
-	VocabSize  int    `yaml:"vocab_size"`   // tokens of the vocabulary that is trained without a tokenizer, at most
-	Cased      bool   `yaml:"cased"`        // that vocabulary keeps upper case and accents
-	MaxLength  int    `yaml:"max_length"`   // tokens of the longest row, special ones included; longer texts are cut
-	Buckets    []int  `yaml:"buckets"`      // lengths that batches are padded to; those beyond max_length are left out, which is the last one itself
-	BadRows    string `yaml:"bad_rows"`     // error: stop at a row that cannot be read; skip: leave it out and report it
-	MaxBadRows int64  `yaml:"max_bad_rows"` // stop at more skipped rows than this
-	MaxLine    int    `yaml:"max_line"`     // bytes of the longest row
+	Tokenizer    string `yaml:"tokenizer"`      // folder or file of a tokenizer (tokenizer.json, vocab.txt, or vocab.json and merges.txt); without it a WordPiece vocabulary is trained on the training texts
+	VocabSize    int    `yaml:"vocab_size"`     // tokens of the vocabulary that is trained without a tokenizer, at most
+	Cased        bool   `yaml:"cased"`          // that vocabulary keeps upper case and accents
+	MaxLength    int    `yaml:"max_length"`     // tokens of the longest row, special ones included; longer texts are cut
+	Buckets      []int  `yaml:"buckets"`        // lengths that batches are padded to; those beyond max_length are left out, which is the last one itself
+	MaxTrainRows int64  `yaml:"max_train_rows"` // train on a random choice of so many rows, the same for every seed of a run; 0: on all
+	BadRows      string `yaml:"bad_rows"`       // error: stop at a row that cannot be read; skip: leave it out and report it
+	MaxBadRows   int64  `yaml:"max_bad_rows"`   // stop at more skipped rows than this
+	MaxLine      int    `yaml:"max_line"`       // bytes of the longest row
 }
 
 const (
@@ -72,6 +73,9 @@ func (o TextOptions) Validate() error {
 	}
 	if o.BadRows != badError && o.BadRows != badSkip {
 		bad("bad_rows", "want error or skip, have %q", o.BadRows)
+	}
+	if o.MaxTrainRows < 0 {
+		bad("max_train_rows", "must not be negative, have %d", o.MaxTrainRows)
 	}
 	if o.MaxBadRows < 0 {
 		bad("max_bad_rows", "must not be negative, have %d", o.MaxBadRows)

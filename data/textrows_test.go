@@ -58,6 +58,40 @@ func TestTextOrder(t *testing.T) {
 	}
 }
 
+// max_train_rows leaves the same rows of the train part for every seed, in an order of each seed's own; other parts stay whole.
+func TestTextMaxTrainRows(t *testing.T) {
+	read := func(seed uint64, rows string) (train, valid []textRow) {
+		o, _ := logTo(t)
+		o.Seed, o.CacheDir = seed, t.TempDir()
+		s := open(t, section(t, "{type: reviews, train: 700, valid: 100, test: 0, vocab_size: 200, max_length: 32, max_train_rows: "+rows+"}"), o)
+		tok := s.Map.Text.Tokenizer()
+		train, valid = textsOf(t, s.Train, tok, 0, 8), textsOf(t, s.Valid, tok, 0, 8)
+		if n := s.Train.(interface{ Rows() int64 }).Rows(); n != int64(len(train)) {
+			t.Errorf("max_train_rows %s: %d rows, but the source says %d", rows, len(train), n)
+		}
+		return train, valid
+	}
+	some, valid := read(1, "100")
+	other, _ := read(2, "100")
+	if len(some) != 100 || len(valid) != 100 {
+		t.Fatalf("%d train rows and %d validation rows, want 100 each", len(some), len(valid))
+	}
+	if d := cmp.Diff(byRow(some), byRow(other)); d != "" {
+		t.Errorf("other rows for another seed: %s", d)
+	}
+	if slices.Equal(some, other) {
+		t.Error("two seeds have one order")
+	}
+	for _, all := range []string{"0", "700", "1000"} {
+		if train, _ := read(1, all); len(train) != 700 {
+			t.Errorf("max_train_rows %s: %d rows, want 700", all, len(train))
+		}
+	}
+	if rows := byRow(some); rows[99].Row < 350 {
+		t.Errorf("the rows are the first ones, up to %d", rows[99].Row)
+	}
+}
+
 func TestTextSkip(t *testing.T) {
 	s := reviews(t)
 	for _, src := range []data.Source{s.Train, s.Valid} {
