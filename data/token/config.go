@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 )
 
 // WriteConfig writes a tokenizer_config.json into a folder where Save put the files of t, so that Hugging Face's AutoTokenizer
-// opens them: what the file said when t was opened, and the class, the special tokens, the settings of vocab.txt and the
+// opens them: what the file said when t was opened, and the class, the inputs, the special tokens, the settings of vocab.txt and the
 // longest row (0: not said) where it said nothing of them.
 func WriteConfig(dir string, t Tokenizer, maxLength int) error {
 	config := map[string]any{}
@@ -35,6 +36,13 @@ func WriteConfig(dir string, t Tokenizer, maxLength int) error {
 	missing("tokenizer_class", class)
 	if class == "BertTokenizer" {
 		missing("do_lower_case", true)
+	}
+	if config["tokenizer_class"] == "PreTrainedTokenizerFast" { // it gives no segments unless it is told to
+		inputs := []string{"input_ids", "attention_mask"}
+		if e, ok := t.(*encoder); ok && slices.ContainsFunc(e.pair, func(s slot) bool { return s.segment > 0 }) {
+			inputs = []string{"input_ids", "token_type_ids", "attention_mask"}
+		}
+		missing("model_input_names", inputs)
 	}
 	if maxLength > 0 {
 		missing("model_max_length", maxLength)

@@ -1,6 +1,8 @@
 package token_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -202,5 +204,37 @@ func BenchmarkEncode(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// What AutoTokenizer is told: the class and what it needs to know, and segments where a pair has them. What the file said stays.
+func TestWriteConfig(t *testing.T) {
+	said := t.TempDir()
+	write(t, filepath.Join(said, "tokenizer.json"), smallJSON)
+	write(t, filepath.Join(said, "tokenizer_config.json"), `{"tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": ["input_ids"], "model_max_length": 7, "x": [1]}`)
+	flat := filepath.Join(t.TempDir(), "tokenizer.json")
+	write(t, flat, strings.ReplaceAll(smallBPE, `"type_id": 1`, `"type_id": 0`))
+	toks := small(t)
+	toks["said"], toks["flat"] = open(t, said), open(t, flat)
+	for name, want := range map[string]string{
+		"text":  `{"cls_token":"[CLS]","do_lower_case":true,"mask_token":"[MASK]","model_max_length":9,"pad_token":"[PAD]","sep_token":"[SEP]","tokenizer_class":"BertTokenizer","unk_token":"[UNK]"}`,
+		"bytes": `{"cls_token":"<s>","mask_token":"<mask>","model_max_length":9,"pad_token":"<pad>","sep_token":"</s>","tokenizer_class":"RobertaTokenizer","unk_token":"<unk>"}`,
+		"json":  `{"cls_token":"[CLS]","model_input_names":["input_ids","token_type_ids","attention_mask"],"model_max_length":9,"sep_token":"[SEP]","tokenizer_class":"PreTrainedTokenizerFast","unk_token":"[UNK]"}`,
+		"bpe":   `{"model_input_names":["input_ids","token_type_ids","attention_mask"],"model_max_length":9,"tokenizer_class":"PreTrainedTokenizerFast","unk_token":"?"}`,
+		"flat":  `{"model_input_names":["input_ids","attention_mask"],"model_max_length":9,"tokenizer_class":"PreTrainedTokenizerFast","unk_token":"?"}`,
+		"said":  `{"cls_token":"[CLS]","model_input_names":["input_ids"],"model_max_length":7,"sep_token":"[SEP]","tokenizer_class":"PreTrainedTokenizerFast","unk_token":"[UNK]","x":[1]}`,
+	} {
+		dir := t.TempDir()
+		if err := token.WriteConfig(dir, toks[name], 9); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "tokenizer_config.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		if err := json.Compact(&got, text); err != nil || got.String() != want {
+			t.Errorf("%s: %v\n got %s\nwant %s", name, err, &got, want)
+		}
 	}
 }
