@@ -135,7 +135,7 @@ func names(n *yaml.Node, dir string) bool {
 const syntheticKey = "synthetic"
 
 // withFallback takes the section `synthetic` off the tree. It is laid over the rest if `fallback` says so, and overrides are
-// applied once more. found reports whether there was one.
+// applied once more, but for those of a section that has another type then: they were meant for what is not there. found reports whether there was one.
 func withFallback(root *yaml.Node, overrides []string, p *registry.Problems) (_ *yaml.Node, found bool) {
 	key, section := takeKey(root, syntheticKey)
 	always := false
@@ -149,14 +149,34 @@ func withFallback(root *yaml.Node, overrides []string, p *registry.Problems) (_ 
 	case section.Kind != yaml.MappingNode:
 		p.Add(key, syntheticKey, "want a section of keys that are laid over those of the config, have %s", section.Value)
 	case always && p.Len() == 0:
+		gone := append(otherTypes(root, section, ""), syntheticKey)
 		root = merge(root, section, "", p)
-		var rest []string
-		for _, s := range overrides {
-			if !strings.HasPrefix(s, syntheticKey+".") {
-				rest = append(rest, s)
-			}
-		}
+		rest := slices.DeleteFunc(slices.Clone(overrides), func(s string) bool {
+			return slices.ContainsFunc(gone, func(path string) bool { return strings.HasPrefix(s, path+".") || strings.HasPrefix(s, path+"=") })
+		})
 		root = override(root, rest, p)
 	}
 	return root, key != nil
+}
+
+// otherTypes returns the paths of the sections that over, laid over root, gives another type.
+func otherTypes(root, over *yaml.Node, path string) []string {
+	if t := value(over, "type"); t != nil && path != "" {
+		if r := value(root, "type"); r == nil || r.Value != t.Value {
+			return []string{path}
+		}
+	}
+	if root != nil && root.Kind == yaml.MappingNode && isText(over) { // a type alone, for short
+		return []string{path}
+	}
+	var out []string
+	for i := 0; over.Kind == yaml.MappingNode && i+1 < len(over.Content); i += 2 {
+		key := over.Content[i].Value
+		below := key
+		if path != "" {
+			below = path + "." + key
+		}
+		out = append(out, otherTypes(value(root, key), over.Content[i+1], below)...)
+	}
+	return out
 }

@@ -95,6 +95,39 @@ func TestFallback(t *testing.T) {
 	}
 }
 
+// An override of a section that the fallback replaces by one of another type is for the section that it replaces; others hold in both.
+func TestFallbackOverrides(t *testing.T) {
+	text := fetching + "fallback: synthetic\nsynthetic:\n  data: {type: csv, path: y.csv, label: l, columns: {a: categorical}}\n  train: {optimizer: sgd}\n"
+	path := filepath.Join(t.TempDir(), "x.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, set := range []string{"data.shuffle_buffer=5", "data={type: criteo, path: z.tsv}", "data.type=criteo", "train.optimizer.beta1=0.5", "train.epochs=9"} {
+		real, err := configs.Load(path, []string{set})
+		if err != nil {
+			t.Errorf("%s: %v", set, err)
+			continue
+		}
+		if _, ok := real.Data.(data.Criteo); !ok {
+			t.Errorf("%s: data is a %T", set, real.Data)
+		}
+		e, err := configs.Load(path, []string{set, "fallback=always"})
+		if err != nil {
+			t.Errorf("%s: %v", set, err)
+			continue
+		}
+		if csv, ok := e.Data.(data.CSV); !ok || csv.Label != "l" {
+			t.Errorf("%s: the fallback's data is %+v", set, e.Data)
+		}
+		if want := map[bool]int{true: 9, false: 3}[set == "train.epochs=9"]; e.Train.Epochs != want || real.Train.Epochs != want {
+			t.Errorf("%s: %d and %d epochs, want %d", set, e.Train.Epochs, real.Train.Epochs, want)
+		}
+	}
+	if _, err := configs.Load(path, []string{"train.optimizer.beta9=0.5"}); err == nil || !strings.Contains(err.Error(), "beta9") {
+		t.Errorf("a key that neither has: %v", err)
+	}
+}
+
 func TestFetchBad(t *testing.T) {
 	entry := func(s string) string { return "fetch: {d: {" + s + "}}\n" }
 	good := `from: [{url: "https://example.com/x.zip"}]`

@@ -59,6 +59,8 @@ func (f *Fetcher) Get(ctx context.Context, e configs.Fetch) error {
 	if f.Offline {
 		return fmt.Errorf("fetch: %s lacks %s: %w: offline", e.To, strings.Join(missing, ", "), ErrUnavailable)
 	}
+	_, err := os.Lstat(e.To)
+	made := errors.Is(err, os.ErrNotExist)
 	if err := os.MkdirAll(e.To, 0o777); err != nil {
 		return fmt.Errorf("fetch: %w", err)
 	}
@@ -74,7 +76,9 @@ func (f *Fetcher) Get(ctx context.Context, e configs.Fetch) error {
 		f.log().Warn("a source failed", "error", err)
 		errs = append(errs, err)
 	}
-	_ = os.Remove(e.To) // if it is empty
+	if made {
+		_ = os.Remove(e.To) // if it is empty
+	}
 	for _, err := range errs {
 		if !errors.Is(err, ErrUnavailable) { // what came is wrong: the others, which are logged, do not hide it
 			return fmt.Errorf("fetch: %s: %w", e.To, err)

@@ -138,6 +138,29 @@ func TestArchives(t *testing.T) {
 	want(t, plain.To, map[string]string{"train.tsv": "mine", "dev.tsv": "d"})
 }
 
+// A folder that was there stays, though nothing comes into it, as a link to an empty one does; one that was made for nothing goes.
+func TestFolderStays(t *testing.T) {
+	s := site(t, nil)
+	dir := t.TempDir()
+	there, made, link := filepath.Join(dir, "there"), filepath.Join(dir, "made"), filepath.Join(dir, "link")
+	if err := os.Mkdir(there, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	stay := map[string]bool{there: true, made: false}
+	if err := os.Symlink(t.TempDir(), link); err == nil { // not everywhere is one allowed to
+		stay[link] = true
+	}
+	for to, want := range stay {
+		e := configs.Fetch{To: to, Files: map[string]string{"x": ""}, From: []configs.Origin{{URL: s.URL + "/{file}"}}}
+		if err := (&fetch.Fetcher{}).Get(t.Context(), e); !errors.Is(err, fetch.ErrUnavailable) {
+			t.Errorf("%s: %v", to, err)
+		}
+		if _, err := os.Lstat(to); (err == nil) != want {
+			t.Errorf("%s afterwards: %v", to, err)
+		}
+	}
+}
+
 // A transfer that breaks off is gone on with, in the same call and in the next one.
 func TestResume(t *testing.T) {
 	text := []byte(strings.Repeat("0123456789", 5000))
