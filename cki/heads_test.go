@@ -3,6 +3,7 @@ package cki_test
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/splice-ml/splice/cki"
@@ -53,12 +54,12 @@ func TestHeadsOverFeatures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := ""
+		var text strings.Builder
 		for _, r := range out.Rows {
-			text += fmt.Sprintln(r.Name, r.Valid, r.Test)
+			fmt.Fprintln(&text, r.Name, r.Valid, r.Test)
 		}
 		pair := rows[tc.differ]
-		pair[map[bool]int{true: 1}[tc.features]] = text
+		pair[map[bool]int{true: 1}[tc.features]] = text.String()
 		rows[tc.differ] = pair
 		if b, e := row(out, "base"), row(out, "ensemble"); e.Valid["cross_entropy"] == b.Valid["cross_entropy"] {
 			t.Errorf("%+v: the ensemble is the base: %v", tc, e.Valid)
