@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -91,11 +92,24 @@ merge:
 	if o := run(t, dir, "cki", "--config", "own.yaml", "--quiet"); o.code != 0 || !strings.Contains(o.stdout, "ema.safetensors") {
 		t.Errorf("checkpoints of one run as parents: exit %d\n%s%s", o.code, o.stdout, o.stderr)
 	}
-	write(t, dir, "start.yaml", config+"init: {from: runs/a}\nmerge: {regime: {type: shared_init}, finetune: {epochs: 0}}\n")
-	for range 2 { // the second time it is done already
-		if o := run(t, dir, "cki", "--config", "start.yaml", "--quiet"); o.code != 0 {
+	write(t, dir, "start.yaml", config+"init: {from: runs/a}\nmerge: {regime: {type: shared_init}, finetune: {epochs: 1}}\n")
+	var tables []string
+	for _, again := range [][]string{nil, nil, {"--overwrite"}} { // the second time it is done already, the third time rows are trained again
+		o := run(t, dir, "cki", append([]string{"--config", "start.yaml", "--quiet"}, again...)...)
+		if o.code != 0 {
 			t.Errorf("branches of a run: exit %d\n%s", o.code, o.stderr)
 		}
+		tables = append(tables, seconds.ReplaceAllString(string(read(t, dir, "runs/start/table.json")), ""))
+		for path, want := range map[string]bool{ // what a done merge keeps
+			"parents/parent-b/last": true, "rows/merge___training/training/model.safetensors": true, "rows/merge___training/training/last": false,
+		} {
+			if _, err := os.Stat(filepath.Join(dir, "runs/start", path)); (err == nil) != want {
+				t.Errorf("runs/start/%s is there: %v, want %v", path, !want, want)
+			}
+		}
+	}
+	if tables[1] != tables[0] || tables[2] != tables[0] {
+		t.Errorf("the same merge again:\n%s\n%s\n%s", tables[0], tables[1], tables[2])
 	}
 	if o := run(t, dir, "evaluate", "--run", "runs/start/parents/parent-b"); o.code != 0 {
 		t.Errorf("a parent that the regime made is no run: exit %d\n%s", o.code, o.stderr)
@@ -125,6 +139,9 @@ merge:
 		t.Errorf("a merge of another config in the same run: exit %d, %s", o.code, o.stderr)
 	}
 }
+
+// seconds are the values of a comparison that no two runs share.
+var seconds = regexp.MustCompile(`"seconds": *[0-9.e+-]+,?`)
 
 // TestMergeOfDays: runs with vocabularies of their own are matched by token; the union knows the tokens of all.
 func TestMergeOfDays(t *testing.T) {

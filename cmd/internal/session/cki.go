@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -312,7 +313,27 @@ func (s *Session) passOn(ctx context.Context, l *cki.Lab, d *data.Splits, out *c
 			return nil, err
 		}
 	}
-	return t, s.writeJSON(TableFile, t)
+	if err := s.writeJSON(TableFile, t); err != nil {
+		return nil, err
+	}
+	return t, s.dropStates(rowsDir)
+}
+
+// dropStates removes, from the trainings in a directory of the run, what only going on with them needs: two thirds of their files.
+func (s *Session) dropStates(name string) error {
+	root := filepath.Join(s.Dir, name)
+	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() && e.Name() == lastDir {
+			if err = os.RemoveAll(path); err == nil {
+				err = fs.SkipDir
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("cki: %w", err)
+	}
+	return nil
 }
 
 func (s *Session) printTable(t *Table) error {
