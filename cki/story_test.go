@@ -134,6 +134,9 @@ func TestEveryRegime(t *testing.T) {
 			if b := row(out, "base"); b.Valid["auc"] < .6 {
 				t.Errorf("the base did not learn: %v", b.Valid)
 			}
+			if a, b := row(out, "merge + training"), row(out, "merge + training, hard labels"); a.Valid["logloss"] == b.Valid["logloss"] {
+				t.Errorf("trainings with and without a teacher are the same: %v", a.Valid)
+			}
 			if out.Params == nil || out.Passed == "" {
 				t.Errorf("nothing is passed on: %+v", out.Passed)
 			}

@@ -3,6 +3,7 @@ package ops_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,48 +95,65 @@ func TestLookupForgetsOldRows(t *testing.T) {
 	}
 }
 
-// Graphs that share an arena share the gradient of a table, in which nothing of the other's rows is left.
+// Graphs that share an arena share the gradients of tables, one for each table, in which nothing of the other's rows is left.
 func TestLookupSharesGradients(t *testing.T) {
 	var a ops.Arena
-	build := func(ids *[]int32) (G.VM, *G.Node) {
+	build := func(ids, other *[]int32) (G.VM, G.Nodes) {
 		g := G.NewGraph()
 		defer ops.Share(g, &a)()
-		y, err := ops.Lookup([]*G.Node{weight(g, "w", 1, 2, 3)}, []*[]int32{ids})
+		tables := []*G.Node{weight(g, "w", 1, 2, 3), weight(g, "v", 4, 5, 6)}
+		var sum *G.Node
+		for i, of := range []*[]int32{ids, other} {
+			y, err := ops.Lookup(tables[i:i+1], []*[]int32{of})
+			if err != nil {
+				t.Fatal(err)
+			}
+			loss, err := ops.BCE(y, weight(g, "y"+tables[i].Name(), make([]float32, len(*of))...), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sum == nil {
+				sum = loss
+			} else if sum, err = G.Add(sum, loss); err != nil {
+				t.Fatal(err)
+			}
+		}
+		grads, err := ops.Grad(sum, tables...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		loss, err := ops.BCE(y, weight(g, "y", make([]float32, len(*ids))...), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		grads, err := ops.Grad(loss, g.ByName("w")[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return G.NewTapeMachine(g), grads[0]
+		return G.NewTapeMachine(g), grads
 	}
-	long, short := []int32{0, 2, 2}, []int32{1}
-	one, first := build(&long)
+	long, longOther, short, shortOther := []int32{0, 2, 2}, []int32{1, 1, 1}, []int32{1}, []int32{2}
+	one, first := build(&long, &longOther)
 	defer one.Close()
-	two, second := build(&short)
+	two, second := build(&short, &shortOther)
 	defer two.Close()
 	values := func(n *G.Node) []float32 { return n.Value().Data().([]float32) }
-	run := func(vm G.VM) {
+	check := func(vm G.VM, grads G.Nodes, want ...[]int32) { // the rows that were looked up in each table
 		t.Helper()
 		vm.Reset()
 		if err := vm.RunAll(); err != nil {
 			t.Fatal(err)
 		}
+		for k, n := range grads {
+			for row, v := range values(n) {
+				if (v != 0) != slices.Contains(want[k], int32(row)) {
+					t.Errorf("table %d, ids %v: gradient %v", k, want[k], values(n))
+					break
+				}
+			}
+		}
 	}
-	run(one)
-	if g := values(first); g[0] == 0 || g[1] != 0 || g[2] == 0 {
-		t.Errorf("ids %v: gradient %v", long, g)
+	check(one, first, long, longOther)
+	check(two, second, short, shortOther)
+	check(one, first, long, longOther)
+	for k := range first {
+		if &values(first[k])[0] != &values(second[k])[0] {
+			t.Errorf("table %d: two graphs of one arena have a gradient each", k)
+		}
 	}
-	run(two)
-	if g := values(second); g[0] != 0 || g[1] == 0 || g[2] != 0 {
-		t.Errorf("ids %v after %v: gradient %v", short, long, g)
-	}
-	if &values(first)[0] != &values(second)[0] {
-		t.Error("two graphs of one arena have a gradient each")
+	if &values(first[0])[0] == &values(first[1])[0] {
+		t.Error("two tables have one gradient")
 	}
 }
