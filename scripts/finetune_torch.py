@@ -32,7 +32,7 @@ def rows(task, path, part):
 
 def main():
     task, path, model_path, seed = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
-    o = dict(lr="5e-5", epochs="3", batch="32", length="128", steps="-1", sampling="random")
+    o = dict(lr="1e-4" if task == "sst2" else "5e-5", epochs="3", batch="32", length="128", steps="-1", sampling="random")
     o.update(a.split("=", 1) for a in sys.argv[5:])
     torch.set_num_threads(int(os.environ.get("THREADS", "2")))
     tokenizer = AutoTokenizer.from_pretrained(model_path)
