@@ -3,6 +3,7 @@ package cki
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"time"
@@ -93,9 +94,17 @@ func Run(ctx context.Context, l *Lab, o Options, f *Family, each func(Row)) (*Ou
 	return s.out, nil
 }
 
-// row evaluates a model and adds it to the comparison.
+// row evaluates a model, unless another row has the same one, and adds it to the comparison.
 func (s *story) row(ctx context.Context, name, note string, p *nn.Params, since time.Time, steps int64) error {
 	r := Row{Name: name, Note: note, Seconds: time.Since(since).Seconds(), Steps: steps}
+	for _, other := range s.out.Rows {
+		if q := s.models[other.Name]; q != nil && equal(q, p, all) {
+			r.Valid, r.Test = maps.Clone(other.Valid), maps.Clone(other.Test)
+			s.models[name] = q
+			s.add(r)
+			return nil
+		}
+	}
 	var err error
 	if r.Valid, err = s.Evaluate(ctx, p, s.Data.Valid); err != nil {
 		return fmt.Errorf("cki: %s: %w", name, err)

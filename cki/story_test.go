@@ -3,6 +3,7 @@ package cki_test
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -237,5 +238,36 @@ func TestEqualTrainings(t *testing.T) {
 		if a.Steps != m.Steps || a.Seconds <= 0 {
 			t.Errorf("%s: average + training took %d steps and %v s, merge + training %d", c.method, a.Steps, a.Seconds, m.Steps)
 		}
+	}
+}
+
+// counted counts the passes over a source.
+type counted struct {
+	data.Source
+	passes int
+}
+
+func (c *counted) Batches(epoch, size int) iter.Seq2[*data.Batch, error] {
+	c.passes++
+	return c.Source.Batches(epoch, size)
+}
+
+// TestEqualModels: rows of one model are evaluated once.
+func TestEqualModels(t *testing.T) {
+	l, o := lab(t), options(t)
+	o.Method, _ = cki.Registry.Default("average")
+	o.Align.Match, o.Finetune.Epochs = "none", 0
+	test := &counted{Source: l.Data.Test}
+	l.Data.Test = test
+	out := run(t, l, o, cki.SharedInit{Count: 2})
+	models := map[float64]bool{}
+	for _, r := range out.Rows {
+		models[r.Test["logloss"]] = true
+	}
+	if m, a := row(out, "merge"), row(out, "average"); m.Test["logloss"] != a.Test["logloss"] || len(models) > len(out.Rows)-4 {
+		t.Errorf("%d models in %d rows; merge %v, average %v", len(models), len(out.Rows), m, a)
+	}
+	if test.passes != len(models) {
+		t.Errorf("%d passes over the test rows for %d models", test.passes, len(models))
 	}
 }
