@@ -58,15 +58,16 @@ func (b *best) better(v, delta float64, higher bool) bool {
 }
 
 const (
-	lastDir   = "last"
 	stateFile = "state.json"
+	// LastDir is the directory of a run that holds what going on with it needs.
+	LastDir = "last"
 	// ModelFile is the name of a run's best model.
 	ModelFile = "model.safetensors"
 )
 
 // save writes the state for --resume.
 func (f *fit) save() error {
-	dir := filepath.Join(f.Dir, lastDir)
+	dir := filepath.Join(f.Dir, LastDir)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("train: checkpoint: %w", err)
 	}
@@ -128,7 +129,7 @@ func (f *fit) sweep(dir string) {
 
 // readState reads the state for --resume; nil if there is none.
 func (f *fit) readState() (*state, error) {
-	dir := filepath.Join(f.Dir, lastDir)
+	dir := filepath.Join(f.Dir, LastDir)
 	b, err := os.ReadFile(filepath.Join(dir, stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -157,7 +158,7 @@ func (f *fit) loadStem() error {
 	if err != nil || st == nil {
 		return err
 	}
-	c, err := ckpt.Load(filepath.Join(f.Dir, lastDir, st.Model))
+	c, err := ckpt.Load(filepath.Join(f.Dir, LastDir, st.Model))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrResume, err)
 	}
@@ -175,7 +176,7 @@ func (f *fit) load() (bool, error) {
 	if err != nil || st == nil {
 		return false, err
 	}
-	dir := filepath.Join(f.Dir, lastDir)
+	dir := filepath.Join(f.Dir, LastDir)
 	if err := LoadParams(filepath.Join(dir, st.Model), f.Params); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrResume, err)
 	}
@@ -226,7 +227,7 @@ func WriteFile(path string, b []byte) error {
 }
 
 // runFiles are the patterns of the files that a run writes.
-var runFiles = []string{"config.yaml", ModelFile, CountsFile, EMAFile, SWAFile, EpochsDir, "features.json.zst", "metrics.jsonl", "result.json", "events.*", lastDir}
+var runFiles = []string{"config.yaml", ModelFile, CountsFile, EMAFile, SWAFile, EpochsDir, "features.json.zst", "metrics.jsonl", "result.json", "events.*", LastDir}
 
 // CheckDir reports a directory that holds a run already, unless overwrite is set.
 func CheckDir(dir string, overwrite bool) error {

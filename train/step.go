@@ -112,7 +112,7 @@ func (f *fit) diverged(what string) error {
 	}
 	last := "there is no checkpoint yet"
 	if f.savedAny {
-		last = fmt.Sprintf("the last good checkpoint is step %d in %s", f.saved, filepath.Join(f.Dir, lastDir))
+		last = fmt.Sprintf("the last good checkpoint is step %d in %s", f.saved, filepath.Join(f.Dir, LastDir))
 	}
 	return fmt.Errorf("train: step %d: %s (first tensor that is not finite: %s); %s. Lower train.learning_rate or train.max_grad_norm, or look for extreme values in the data",
 		f.st.Step+1, what, where, last)

@@ -316,14 +316,13 @@ func (s *Session) passOn(ctx context.Context, l *cki.Lab, d *data.Splits, out *c
 	if err := s.writeJSON(TableFile, t); err != nil {
 		return nil, err
 	}
-	return t, s.dropStates(rowsDir)
+	return t, s.dropStates()
 }
 
-// dropStates removes, from the trainings in a directory of the run, what only going on with them needs: two thirds of their files.
-func (s *Session) dropStates(name string) error {
-	root := filepath.Join(s.Dir, name)
-	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.IsDir() && e.Name() == lastDir {
+// dropStates removes what only going on with the comparison's trainings needs.
+func (s *Session) dropStates() error {
+	err := filepath.WalkDir(filepath.Join(s.Dir, rowsDir), func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() && e.Name() == train.LastDir {
 			if err = os.RemoveAll(path); err == nil {
 				err = fs.SkipDir
 			}

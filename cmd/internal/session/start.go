@@ -19,9 +19,6 @@ import (
 	"github.com/splice-ml/splice/train/ckpt"
 )
 
-// lastDir is the directory of a run that holds what --resume needs.
-const lastDir = "last"
-
 // start is the weights that training starts from.
 type start struct {
 	from string              // as the user gave it
@@ -106,7 +103,7 @@ func locate(o configs.Init) (*start, error) {
 // runOf returns the directory of the run that a file of weights would belong to.
 func runOf(file string) string {
 	dir := filepath.Dir(file)
-	if b := filepath.Base(dir); b == lastDir || b == train.EpochsDir {
+	if b := filepath.Base(dir); b == train.LastDir || b == train.EpochsDir {
 		return filepath.Dir(dir)
 	}
 	return dir
@@ -130,7 +127,7 @@ func keptEpochs(dir string) string {
 
 // lastFile returns the file of the last weights that a run saved.
 func lastFile(dir string) (string, error) {
-	path := filepath.Join(dir, lastDir, "state.json")
+	path := filepath.Join(dir, train.LastDir, "state.json")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("has no %s, so that there are no last weights; take best", path)
@@ -146,7 +143,7 @@ func lastFile(dir string) (string, error) {
 	if state.Model == "" || filepath.Base(state.Model) != state.Model {
 		return "", fmt.Errorf("%s names no file of its directory", path)
 	}
-	return filepath.Join(dir, lastDir, state.Model), nil
+	return filepath.Join(dir, train.LastDir, state.Model), nil
 }
 
 func exists(path string) bool {
