@@ -10,7 +10,7 @@ task=$1 data=$2 seeds=${3:-5} epochs=${4:-3} python=${PYTHON:-python3}
 export THREADS=${THREADS:-2}
 mkdir -p bin runs/seeds runs/torch
 CGO_ENABLED=0 go build -o bin/finetune ./cmd/finetune
-number() { tr -d ' \n' <"$1" | sed -E "s/.*\"$2\":([0-9.eE+-]+).*/\1/"; }
+accuracy() { tr -d ' \n' <"$1" | sed -E 's/.*"valid"://; s/"test":.*//; s/.*"accuracy":([0-9.eE+-]+).*/\1/'; } # of the dev rows: valid in result.json
 timed() { # FILE COMMAND...: runs the command and writes the seconds that it took
 	local file=$1 start
 	shift
@@ -26,7 +26,7 @@ for seed in $(seq 1 "$seeds"); do
 	[ -s "$dir.seconds" ] || timed "$dir.seconds" bin/finetune --quiet --config "configs/$task.yaml" --run "$dir" --overwrite --set seed="$seed" \
 		--set train.epochs="$epochs" --set threads="$THREADS" --set fallback=none --set "data.path=$data" >/dev/null
 	[ -s "$out.seconds" ] || timed "$out.seconds" torch "$seed" "$out"
-	echo "$(number "$dir/result.json" accuracy) $(cat "$dir.seconds") $(number "$out" accuracy) $(cat "$out.seconds")"
+	echo "$(accuracy "$dir/result.json") $(cat "$dir.seconds") $(accuracy "$out") $(cat "$out.seconds")"
 done | awk -v task="$task" -v epochs="$epochs" '
 	function median(a, n,   i, j, t) { for (i = 1; i < n; i++) for (j = i+1; j <= n; j++) if (a[j] < a[i]) { t = a[i]; a[i] = a[j]; a[j] = t }
 		return n % 2 ? a[(n+1)/2] : (a[n/2] + a[n/2+1]) / 2 }
