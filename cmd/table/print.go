@@ -19,10 +19,14 @@ func (s *summary) print(w io.Writer, markdown bool) error {
 		head[5] = "share of gap to all data"
 	}
 	var body [][]string
+	leftOut := false
 	for _, x := range s.Rows {
 		last := x.Ensemble
 		if gap {
 			last = x.Gap
+		}
+		if len(s.Passed) > 1 && last != nil && !finite(last.Low) { // a share of something around 0 can have any size
+			last, leftOut = nil, true
 		}
 		body = append(body, []string{x.Name, number(x.Mean), number(x.SD), x.Parent.text("%+.5f", 1, ""), x.Recipe.text("%+.5f", 1, ""), last.text("%.0f", 100, " %")})
 	}
@@ -38,12 +42,12 @@ func (s *summary) print(w io.Writer, markdown bool) error {
 	if len(s.Passed) == 1 {
 		seeds = "1 seed"
 	}
-	_, err := fmt.Fprintf(w, "%s%s, %s; differences are paired, with 95 %% intervals\n%s%s\n", s.Name, label, seeds, layout(head, body), s.footnote())
+	_, err := fmt.Fprintf(w, "%s%s, %s; differences are paired, with 95 %% intervals\n%s%s\n", s.Name, label, seeds, layout(head, body), s.footnote(leftOut))
 	return err
 }
 
-// footnote says what was passed on, and what a share without an interval means.
-func (s *summary) footnote() string {
+// footnote says what was passed on, and which shares are left out.
+func (s *summary) footnote(leftOut bool) string {
 	n := 0
 	for _, p := range s.Passed {
 		if p == parentName {
@@ -54,13 +58,8 @@ func (s *summary) footnote() string {
 	if n > 0 {
 		fmt.Fprintf(&b, "\nThe best parent was passed on in %d of %d seeds, since no merge was better on validation.\n", n, len(s.Passed))
 	}
-	for _, x := range s.Rows {
-		for _, i := range []*interval{x.Gap, x.Ensemble} {
-			if len(s.Passed) > 1 && i != nil && !finite(i.Low) {
-				b.WriteString("\nA share without an interval: what it is a share of is not clearly above or below 0 itself.\n")
-				return b.String()
-			}
-		}
+	if leftOut {
+		b.WriteString("\nShares are left out where what they are of is not clearly above or below 0 itself.\n")
 	}
 	return b.String()
 }

@@ -176,6 +176,26 @@ func TestIntervalText(t *testing.T) {
 	}
 }
 
+// TestUnclearShare: a share of a gain that may be none is not printed, as it can have any size; the others are.
+func TestUnclearShare(t *testing.T) {
+	nan := report.Float(math.NaN())
+	s := &summary{Metric: "auc", Recipe: "merge", Passed: []string{"merge", "merge"}, Rows: []*tabled{
+		{Name: "merge", Mean: .75, SD: .5, Ensemble: &interval{-36, nan, nan}}, {Name: "base", Mean: .5, SD: .5, Ensemble: &interval{.5, .25, 1}},
+	}}
+	var b strings.Builder
+	if err := s.print(&b, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"merge 0.75000 0.50000\n", "base 0.50000 0.50000 50 % [25, 100]\n", "Shares are left out where"} {
+		if !strings.Contains(plain(b.String()), line) {
+			t.Errorf("want the line %q in\n%s", line, &b)
+		}
+	}
+	if s.Rows[0].Ensemble == nil {
+		t.Error("printing changed the summary, which is written to a file")
+	}
+}
+
 func TestOneSeed(t *testing.T) {
 	d := newDesk(t, strings.Replace(tableFile, "seeds: 3", "seeds: 1", 1))
 	if code := d.run("t.yaml", "--quiet"); code != 0 {
