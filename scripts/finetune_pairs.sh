@@ -27,7 +27,7 @@ for seed in $(seq 1 "$seeds"); do
 		--set train.epochs="$epochs" --set threads="$THREADS" --set fallback=none --set "data.path=$data" >/dev/null
 	[ -s "$out.seconds" ] || timed "$out.seconds" torch "$seed" "$out"
 	echo "$(accuracy "$dir/result.json") $(cat "$dir.seconds") $(accuracy "$out") $(cat "$out.seconds")"
-done | awk -v task="$task" -v epochs="$epochs" '
+done | awk -v task="$task" '
 	function median(a, n,   i, j, t) { for (i = 1; i < n; i++) for (j = i+1; j <= n; j++) if (a[j] < a[i]) { t = a[i]; a[i] = a[j]; a[j] = t }
 		return n % 2 ? a[(n+1)/2] : (a[n/2] + a[n/2+1]) / 2 }
 	function mean(a, n,   i, s) { for (i = 1; i <= n; i++) s += a[i]; return s / n }

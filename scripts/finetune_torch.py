@@ -33,7 +33,12 @@ def rows(task, path, part):
 def main():
     task, path, model_path, seed = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
     o = dict(lr="1e-4" if task == "sst2" else "5e-5", decay="0.01", epochs="3", batch="32", length="128", steps="-1", sampling="random", device="cpu")
-    o.update(a.split("=", 1) for a in sys.argv[5:])
+    given = dict(a.split("=", 1) for a in sys.argv[5:])
+    if given.keys() - o.keys():
+        sys.exit("unknown keys: " + ", ".join(sorted(given.keys() - o.keys())))
+    o.update(given)
+    if o["device"] not in ("cpu", "cuda") or o["device"] == "cuda" and not torch.cuda.is_available():
+        sys.exit(f"device={o['device']}: must be cpu, or cuda where there is a GPU")
     torch.set_num_threads(int(os.environ.get("THREADS", "2")))
     tokenizer = AutoTokenizer.from_pretrained(model_path)
 

@@ -27,7 +27,7 @@ func (s *stopper) On(_ context.Context, e *train.Event) error {
 	return nil
 }
 
-// TestResume interrupts a run after every possible step, twice in a row, and resumes it: model and metrics must be those
+// TestResume interrupts a run after every third step, twice in a row, and resumes it: model and metrics must be those
 // of the run that was not interrupted.
 func TestResume(t *testing.T) {
 	t.Parallel() // most of the time files are synced
