@@ -111,6 +111,10 @@ merge:
 	if tables[1] != tables[0] || tables[2] != tables[0] {
 		t.Errorf("the same merge again:\n%s\n%s\n%s", tables[0], tables[1], tables[2])
 	}
+	o = run(t, dir, "cki", "--config", "start.yaml", "--run", "runs/given", "--set", "merge.parents=[runs/a, runs/b]", "--set", "merge.finetune.epochs=0")
+	if o.code != 0 || !strings.Contains(o.stderr, "init.from is not used") || strings.Contains(string(read(t, dir, "runs/given/config.yaml")), "from: runs/a") {
+		t.Errorf("parents given beside init.from: exit %d, or the run's config still has it\n%s", o.code, o.stderr)
+	}
 	if o := run(t, dir, "evaluate", "--run", "runs/start/parents/parent-b"); o.code != 0 {
 		t.Errorf("a parent that the regime made is no run: exit %d\n%s", o.code, o.stderr)
 	}

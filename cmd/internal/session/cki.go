@@ -63,6 +63,10 @@ func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
 	if err := s.setup(); err != nil {
 		return nil, err
 	}
+	if len(s.Merge.Parents) > 0 && s.Init.From != "" { // the config trains such parents
+		s.Log.Info("init.from is not used: merge.parents are given", "from", s.Init.From)
+		s.Init.From = ""
+	}
 	digest, err := s.Experiment.Digest()
 	if err != nil {
 		return nil, err
@@ -189,9 +193,6 @@ func (s *Session) stand(ctx context.Context, parents []*cki.Parent, digest strin
 			return g.data, nil, nil
 		}
 		return g.data, g.loaded(), nil
-	}
-	if s.Init.From != "" {
-		return nil, nil, cli.BadInput(errors.New("cki: init.from is for parents that the regime trains: leave it out, or merge.parents"))
 	}
 	m, err := s.resultMap(parents)
 	if err != nil {
