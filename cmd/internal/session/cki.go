@@ -135,7 +135,11 @@ func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
 	}
 	l.Dir, l.Digest = filepath.Join(s.Dir, rowsDir), digest
 	out, err := cki.Run(ctx, l, s.Merge, f, func(r cki.Row) {
-		s.Log.Info(r.Name, "valid", r.Valid[l.Monitor()], "test", r.Test[l.Monitor()], "seconds", r.Seconds)
+		scores := []any{"valid", r.Valid[l.Monitor()]}
+		if d.Test != nil {
+			scores = append(scores, "test", r.Test[l.Monitor()])
+		}
+		s.Log.Info(r.Name, append(scores, "seconds", r.Seconds)...)
 	})
 	if err != nil {
 		return nil, err
