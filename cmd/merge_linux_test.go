@@ -111,7 +111,10 @@ merge:
 	if tables[1] != tables[0] || tables[2] != tables[0] {
 		t.Errorf("the same merge again:\n%s\n%s\n%s", tables[0], tables[1], tables[2])
 	}
-	o = run(t, dir, "cki", "--config", "start.yaml", "--run", "runs/given", "--set", "merge.parents=[runs/a, runs/b]", "--set", "merge.finetune.epochs=0")
+	o = run(t, dir, "cki", "--config", "start.yaml", "--run", "runs/given", "--set", "merge.parents=[runs/a, runs/b]", "--set", "merge.finetune.epochs=0", "--set", "data.split.ratio=[0.9, 0.1, 0]")
+	if !regexp.MustCompile(`msg=merge valid=\S+ seconds=`).MatchString(o.stderr) {
+		t.Errorf("the log of a merge without test rows:\n%s", o.stderr)
+	}
 	if o.code != 0 || !strings.Contains(o.stderr, "init.from is not used") || strings.Contains(string(read(t, dir, "runs/given/config.yaml")), "from: runs/a") {
 		t.Errorf("parents given beside init.from: exit %d, or the run's config still has it\n%s", o.code, o.stderr)
 	}

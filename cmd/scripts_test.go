@@ -55,7 +55,7 @@ func put(t *testing.T, root, name, text string) {
 func needBash(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("bash"); err != nil || runtime.GOOS == "windows" {
-		t.Skip("scripts/*.sh are for bash, which is not here")
+		t.Skip("scripts/*.sh need bash on a Unix system")
 	}
 }
 

@@ -136,7 +136,7 @@ func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
 	l.Dir, l.Digest = filepath.Join(s.Dir, rowsDir), digest
 	out, err := cki.Run(ctx, l, s.Merge, f, func(r cki.Row) {
 		scores := []any{"valid", r.Valid[l.Monitor()]}
-		if d.Test != nil {
+		if r.Test != nil {
 			scores = append(scores, "test", r.Test[l.Monitor()])
 		}
 		s.Log.Info(r.Name, append(scores, "seconds", r.Seconds)...)
