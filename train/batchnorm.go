@@ -85,7 +85,7 @@ func averageStats(ctx context.Context, prog *models.Program, stats []*ops.BatchS
 		return errors.New("there are no rows to compute the statistics from")
 	}
 	for i, s := range stats {
-		if !finite(s.Mean) || !finite(s.Var) {
+		if nn.NotFinite(s.Mean) >= 0 || nn.NotFinite(s.Var) >= 0 {
 			return fmt.Errorf("the statistics of layer %d of %d are not finite: look for extreme values in weights or data", i+1, len(stats))
 		}
 	}

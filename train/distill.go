@@ -122,7 +122,7 @@ func (f *fit) teach(ctx context.Context, b *data.Batch) error {
 		return fmt.Errorf("teacher: %d logits for a batch of %d rows, the model gives %d", len(z), b.Size, len(f.soft))
 	}
 	live := len(z) / b.Size * b.N
-	if !finite(z[:live]) {
+	if nn.NotFinite(z[:live]) >= 0 {
 		return errors.New("teacher: its logits are not finite")
 	}
 	copy(f.soft, z[:live])

@@ -97,7 +97,7 @@ func writeFeatures(path string, rows func(put func(row int64, x []float32) error
 		if row < 0 || len(x) != out.width {
 			return fmt.Errorf("row %d has %d features, others %d", row, len(x), out.width)
 		}
-		if !finite(x) {
+		if nn.NotFinite(x) >= 0 {
 			return fmt.Errorf("those of row %d are not finite: are the weights those of a trained model?", row)
 		}
 		out.rows++

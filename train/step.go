@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train/schedule"
 )
 
@@ -90,39 +91,30 @@ func (f *fit) update(ctx context.Context) error {
 
 // diverged names the first tensor that is not finite.
 func (f *fit) diverged(what string) error {
-	where := "no parameter or gradient: the data may hold it"
-	for _, q := range f.Params.All() {
-		if !finite(q.Data) {
-			where = "parameter " + q.Name
-			break
-		}
-	}
-	if where[0] == 'n' {
-		for _, g := range f.prog.Grads() {
-			if !finite(g.Grad) {
-				where = "gradient of " + g.Param.Name
-				break
-			}
-		}
-		for _, g := range f.prog.RowGrads() {
-			if !finite(g.Grad) && where[0] == 'n' {
-				where = "gradient of " + g.Param.Name
-			}
-		}
-	}
 	last := "there is no checkpoint yet"
 	if f.savedAny {
 		last = fmt.Sprintf("the last good checkpoint is step %d in %s", f.saved, filepath.Join(f.Dir, LastDir))
 	}
 	return fmt.Errorf("train: step %d: %s (first tensor that is not finite: %s); %s. Lower train.learning_rate or train.max_grad_norm, or look for extreme values in the data",
-		f.st.Step+1, what, where, last)
+		f.st.Step+1, what, f.notFinite(), last)
 }
 
-func finite(x []float32) bool {
-	for _, v := range x {
-		if v-v != 0 {
-			return false
+// notFinite says which tensor is the first one with a value that is not finite: parameters come before gradients.
+func (f *fit) notFinite() string {
+	for _, q := range f.Params.All() {
+		if nn.NotFinite(q.Data) >= 0 {
+			return "parameter " + q.Name
 		}
 	}
-	return true
+	for _, g := range f.prog.Grads() {
+		if nn.NotFinite(g.Grad) >= 0 {
+			return "gradient of " + g.Param.Name
+		}
+	}
+	for _, g := range f.prog.RowGrads() {
+		if nn.NotFinite(g.Grad) >= 0 {
+			return "gradient of " + g.Param.Name
+		}
+	}
+	return "no parameter or gradient: the data may hold it"
 }

@@ -1,0 +1,78 @@
+package nn
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Clone returns parameters of the same names, shapes and values, which share no memory with p.
+func (p *Params) Clone() *Params {
+	c := NewParams(p.Seed)
+	for _, q := range p.list {
+		r := *q
+		r.Shape, r.Data = slices.Clone(q.Shape), slices.Clone(q.Data)
+		c.list = append(c.list, &r)
+		c.byName[r.Name] = &r
+	}
+	return c
+}
+
+// Equal reports whether p and other have the same parameters, with equal shapes and with values that are equal bit for bit.
+// It looks at the names for which of is true; nil: at all. The order of the parameters does not matter.
+func (p *Params) Equal(other *Params, of func(name string) bool) bool {
+	n := 0
+	for _, q := range p.list {
+		if of != nil && !of(q.Name) {
+			continue
+		}
+		n++
+		r := other.byName[q.Name]
+		if r == nil || !slices.Equal(q.Shape, r.Shape) || !slices.EqualFunc(q.Data, r.Data, sameBits) {
+			return false
+		}
+	}
+	for _, r := range other.list {
+		if of == nil || of(r.Name) {
+			n--
+		}
+	}
+	return n == 0
+}
+
+func sameBits(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) }
+
+// Digest identifies parameters: the first 16 hexadecimal digits of a SHA-256 hash of names, shapes and values, in p's order.
+func (p *Params) Digest() string {
+	h := sha256.New()
+	buf := make([]byte, 0, 1<<16)
+	for _, q := range p.list {
+		fmt.Fprintf(h, "%q %v\n", q.Name, q.Shape) // a hash has no errors
+		for x := range slices.Chunk(q.Data, cap(buf)/4) {
+			buf = buf[:0]
+			for _, v := range x {
+				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
+			}
+			h.Write(buf)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// Finite returns an error that names the first value that is NaN or infinite, or nil if there is none.
+func (p *Params) Finite() error {
+	for _, q := range p.list {
+		if i := NotFinite(q.Data); i >= 0 {
+			return fmt.Errorf("tensor %s: value %d is %v", q.Name, i, q.Data[i])
+		}
+	}
+	return nil
+}
+
+// NotFinite returns the index of the first value that is NaN or infinite, or -1 if there is none.
+func NotFinite(x []float32) int {
+	return slices.IndexFunc(x, func(v float32) bool { return v-v != 0 })
+}
