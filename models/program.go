@@ -80,15 +80,11 @@ func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program
 	if o.Batch < 1 {
 		return nil, fmt.Errorf("models: compile: batch of %d rows", o.Batch)
 	}
-	r := &Program{model: m, params: p, schema: sc, o: o, lengths: []int{0}}
-	if sc.Text != nil {
-		if r.lengths = sc.Text.Lengths; o.Length > 0 {
-			r.lengths = []int{o.Length}
-		}
-		if len(r.lengths) == 0 {
-			return nil, fmt.Errorf("models: compile: the data has text, but no lengths of it")
-		}
+	lengths, err := lengthsOf(sc, o.Length)
+	if err != nil {
+		return nil, fmt.Errorf("models: compile: %w", err)
 	}
+	r := &Program{model: m, params: p, schema: sc, o: o, lengths: lengths}
 	r.graphs = make([]*graph, len(r.lengths))
 	last := len(r.lengths) - 1 // the longest one first: the others borrow its buffers
 	g, err := r.compile(r.lengths[last])
@@ -113,9 +109,7 @@ func (p *Program) compile(length int) (*graph, error) {
 	defer ops.Share(g.Graph, &p.arena)()
 	s := nn.NewScope(g)
 	r.in = &Inputs{Schema: p.schema, plan: r.plan, length: length}
-	if r.logits = p.model.Build(s, r.in); s.Err() == nil && r.logits == nil {
-		s.Fail(fmt.Errorf("the model returned no logits"))
-	}
+	r.logits = build(p.model, s, r.in)
 	if o.Loss != nil && s.Err() == nil {
 		r.in.Label, r.in.label = s.Input("label", r.in.targets(o.Batch), 1)
 		r.loss = o.Loss(s, r.logits, r.in)

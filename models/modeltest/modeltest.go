@@ -1,5 +1,6 @@
-// Package modeltest is the conformance suite that every registered model runs: padding changes nothing, gradients are those
-// of the loss, results do not depend on threads, a step allocates next to nothing, and a few steps learn.
+// Package modeltest is the conformance suite that every registered model runs: its parameters can be made without a program,
+// padding changes nothing, gradients are those of the loss, results do not depend on threads, a step allocates next to nothing,
+// and a few steps learn.
 package modeltest
 
 import (
@@ -38,6 +39,7 @@ type suite struct {
 }
 
 func check(t *testing.T, m suite) {
+	t.Run("parameters", func(t *testing.T) { parameters(t, m) })
 	t.Run("padding", func(t *testing.T) { padding(t, m) })
 	t.Run("gradient", func(t *testing.T) { gradient(t, m) })
 	t.Run("threads", func(t *testing.T) { threads(t, m) })
@@ -81,6 +83,32 @@ func run(t *testing.T, p *models.Program, b *data.Batch) float64 {
 		t.Fatalf("Run: %v", err)
 	}
 	return loss
+}
+
+// parameters: fresh ones that are made without a program are those of a program in training, and of one for scoring.
+func parameters(t *testing.T, m suite) {
+	got, err := models.NewParams(m.m, m.sc, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []models.CompileOptions{{Batch: 3}, {Batch: 2, Train: true, Loss: m.loss}} {
+		want := nn.NewParams(7)
+		prog, err := models.Compile(m.m, want, m.sc, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := prog.Close(); err != nil {
+			t.Error(err)
+		}
+		if got.Digest() != want.Digest() || got.Seed != want.Seed || len(got.All()) == 0 {
+			t.Fatalf("%d parameters without a program, %d with one, and the values or the order differ", len(got.All()), len(want.All()))
+		}
+		for i, q := range want.All() {
+			if r := got.All()[i]; r.Kind != q.Kind || r.Embedding != q.Embedding || r.L2 != q.L2 {
+				t.Errorf("%s: without a program %+v, with one %+v", q.Name, r, q)
+			}
+		}
+	}
 }
 
 // padding: a batch that fills its program and the same rows padded give the same loss and gradients.

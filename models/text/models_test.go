@@ -85,5 +85,8 @@ func TestDataThatDoesNotFit(t *testing.T) {
 		if err == nil || !strings.HasSuffix(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
+		if _, err := models.NewParams(c.m, c.sc, 1); err == nil || !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("%s: parameters: error %v, want %q", c.name, err, c.want)
+		}
 	}
 }

@@ -1,0 +1,54 @@
+package models
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/embed"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops"
+)
+
+// NewParams returns m's parameters with fresh values of a seed: those that [Compile] makes in an empty store of that seed. It
+// builds m's graph for one row, of the longest text if the data has text, and makes no machine to run it.
+func NewParams(m Model, sc *data.Schema, seed uint64) (*nn.Params, error) {
+	lengths, err := lengthsOf(sc, 0)
+	if err != nil {
+		return nil, fmt.Errorf("models: parameters: %w", err)
+	}
+	p := nn.NewParams(seed)
+	s := nn.NewScope(&nn.Graph{Params: p, Graph: G.NewGraph(), Batch: 1, Rows: &ops.Rows{N: 1}, Step: &ops.Step{}})
+	build(m, s, &Inputs{Schema: sc, plan: embed.NewPlan(sc, 1), length: lengths[len(lengths)-1]})
+	if err := s.Err(); err != nil {
+		return nil, fmt.Errorf("models: parameters: %w", err)
+	}
+	return p, nil
+}
+
+// lengthsOf returns the lengths that sequences of text are padded to, ascending: one if it is given, else those of the data. It
+// is a single 0 where the data has no text.
+func lengthsOf(sc *data.Schema, given int) ([]int, error) {
+	switch {
+	case sc.Text == nil:
+		return []int{0}, nil
+	case given > 0:
+		return []int{given}, nil
+	case len(sc.Text.Lengths) == 0:
+		return nil, fmt.Errorf("the data has text, but no lengths of it")
+	}
+	return sc.Text.Lengths, nil
+}
+
+// build builds m's graph and returns its logits, nil after a mistake that is recorded in s.
+func build(m Model, s *nn.Scope, in *Inputs) *G.Node {
+	logits := m.Build(s, in)
+	if s.Err() != nil {
+		return nil
+	}
+	if logits == nil {
+		s.Fail(fmt.Errorf("the model returned no logits"))
+	}
+	return logits
+}
