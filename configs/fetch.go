@@ -31,7 +31,7 @@ type Fetch struct {
 	From  []Origin          `yaml:"from,required"`  // sources, tried in turn
 }
 
-// Origin is a place where files are published: an archive (.zip, .whl) that holds them, or a folder of a web site.
+// Origin is a place where files are published: a zip archive that holds them, or a folder of a web site.
 type Origin struct {
 	URL    string   `yaml:"url,required"` // http or https; {file} stands for each file's name, without it the URL is an archive's
 	SHA256 string   `yaml:"sha256"`       // of the archive; empty: unknown
