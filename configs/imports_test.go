@@ -17,7 +17,8 @@ const module = "github.com/splice-ml/splice"
 // layers are the packages from the bottom to the top. A package may import what is below it or beside it, never what is
 // above. A pattern is that of path.Match.
 var layers = [][]string{
-	{"configs/registry", "data/rng"}, // leaves: import nothing of the module
+	{"configs/registry", "data/rng", "data/atomicfile"}, // leaves: import nothing of the module
+	{"data/atomicfile/faultfs"},
 	{"data", "data/*"},
 	{"models/ops/kernel"},
 	{"models/ops", "models/ops/opstest"},
@@ -32,7 +33,7 @@ var layers = [][]string{
 }
 
 // testOnly packages are helpers of tests; no other package may import them.
-var testOnly = []string{"models/ops/opstest", "models/modeltest", "cki/mergetest"}
+var testOnly = []string{"data/atomicfile/faultfs", "models/ops/opstest", "models/modeltest", "cki/mergetest"}
 
 // layerOf returns the layer of a package, -1 if none has it.
 func layerOf(pkg string) int {

@@ -6,16 +6,17 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/splice-ml/splice/data/atomicfile"
 	"github.com/splice-ml/splice/models/nn"
 )
 
@@ -31,7 +32,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // featureFile is an open file of features. Go closes it when it is not used any more.
 type featureFile struct {
-	file    *os.File
+	file    io.ReaderAt // an *os.File, or the temporary file while it is written
 	width   int
 	rows    int64 // that have features
 	records int64
@@ -77,66 +78,52 @@ func appendFloats(b []byte, x []float32) []byte {
 }
 
 // writeFeatures writes a file of the features that rows puts, in any order. A failed write leaves an earlier file as it is.
-func writeFeatures(path string, rows func(put func(row int64, x []float32) error) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
+func writeFeatures(path string, rows func(put func(row int64, x []float32) error) error) error {
+	return atomicfile.Replace(path, func(f *atomicfile.File) error {
+		out := featureFile{file: f}
+		var buf []byte
+		put := func(row int64, x []float32) error {
+			if out.width == 0 {
+				out.width = len(x)
+			}
+			if row < 0 || len(x) != out.width {
+				return fmt.Errorf("row %d has %d features, others %d", row, len(x), out.width)
+			}
+			if nn.NotFinite(x) >= 0 {
+				return fmt.Errorf("those of row %d are not finite: are the weights those of a trained model?", row)
+			}
+			out.rows++
+			out.records = max(out.records, row+1)
+			buf = appendFloats(appendFloats(buf[:0], []float32{featureMark}), x)
+			_, err := f.WriteAt(buf, out.at(row))
+			return err
+		}
+		if err := rows(put); err != nil {
+			return err
+		}
+		if err := f.Truncate(out.at(out.records)); err != nil {
+			return err
+		}
+		sum, marks, err := out.sum()
 		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
+			return err
 		}
-	}()
-	out := featureFile{file: f}
-	var buf []byte
-	put := func(row int64, x []float32) error {
-		if out.width == 0 {
-			out.width = len(x)
+		if marks != out.rows {
+			return fmt.Errorf("%d rows have %d numbers: two have the same", out.rows, marks)
 		}
-		if row < 0 || len(x) != out.width {
-			return fmt.Errorf("row %d has %d features, others %d", row, len(x), out.width)
+		h := append([]byte(featureMagic), make([]byte, featureHead-len(featureMagic))...)
+		binary.LittleEndian.PutUint32(h[8:], uint32(out.width))
+		binary.LittleEndian.PutUint32(h[12:], sum)
+		binary.LittleEndian.PutUint64(h[16:], uint64(out.rows))
+		binary.LittleEndian.PutUint64(h[24:], uint64(out.records))
+		if _, err := f.WriteAt(h, 0); err != nil {
+			return err
 		}
-		if nn.NotFinite(x) >= 0 {
-			return fmt.Errorf("those of row %d are not finite: are the weights those of a trained model?", row)
+		if err := f.Chmod(0o644); err != nil && !errors.Is(err, fs.ErrPermission) { // a cache is for all users
+			return err
 		}
-		out.rows++
-		out.records = max(out.records, row+1)
-		buf = appendFloats(appendFloats(buf[:0], []float32{featureMark}), x)
-		_, err := f.WriteAt(buf, out.at(row))
-		return err
-	}
-	if err := rows(put); err != nil {
-		return err
-	}
-	if err := f.Truncate(out.at(out.records)); err != nil {
-		return err
-	}
-	sum, marks, err := out.sum()
-	if err != nil {
-		return err
-	}
-	if marks != out.rows {
-		return fmt.Errorf("%d rows have %d numbers: two have the same", out.rows, marks)
-	}
-	h := append([]byte(featureMagic), make([]byte, featureHead-len(featureMagic))...)
-	binary.LittleEndian.PutUint32(h[8:], uint32(out.width))
-	binary.LittleEndian.PutUint32(h[12:], sum)
-	binary.LittleEndian.PutUint64(h[16:], uint64(out.rows))
-	binary.LittleEndian.PutUint64(h[24:], uint64(out.records))
-	if _, err := f.WriteAt(h, 0); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil && !os.IsPermission(err) {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+		return nil
+	})
 }
 
 // at returns the place of a row's record.

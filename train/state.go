@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
+	"github.com/splice-ml/splice/data/atomicfile"
 	"github.com/splice-ml/splice/train/ckpt"
 	"github.com/splice-ml/splice/train/schedule"
 )
@@ -220,10 +220,10 @@ func (f *fit) trained() map[string]int {
 
 // WriteFile writes a file of a run atomically: a temporary file in the same directory, fsync, rename.
 func WriteFile(path string, b []byte) error {
-	return ckpt.WriteFile(path, func(w io.Writer) error {
-		_, err := w.Write(b)
-		return err
-	})
+	if err := atomicfile.WriteBytes(path, b); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	return nil
 }
 
 // runFiles are the patterns of the files that a run writes.

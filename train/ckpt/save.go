@@ -15,13 +15,28 @@ import (
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/splice-ml/splice/data/atomicfile"
 )
 
-// Save writes c to path atomically (see [WriteFile]). The same checkpoint gives the same bytes: tensors in the order of
-// their element size (the format wants each aligned), those of a size in the given order; metadata sorted by key.
-func Save(path string, c *Checkpoint) error { return save(osFiles{}, path, c) }
+// WriteFile is [atomicfile.Write] for the files beside a checkpoint.
+func WriteFile(path string, write func(w io.Writer) error) error {
+	return named(atomicfile.Write(path, write))
+}
 
-func save(on files, path string, c *Checkpoint) error {
+// named puts the package in front of an error of a write.
+func named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("ckpt: %w", err)
+}
+
+// Save writes c to path atomically (see [atomicfile.Write]). The same checkpoint gives the same bytes: tensors in the order of
+// their element size (the format wants each aligned), those of a size in the given order; metadata sorted by key.
+func Save(path string, c *Checkpoint) error { return save(atomicfile.OS{}, path, c) }
+
+func save(on atomicfile.System, path string, c *Checkpoint) error {
 	infos := make([]Info, len(c.Tensors))
 	index := make(map[string]int, len(c.Tensors))
 	var errs []error
@@ -65,17 +80,17 @@ func save(on files, path string, c *Checkpoint) error {
 // Stream writes a file tensor by tensor, atomically, so that not all of it need be in memory: data is called for each
 // tensor, in the order of the file, and writes its little-endian values, exactly as many as its Info says.
 func Stream(path string, tensors []Info, meta map[string]string, data func(name string, w io.Writer) error) error {
-	return stream(osFiles{}, path, tensors, meta, data)
+	return stream(atomicfile.OS{}, path, tensors, meta, data)
 }
 
-func stream(on files, path string, tensors []Info, meta map[string]string, data func(name string, w io.Writer) error) error {
+func stream(on atomicfile.System, path string, tensors []Info, meta map[string]string, data func(name string, w io.Writer) error) error {
 	tensors = slices.Clone(tensors)
 	slices.SortStableFunc(tensors, func(a, b Info) int { return cmp.Compare(b.DType.Size(), a.DType.Size()) })
 	head, digits, err := makeHeader(tensors, meta)
 	if err != nil {
 		return fmt.Errorf("ckpt: write %s: %w", path, err)
 	}
-	return replace(on, path, func(f file) error {
+	return named(atomicfile.ReplaceOn(on, path, func(f *atomicfile.File) error {
 		sum := xxhash.New()
 		out := bufio.NewWriterSize(f, 1<<18)
 		w := &counter{w: io.MultiWriter(sum, out)}
@@ -100,7 +115,7 @@ func stream(on files, path string, tensors []Info, meta map[string]string, data 
 		}
 		_, err := f.WriteAt(fmt.Appendf(nil, "%0*x", checksumDigits, sum.Sum64()), int64(8+digits))
 		return err
-	})
+	}))
 }
 
 // counter counts the bytes of a tensor.

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/data/atomicfile"
 )
 
 // extract takes the wanted files, of the folder of an archive, into the folder to. inner are archives within the archive, each
@@ -73,7 +73,7 @@ func take(m *zip.File, to, sum string) error {
 		return fmt.Errorf("%s: %w", m.Name, err)
 	}
 	defer r.Close()
-	return ckpt.WriteFile(to, func(w io.Writer) error {
+	return atomicfile.Write(to, func(w io.Writer) error {
 		h := sha256.New()
 		if _, err := io.Copy(io.MultiWriter(w, h), r); err != nil {
 			return fmt.Errorf("%s: %w", m.Name, err)

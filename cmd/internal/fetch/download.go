@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/splice-ml/splice/data/atomicfile"
 )
 
 const (
@@ -56,7 +58,7 @@ func (f *Fetcher) download(ctx context.Context, from, to, sum string, resume boo
 			}
 			if sum == "" || have == sum {
 				f.log().Info("fetched", "url", from, "bytes", size(part), "sha256", have)
-				return os.Rename(part, to)
+				return atomicfile.Rename(part, to)
 			}
 			if err := os.Remove(part); err != nil {
 				return err
