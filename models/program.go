@@ -27,6 +27,7 @@ type CompileOptions struct {
 	Derive  nn.Derive         // nil: none
 	Freeze  func(string) bool // parameters that take no gradient, by full name; nil: none
 	Capture nn.Capture        // sees the inputs of linear maps; nil: none
+	Tape    bool              // run on Gorgonia's tape machine, as graphs with ops of others are: slower, the same bits
 	Length  int               // positions of a sequence of text, to which shorter batches are padded; 0: a graph for each bucket of the data
 }
 
@@ -44,10 +45,11 @@ type Program struct {
 	arena   ops.Arena // the graphs' buffers
 }
 
-// graph is one graph of a program and the machine that runs it.
+// graph is one graph of a program and what runs it.
 type graph struct {
 	batch   int
-	vm      G.VM
+	seq     *ops.Sequence // nil: the tape machine runs it
+	vm      G.VM          // nil: the sequence does
 	plan    *embed.Plan
 	in      *Inputs
 	logits  *G.Node
@@ -121,6 +123,16 @@ func (p *Program) compile(length int) (*graph, error) {
 	if o.Train && o.Loss != nil {
 		if err := r.differentiate(g); err != nil {
 			return nil, err
+		}
+	}
+	if !o.Tape {
+		seq, ok, err := ops.NewSequence(g.Graph)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			r.seq = seq
+			return r, nil
 		}
 	}
 	r.vm = G.NewTapeMachine(g.Graph)
@@ -198,8 +210,7 @@ func (p *Program) Run(b *data.Batch, step int64) (float64, error) {
 	if err := r.plan.Gather(b); err != nil {
 		return 0, err
 	}
-	r.vm.Reset()
-	if err := r.vm.RunAll(); err != nil {
+	if err := r.run(); err != nil {
 		return 0, fmt.Errorf("models: run: %w", err)
 	}
 	if r.nodes != nil {
@@ -213,6 +224,15 @@ func (p *Program) Run(b *data.Batch, step int64) (float64, error) {
 		return 0, fmt.Errorf("models: the loss is a %T, want a float32 scalar", r.loss.Value())
 	}
 	return float64(v), nil
+}
+
+// run computes the values of the graph's nodes.
+func (r *graph) run() error {
+	if r.seq != nil {
+		return r.seq.Run()
+	}
+	r.vm.Reset()
+	return r.vm.RunAll()
 }
 
 func (r *graph) backward(b *data.Batch) {
@@ -263,11 +283,11 @@ func (p *Program) Batch() int { return p.o.Batch }
 func (p *Program) Close() error {
 	var errs []error
 	for i, r := range p.graphs {
-		if r != nil {
+		if r != nil && r.vm != nil {
 			errs = append(errs, r.vm.Close())
 			runtime.SetFinalizer(r.vm, nil) // the machine is part of a cycle (its ops know the program), which a finalizer keeps alive for ever
-			p.graphs[i] = nil
 		}
+		p.graphs[i] = nil
 	}
 	return errors.Join(errs...)
 }

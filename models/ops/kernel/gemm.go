@@ -10,6 +10,9 @@ import "fmt"
 // epi, if not nil, is called once for each finished block of rows [r0, r1) of C, with all columns done; the blocks cover
 // the rows, and calls may come from several goroutines at once. Work is split over the threads of [Parallel]; the
 // result does not depend on their number. c must not overlap a or b.
+//
+// A row of A·Bᵀ, the product of a layer with its weights, has the same bits whatever the number of rows: a row of data is scored
+// alone as it is among others.
 func Gemm(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, acc bool, epi func(r0, r1 int)) {
 	checkGemm(transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
 	multiply(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, epi, Parallel)
@@ -48,7 +51,7 @@ func multiply(transA, transB bool, m, n, k int, a []float32, lda int, b []float3
 		g.empty()
 	case k == 1:
 		g.outer()
-	case n == 1 || m == 1:
+	case n == 1 || m == 1 && (transA || !transB):
 		g.vector()
 	default:
 		g.blocked()

@@ -1,0 +1,77 @@
+package ops
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// Sequence runs a graph that is made of this package's ops alone. They are sorted once, in the order in which Gorgonia's tape
+// machine runs them, and read their inputs where those lie: a run allocates nothing and starts no goroutine. Its results are the
+// tape machine's, bit by bit. Like that one, it is run by one goroutine at a time.
+type Sequence struct{ ops []*op }
+
+// NewSequence returns the sequence of a graph whose leaves have their values. ok is false if a node is not of this package: such
+// a graph needs a tape machine.
+func NewSequence(g *G.ExprGraph) (s *Sequence, ok bool, err error) {
+	sorted, err := G.Sort(g)
+	if err != nil {
+		return nil, false, fmt.Errorf("ops: sequence: %w", err)
+	}
+	s = &Sequence{}
+	for i := len(sorted) - 1; i >= 0; i-- { // Gorgonia's edges run from a result to its inputs
+		if n := sorted[i]; n.Op() != nil {
+			o, ok := n.Op().(*op)
+			if !ok {
+				return nil, false, nil
+			}
+			if err := o.bind(g, n); err != nil {
+				return nil, false, fmt.Errorf("ops: sequence: %s: %w", o.name, err)
+			}
+			s.ops = append(s.ops, o)
+		}
+	}
+	return s, true, nil
+}
+
+// bind sets the op's inputs to the values of its node's inputs, which are bound before, and the node's value to the op's result.
+func (o *op) bind(g *G.ExprGraph, n *G.Node) error {
+	i := 0
+	for it := g.From(n.ID()); it.Next(); i++ {
+		in := it.Node().(*G.Node)
+		if source, ok := in.Op().(*op); ok {
+			o.in[i] = source.out
+			continue
+		}
+		switch v := in.Value().(type) {
+		case *tensor.Dense:
+			o.in[i] = v.Float32s()
+		case *G.F32:
+			o.scal[i] = float32(*v)
+			o.in[i] = o.scal[i : i+1]
+		default:
+			return fmt.Errorf("leaf %s holds a %T, want float32 values", in.Name(), v)
+		}
+	}
+	for i, x := range o.in {
+		if len(x) != o.size[i] {
+			return fmt.Errorf("input %d has %d values, want %d", i, len(x), o.size[i])
+		}
+	}
+	G.WithValue(o.val)(n)
+	return nil
+}
+
+// Run computes the values of all nodes.
+func (s *Sequence) Run() error {
+	for _, o := range s.ops {
+		if err := o.run(); err != nil {
+			return fmt.Errorf("ops: %s: %w", o.name, err)
+		}
+		if o.scalar != nil {
+			*o.scalar = G.F32(o.out[0])
+		}
+	}
+	return nil
+}
