@@ -28,6 +28,7 @@ type CompileOptions struct {
 	Freeze  func(string) bool // parameters that take no gradient, by full name; nil: none
 	Capture nn.Capture        // sees the inputs of linear maps; nil: none
 	Tape    bool              // run on Gorgonia's tape machine, as graphs with ops of others are: slower, the same bits
+	Fixed   *ops.Constants    // what programs over the same weights share, which do not change any more once one has run; nil: they may change
 	Length  int               // positions of a sequence of text, to which shorter batches are padded; 0: a graph for each bucket of the data
 }
 
@@ -86,7 +87,7 @@ func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program
 	if err != nil {
 		return nil, fmt.Errorf("models: compile: %w", err)
 	}
-	r := &Program{model: m, params: p, schema: sc, o: o, lengths: lengths}
+	r := &Program{model: m, params: p, schema: sc, o: o, lengths: lengths, arena: ops.Arena{Constants: o.Fixed}}
 	r.graphs = make([]*graph, len(r.lengths))
 	last := len(r.lengths) - 1 // the longest one first: the others borrow its buffers
 	g, err := r.compile(r.lengths[last])

@@ -16,16 +16,27 @@ func (p *Plan) Gather(b *data.Batch) error {
 			return err
 		}
 	}
-	for _, l := range p.lookups {
-		for i := range l.Fields {
-			f := l.Fields[i].Feature
+	if want := p.batch * p.schema.NumDense; len(b.Dense) < want {
+		for _, f := range p.schema.Features {
 			if f.Kind == data.Numeric {
-				if len(b.Dense) < p.batch*p.schema.NumDense {
-					return fmt.Errorf("embed: feature %s: batch has %d numeric values, want %d", f.Name, len(b.Dense), p.batch*p.schema.NumDense)
-				}
-			} else if _, err := ids(b, f, p.batch); err != nil {
+				return fmt.Errorf("embed: feature %s: batch has %d numeric values, want %d", f.Name, len(b.Dense), want)
+			}
+		}
+	}
+	for _, x := range p.indexes {
+		for i := range x.lanes {
+			var err error
+			if x.lanes[i].ids, err = ids(b, x.lanes[i].feature, p.batch); err != nil {
 				return err
 			}
+		}
+	}
+	for _, l := range p.lookups {
+		if p.batch*l.Dim*len(l.Fields) < smallGather {
+			if err := l.gatherRows(b, 0, p.batch); err != nil {
+				return err
+			}
+			continue
 		}
 		kernel.Parallel(chunks, l.gather)
 		for _, err := range l.fail {
@@ -36,6 +47,9 @@ func (p *Plan) Gather(b *data.Batch) error {
 	}
 	return nil
 }
+
+// smallGather is the number of values under which handing out tasks costs more than it gains.
+const smallGather = 1 << 13
 
 func (l *Lookup) gatherRows(b *data.Batch, lo, hi int) error {
 	d := l.Dim
@@ -73,11 +87,11 @@ func (l *Lookup) gatherRows(b *data.Batch, lo, hi int) error {
 				}
 			}
 		case data.Multi:
-			if err := l.gatherPooled(b, f, off, stride, lo, hi); err != nil {
+			if err := l.gatherPooled(f, off, stride, lo, hi); err != nil {
 				return err
 			}
 		default:
-			v := b.IDs[f.Feature.Name]
+			v := f.index.lanes[f.lane].ids
 			rows := int32(f.Param.Shape[0])
 			for r := lo; r < hi; r++ {
 				if id := v[r]; uint32(id) >= uint32(rows) {
@@ -102,9 +116,9 @@ func (l *Lookup) gatherRows(b *data.Batch, lo, hi int) error {
 	return nil
 }
 
-func (l *Lookup) gatherPooled(b *data.Batch, f *Field, off, stride, lo, hi int) error {
+func (l *Lookup) gatherPooled(f *Field, off, stride, lo, hi int) error {
 	d, n := l.Dim, f.Feature.MaxLen
-	v, w, rows := b.IDs[f.Feature.Name], f.Param.Data, int32(f.Param.Shape[0])
+	v, w, rows := f.index.lanes[f.lane].ids, f.Param.Data, int32(f.Param.Shape[0])
 	for r := lo; r < hi; r++ {
 		dst := l.leaf[r*stride+off : r*stride+off+d]
 		if !l.Reduce {

@@ -19,6 +19,7 @@ type index struct {
 type lane struct {
 	feature *data.Feature
 	slots   []int32 // [batch·width]: the slot of each id, -1 for padding
+	ids     []int32 // of the batch that is gathered
 }
 
 // lane returns the lane of a feature, made if need be.
@@ -28,7 +29,7 @@ func (x *index) lane(f *data.Feature) int {
 			return i
 		}
 	}
-	x.lanes = append(x.lanes, lane{f, make([]int32, x.batch*width(f))})
+	x.lanes = append(x.lanes, lane{feature: f, slots: make([]int32, x.batch*width(f))})
 	if f.Vocab > len(x.mark) {
 		x.mark = make([]int32, f.Vocab)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops"
 )
 
 // tape: a program, whether it trains or scores, has the results of Gorgonia's tape machine over the same graph, bit by bit.
@@ -48,8 +49,13 @@ func rows(t *testing.T, m suite) {
 	_, p := fresh(t, m, 2, models.CompileOptions{})
 	all := Batch(m.sc, m.large, m.large, 21)
 	var want []float32
-	for _, size := range []int{m.large, 256, 7, 1} {
-		prog := evaluation(t, m, p, models.CompileOptions{Batch: size})
+	fixed := &ops.Constants{}
+	for i, size := range []int{m.large, 256, 7, 1, 1} {
+		o := models.CompileOptions{Batch: size}
+		if i > 3 {
+			o.Fixed = fixed
+		}
+		prog := evaluation(t, m, p, o)
 		for lo := 0; lo < min(m.large, 4*size); lo += size {
 			b := part(m.sc, all, lo, min(lo+size, m.large), size)
 			run(t, prog, b)

@@ -10,6 +10,8 @@ import (
 // lengths of text. Buffers are lent in the order in which ops are made: a graph built like the one before it, for smaller
 // inputs, needs no memory of its own. The zero value is empty. What a graph has computed is lost when another one runs.
 type Arena struct {
+	Constants *Constants // what is kept of weights that do not change; nil: they may
+
 	buffers [][]float32
 	next    int
 	tables  []*tableGrad

@@ -15,6 +15,9 @@ type product struct {
 	a, b, c []float32
 	epi     func(r0, r1 int)
 	special func() // nil: GEMM
+
+	constants *Constants         // of a single row: what keeps the transpose of b, which does not change; nil: none
+	columns   *kernel.Transposed // b, from the first run on
 }
 
 func newProduct(ta, tb bool, m, n, k int, epi func(r0, r1 int)) *product {
@@ -65,6 +68,16 @@ func (p *product) run(c, a, b []float32) {
 		p.special()
 		return
 	}
+	if p.constants != nil {
+		if p.columns == nil {
+			p.columns = p.constants.transposed(p.n, p.k, b)
+		}
+		p.columns.Times(c, a)
+		if p.epi != nil {
+			p.epi(0, 1)
+		}
+		return
+	}
 	lda, ldb := p.k, p.n
 	if p.ta {
 		lda = p.m
@@ -73,6 +86,14 @@ func (p *product) run(c, a, b []float32) {
 		ldb = p.k
 	}
 	kernel.Gemm(p.ta, p.tb, p.m, p.n, p.k, a, lda, b, ldb, c, p.n, false, p.epi)
+}
+
+// of tells the product x·wᵀ of a layer what its weights are: those of a leaf may be kept in another form.
+func (p *product) of(w *G.Node) *product {
+	if a := arenaOf([]*G.Node{w}); a != nil && w.Op() == nil && p.m == 1 && p.special == nil {
+		p.constants = a.Constants
+	}
+	return p
 }
 
 // matmul returns op(a)·op(b), plus the node plus of the same shape when that is not nil. It is a part of backward

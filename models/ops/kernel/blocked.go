@@ -52,12 +52,18 @@ func room(x []float32, n int) []float32 {
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
+// pieceOf returns the length of the pieces, of about most at most, that k is cut into.
+func pieceOf(k, most int) int {
+	kc := ceil(ceil(k, ceil(k, most)), 8) * 8
+	if kc%16 == 0 {
+		kc += 8 // panels that lie a large power of two apart would compete for the same cache lines
+	}
+	return kc
+}
+
 func (g *product) blocked() {
 	g.mr, g.nr, g.kc = microSize()
-	g.kc = ceil(ceil(g.k, ceil(g.k, g.kc)), 8) * 8
-	if g.kc%16 == 0 {
-		g.kc += 8 // panels that lie a large power of two apart would compete for the same cache lines
-	}
+	g.kc = pieceOf(g.k, g.kc)
 	g.rowPanels = ceil(g.m, g.mr)
 	g.rowBlocks = ceil(g.rowPanels, blockPanels)
 	g.share = false

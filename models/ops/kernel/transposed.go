@@ -1,0 +1,86 @@
+package kernel
+
+import "fmt"
+
+// stripWidth is the number of columns of a strip: their sums stay in the first-level cache, in whole vectors.
+const stripWidth = 256
+
+// Transposed is a matrix b, [n, k], kept so that products of single rows with its transpose read it once, from start to end. It is
+// not changed after it is made: goroutines may share it.
+type Transposed struct {
+	n, k int
+	data []float32 // for each strip of columns of bᵀ, [k, stripWidth], filled up with zeros to whole strips and to fours of rows
+}
+
+// Transpose returns b, [n, k], as a [Transposed].
+func Transpose(n, k int, b []float32) *Transposed {
+	if n < 1 || k < 1 || len(b) != n*k {
+		panic(fmt.Sprintf("kernel: Transpose: %d elements are not [%d, %d]", len(b), n, k))
+	}
+	t := &Transposed{n: n, k: k}
+	height := ceil(k, 4) * 4
+	for j0 := 0; j0 < n; j0 += stripWidth {
+		w := min(stripWidth, ceil(n-j0, 16)*16)
+		at := len(t.data)
+		t.data = append(t.data, make([]float32, height*w)...)
+		for j := j0; j < min(j0+w, n); j++ {
+			for p, v := range b[j*k : (j+1)*k] {
+				t.data[at+p*w+j-j0] = v
+			}
+		}
+	}
+	return t
+}
+
+// Times is
+//
+//	for j := range n { for p := range k { c[j] += a[p] * b[j*k+p] } }
+//
+// over c set to zero, with the bits of a row of [Gemm] that has the rows of b for its transposed second factor, n and k above 1.
+func (t *Transposed) Times(c, a []float32) {
+	a, c = a[:t.k], c[:t.n]
+	_, _, kc := microSize()
+	kc = pieceOf(t.k, kc)
+	height := ceil(t.k, 4) * 4
+	var part [stripWidth]float32
+	strip := t.data
+	for len(c) > 0 {
+		w := min(stripWidth, ceil(len(c), 16)*16)
+		live := min(w, len(c))
+		for k := 0; k < t.k; k += kc {
+			sum := part[:w]
+			clear(sum)
+			inOrder(sum, a[k:min(k+kc, t.k)], strip[k*w:])
+			if k == 0 {
+				copy(c[:live], sum)
+			} else {
+				Add(c[:live], sum[:live])
+			}
+		}
+		c, strip = c[live:], strip[height*w:]
+	}
+}
+
+// inOrder adds to sum the rows of x, each as long as sum, times the elements of a, in the order of the micro-kernel and rounded
+// as it rounds. x has rows up to the next multiple of four.
+func inOrder(sum, a, x []float32) {
+	w := len(sum)
+	if path == generic {
+		for p, v := range a {
+			row := x[p*w:][:w]
+			for j := range sum {
+				sum[j] += v * row[j]
+			}
+		}
+		return
+	}
+	for len(a) >= 4 {
+		axpy4(sum, x, w, (*[4]float32)(a))
+		a, x = a[4:], x[4*w:]
+	}
+	if len(a) > 0 {
+		var rest [4]float32
+		copy(rest[:], a)
+		axpy4(sum, x, w, &rest)
+	}
+}

@@ -1,0 +1,58 @@
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// TestRowBits checks that a row of A·Bᵀ has the same bits alone and among others, and against a transpose that is kept.
+func TestRowBits(t *testing.T) {
+	paths(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(9, 10))
+		sizes := [][2]int{{2, 2}, {16, 256}, {400, 624}, {17, 257}, {255, 400}, {257, 385}, {512, 769}, {4100, 300}}
+		for range 30 {
+			sizes = append(sizes, [2]int{2 + r.IntN(600), 2 + r.IntN(900)})
+		}
+		for _, s := range sizes {
+			n, k := s[0], s[1]
+			const rows = 15
+			a, b, c := values(r, rows*k), values(r, n*k), make([]float32, rows*n)
+			Gemm(false, true, rows, n, k, a, k, b, k, c, n, false, nil)
+			kept := Transpose(n, k, b)
+			alone, times := make([]float32, n), values(r, n+1)
+			times[n] = guard
+			for i := range rows {
+				Gemm(false, true, 1, n, k, a[i*k:], k, b, k, alone, n, false, nil)
+				kept.Times(times[:n], a[i*k:(i+1)*k])
+				for j, want := range c[i*n : (i+1)*n] {
+					if math.Float32bits(alone[j]) != math.Float32bits(want) || math.Float32bits(times[j]) != math.Float32bits(want) {
+						t.Fatalf("n=%d k=%d: element %d is %v alone, %v against a transpose, %v among others", n, k, j, alone[j], times[j], want)
+					}
+				}
+			}
+			if times[n] != guard {
+				t.Fatalf("n=%d k=%d: Times wrote behind its slice", n, k)
+			}
+		}
+	})
+}
+
+func values(r *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = r.Float32()*2 - 1
+	}
+	return x
+}
+
+func BenchmarkTransposed(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	const n, k = 400, 624
+	a, w, c := values(r, k), values(r, n*k), make([]float32, n)
+	t := Transpose(n, k, w)
+	for b.Loop() {
+		t.Times(c, a)
+	}
+	b.ReportMetric(float64(n)*k*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFMA/s")
+}
