@@ -24,6 +24,26 @@ type Reader interface {
 // Counts are how often each row of each table was trained, by the table's name.
 type Counts map[string][]int64
 
+// Plus returns the sum of counts, of the tables that both have with one size; it is other if c is nil.
+func (c Counts) Plus(other Counts) Counts {
+	if c == nil {
+		return other
+	}
+	out := Counts{}
+	for name, x := range c {
+		y := other[name]
+		if len(y) != len(x) {
+			continue
+		}
+		z := make([]int64, len(x))
+		for i := range x {
+			z[i] = x[i] + y[i]
+		}
+		out[name] = z
+	}
+	return out
+}
+
 // Parent is one of the models that are merged.
 type Parent struct {
 	Name string // what messages and reports call it, such as its run's directory

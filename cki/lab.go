@@ -24,9 +24,10 @@ type Lab struct {
 	Seed    uint64
 	Dir     string       // directory for the files of trainings, each in a subdirectory; it must exist
 	Start   *nn.Params   // what the regime's first trainings start from; nil: fresh values
-	Own     bool         // the base keeps the weights of its epochs, and their moving average
 	Digest  string       // of what decides the trainings' results: a training of another digest is not gone on with
 	Log     *slog.Logger // never nil
+	// KeepBaseEpochs says that the base keeps the weights of its epochs, and their moving average, for the comparison.
+	KeepBaseEpochs bool
 	// Begin is called before each training with its name and its directory, and returns the callbacks that report on it; nil: none.
 	Begin func(name, dir string, o train.Options) ([]train.Callback, error)
 }
@@ -56,7 +57,7 @@ func (l *Lab) NewParams(seed uint64) (*nn.Params, error) {
 // Evaluate returns the task's metrics of the model with these parameters on src, such as l.Data.Valid. What a stem that the
 // options freeze makes of the rows is computed once, and kept.
 func (l *Lab) Evaluate(ctx context.Context, p *nn.Params, src data.Source) (map[string]float64, error) {
-	model, src, err := l.heads(ctx, src, p)
+	model, src, err := l.overFeatures(ctx, src, p)
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +70,54 @@ func (l *Lab) Evaluate(ctx context.Context, p *nn.Params, src data.Source) (map[
 	return m, err
 }
 
-// heads returns the model's head, and src with what the stem makes of its rows, if the options freeze the stem and it is the same in all
-// parameters; else the model and src.
-func (l *Lab) heads(ctx context.Context, src data.Source, params ...*nn.Params) (models.Model, data.Source, error) {
+// EvaluateEnsemble returns the task's metrics of the models with these parameters on src, by the mean of their logits.
+func (l *Lab) EvaluateEnsemble(ctx context.Context, params []*nn.Params, src data.Source) (map[string]float64, error) {
+	model, src, err := l.overFeatures(ctx, src, params...)
+	if err != nil {
+		return nil, err
+	}
+	e, done, err := l.ensemble(model, params)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	m, _, err := train.Evaluate(ctx, e, src, l.Task, nil)
+	return m, err
+}
+
+// Ensemble returns the models with these parameters as one, by the mean of their logits, and what frees it. Its batches are
+// those of the Lab's options.
+func (l *Lab) Ensemble(params []*nn.Params) (e *train.Ensemble, done func(), err error) {
+	return l.ensemble(l.Model, params)
+}
+
+func (l *Lab) ensemble(model models.Model, params []*nn.Params) (*train.Ensemble, func(), error) {
+	var scorers []train.Scorer
+	var open []*models.Program
+	done := func() {
+		for _, p := range open {
+			p.Close()
+		}
+	}
+	for _, p := range params {
+		prog, err := models.Compile(model, p, l.Data.Schema, models.CompileOptions{Batch: l.Options.BatchSize})
+		if err != nil {
+			done()
+			return nil, nil, err
+		}
+		scorers, open = append(scorers, prog), append(open, prog)
+	}
+	e, err := train.NewEnsemble(train.MeanLogits, scorers...)
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return e, done, nil
+}
+
+// overFeatures returns the model's head, and src with what the stem makes of its rows, if the options freeze the stem and it
+// is the same in all parameters; else the model and src.
+func (l *Lab) overFeatures(ctx context.Context, src data.Source, params ...*nn.Params) (models.Model, data.Source, error) {
 	if len(l.Options.Freeze) == 0 || !l.Options.CacheFeatures {
 		return l.Model, src, nil
 	}
@@ -80,7 +126,7 @@ func (l *Lab) heads(ctx context.Context, src data.Source, params ...*nn.Params) 
 		return nil, nil, fmt.Errorf("cki: train.freeze: %w", err)
 	}
 	for _, p := range params[1:] {
-		if !equal(params[0], p, frozen) {
+		if !Equal(params[0], p, frozen) {
 			return l.Model, src, nil
 		}
 	}
@@ -152,29 +198,4 @@ func (l *Lab) Better(a, b float64) bool {
 		return a > b
 	}
 	return a < b
-}
-
-// team returns the ensemble of members by mean logits of model, which is the Lab's or its head, in batches of that size, and what frees it.
-func (l *Lab) team(model models.Model, members []*Member, batch int) (*train.Ensemble, func(), error) {
-	var progs []train.Scorer
-	var open []*models.Program
-	done := func() {
-		for _, p := range open {
-			p.Close()
-		}
-	}
-	for _, m := range members {
-		p, err := models.Compile(model, m.Params, l.Data.Schema, models.CompileOptions{Batch: batch})
-		if err != nil {
-			done()
-			return nil, nil, err
-		}
-		progs, open = append(progs, p), append(open, p)
-	}
-	e, err := train.NewEnsemble("logits", progs...)
-	if err != nil {
-		done()
-		return nil, nil, err
-	}
-	return e, done, nil
 }

@@ -36,6 +36,19 @@ type Finetune struct {
 	Distill      train.DistillOptions `yaml:"distill"`       // how much the soft labels count
 }
 
+// Whose soft labels a Finetune learns from.
+const (
+	NoTeacher      = "none"
+	TeacherParents = "parents" // mean logits of all parents
+	TeacherSelf    = "self"    // those of the model that the training starts from
+)
+
+// With returns the same training with another teacher.
+func (f Finetune) With(teacher string) Finetune {
+	f.Teacher = teacher
+	return f
+}
+
 // DefaultOptions returns the options that a file's keys are laid over.
 func DefaultOptions() Options {
 	regime, _ := Regimes.Default("branch")
@@ -44,7 +57,7 @@ func DefaultOptions() Options {
 	return Options{
 		Regime: regime, Vocabulary: "base", Select: []string{"*"}, Align: align.Defaults(), Method: average, BatchNorm: true, Guard: true, Report: true,
 		Rounds: 1, Head: []string{"mlp.*.weight", "fc.weight", "*pooler.dense.weight", "classifier*weight", "!*.bn.weight"},
-		Finetune: Finetune{Epochs: 1, LearningRate: 1e-4, Schedule: cosine, Teacher: "none", Distill: train.DistillDefaults()},
+		Finetune: Finetune{Epochs: 1, LearningRate: 1e-4, Schedule: cosine, Teacher: NoTeacher, Distill: train.DistillDefaults()},
 	}
 }
 
@@ -78,7 +91,7 @@ func (f Finetune) Validate() error {
 	if !(f.LearningRate > 0) {
 		errs = append(errs, registry.Field("learning_rate", "must be above 0"))
 	}
-	if f.Teacher != "none" && f.Teacher != "parents" && f.Teacher != "self" {
+	if f.Teacher != NoTeacher && f.Teacher != TeacherParents && f.Teacher != TeacherSelf {
 		errs = append(errs, registry.Field("teacher", "must be none, parents or self"))
 	}
 	return errors.Join(errs...)

@@ -8,6 +8,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -171,4 +173,63 @@ func Digest(r Reader) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%016x", h.Sum64()), nil
+}
+
+// Clone returns parameters of the same names and values.
+func Clone(p *nn.Params) *nn.Params {
+	c := nn.NewParams(p.Seed)
+	for _, q := range p.All() {
+		r := *q
+		r.Shape, r.Data = slices.Clone(q.Shape), slices.Clone(q.Data)
+		if err := c.Add(&r); err != nil {
+			panic(err) // names of a store are distinct
+		}
+	}
+	return c
+}
+
+// Equal reports whether parameters of one model, those that of names, have equal values, bit for bit.
+func Equal(a, b *nn.Params, of func(name string) bool) bool {
+	for _, q := range a.All() {
+		if !of(q.Name) {
+			continue
+		}
+		r := b.Get(q.Name)
+		if r == nil || !slices.EqualFunc(q.Data, r.Data, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// Selection returns the match of the patterns of merge.select, each of which must match one of the tensors.
+func Selection(patterns []string, r Reader) (func(string) bool, error) {
+	m, err := nn.Match(patterns)
+	if err != nil {
+		return nil, fmt.Errorf("cki: merge.select: %w", err)
+	}
+	var names []string
+	for _, t := range r.Tensors() {
+		names = append(names, t.Name)
+	}
+	if u := nn.Unmatched(patterns, names); len(u) > 0 {
+		return nil, fmt.Errorf("cki: merge.select: no tensor matches %s; the model has %s", strings.Join(u, ", "), strings.Join(names, ", "))
+	}
+	return m, nil
+}
+
+// SaveRun writes parameters and counts as a run's model.
+func SaveRun(dir string, p *nn.Params, c Counts, meta map[string]string) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("cki: %w", err)
+	}
+	snap := train.Snapshot(p)
+	snap.Meta = meta
+	if err := ckpt.Save(filepath.Join(dir, train.ModelFile), snap); err != nil {
+		return err
+	}
+	if c == nil {
+		return nil
+	}
+	return train.SaveCounts(dir, c)
 }

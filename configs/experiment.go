@@ -18,6 +18,7 @@ import (
 	"github.com/splice-ml/splice/cki"
 	_ "github.com/splice-ml/splice/cki/assess" // registers its method
 	_ "github.com/splice-ml/splice/cki/method" // registers its methods
+	_ "github.com/splice-ml/splice/cki/regime" // registers its regimes
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"

@@ -27,15 +27,18 @@ type Options struct {
 	Rows       int64  `yaml:"rows"`       // match: activations: how many training rows are looked at
 }
 
+// None is the match that aligns nothing.
+const None = "none"
+
 // Defaults returns the options of a config that leaves the section out.
 func Defaults() Options {
-	return Options{Match: "none", Embeddings: "orthogonal", Scaled: true, Iterations: 100, Rows: 20000}
+	return Options{Match: None, Embeddings: "orthogonal", Scaled: true, Iterations: 100, Rows: 20000}
 }
 
 // Validate reports every option out of range.
 func (o Options) Validate() error {
 	var errs []error
-	if !slices.Contains([]string{"none", "weights", "activations"}, o.Match) {
+	if !slices.Contains([]string{None, "weights", "activations"}, o.Match) {
 		errs = append(errs, registry.Field("match", "must be none, weights or activations"))
 	}
 	if !slices.Contains([]string{"permutation", "orthogonal", "none"}, o.Embeddings) {
@@ -75,7 +78,7 @@ func Align(ctx context.Context, m models.Model, sc *data.Schema, base, other *nn
 		return nil, fmt.Errorf("align: %w", err)
 	}
 	r := &Report{Match: o.Match}
-	if o.Match == "none" {
+	if o.Match == None {
 		return r, nil
 	}
 	groups, err := symmetry(m, sc, base)

@@ -156,7 +156,7 @@ func (r *Report) rowsFigure() (figure, bool) {
 		if !ok || v-v != 0 {
 			continue
 		}
-		if row.Name == "best parent" {
+		if row.Name == r.BestParent {
 			parent = len(values)
 		}
 		names, values = append(names, row.Name), append(values, v)
@@ -179,7 +179,7 @@ func (r *Report) rowsFigure() (figure, bool) {
 			inside = append(inside, point{v, float64(i)})
 		}
 		if parent >= 0 && values[parent] >= lo && values[parent] <= hi {
-			if err := addRule(p, values[parent], len(values), "best parent"); err != nil {
+			if err := addRule(p, values[parent], len(values), r.BestParent); err != nil {
 				return nil, 0, err
 			}
 		}

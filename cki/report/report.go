@@ -40,6 +40,8 @@ type Report struct {
 	Tensors   []TensorStats `json:"tensors,omitempty"`
 	Notes     []string      `json:"notes,omitempty"` // what a reader must know of the method, a sentence each
 	Stats     any           `json:"stats,omitempty"` // what the method has to say
+
+	BestParent string `json:"-"` // name of the row that the figure of the rows is ruled at; empty: none
 }
 
 // Parent is a model that was merged.

@@ -9,29 +9,29 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cmd/internal/cli"
-	"github.com/splice-ml/splice/cmd/internal/session"
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/configs/registry"
 )
 
 // file is a table file.
 type file struct {
-	Title     string    `yaml:"title"`             // what the table shows
-	Seeds     int       `yaml:"seeds"`             // runs of each variant, with seeds 1, 2, ...
-	Recipe    string    `yaml:"recipe"`            // the row that the others are compared with
-	Runs      string    `yaml:"runs"`              // directory of the runs; a merge that is there with the same config is not made again
-	Variants  []variant `yaml:"variants,required"` // what is run
-	Out       string    `yaml:"out"`               // JSON file of the result; empty: none
-	Overrides []string  `yaml:"set"`               // overrides of every variant
+	Title     string          `yaml:"title"`             // what the table shows
+	Seeds     int             `yaml:"seeds"`             // runs of each variant, with seeds 1, 2, ...
+	Recipe    compare.RowName `yaml:"recipe"`            // the row that the others are compared with
+	Runs      string          `yaml:"runs"`              // directory of the runs; a merge that is there with the same config is not made again
+	Variants  []variant       `yaml:"variants,required"` // what is run
+	Out       string          `yaml:"out"`               // JSON file of the result; empty: none
+	Overrides []string        `yaml:"set"`               // overrides of every variant
 }
 
 // variant is one merge, run with every seed.
 type variant struct {
-	Name   string   `yaml:"name,required"`   // in the table
-	Config string   `yaml:"config,required"` // config of cmd/cki
-	Set    []string `yaml:"set"`             // overrides, as of cmd/cki
-	Recipe string   `yaml:"recipe"`          // the row that the others are compared with, if another than the file's
+	Name   string          `yaml:"name,required"`   // in the table
+	Config string          `yaml:"config,required"` // config of cmd/cki
+	Set    []string        `yaml:"set"`             // overrides, as of cmd/cki
+	Recipe compare.RowName `yaml:"recipe"`          // the row that the others are compared with, if another than the file's
 }
 
 // Validate reports what no key can say alone.
@@ -73,7 +73,7 @@ func load(path string) (*file, error) {
 		return nil, fmt.Errorf("table: %w", err)
 	}
 	p := &registry.Problems{File: path}
-	f := &file{Seeds: 5, Recipe: "merge", Runs: filepath.Join("runs", "tables")}
+	f := &file{Seeds: 5, Recipe: compare.RowMerge, Runs: filepath.Join("runs", "tables")}
 	root := registry.Parse(src, p)
 	if root == nil && p.Len() == 0 {
 		p.Add(nil, "", "is empty; a table needs variants, each with a name and a config")
@@ -123,7 +123,7 @@ func (f *file) run(ctx context.Context, c *cli.Command, jobs [][]job, merge merg
 		if recipe == "" {
 			recipe = f.Recipe
 		}
-		var tables []*session.Table
+		var tables []*compare.Table
 		for _, j := range jobs[i] {
 			c.Log().Info("table", "variant", v.Name, "seed", j.seed, "run", j.dir)
 			t, err := one(ctx, c, j, merge, recipe)
@@ -147,7 +147,7 @@ func (f *file) run(ctx context.Context, c *cli.Command, jobs [][]job, merge merg
 }
 
 // one makes a merge and checks that its comparison can be summarised.
-func one(ctx context.Context, c *cli.Command, j job, merge merger, recipe string) (*session.Table, error) {
+func one(ctx context.Context, c *cli.Command, j job, merge merger, recipe compare.RowName) (*compare.Table, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -160,12 +160,12 @@ func one(ctx context.Context, c *cli.Command, j job, merge merger, recipe string
 		if _, ok := r.Test[t.Metric]; !ok {
 			return nil, cli.BadInput(fmt.Errorf("row %s has no %s on test rows: a table needs data with a test part; set data.split or data.test_path", r.Name, t.Metric))
 		}
-		names = append(names, r.Name)
+		names = append(names, string(r.Name))
 	}
-	if !slices.Contains(names, t.Passed) {
-		return nil, fmt.Errorf("%s: what was passed on, %q, is no row of it: remove it and merge again", filepath.Join(j.dir, session.TableFile), t.Passed)
+	if t.Rows.Get(t.Passed) == nil {
+		return nil, fmt.Errorf("%s: what was passed on, %q, is no row of it: remove it and merge again", filepath.Join(j.dir, compare.TableFile), t.Passed)
 	}
-	if names = append(names, passedName); !slices.Contains(names, recipe) {
+	if names = append(names, string(rowPassed)); !slices.Contains(names, string(recipe)) {
 		return nil, cli.BadInput(fmt.Errorf("there is no row %q to compare with: set recipe to one of %s", recipe, strings.Join(names, ", ")))
 	}
 	return t, nil

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cmd/internal/cli"
 	"github.com/splice-ml/splice/cmd/internal/session"
 	"github.com/splice-ml/splice/configs"
@@ -15,9 +16,9 @@ import (
 func main() { os.Exit(newCommand(mergeInSession).Exec(fileLast(os.Args[1:]))) }
 
 // merger makes one merge in a directory, or reads what it came to before.
-type merger func(ctx context.Context, c *cli.Command, e *configs.Experiment, dir string) (*session.Table, error)
+type merger func(ctx context.Context, c *cli.Command, e *configs.Experiment, dir string) (*compare.Table, error)
 
-func mergeInSession(ctx context.Context, c *cli.Command, e *configs.Experiment, dir string) (*session.Table, error) {
+func mergeInSession(ctx context.Context, c *cli.Command, e *configs.Experiment, dir string) (*compare.Table, error) {
 	return session.New(c, e, dir).CKI(ctx, session.CKIOptions{})
 }
 

@@ -5,12 +5,13 @@ import (
 	"io"
 	"strings"
 
+	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
 )
 
 // print writes the summary as text or Markdown.
 func (s *summary) print(w io.Writer, markdown bool) error {
-	head := []string{s.Metric + ", test", "mean", "sd", "minus best parent", s.Recipe + " minus this", "share of ensemble's gain"}
+	head := []string{s.Metric + ", test", "mean", "sd", "minus best parent", string(s.Recipe) + " minus this", "share of ensemble's gain"}
 	gap := false
 	for _, x := range s.Rows {
 		gap = gap || x.Gap != nil
@@ -28,7 +29,7 @@ func (s *summary) print(w io.Writer, markdown bool) error {
 		if len(s.Passed) > 1 && last != nil && !finite(last.Low) { // a share of something around 0 can have any size
 			last, leftOut = nil, true
 		}
-		body = append(body, []string{x.Name, number(x.Mean), number(x.SD), x.Parent.text("%+.5f", 1, ""), x.Recipe.text("%+.5f", 1, ""), last.text("%.0f", 100, " %")})
+		body = append(body, []string{string(x.Name), number(x.Mean), number(x.SD), x.Parent.text("%+.5f", 1, ""), x.Recipe.text("%+.5f", 1, ""), last.text("%.0f", 100, " %")})
 	}
 	label := ""
 	if s.Synthetic {
@@ -50,7 +51,7 @@ func (s *summary) print(w io.Writer, markdown bool) error {
 func (s *summary) footnote(leftOut bool) string {
 	n := 0
 	for _, p := range s.Passed {
-		if p == parentName {
+		if p == compare.RowBestParent {
 			n++
 		}
 	}

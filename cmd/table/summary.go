@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
-	"github.com/splice-ml/splice/cmd/internal/session"
 	"github.com/splice-ml/splice/train"
 )
 
@@ -23,22 +23,22 @@ type result struct {
 
 // summary is one variant over its seeds.
 type summary struct {
-	Name      string    `json:"name"`
-	Config    string    `json:"config"`
-	Set       []string  `json:"set,omitempty"`
-	Model     string    `json:"model,omitempty"`
-	Data      string    `json:"data,omitempty"`
-	Metric    string    `json:"metric"` // on the test rows
-	Recipe    string    `json:"recipe"` // the row that the others are compared with
-	Synthetic bool      `json:"synthetic,omitempty"`
-	Digests   []string  `json:"digests"` // by seed: of the config
-	Passed    []string  `json:"passed"`  // by seed: the row whose model is passed on
-	Rows      []*tabled `json:"rows"`
+	Name      string            `json:"name"`
+	Config    string            `json:"config"`
+	Set       []string          `json:"set,omitempty"`
+	Model     string            `json:"model,omitempty"`
+	Data      string            `json:"data,omitempty"`
+	Metric    string            `json:"metric"` // on the test rows
+	Recipe    compare.RowName   `json:"recipe"` // the row that the others are compared with
+	Synthetic bool              `json:"synthetic,omitempty"`
+	Digests   []string          `json:"digests"` // by seed: of the config
+	Passed    []compare.RowName `json:"passed"`  // by seed: the row whose model is passed on
+	Rows      []*tabled         `json:"rows"`
 }
 
 // tabled is one row over the seeds. Differences are paired by seed.
 type tabled struct {
-	Name     string                     `json:"name"`
+	Name     compare.RowName            `json:"name"`
 	Note     string                     `json:"note,omitempty"`
 	Test     []float64                  `json:"test"`  // by seed
 	Valid    []float64                  `json:"valid"` // by seed
@@ -59,19 +59,15 @@ type interval struct {
 	High report.Float `json:"high"`
 }
 
-// Names of rows with a part of their own.
-const (
-	parentName = "best parent"
-	allName    = "all data"
-	passedName = "passed on"
-)
+// rowPassed is the row that a table adds: what each merge passed on.
+const rowPassed compare.RowName = "passed on"
 
 // summarise puts the seeds' comparisons together. Every seed must have the same rows.
-func summarise(name, recipe string, tables []*session.Table) (*summary, error) {
+func summarise(name string, recipe compare.RowName, tables []*compare.Table) (*summary, error) {
 	first := tables[0]
 	s := &summary{Name: name, Model: first.Model, Data: first.Data, Metric: first.Metric, Recipe: recipe, Synthetic: first.Synthetic}
-	byName := map[string]*tabled{}
-	metrics := map[string]map[string][]float64{}
+	byName := map[compare.RowName]*tabled{}
+	metrics := map[compare.RowName]map[string][]float64{}
 	for i, t := range tables {
 		if t.Metric != s.Metric || t.Synthetic != s.Synthetic {
 			return nil, fmt.Errorf("table: %s: the seeds differ in their metric or in whether their data are synthetic: remove the runs and make them again", name)
@@ -109,15 +105,15 @@ func summarise(name, recipe string, tables []*session.Table) (*summary, error) {
 	return s, s.compare(byName)
 }
 
-func uneven(variant, row string) error {
+func uneven(variant string, row compare.RowName) error {
 	return fmt.Errorf("table: %s: row %s is not in every seed, or twice in one: remove the runs and make them again", variant, row)
 }
 
 // compare fills in the rows' differences.
-func (s *summary) compare(rows map[string]*tabled) error {
-	parent, all, recipe, two := rows[parentName], rows[allName], rows[s.Recipe], rows["ensemble of two"]
+func (s *summary) compare(rows map[compare.RowName]*tabled) error {
+	parent, all, recipe, two := rows[compare.RowBestParent], rows[compare.RowAllData], rows[s.Recipe], rows[compare.RowEnsembleOfTwo]
 	if two == nil {
-		two = rows["ensemble"]
+		two = rows[compare.RowEnsemble]
 	}
 	for _, x := range s.Rows {
 		e := report.Mean(x.Test)
@@ -155,13 +151,11 @@ func share(x, from, to *tabled) (*interval, error) {
 }
 
 // passed is the row of what a merge passed on.
-func passed(t *session.Table) (r session.Row) {
-	for _, x := range t.Rows {
-		if x.Name == t.Passed {
-			r = x
-		}
+func passed(t *compare.Table) (r compare.Row) {
+	if x := t.Rows.Get(t.Passed); x != nil {
+		r = *x
 	}
-	r.Name, r.Note, r.Seconds = passedName, "by the guard, on validation", 0
+	r.Name, r.Note, r.Seconds = rowPassed, "by the guard, on validation", 0
 	return r
 }
 

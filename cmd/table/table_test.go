@@ -14,9 +14,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/cmd/internal/cli"
-	"github.com/splice-ml/splice/cmd/internal/session"
 	"github.com/splice-ml/splice/configs"
 )
 
@@ -55,7 +55,7 @@ func newDesk(t *testing.T, table string) *desk {
 }
 
 func (d *desk) run(args ...string) int {
-	c := newCommand(func(ctx context.Context, c *cli.Command, e *configs.Experiment, dir string) (*session.Table, error) {
+	c := newCommand(func(ctx context.Context, c *cli.Command, e *configs.Experiment, dir string) (*compare.Table, error) {
 		d.dirs, d.seen = append(d.dirs, filepath.ToSlash(dir)), append(d.seen, e)
 		if d.merge != nil {
 			return d.merge(ctx, c, e, dir)
@@ -69,15 +69,15 @@ func (d *desk) run(args ...string) int {
 }
 
 // made is a comparison: merges gain 1, 2, 3 thousandths of gaps of 3, 4, 5 with seeds 1, 2, 3, as in the test of report.GapShare.
-func made(e *configs.Experiment) *session.Table {
+func made(e *configs.Experiment) *compare.Table {
 	s := float64(e.Seed)
-	row := func(name string, test float64) session.Row {
-		return session.Row{Name: name, Note: fmt.Sprintf("note of %s", name), Valid: map[string]float64{"auc": test - .1}, Test: map[string]float64{"auc": test, "logloss": .5}, Seconds: s}
+	row := func(name compare.RowName, test float64) compare.Row {
+		return compare.Row{Name: name, Note: fmt.Sprintf("note of %s", name), Valid: map[string]float64{"auc": test - .1}, Test: map[string]float64{"auc": test, "logloss": .5}, Seconds: s}
 	}
 	base := .9 + .01*s
-	return &session.Table{
-		Digest: fmt.Sprint("d", e.Seed), Seed: e.Seed, Model: "lr", Data: "criteo", Metric: "auc", Passed: []string{"", "merge", "best parent", "merge"}[e.Seed],
-		Rows: []session.Row{row("base", base), row("best parent", base), row("ensemble", base+.002), row("merge", base+.001*s), row("all data", base+.001*(s+2))},
+	return &compare.Table{
+		Digest: fmt.Sprint("d", e.Seed), Seed: e.Seed, Model: "lr", Data: "criteo", Metric: "auc", Passed: []compare.RowName{"", compare.RowMerge, compare.RowBestParent, compare.RowMerge}[e.Seed],
+		Rows: []compare.Row{row("base", base), row("best parent", base), row("ensemble", base+.002), row("merge", base+.001*s), row("all data", base+.001*(s+2))},
 	}
 }
 
@@ -123,10 +123,10 @@ func TestTable(t *testing.T) {
 		t.Errorf("result %+v", r)
 	}
 	v := r.Variants[1]
-	if v.Name != "slow" || v.Recipe != "base" || v.Config != "run.yaml" || !slices.Equal(v.Digests, []string{"d1", "d2", "d3"}) || !slices.Equal(v.Passed, []string{"merge", "best parent", "merge"}) {
+	if v.Name != "slow" || v.Recipe != "base" || v.Config != "run.yaml" || !slices.Equal(v.Digests, []string{"d1", "d2", "d3"}) || !slices.Equal(v.Passed, []compare.RowName{"merge", "best parent", "merge"}) {
 		t.Errorf("variant %+v", v)
 	}
-	rows := map[string]*tabled{}
+	rows := map[compare.RowName]*tabled{}
 	for _, x := range v.Rows {
 		rows[x.Name] = x
 	}
@@ -179,7 +179,7 @@ func TestIntervalText(t *testing.T) {
 // TestUnclearShare: a share of a gain that may be none is not printed, as it can have any size; the others are.
 func TestUnclearShare(t *testing.T) {
 	nan := report.Float(math.NaN())
-	s := &summary{Metric: "auc", Recipe: "merge", Passed: []string{"merge", "merge"}, Rows: []*tabled{
+	s := &summary{Metric: "auc", Recipe: "merge", Passed: []compare.RowName{"merge", "merge"}, Rows: []*tabled{
 		{Name: "merge", Mean: .75, SD: .5, Ensemble: &interval{-36, nan, nan}}, {Name: "base", Mean: .5, SD: .5, Ensemble: &interval{.5, .25, 1}},
 	}}
 	var b strings.Builder
@@ -209,7 +209,7 @@ func TestOneSeed(t *testing.T) {
 // TestInterrupted: what was done is kept, and the exit code says that it can go on.
 func TestInterrupted(t *testing.T) {
 	d := newDesk(t, tableFile)
-	d.merge = func(_ context.Context, _ *cli.Command, e *configs.Experiment, _ string) (*session.Table, error) {
+	d.merge = func(_ context.Context, _ *cli.Command, e *configs.Experiment, _ string) (*compare.Table, error) {
 		if len(d.dirs) == 5 {
 			return nil, fmt.Errorf("training: %w", context.Canceled)
 		}
@@ -266,30 +266,30 @@ func TestBadTables(t *testing.T) {
 func TestBadMerges(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
-		change func(x *session.Table)
+		change func(x *compare.Table)
 		err    error
 		want   string
 		code   int
 	}{
-		{"no test rows", func(x *session.Table) { x.Rows[1].Test = nil }, nil, "row best parent has no auc on test rows", cli.ExitBadInput},
-		{"passed on nothing", func(x *session.Table) { x.Passed = "gone" }, nil, `"gone", is no row`, cli.ExitFailed},
-		{"uneven", func(x *session.Table) {
+		{"no test rows", func(x *compare.Table) { x.Rows[1].Test = nil }, nil, "row best parent has no auc on test rows", cli.ExitBadInput},
+		{"passed on nothing", func(x *compare.Table) { x.Passed = "gone" }, nil, `"gone", is no row`, cli.ExitFailed},
+		{"uneven", func(x *compare.Table) {
 			if x.Seed == 2 {
 				x.Rows = x.Rows[1:]
 			}
 		}, nil, "row base is not in every seed", cli.ExitFailed},
-		{"one more", func(x *session.Table) {
+		{"one more", func(x *compare.Table) {
 			if x.Seed == 2 {
-				x.Rows = append(x.Rows, session.Row{Name: "new", Test: x.Rows[0].Test})
+				x.Rows = append(x.Rows, compare.Row{Name: "new", Test: x.Rows[0].Test})
 			}
 		}, nil, "row new is not in every seed", cli.ExitFailed},
-		{"twice", func(x *session.Table) { x.Rows = append(x.Rows, x.Rows[0]) }, nil, "row base is not in every seed, or twice in one", cli.ExitFailed},
-		{"mixed", func(x *session.Table) { x.Synthetic = x.Seed == 1 }, nil, "synthetic", cli.ExitFailed},
+		{"twice", func(x *compare.Table) { x.Rows = append(x.Rows, x.Rows[0]) }, nil, "row base is not in every seed, or twice in one", cli.ExitFailed},
+		{"mixed", func(x *compare.Table) { x.Synthetic = x.Seed == 1 }, nil, "synthetic", cli.ExitFailed},
 		{"failed", nil, errors.New("disk full"), "plain one, seed 1, after 0 of 6 merges; what is done is kept, and the same command goes on: disk full", cli.ExitFailed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := newDesk(t, tableFile)
-			d.merge = func(_ context.Context, _ *cli.Command, e *configs.Experiment, _ string) (*session.Table, error) {
+			d.merge = func(_ context.Context, _ *cli.Command, e *configs.Experiment, _ string) (*compare.Table, error) {
 				if tc.err != nil {
 					return nil, tc.err
 				}

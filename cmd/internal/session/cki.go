@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/cmd/internal/cli"
 	"github.com/splice-ml/splice/configs"
@@ -23,22 +24,6 @@ type CKIOptions struct {
 	Check     bool // check the parents only
 	Overwrite bool // replace a run that is in the directory, and parents that the regime made there
 }
-
-// Table is the file table.json of a merge: its comparison.
-type Table struct {
-	Digest    string    `json:"digest"` // of the config
-	Seed      uint64    `json:"seed"`
-	Model     string    `json:"model"`
-	Data      string    `json:"data"`
-	Metric    string    `json:"metric"` // what selection goes by
-	Synthetic bool      `json:"synthetic"`
-	Passed    string    `json:"passed"`  // the row whose model is passed on
-	Guarded   bool      `json:"guarded"` // it is the best parent, since the merge was worse on validation
-	Rows      []cki.Row `json:"rows"`
-}
-
-// TableFile is the name of a merge's comparison in its run.
-const TableFile = "table.json"
 
 // CKI runs the merge of a config into the run's directory and prints its comparison.
 func CKI(ctx context.Context, c *cli.Command, config Config, run string, o CKIOptions) error {
@@ -59,7 +44,7 @@ func CKI(ctx context.Context, c *cli.Command, config Config, run string, o CKIOp
 
 // CKI runs the merge and returns its comparison, nil if it was a check alone. A merge that was done before with the same
 // config is read from its files.
-func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
+func (s *Session) CKI(ctx context.Context, o CKIOptions) (*compare.Table, error) {
 	if err := s.setup(); err != nil {
 		return nil, err
 	}
@@ -122,24 +107,24 @@ func (s *Session) CKI(ctx context.Context, o CKIOptions) (*Table, error) {
 	if err := s.claim(rowsDir, digest, true); err != nil {
 		return nil, err
 	}
-	if err := os.Remove(filepath.Join(s.Dir, TableFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(filepath.Join(s.Dir, compare.TableFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("cki: %w", err)
 	}
 	l := &cki.Lab{
 		Model: s.Model, Task: s.Task, Data: d, Options: s.Experiment.Train, Seed: s.Seed, Dir: filepath.Join(s.Dir, parentsDir), Digest: made, Log: s.Log,
-		Begin: s.begin(d), Own: s.Merge.Controls, Start: from,
+		Begin: s.begin(d), KeepBaseEpochs: s.Merge.Controls, Start: from,
 	}
 	f, err := s.family(ctx, l, parents)
 	if err != nil {
 		return nil, err
 	}
 	l.Dir, l.Digest = filepath.Join(s.Dir, rowsDir), digest
-	out, err := cki.Run(ctx, l, s.Merge, f, func(r cki.Row) {
+	out, err := compare.Run(ctx, l, s.Merge, f, func(r compare.Row) {
 		scores := []any{"valid", r.Valid[l.Monitor()]}
 		if r.Test != nil {
 			scores = append(scores, "test", r.Test[l.Monitor()])
 		}
-		s.Log.Info(r.Name, append(scores, "seconds", r.Seconds)...)
+		s.Log.Info(string(r.Name), append(scores, "seconds", r.Seconds)...)
 	})
 	if err != nil {
 		return nil, err
@@ -281,33 +266,33 @@ func (s *Session) begin(d *data.Splits) func(name, dir string, o train.Options) 
 }
 
 // passOn writes the files of the resulting run.
-func (s *Session) passOn(ctx context.Context, l *cki.Lab, d *data.Splits, out *cki.Outcome, digest string) (*Table, error) {
+func (s *Session) passOn(ctx context.Context, l *cki.Lab, d *data.Splits, out *compare.Outcome, digest string) (*compare.Table, error) {
 	if err := train.Prepare(s.Dir, false, true); err != nil { // what was there may be replaced: see free
 		return nil, err
 	}
 	if err := s.describe(d); err != nil {
 		return nil, err
 	}
-	prov, err := s.provenance(membersAsParents(out.Family), out.Passed)
+	prov, err := s.provenance(membersAsParents(out.Family), string(out.Passed))
 	if err != nil {
 		return nil, err
 	}
 	if err := s.writeJSON(ProvenanceFile, prov); err != nil {
 		return nil, err
 	}
-	meta := map[string]string{"format": "pt", "splice.merge": out.Passed, "splice.digest": digest}
+	meta := map[string]string{"format": "pt", "splice.merge": string(out.Passed), "splice.digest": digest}
 	if err := cki.SaveRun(s.Dir, out.Params, out.Counts, meta); err != nil {
 		return nil, err
 	}
 	model, dataset := s.names()
-	t := &Table{
+	t := &compare.Table{
 		Digest: digest, Seed: s.Seed, Model: model, Data: dataset, Metric: l.Monitor(), Synthetic: d.Synthetic != nil, Passed: out.Passed,
 		Guarded: out.Guarded, Rows: out.Rows,
 	}
 	r := result{Model: model, Data: dataset, Seed: s.Seed, Digest: digest}
 	for _, row := range out.Rows {
 		if row.Name == out.Passed {
-			r.Valid, r.Test = row.Valid, row.Test
+			r.Valid, r.Test = numbers(row.Valid), numbers(row.Test)
 		}
 	}
 	if err := s.writeJSON(ResultFile, r); err != nil {
@@ -318,7 +303,7 @@ func (s *Session) passOn(ctx context.Context, l *cki.Lab, d *data.Splits, out *c
 			return nil, err
 		}
 	}
-	if err := s.writeJSON(TableFile, t); err != nil {
+	if err := s.writeJSON(compare.TableFile, t); err != nil {
 		return nil, err
 	}
 	return t, s.dropStates()
@@ -340,7 +325,7 @@ func (s *Session) dropStates() error {
 	return nil
 }
 
-func (s *Session) printTable(t *Table) error {
+func (s *Session) printTable(t *compare.Table) error {
 	names, err := s.metricNames(t.Metric)
 	if err != nil {
 		return err
@@ -349,7 +334,7 @@ func (s *Session) printTable(t *Table) error {
 	if t.Synthetic {
 		label = " (synthetic)"
 	}
-	fmt.Fprintf(s.Out, "%s on %s%s, seed %d\n%s", t.Model, t.Data, label, t.Seed, report.Table(reportRows(t.Rows), names))
+	fmt.Fprintf(s.Out, "%s on %s%s, seed %d\n%s", t.Model, t.Data, label, t.Seed, report.Table(t.Rows.Report(), names))
 	if t.Guarded {
 		fmt.Fprintf(s.Out, "the merge is worse than the best parent on the validation rows: the best parent is passed on\n")
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cmd/internal/cli"
 	"github.com/splice-ml/splice/train"
 )
@@ -46,11 +47,11 @@ func absolute(path string) string {
 
 // done returns the comparison of the merge of that digest, nil if it is still to be made. A merge of another one is an error
 // unless it may be overwritten.
-func (s *Session) done(digest string, o CKIOptions) (*Table, error) {
+func (s *Session) done(digest string, o CKIOptions) (*compare.Table, error) {
 	if o.Overwrite {
 		return nil, nil
 	}
-	t, err := ReadTable(s.Dir)
+	t, err := compare.ReadTable(s.Dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil

@@ -5,21 +5,13 @@ import (
 	"fmt"
 
 	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/data"
 )
 
 // barrierPoints are the models along the line between two parents, both ends included.
 const barrierPoints = 5
-
-// reportRows are the rows of a comparison as the report has them.
-func reportRows(rows []cki.Row) []report.Row {
-	var out []report.Row
-	for _, r := range rows {
-		out = append(out, report.Row{Name: r.Name, Note: r.Note, Valid: r.Valid, Test: r.Test, Seconds: r.Seconds, Steps: r.Steps})
-	}
-	return out
-}
 
 // metricNames returns the task's metrics, the one that selection goes by first.
 func (s *Session) metricNames(monitor string) ([]string, error) {
@@ -37,28 +29,24 @@ func (s *Session) metricNames(monitor string) ([]string, error) {
 }
 
 // writeReport writes report.json, report.md and figures of a merge.
-func (s *Session) writeReport(ctx context.Context, l *cki.Lab, d *data.Splits, out *cki.Outcome, t *Table, p *provenance) error {
+func (s *Session) writeReport(ctx context.Context, l *cki.Lab, d *data.Splits, out *compare.Outcome, t *compare.Table, p *provenance) error {
 	names, err := s.metricNames(t.Metric)
 	if err != nil {
 		return err
 	}
 	r := &report.Report{
 		Title: fmt.Sprintf("Merge of %s on %s", t.Model, t.Data), Settings: p.Settings, Model: t.Model, Data: t.Data, Synthetic: d.Synthetic != nil, Seed: s.Seed,
-		Metrics: names, Rows: reportRows(out.Rows), Stats: out.Stats,
+		Metrics: names, Rows: out.Rows.Report(), Stats: out.Stats,
 	}
 	r.Method, _ = cki.Registry.NameOf(s.Merge.Method)
-	r.Guard = report.Guard{On: s.Merge.Guard, Kept: out.Guarded, Passed: out.Passed}
-	result := out.Passed
+	result := out.Rows.Get(out.Passed)
 	if out.Guarded {
-		result = "merge"
+		result = out.Rows.Get(compare.RowMerge)
 	}
-	for _, row := range out.Rows {
-		switch row.Name {
-		case result:
-			r.Guard.Result = report.Float(row.Valid[t.Metric])
-		case "best parent":
-			r.Guard.Parent = report.Float(row.Valid[t.Metric])
-		}
+	parent := out.Rows.Get(compare.RowBestParent)
+	r.BestParent = string(parent.Name)
+	r.Guard = report.Guard{
+		On: s.Merge.Guard, Kept: out.Guarded, Passed: string(out.Passed), Result: report.Float(result.Valid[t.Metric]), Parent: report.Float(parent.Valid[t.Metric]),
 	}
 	for i, m := range out.Family.Members {
 		r.Parents = append(r.Parents, report.Parent{Name: m.Name, Digest: p.Parents[i].Digest, Valid: out.Rows[i].Valid})
@@ -78,18 +66,10 @@ func (s *Session) writeReport(ctx context.Context, l *cki.Lab, d *data.Splits, o
 }
 
 // barriers adds the lines from the base to the other parents.
-func (s *Session) barriers(ctx context.Context, l *cki.Lab, out *cki.Outcome, r *report.Report) error {
+func (s *Session) barriers(ctx context.Context, l *cki.Lab, out *compare.Outcome, r *report.Report) error {
 	base := out.Family.Members[0]
 	line := func(k int, members []*cki.Member) ([]report.Point, error) {
-		points, err := l.Barrier(ctx, base.Merged(), members[k].Merged(), barrierPoints)
-		if err != nil {
-			return nil, err
-		}
-		var list []report.Point
-		for _, p := range points {
-			list = append(list, report.Point{Alpha: p.Alpha, Valid: p.Valid})
-		}
-		return list, nil
+		return compare.Barrier(ctx, l, base.Merged(), members[k].Merged(), barrierPoints)
 	}
 	for k, m := range out.Family.Members[1:] {
 		b := report.Barrier{Other: m.Name}
@@ -108,7 +88,7 @@ func (s *Session) barriers(ctx context.Context, l *cki.Lab, out *cki.Outcome, r 
 }
 
 // tensorStats adds what became of each tensor.
-func tensorStats(out *cki.Outcome, r *report.Report) error {
+func tensorStats(out *compare.Outcome, r *report.Report) error {
 	for _, q := range out.Result.All() {
 		var plain, merged [][]float32
 		for k, m := range out.Family.Members {

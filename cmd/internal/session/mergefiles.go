@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/align"
+	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cmd/internal/cli"
 	"github.com/splice-ml/splice/train"
 )
@@ -29,7 +31,7 @@ func (s *Session) mergeFiles(ctx context.Context, o CKIOptions) error {
 	if err := cki.Check(parents); err != nil {
 		return cli.BadInput(err)
 	}
-	if s.Merge.Align.Match != "none" {
+	if s.Merge.Align.Match != align.None {
 		return cli.BadInput(errors.New("cki: merge.align.match: alignment needs the model: give data and model in the config, or runs as parents"))
 	}
 	out := filepath.Join(s.Dir, train.ModelFile)
@@ -48,7 +50,7 @@ func (s *Session) mergeFiles(ctx context.Context, o CKIOptions) error {
 	if err := os.MkdirAll(s.Dir, 0o777); err != nil {
 		return fmt.Errorf("cki: %w", err)
 	}
-	p, err := s.provenance(parents, "merge")
+	p, err := s.provenance(parents, string(compare.RowMerge))
 	if err != nil {
 		return err
 	}

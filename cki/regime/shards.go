@@ -1,9 +1,10 @@
-package cki
+package regime
 
 import (
 	"context"
 	"errors"
 
+	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/rng"
@@ -18,7 +19,7 @@ type Shards struct {
 	TrunkShare float64 `yaml:"trunk_share"` // share of all training rows that the trunk sees
 }
 
-func init() { Regimes.Register("data", Shards{By: "rows", Count: 2, Trunk: 300, TrunkShare: .15}) }
+func init() { cki.RegisterRegime("data", Shards{By: "rows", Count: 2, Trunk: 300, TrunkShare: .15}) }
 
 // Validate reports every option out of range.
 func (r Shards) Validate() error {
@@ -36,35 +37,42 @@ func (r Shards) Validate() error {
 }
 
 // Make trains the trunk and the parents.
-func (r Shards) Make(ctx context.Context, l *Lab) (*Family, error) {
+func (r Shards) Make(ctx context.Context, l *cki.Lab) (*cki.Family, error) {
 	shards, err := data.Shard(ctx, l.Data.Train, data.ShardOptions{By: r.By, Count: r.Count, Seed: rng.Key(l.Seed, "shards")}, l.Data.Map)
 	if err != nil {
 		return nil, err
 	}
-	var trunk *Member
-	if r.Trunk > 0 {
-		d := *l.Data
-		if d.Train, err = data.Head(l.Data.Train, r.TrunkShare, rng.Key(l.Seed, "trunk")); err != nil {
-			return nil, err
-		}
-		trunk, err = l.grow(ctx, start{name: "trunk", init: l.Seed, seed: l.Seed, data: &d, options: l.trunkOptions(0, r.Trunk)})
-		if err != nil {
-			return nil, err
-		}
+	trunk, err := r.trunk(ctx, l)
+	if err != nil {
+		return nil, err
 	}
-	var starts []start
+	var trainings []cki.Training
 	for k, src := range shards {
 		d := *l.Data
 		d.Train = src
-		s := start{name: parentName(k), init: l.Seed, seed: l.key(k), data: &d, options: l.Options}
+		t := cki.Training{Name: parentName(k), Init: l.Seed, Seed: streamSeed(l, k), Data: &d, Options: l.Options}
 		if trunk != nil {
-			s.params = trunk.Params
+			t.Start = trunk.Params
 		}
-		starts = append(starts, s)
+		trainings = append(trainings, t)
 	}
-	f, err := l.family(ctx, trunk, starts)
-	if err == nil {
-		f.Apart = true
+	f, err := family(ctx, l, trunk, trainings)
+	if err != nil {
+		return nil, err
 	}
-	return f, err
+	f.Apart = true
+	return f, nil
+}
+
+// trunk trains what the parents start from, nil if they share initial weights alone.
+func (r Shards) trunk(ctx context.Context, l *cki.Lab) (*cki.Member, error) {
+	if r.Trunk == 0 {
+		return nil, nil
+	}
+	d := *l.Data
+	var err error
+	if d.Train, err = data.Head(l.Data.Train, r.TrunkShare, rng.Key(l.Seed, "trunk")); err != nil {
+		return nil, err
+	}
+	return l.Train(ctx, cki.Training{Name: trunkName, Init: l.Seed, Seed: l.Seed, Data: &d, Options: trunkOptions(l, 0, r.Trunk)})
 }

@@ -1,4 +1,4 @@
-package cki_test
+package compare_test
 
 import (
 	"context"
@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"github.com/splice-ml/splice/cki"
-	_ "github.com/splice-ml/splice/cki/assess"
+	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/method"
+	"github.com/splice-ml/splice/cki/regime"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/rng"
 	"github.com/splice-ml/splice/models/ctr"
@@ -57,7 +58,7 @@ func lab(t *testing.T) *cki.Lab {
 	o.Schedule, _ = schedule.Types.Default("cosine")
 	return &cki.Lab{
 		Model: ctr.MLP{EmbeddingDim: 4, Tower: ctr.Tower{HiddenUnits: []int{12, 8}, HiddenActivations: "relu", BatchNorm: true}},
-		Task:  bin, Options: o, Seed: 5, Dir: t.TempDir(), Digest: "d", Log: slog.New(slog.DiscardHandler), Own: true,
+		Task:  bin, Options: o, Seed: 5, Dir: t.TempDir(), Digest: "d", Log: slog.New(slog.DiscardHandler), KeepBaseEpochs: true,
 		Data: &data.Splits{Schema: sc, Train: source(t, sc, 2000, 1, true), Valid: source(t, sc, 800, 2, false), Test: source(t, sc, 800, 3, false)},
 	}
 }
@@ -70,7 +71,7 @@ func options(t *testing.T) cki.Options {
 	return o
 }
 
-func run(t *testing.T, l *cki.Lab, o cki.Options, r cki.Regime) *cki.Outcome {
+func run(t *testing.T, l *cki.Lab, o cki.Options, r cki.Regime) *compare.Outcome {
 	t.Helper()
 	f, err := r.Make(context.Background(), l)
 	if err != nil {
@@ -78,24 +79,17 @@ func run(t *testing.T, l *cki.Lab, o cki.Options, r cki.Regime) *cki.Outcome {
 	}
 	in := *l
 	in.Dir = filepath.Join(l.Dir, "rows")
-	out, err := cki.Run(context.Background(), &in, o, f, nil)
+	out, err := compare.Run(context.Background(), &in, o, f, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
-func row(out *cki.Outcome, name string) *cki.Row {
-	for i := range out.Rows {
-		if out.Rows[i].Name == name {
-			return &out.Rows[i]
-		}
-	}
-	return nil
-}
+func row(out *compare.Outcome, name compare.RowName) *compare.Row { return out.Rows.Get(name) }
 
 func TestEveryRegime(t *testing.T) {
-	always := []string{
+	always := []compare.RowName{
 		"base", "other", "best parent", "ensemble", "average", "average of heads", "greedy soup of the parents", "filter grafting",
 		"pruning, signed", "pruning, magnitude", "CKI untrained", "CKI", "CKI + training", "average, aligned", "merge", "merge + training",
 		"base + training", "average + training", "merge + training, hard labels", "merge + training, self-teacher", "head x 0.5 + training",
@@ -104,13 +98,13 @@ func TestEveryRegime(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		regime cki.Regime
-		more   []string
+		more   []compare.RowName
 	}{
-		{"independent", cki.Independent{Count: 2}, nil},
-		{"shared_init", cki.SharedInit{Count: 2}, nil},
-		{"branch", cki.Branch{Count: 3, Epochs: 2}, []string{"ensemble of two", "other 1", "other 2"}},
-		{"data", cki.Shards{By: "user", Count: 2, Trunk: 10, TrunkShare: .3}, []string{"all data", "counts", "merge, round 2"}},
-		{"hyper", cki.Hyper{Count: 2, LearningRates: []float64{.01, .02}, Dropouts: []float64{0, .1}}, nil},
+		{"independent", regime.Independent{Count: 2}, nil},
+		{"shared_init", regime.SharedInit{Count: 2}, nil},
+		{"branch", regime.Branch{Count: 3, Epochs: 2}, []compare.RowName{"ensemble of two", "other 1", "other 2"}},
+		{"data", regime.Shards{By: "user", Count: 2, Trunk: 10, TrunkShare: .3}, []compare.RowName{"all data", "counts", "merge, round 2"}},
+		{"hyper", regime.Hyper{Count: 2, LearningRates: []float64{.01, .02}, Dropouts: []float64{0, .1}}, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l, o := lab(t), options(t)
@@ -151,10 +145,10 @@ func TestGuard(t *testing.T) {
 		l, o := lab(t), options(t)
 		o.Controls, o.Guard, o.Finetune.Epochs, o.Select = false, guard, 0, []string{"mlp.2.weight"}
 		o.Method = method.Scale{Factor: 0}
-		out := run(t, l, o, cki.Independent{Count: 2})
-		want := "merge"
+		out := run(t, l, o, regime.Independent{Count: 2})
+		want := compare.RowMerge
 		if guard {
-			want = "best parent"
+			want = compare.RowBestParent
 		}
 		if out.Passed != want || out.Guarded != guard {
 			t.Errorf("guard %v: passed on %s, guarded %v", guard, out.Passed, out.Guarded)
@@ -173,7 +167,7 @@ func TestStatsAreTheRecipes(t *testing.T) {
 		l, o := lab(t), options(t)
 		o.Controls = controls
 		o.Method, _ = cki.Registry.Default("graft")
-		b, err := json.Marshal(run(t, l, o, cki.Independent{Count: 2}).Stats)
+		b, err := json.Marshal(run(t, l, o, regime.Independent{Count: 2}).Stats)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,11 +180,11 @@ func TestStatsAreTheRecipes(t *testing.T) {
 
 // TestInterruptedMerge: a merge that is interrupted, and started again, ends as one that was not.
 func TestInterruptedMerge(t *testing.T) {
-	want := run(t, lab(t), options(t), cki.Branch{Count: 2, Epochs: 1})
+	want := run(t, lab(t), options(t), regime.Branch{Count: 2, Epochs: 1})
 	l, o := lab(t), options(t)
 	for range 200 {
 		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Millisecond)
-		f, err := cki.Branch{Count: 2, Epochs: 1}.Make(ctx, l)
+		f, err := regime.Branch{Count: 2, Epochs: 1}.Make(ctx, l)
 		cancel()
 		if err == nil {
 			if len(f.Members) != 2 {
@@ -199,7 +193,7 @@ func TestInterruptedMerge(t *testing.T) {
 			break
 		}
 	}
-	got := run(t, l, o, cki.Branch{Count: 2, Epochs: 1})
+	got := run(t, l, o, regime.Branch{Count: 2, Epochs: 1})
 	for i, r := range want.Rows {
 		if g := got.Rows[i]; g.Name != r.Name || g.Test["auc"] != r.Test["auc"] || g.Valid["logloss"] != r.Valid["logloss"] {
 			t.Errorf("row %s: %v, uninterrupted %v", g.Name, g, r)
@@ -226,7 +220,7 @@ func TestEqualTrainings(t *testing.T) {
 		l, o := lab(t), options(t)
 		o.Method, _ = cki.Registry.Default(c.method)
 		o.Align.Match, o.Finetune.Teacher = "none", "none"
-		out := run(t, l, o, cki.SharedInit{Count: 2})
+		out := run(t, l, o, regime.SharedInit{Count: 2})
 		_, err := os.Stat(filepath.Join(l.Dir, "rows", "average___training"))
 		if again := err == nil; again != c.again {
 			t.Errorf("%s: the average was trained on: %v (%v)", c.method, again, err)
@@ -259,7 +253,7 @@ func TestEqualModels(t *testing.T) {
 	o.Align.Match, o.Finetune.Epochs = "none", 0
 	test := &counted{Source: l.Data.Test}
 	l.Data.Test = test
-	out := run(t, l, o, cki.SharedInit{Count: 2})
+	out := run(t, l, o, regime.SharedInit{Count: 2})
 	models := map[float64]bool{}
 	for _, r := range out.Rows {
 		models[r.Test["logloss"]] = true

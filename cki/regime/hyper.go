@@ -1,4 +1,4 @@
-package cki
+package regime
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/models"
 )
@@ -20,7 +21,7 @@ type Hyper struct {
 	Regularizers  []float64 `yaml:"regularizers"`   // the parents' embedding_regularizer
 }
 
-func init() { Regimes.Register("hyper", Hyper{Count: 2, LearningRates: []float64{1e-3, 2e-3}}) }
+func init() { cki.RegisterRegime("hyper", Hyper{Count: 2, LearningRates: []float64{1e-3, 2e-3}}) }
 
 // Validate reports every option out of range.
 func (r Hyper) Validate() error {
@@ -52,34 +53,27 @@ func (r Hyper) Validate() error {
 }
 
 // Make trains the parents.
-func (r Hyper) Make(ctx context.Context, l *Lab) (*Family, error) {
-	var starts []start
+func (r Hyper) Make(ctx context.Context, l *cki.Lab) (*cki.Family, error) {
+	var trainings []cki.Training
 	for k := range r.Count {
-		d, err := l.Data, error(nil)
-		if k > 0 {
-			if d, err = l.reordered(l.Data, l.key(k)); err != nil {
-				return nil, err
-			}
+		t, err := parent(l, k)
+		if err != nil {
+			return nil, err
 		}
-		s := start{name: parentName(k), init: l.Seed, seed: l.key(k), data: d, options: l.Options}
 		if k < len(r.LearningRates) {
-			s.options.LearningRate = r.LearningRates[k]
+			t.Options.LearningRate = r.LearningRates[k]
 		}
 		if k < len(r.Regularizers) {
-			s.options.EmbeddingRegularizer = r.Regularizers[k]
+			t.Options.EmbeddingRegularizer = r.Regularizers[k]
 		}
 		if k < len(r.Dropouts) {
-			m, err := withOption(l.Model, "net_dropout", r.Dropouts[k])
-			if err != nil {
+			if t.Model, err = withOption(l.Model, "net_dropout", r.Dropouts[k]); err != nil {
 				return nil, err
 			}
-			other := *l
-			other.Model = m
-			s.lab = &other
 		}
-		starts = append(starts, s)
+		trainings = append(trainings, t)
 	}
-	return l.family(ctx, nil, starts)
+	return family(ctx, l, nil, trainings)
 }
 
 // withOption returns a copy of the model with another value of one of its options, by the option's YAML key.
@@ -91,14 +85,14 @@ func withOption(m models.Model, key string, value float64) (models.Model, error)
 	c := reflect.New(v.Type()).Elem()
 	c.Set(v)
 	if !setOption(c, key, value) {
-		return nil, fmt.Errorf("cki: the model has no option %s", key)
+		return nil, fmt.Errorf("regime: hyper: the model has no option %s", key)
 	}
 	out, ok := c.Interface().(models.Model)
 	if !ok {
 		out, ok = c.Addr().Interface().(models.Model)
 	}
 	if !ok {
-		return nil, fmt.Errorf("cki: %T is no model", c.Interface())
+		return nil, fmt.Errorf("regime: hyper: %T is no model", c.Interface())
 	}
 	return out, nil
 }

@@ -1,4 +1,4 @@
-package cki_test
+package compare_test
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/compare"
+	"github.com/splice-ml/splice/cki/regime"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models/text"
 	"github.com/splice-ml/splice/train"
@@ -40,7 +42,7 @@ func TestHeadsOverFeatures(t *testing.T) {
 		if l.Start, err = l.NewParams(7); err != nil { // an encoder that the parents share
 			t.Fatal(err)
 		}
-		f, err := cki.Independent{Count: 2}.Make(t.Context(), l)
+		f, err := regime.Independent{Count: 2}.Make(t.Context(), l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +52,7 @@ func TestHeadsOverFeatures(t *testing.T) {
 		o := options(t)
 		o.Finetune.Teacher, o.Finetune.Freeze, o.Align.Match = "none", l.Options.Freeze, "none"
 		o.Select = []string{"bert.pooler.dense.weight", "classifier.weight"}
-		out, err := cki.Run(t.Context(), l, o, f, nil)
+		out, err := compare.Run(t.Context(), l, o, f, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

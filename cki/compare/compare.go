@@ -1,0 +1,210 @@
+// Package compare makes a merge beside all that it must be compared with: the parents and their ensemble, other ways to
+// merge the same parents, and the controls that tell what the merge gains from what training on gains. Each is an entry of
+// one list; the guard chooses among them what is passed on.
+package compare
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/align"
+	"github.com/splice-ml/splice/models/nn"
+)
+
+// Outcome is what a merge came to.
+type Outcome struct {
+	Rows    Rows
+	Passed  RowName    // the row whose model is passed on
+	Guarded bool       // the result was worse than the best parent, which is passed on in its place
+	Params  *nn.Params // what is passed on
+	Counts  cki.Counts // the sum of the parents'
+	Family  *cki.Family
+	Aligned []*align.Report // by parent after the base; empty without alignment
+	Stats   any             // of the method, for the report
+	Merged  []*cki.Member   // the parents as they were merged: aligned
+	Result  *nn.Params      // the merge, before rounds and training
+}
+
+// comparison is the state of one Run.
+type comparison struct {
+	lab       *cki.Lab
+	options   cki.Options
+	family    *cki.Family
+	base      *cki.Member
+	aligned   []*cki.Member
+	selected  func(string) bool // which tensors are merged
+	head      func(string) bool // which the published method splices
+	entries   []*entry          // made so far, in the order of out.Rows
+	trainings []training        // see trained
+	out       *Outcome
+}
+
+// entry is a row of the comparison that is to be made.
+type entry struct {
+	name   RowName
+	note   string
+	result bool // it is the merge, or comes from it as the options say: it may be passed on
+	make   maker
+	params *nn.Params // once it is made; nil for a row of several models
+}
+
+// maker makes a row. It returns the row's model, which is measured unless the maker has set the row's metrics, and sets what
+// else it knows of the row.
+type maker func(ctx context.Context, r *Row) (*nn.Params, error)
+
+// model returns the entry's model for what starts from it.
+func (e *entry) model(context.Context) (*nn.Params, error) {
+	if e.params == nil {
+		return nil, fmt.Errorf("the row %s is not made yet", e.name)
+	}
+	return e.params, nil
+}
+
+// Run makes every row of the comparison, the configured merge and the training after it among them, and chooses what is
+// passed on. each, if not nil, hears of every row when it is done.
+func Run(ctx context.Context, l *cki.Lab, o cki.Options, f *cki.Family, each func(Row)) (*Outcome, error) {
+	c := &comparison{lab: l, options: o, family: f, base: f.Members[0], out: &Outcome{Family: f}}
+	var err error
+	if c.selected, err = cki.Selection(o.Select, cki.Memory(c.base.Params)); err != nil {
+		return nil, err
+	}
+	if c.head, err = nn.Match(o.Head); err != nil {
+		return nil, fmt.Errorf("cki: merge.head: %w", err)
+	}
+	if err := c.align(ctx); err != nil {
+		return nil, err
+	}
+	for _, m := range f.Members {
+		c.out.Counts = c.out.Counts.Plus(m.Counts)
+	}
+	list, err := c.list()
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range list {
+		r, err := c.row(ctx, e)
+		if err != nil {
+			return nil, fmt.Errorf("cki: %s: %w", e.name, err)
+		}
+		if each != nil {
+			each(*r)
+		}
+	}
+	c.guard()
+	return c.out, nil
+}
+
+// row makes an entry and measures its model, unless another row has the same one.
+func (c *comparison) row(ctx context.Context, e *entry) (*Row, error) {
+	r := Row{Name: e.name, Note: e.note}
+	p, err := e.make(ctx, &r)
+	if err != nil {
+		return nil, err
+	}
+	if r.Valid == nil {
+		if p, err = c.measure(ctx, p, &r); err != nil {
+			return nil, err
+		}
+	}
+	e.params = p
+	c.entries, c.out.Rows = append(c.entries, e), append(c.out.Rows, r)
+	return &r, nil
+}
+
+// measure sets the row's metrics to those of p. It returns p, or an equal model of another row, whose metrics these are.
+func (c *comparison) measure(ctx context.Context, p *nn.Params, r *Row) (*nn.Params, error) {
+	for i, other := range c.entries {
+		if other.params != nil && cki.Equal(other.params, p, all) {
+			r.Valid, r.Test = maps.Clone(c.out.Rows[i].Valid), maps.Clone(c.out.Rows[i].Test)
+			return other.params, nil
+		}
+	}
+	var err error
+	if r.Valid, err = c.lab.Evaluate(ctx, p, c.lab.Data.Valid); err == nil && c.lab.Data.Test != nil {
+		r.Test, err = c.lab.Evaluate(ctx, p, c.lab.Data.Test)
+	}
+	return p, err
+}
+
+// align makes aligned copies of the parents.
+func (c *comparison) align(ctx context.Context) error {
+	c.aligned = c.family.Members
+	if c.options.Align.Match != align.None {
+		c.aligned = []*cki.Member{c.base}
+		for _, m := range c.family.Members[1:] {
+			moved := *m
+			moved.Params, moved.Mixed = cki.Clone(m.Merged()), nil
+			r, err := align.Align(ctx, c.lab.Model, c.lab.Data.Schema, c.base.Merged(), moved.Params, c.base.Data.Train, c.options.Align)
+			if err != nil {
+				return fmt.Errorf("cki: align %s: %w", m.Name, err)
+			}
+			c.out.Aligned = append(c.out.Aligned, r)
+			c.aligned = append(c.aligned, &moved)
+		}
+	}
+	c.out.Merged = c.aligned
+	return nil
+}
+
+// better reports whether row a is better than row b on the validation rows.
+func (c *comparison) better(a, b *Row) bool {
+	m := c.lab.Monitor()
+	return c.lab.Better(a.Valid[m], b.Valid[m])
+}
+
+// guard chooses what is passed on: the best result on the validation rows, or the best parent if that is better and the guard
+// is on.
+func (c *comparison) guard() {
+	best, parent := -1, -1
+	for i, e := range c.entries {
+		switch {
+		case e.name == RowBestParent:
+			parent = i
+		case e.result && (best < 0 || c.better(&c.out.Rows[i], &c.out.Rows[best])):
+			best = i
+		}
+	}
+	if c.options.Guard && c.better(&c.out.Rows[parent], &c.out.Rows[best]) {
+		best, c.out.Guarded = parent, true
+	}
+	c.out.Passed, c.out.Params = c.entries[best].name, c.entries[best].params
+}
+
+// at returns the Lab of one row: its own directory, and the training rows of the member that it goes on from.
+func (c *comparison) at(row string, m *cki.Member) *cki.Lab {
+	l := *c.lab
+	l.Dir = filepath.Join(l.Dir, directory(row))
+	l.Data = m.Data
+	return &l
+}
+
+// directory returns the name of a row's directory.
+func directory(row string) string {
+	return strings.Trim(strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '_'
+	}, row), "_")
+}
+
+// all selects every tensor.
+func all(string) bool { return true }
+
+// timed sets a row's seconds to what its maker takes, beyond those that it has set.
+func timed(m maker) maker {
+	return func(ctx context.Context, r *Row) (*nn.Params, error) {
+		begin := time.Now()
+		p, err := m(ctx, r)
+		r.Seconds += time.Since(begin).Seconds()
+		return p, err
+	}
+}

@@ -1,0 +1,151 @@
+package compare
+
+import (
+	"fmt"
+
+	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/align"
+	"github.com/splice-ml/splice/cki/assess"
+	"github.com/splice-ml/splice/cki/method"
+)
+
+// list returns the rows of the comparison in their order. What a row starts from stands before it.
+func (c *comparison) list() ([]*entry, error) {
+	epochs, average, err := c.checkpoints()
+	if err != nil {
+		return nil, err
+	}
+	var (
+		o        = c.options
+		plain    = c.family.Members
+		alone    = plain[:1]
+		controls = o.Controls
+		aligned  = controls && o.Align.Match != align.None
+		apart    = controls && c.family.Apart
+		trains   = o.Finetune.Epochs > 0
+		trained  = controls && trains
+		hard     = o.Finetune.With(cki.NoTeacher)
+		times    = len(plain)
+		form     = c.publishedForm()
+	)
+	var rows []*entry
+	add := func(when bool, more ...*entry) {
+		if when {
+			rows = append(rows, more...)
+		}
+	}
+
+	base := row(RowBase, plain[0].Name, given(plain[0]))
+	add(true, base)
+	for k, m := range plain[1:] {
+		add(true, row(OtherRow(k+1, times), m.Name, given(m)))
+	}
+	add(true, row(RowBestParent, "", c.best(rows)))
+	add(times > 2, row(RowEnsembleOfTwo, cost(2), c.ensemble(plain[:2])))
+	add(true, row(RowEnsemble, cost(times), c.ensemble(plain)))
+
+	mean := row(RowAverage, "all weights", c.merging(plain, all, defaults[method.Average]()))
+	published := row(RowCKI, "heads; as published", c.merging(plain, c.head, publishedCKI(form, publishedEpochs)))
+	add(controls,
+		mean,
+		row(RowHeadAverage, "the base's encoder", c.merging(plain, c.head, defaults[method.Average]())),
+		row(RowCounts, "embedding rows by how often each parent trained them", c.merging(plain, all, byCounts())),
+		row(RowSoup, "", c.merging(plain, all, method.Soup{})),
+		row(RowGraft, "heads; entropy gate alone", c.merging(plain, c.head, defaults[method.Graft]())),
+		row(RowPruneSigned, "heads; every weight <= 0.02 is zero, as published", c.merging(alone, c.head, defaults[method.Prune]())),
+		row(RowPruneMagnitude, "heads", c.merging(alone, c.head, byMagnitude())),
+		row(RowCKIUntrained, "heads; assessors at their start", c.merging(plain, c.head, publishedCKI(form, 0))),
+		published)
+	add(aligned,
+		row(RowAverageAligned, "all weights", c.merging(c.aligned, all, defaults[method.Average]())),
+		row(RowCKIAligned, "heads; as published", c.merging(c.aligned, c.head, publishedCKI(form, publishedEpochs))))
+	add(apart, row(RowGates, "of rows and units, learned on held-out rows from the counts on", c.merging(plain, all, heldOutGates())))
+	add(trained, row(RowCKITrained, "", c.trained(published.model, hard)))
+
+	merge := result(row(RowMerge, "the configured method", c.configured()))
+	add(true, merge)
+	add(true, c.rounds(merge)...)
+	add(trains, result(row(RowMergeTrained, labels(o.Finetune.Teacher), c.trained(merge.model, o.Finetune))))
+
+	add(trained,
+		row(RowBaseTrained, "control: the same training", c.trained(base.model, o.Finetune)),
+		row(RowAverageTrained, "control: the same training", c.trained(mean.model, o.Finetune)))
+	add(trained && o.Finetune.Teacher != cki.NoTeacher,
+		row(RowMergeHardLabels, "control: no teacher", c.trained(merge.model, hard)))
+	add(trained && o.Finetune.Teacher == cki.TeacherParents,
+		row(RowMergeSelfTeacher, "control: its own soft labels", c.trained(merge.model, o.Finetune.With(cki.TeacherSelf))))
+	add(trained,
+		row(RowHalfHeadTrained, "control: restart of the base's head", c.trained(c.halfHead, o.Finetune)),
+		row(RowPermutedTrained, "control: the base averaged with its own permuted copy", c.trained(c.permuted, o.Finetune)))
+	add(controls, row(RowLonger, fmt.Sprintf("control: %d times the epochs", times), c.longer(times)))
+	add(controls && len(epochs) > 1,
+		row(RowEpochSoup, fmt.Sprintf("control: greedy soup of the base's %d epochs", len(epochs)), c.epochSoup(epochs)))
+	add(controls && average != "", row(RowBaseMovingAverage, "control: EMA of the base's steps", c.stored(average)))
+	add(apart, row(RowAllData, "upper bound: one model on all rows", c.allData))
+	return rows, nil
+}
+
+func row(name RowName, note string, m maker) *entry { return &entry{name: name, note: note, make: m} }
+
+// result marks an entry as one that may be passed on.
+func result(e *entry) *entry {
+	e.result = true
+	return e
+}
+
+func cost(models int) string { return fmt.Sprintf("mean logits, %d models' cost", models) }
+
+func labels(teacher string) string {
+	if teacher == cki.NoTeacher {
+		return ""
+	}
+	return "soft labels: " + teacher
+}
+
+// defaults returns a registered method with its default options.
+func defaults[M cki.Method]() M {
+	var m M
+	name, _ := cki.Registry.NameOf(m)
+	d, _ := cki.Registry.Default(name)
+	return d.(M) // the package of the method, which registers it, is imported
+}
+
+func byCounts() method.Average {
+	m := defaults[method.Average]()
+	m.Rows = "counts"
+	return m
+}
+
+func byMagnitude() method.Prune {
+	m := defaults[method.Prune]()
+	m.Form = "magnitude"
+	return m
+}
+
+// publishedEpochs are what the assessors of the comparison's rows learn for.
+const publishedEpochs = 3
+
+// publishedCKI returns the published method: assessors alone learn, for some epochs.
+func publishedCKI(form string, epochs int) assess.CKI {
+	m := defaults[assess.CKI]()
+	m.Form, m.Train.Epochs = form, epochs
+	return m
+}
+
+// publishedForm returns the form of the published method, which is another one for text.
+func (c *comparison) publishedForm() string {
+	if c.lab.Data.Schema.Text != nil {
+		return "language"
+	}
+	return "recommendation"
+}
+
+// heldOutGates returns gates that start where counts put them and learn on four fifths of the validation rows, until the rest
+// says stop.
+func heldOutGates() assess.CKI {
+	m := defaults[assess.CKI]()
+	m.Perspective, m.Granularity, m.Tables, m.Start, m.Prior = "local", "unit", "row", "counts", 1
+	m.Train.Rows, m.Train.Share = "valid", 0.8
+	m.Train.Epochs, m.Train.LearningRate, m.Train.BatchSize, m.Train.Patience = 40, 0.05, 1024, 3
+	return m
+}

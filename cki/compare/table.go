@@ -1,0 +1,38 @@
+package compare
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// TableFile is the name of a merge's comparison in its run.
+const TableFile = "table.json"
+
+// Table is the file table.json of a merge: its comparison.
+type Table struct {
+	Digest    string  `json:"digest"` // of the config
+	Seed      uint64  `json:"seed"`
+	Model     string  `json:"model"`
+	Data      string  `json:"data"`
+	Metric    string  `json:"metric"` // what selection goes by
+	Synthetic bool    `json:"synthetic"`
+	Passed    RowName `json:"passed"`  // the row whose model is passed on
+	Guarded   bool    `json:"guarded"` // it is the best parent, since the merge was worse on validation
+	Rows      Rows    `json:"rows"`
+}
+
+// ReadTable reads the comparison of a merge from its run.
+func ReadTable(dir string) (*Table, error) {
+	path := filepath.Join(dir, TableFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	t := &Table{}
+	if err := json.Unmarshal(b, t); err != nil {
+		return nil, fmt.Errorf("%s: %w; remove it to merge again", path, err)
+	}
+	return t, nil
+}

@@ -1,0 +1,119 @@
+package cki
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train"
+)
+
+// Regime says how the parents of a merge come to be. Its fields are the options of a `regime:` section. The regimes are in
+// cki/regime.
+type Regime interface {
+	// Make trains the parents, or goes on with what an interrupted call left.
+	Make(ctx context.Context, l *Lab) (*Family, error)
+}
+
+// Regimes holds the regimes by the name that a config's `type` gives.
+var Regimes = registry.New[Regime]("regime")
+
+// RegisterRegime makes a regime known under a name, with its default options. It panics if the name is taken.
+func RegisterRegime(name string, defaults Regime) { Regimes.Register(name, defaults) }
+
+// Family is a set of parents and what they come from.
+type Family struct {
+	Members []*Member // Members[0] is the base
+	Trunk   *Member   // what they were branched from; nil if nothing
+	Apart   bool      // the members saw different rows
+	Steps   int64     // optimizer steps of all trainings together, the trunk's included
+}
+
+// Member is a trained model of a Lab.
+type Member struct {
+	Name    string
+	Params  *nn.Params
+	Mixed   *nn.Params // as a parent of a merge, where rows of tokens that the member does not know are another's; nil: Params
+	Counts  Counts
+	Data    *data.Splits // what it was trained on
+	Seed    uint64       // of its dropout
+	Dir     string       // its run's files; empty if its other checkpoints do not fit the Lab
+	Valid   map[string]float64
+	Seconds float64 // of training
+	Steps   int64
+}
+
+// Parent returns the member as a parent of a merge.
+func (m *Member) Parent(f *data.FeatureMap) *Parent {
+	return &Parent{Name: m.Name, Reader: Memory(m.Merged()), Counts: m.Counts, Map: f}
+}
+
+// Merged returns the member's values as a merge reads them.
+func (m *Member) Merged() *nn.Params {
+	if m.Mixed != nil {
+		return m.Mixed
+	}
+	return m.Params
+}
+
+// Training is how a Member comes to be.
+type Training struct {
+	Name    string        // of the member, for messages and its directory
+	Start   *nn.Params    // starting values, copied; nil: the Lab's, or fresh ones
+	Init    uint64        // seed of fresh values
+	Seed    uint64        // of dropout's masks
+	Data    *data.Splits  // nil: the Lab's
+	Options train.Options // how to train
+	Model   models.Model  // nil: the Lab's
+}
+
+// Train trains a member, or goes on with a training that was interrupted.
+func (l *Lab) Train(ctx context.Context, t Training) (*Member, error) {
+	in := *l
+	if t.Model != nil {
+		in.Model = t.Model
+	}
+	if t.Data != nil {
+		in.Data = t.Data
+	}
+	p, err := in.NewParams(t.Init)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case t.Start != nil:
+		CopyParams(p, t.Start)
+	case l.Start != nil:
+		CopyParams(p, l.Start)
+	}
+	r, err := in.Fit(ctx, FitOptions{Name: t.Name, Params: p, Options: t.Options, Seed: t.Seed})
+	if err != nil {
+		return nil, err
+	}
+	return &Member{
+		Name: t.Name, Params: p, Counts: r.Counts, Data: in.Data, Seed: t.Seed, Dir: in.path(t.Name), Valid: r.Valid, Seconds: r.Seconds, Steps: r.Steps,
+	}, nil
+}
+
+// Reordered returns data with its training rows in the order of another seed.
+func Reordered(d *data.Splits, seed uint64) (*data.Splits, error) {
+	src, err := data.Reorder(d.Train, seed)
+	if err != nil {
+		return nil, fmt.Errorf("cki: %w", err)
+	}
+	out := *d
+	out.Train = src
+	return &out, nil
+}
+
+// CopyParams copies the values of the parameters that both have, with equal sizes.
+func CopyParams(dst, src *nn.Params) {
+	for _, q := range dst.All() {
+		if s := src.Get(q.Name); s != nil && len(s.Data) == len(q.Data) {
+			copy(q.Data, s.Data)
+		}
+	}
+}
