@@ -78,7 +78,7 @@ func (in *Input) each(m Merged, info ckpt.Info, emit func(at int, values []float
 			if err := p.ReadRows(info.Name, lo, hi, x); err != nil {
 				return err
 			}
-			if i := notFinite(x); i >= 0 {
+			if i := nn.NotFinite(x); i >= 0 {
 				return fmt.Errorf("cki: %s: tensor %s: value %d is %v; a model that is not finite cannot be merged", p.Name, info.Name, lo*dim+i, x[i])
 			}
 			t.Parents = append(t.Parents, x)
@@ -95,7 +95,7 @@ func (in *Input) each(m Merged, info ckpt.Info, emit func(at int, values []float
 			if err := m.Tensor(t); err != nil {
 				return fmt.Errorf("cki: tensor %s: %w", info.Name, err)
 			}
-			if i := notFinite(t.Out); i >= 0 {
+			if i := nn.NotFinite(t.Out); i >= 0 {
 				return fmt.Errorf("cki: tensor %s: the merge makes value %d %v", info.Name, lo*dim+i, t.Out[i])
 			}
 		}
@@ -104,11 +104,6 @@ func (in *Input) each(m Merged, info ckpt.Info, emit func(at int, values []float
 		}
 	}
 	return nil
-}
-
-// notFinite returns the place of the first value that is NaN or infinite, -1 if there is none.
-func notFinite(x []float32) int {
-	return slices.IndexFunc(x, func(v float32) bool { return v-v != 0 })
 }
 
 // counts returns the parents' counts of a table's rows, or nil if one of them has none.

@@ -46,12 +46,7 @@ type FitOptions struct {
 
 // NewParams returns the model's parameters with fresh values of a seed.
 func (l *Lab) NewParams(seed uint64) (*nn.Params, error) {
-	p := nn.NewParams(seed)
-	prog, err := models.Compile(l.Model, p, l.Data.Schema, models.CompileOptions{Batch: 1})
-	if err != nil {
-		return nil, err
-	}
-	return p, prog.Close()
+	return models.NewParams(l.Model, l.Data.Schema, seed)
 }
 
 // Evaluate returns the task's metrics of the model with these parameters on src, such as l.Data.Valid. What a stem that the
@@ -126,7 +121,7 @@ func (l *Lab) overFeatures(ctx context.Context, src data.Source, params ...*nn.P
 		return nil, nil, fmt.Errorf("cki: train.freeze: %w", err)
 	}
 	for _, p := range params[1:] {
-		if !Equal(params[0], p, frozen) {
+		if !params[0].Equal(p, frozen) {
 			return l.Model, src, nil
 		}
 	}

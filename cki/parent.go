@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -138,7 +137,7 @@ func Load(r Reader, p *nn.Params) error {
 		if err := r.ReadRows(t.Name, 0, rows, q.Data); err != nil {
 			errs = append(errs, err)
 		}
-		if i := notFinite(q.Data); i >= 0 {
+		if i := nn.NotFinite(q.Data); i >= 0 {
 			errs = append(errs, fmt.Errorf("tensor %s: value %d is %v; a model that is not finite cannot be merged", t.Name, i, q.Data[i]))
 		}
 	}
@@ -173,33 +172,6 @@ func Digest(r Reader) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%016x", h.Sum64()), nil
-}
-
-// Clone returns parameters of the same names and values.
-func Clone(p *nn.Params) *nn.Params {
-	c := nn.NewParams(p.Seed)
-	for _, q := range p.All() {
-		r := *q
-		r.Shape, r.Data = slices.Clone(q.Shape), slices.Clone(q.Data)
-		if err := c.Add(&r); err != nil {
-			panic(err) // names of a store are distinct
-		}
-	}
-	return c
-}
-
-// Equal reports whether parameters of one model, those that of names, have equal values, bit for bit.
-func Equal(a, b *nn.Params, of func(name string) bool) bool {
-	for _, q := range a.All() {
-		if !of(q.Name) {
-			continue
-		}
-		r := b.Get(q.Name)
-		if r == nil || !slices.EqualFunc(q.Data, r.Data, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) }) {
-			return false
-		}
-	}
-	return true
 }
 
 // Selection returns the match of the patterns of merge.select, each of which must match one of the tensors.

@@ -27,7 +27,9 @@ var layers = [][]string{
 	{"models/ctr", "models/seq", "models/text", "models/modeltest"},
 	{"train/metric", "train/task", "train/optim", "train/schedule", "train/ckpt", "train/tfevent"},
 	{"train"},
-	{"cki", "cki/*"},
+	{"cki", "cki/method", "cki/assess", "cki/gate", "cki/align", "cki/report", "cki/mergetest"},
+	{"cki/regime"},
+	{"cki/compare"},
 	{"configs"},
 	{"configs/docgen", "cmd", "cmd/*", "cmd/internal/*", "scripts", "scripts/*"},
 }

@@ -54,12 +54,10 @@ func shards(t *testing.T) *cki.Input {
 	}
 	var parents []*cki.Parent
 	for k := range 2 {
-		p := nn.NewParams(1)
-		prog, err := models.Compile(lab.Model, p, sc, models.CompileOptions{Batch: 1})
+		p, err := models.NewParams(lab.Model, sc, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		prog.Close()
 		for _, q := range p.All() {
 			if q.Kind == nn.Table {
 				for i := range q.Data {

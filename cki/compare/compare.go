@@ -119,7 +119,7 @@ func (c *comparison) row(ctx context.Context, e *entry) (*Row, error) {
 // measure sets the row's metrics to those of p. It returns p, or an equal model of another row, whose metrics these are.
 func (c *comparison) measure(ctx context.Context, p *nn.Params, r *Row) (*nn.Params, error) {
 	for i, other := range c.entries {
-		if other.params != nil && cki.Equal(other.params, p, all) {
+		if other.params != nil && other.params.Equal(p, nil) {
 			r.Valid, r.Test = maps.Clone(c.out.Rows[i].Valid), maps.Clone(c.out.Rows[i].Test)
 			return other.params, nil
 		}
@@ -138,7 +138,7 @@ func (c *comparison) align(ctx context.Context) error {
 		c.aligned = []*cki.Member{c.base}
 		for _, m := range c.family.Members[1:] {
 			moved := *m
-			moved.Params, moved.Mixed = cki.Clone(m.Merged()), nil
+			moved.Params, moved.Mixed = m.Merged().Clone(), nil
 			r, err := align.Align(ctx, c.lab.Model, c.lab.Data.Schema, c.base.Merged(), moved.Params, c.base.Data.Train, c.options.Align)
 			if err != nil {
 				return fmt.Errorf("cki: align %s: %w", m.Name, err)

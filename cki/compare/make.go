@@ -146,7 +146,7 @@ func (c *comparison) trained(start func(context.Context) (*nn.Params, error), f 
 			return nil, err
 		}
 		for _, t := range c.trainings {
-			if reflect.DeepEqual(t.finetune, f) && cki.Equal(t.start, from, all) { // its model is the same, bit for bit
+			if reflect.DeepEqual(t.finetune, f) && t.start.Equal(from, nil) { // its model is the same, bit for bit
 				r.Seconds, r.Steps = t.seconds, t.steps
 				return t.params, nil
 			}
@@ -172,12 +172,12 @@ func (c *comparison) finetune(ctx context.Context, name string, start *nn.Params
 	if err != nil {
 		return nil, 0, err
 	}
-	p := cki.Clone(start)
+	p := start.Clone()
 	fit := cki.FitOptions{Name: trainingName, Params: p, Options: o, Data: d, Seed: seed}
 	var teachers []*nn.Params
 	switch f.Teacher {
 	case cki.TeacherSelf:
-		teachers = []*nn.Params{cki.Clone(start)}
+		teachers = []*nn.Params{start.Clone()}
 	case cki.TeacherParents:
 		teachers = paramsOf(c.family.Members)
 	}
@@ -208,7 +208,7 @@ func (c *comparison) halfHead(ctx context.Context) (*nn.Params, error) {
 // permuted returns the base averaged, as far as tensors are merged, with a copy of itself whose hidden units are permuted.
 func (c *comparison) permuted(ctx context.Context) (*nn.Params, error) {
 	other := *c.base
-	other.Params = cki.Clone(c.base.Params)
+	other.Params = c.base.Params.Clone()
 	if err := align.Shuffle(c.lab.Model, c.lab.Data.Schema, other.Params, rng.Key(c.lab.Seed, "permuted")); err != nil {
 		return nil, err
 	}

@@ -77,12 +77,8 @@ func (f forbidden) Batches(int, int) iter.Seq2[*data.Batch, error] {
 // Params returns the values of a parent: those of the base, which is parent 0, and a change of its own.
 func Params(t *testing.T, m models.Model, k int) *nn.Params {
 	t.Helper()
-	p := nn.NewParams(1)
-	prog, err := models.Compile(m, p, modeltest.Schema(), models.CompileOptions{Batch: 1})
+	p, err := models.NewParams(m, modeltest.Schema(), 1)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := prog.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, q := range p.All() {
