@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/set"
 )
 
 // bin is the directory of the built commands.
@@ -87,7 +87,7 @@ train: {batch_size: 128, epochs: 3, learning_rate: 0.01, checkpoint_steps: 7, lo
 func workspace(t *testing.T, rows int64) string {
 	t.Helper()
 	dir := t.TempDir()
-	if _, err := data.SynthFile(t.Context(), filepath.Join(dir, "rows.tsv"), data.SynthOptions{Rows: rows, Seed: 3, TestShare: .2}); err != nil {
+	if _, err := set.SynthFile(t.Context(), filepath.Join(dir, "rows.tsv"), set.SynthOptions{Rows: rows, Seed: 3, TestShare: .2}); err != nil {
 		t.Fatal(err)
 	}
 	write(t, dir, "run.yaml", config)

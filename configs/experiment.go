@@ -21,6 +21,7 @@ import (
 	_ "github.com/splice-ml/splice/cki/regime" // registers its regimes
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data"
+	_ "github.com/splice-ml/splice/data/set" // registers its data sets
 	"github.com/splice-ml/splice/models"
 	_ "github.com/splice-ml/splice/models/ctr"  // registers its models
 	_ "github.com/splice-ml/splice/models/text" // registers its models

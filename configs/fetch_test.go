@@ -8,6 +8,7 @@ import (
 
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/set"
 	"github.com/splice-ml/splice/models/ctr"
 )
 
@@ -70,7 +71,7 @@ func TestFallback(t *testing.T) {
 		return e
 	}
 	plain, synth := read(), read("fallback=always", "train.batch_size=9", "synthetic.train.max_steps=5")
-	if _, ok := plain.Data.(data.CSV); ok || plain.Train.Epochs != 3 || plain.Run != "" {
+	if _, ok := plain.Data.(set.CSV); ok || plain.Train.Epochs != 3 || plain.Run != "" {
 		t.Errorf("the section holds where it should not: %+v", plain)
 	}
 	if m := synth.Model.(ctr.MLP); synth.Run != "s" || m.EmbeddingDim != 3 || len(m.HiddenUnits) != 1 {
@@ -102,25 +103,25 @@ func TestFallbackOverrides(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	for _, set := range []string{"data.shuffle_buffer=5", "data={type: criteo, path: z.tsv}", "data.type=criteo", "train.optimizer.beta1=0.5", "train.epochs=9"} {
-		real, err := configs.Load(path, []string{set})
+	for _, override := range []string{"data.shuffle_buffer=5", "data={type: criteo, path: z.tsv}", "data.type=criteo", "train.optimizer.beta1=0.5", "train.epochs=9"} {
+		real, err := configs.Load(path, []string{override})
 		if err != nil {
-			t.Errorf("%s: %v", set, err)
+			t.Errorf("%s: %v", override, err)
 			continue
 		}
-		if _, ok := real.Data.(data.Criteo); !ok {
-			t.Errorf("%s: data is a %T", set, real.Data)
+		if _, ok := real.Data.(set.Criteo); !ok {
+			t.Errorf("%s: data is a %T", override, real.Data)
 		}
-		e, err := configs.Load(path, []string{set, "fallback=always"})
+		e, err := configs.Load(path, []string{override, "fallback=always"})
 		if err != nil {
-			t.Errorf("%s: %v", set, err)
+			t.Errorf("%s: %v", override, err)
 			continue
 		}
-		if csv, ok := e.Data.(data.CSV); !ok || csv.Label != "l" {
-			t.Errorf("%s: the fallback's data is %+v", set, e.Data)
+		if csv, ok := e.Data.(set.CSV); !ok || csv.Label != "l" {
+			t.Errorf("%s: the fallback's data is %+v", override, e.Data)
 		}
-		if want := map[bool]int{true: 9, false: 3}[set == "train.epochs=9"]; e.Train.Epochs != want || real.Train.Epochs != want {
-			t.Errorf("%s: %d and %d epochs, want %d", set, e.Train.Epochs, real.Train.Epochs, want)
+		if want := map[bool]int{true: 9, false: 3}[override == "train.epochs=9"]; e.Train.Epochs != want || real.Train.Epochs != want {
+			t.Errorf("%s: %d and %d epochs, want %d", override, e.Train.Epochs, real.Train.Epochs, want)
 		}
 	}
 	if _, err := configs.Load(path, []string{"train.optimizer.beta9=0.5"}); err == nil || !strings.Contains(err.Error(), "beta9") {

@@ -18,8 +18,10 @@ const module = "github.com/splice-ml/splice"
 // above. A pattern is that of path.Match.
 var layers = [][]string{
 	{"configs/registry", "data/rng", "data/atomicfile"}, // leaves: import nothing of the module
-	{"data/atomicfile/faultfs"},
-	{"data", "data/*"},
+	{"data/atomicfile/faultfs", "data/internal/namelist"},
+	{"data", "data/token"},
+	{"data/internal/*"},
+	{"data/set", "data/datatest"},
 	{"models/ops/kernel"},
 	{"models/ops", "models/ops/opstest"},
 	{"models/nn", "models/embed"},
@@ -35,7 +37,7 @@ var layers = [][]string{
 }
 
 // testOnly packages are helpers of tests; no other package may import them.
-var testOnly = []string{"data/atomicfile/faultfs", "models/ops/opstest", "models/modeltest", "cki/mergetest"}
+var testOnly = []string{"data/atomicfile/faultfs", "data/datatest", "models/ops/opstest", "models/modeltest", "cki/mergetest"}
 
 // layerOf returns the layer of a package, -1 if none has it.
 func layerOf(pkg string) int {

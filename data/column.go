@@ -115,9 +115,9 @@ func (c MultiColumn) Validate() error {
 	return errors.Join(errs...)
 }
 
-// over returns c with what it leaves out taken from def. A column that hashes has no vocabulary options and the
+// Over returns c with what it leaves out taken from def. A column that hashes has no vocabulary options and the
 // other way round, so the column's own choice displaces the default's.
-func (c CategoricalColumn) over(def CategoricalColumn) CategoricalColumn {
+func (c CategoricalColumn) Over(def CategoricalColumn) CategoricalColumn {
 	if c.Hash == 0 && c.MinCount == 0 && c.MaxSize == 0 {
 		c.Hash = def.Hash
 	}
@@ -137,7 +137,7 @@ func (c CategoricalColumn) over(def CategoricalColumn) CategoricalColumn {
 	return c
 }
 
-func (c NumericColumn) over(def NumericColumn) NumericColumn {
+func (c NumericColumn) Over(def NumericColumn) NumericColumn {
 	if c.Transform == "" {
 		c.Transform = def.Transform
 	}

@@ -17,7 +17,7 @@ const (
 	PadID = 0 // padding: embeds to the zero vector and takes no gradient
 	OOVID = 1 // out of vocabulary: an unseen or rare token
 
-	firstID = 2 // of the most frequent token, or of the first hash bucket
+	FirstID = 2 // of the most frequent token, or of the first hash bucket
 )
 
 // Kind says how a feature's values enter a model.
@@ -134,5 +134,16 @@ type OpenOptions struct {
 
 // Dataset is a `data:` section: its exported fields are the options.
 type Dataset interface {
+	// Open returns the parts of the data set. Their order and their ids depend on the files, the options and o's seed and map only.
 	Open(ctx context.Context, o OpenOptions) (*Splits, error)
+	// Stream returns the rows of a file in its order, without a cache, turned into ids and numbers by m. Unless the options want
+	// them, labels may be missing: Batch.Label is 0 then. A row that cannot be read is an error whatever bad_rows says, since the
+	// n-th prediction must be that of the n-th row. Rows is -1, and the source can be read any number of times.
+	Stream(ctx context.Context, path string, m *FeatureMap, o StreamOptions) Source
+}
+
+// StreamOptions are what a command decides about a stream.
+type StreamOptions struct {
+	Threads int  // goroutines that parse; GOMAXPROCS if 0
+	Labels  bool // every row must have a label, and a group if the data set has them: to evaluate, not to predict
 }

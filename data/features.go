@@ -37,10 +37,10 @@ type MapFeature struct {
 	Std       float64 `json:"std,omitempty"`       // for Standardize, above 0
 }
 
-// numbers reports whether the column is read as numbers.
-func (f *MapFeature) numbers() bool { return f.Transform != "" }
+// ReadsNumbers reports whether the column is read as numbers.
+func (f *MapFeature) ReadsNumbers() bool { return f.Transform != "" }
 
-const mapVersion = 1
+const MapVersion = 1
 
 // Schema returns the features as a model sees them.
 func (m *FeatureMap) Schema(group bool) *Schema {
@@ -56,7 +56,7 @@ func (m *FeatureMap) Schema(group bool) *Schema {
 		s.Features = append(s.Features, out)
 	}
 	if m.Text != nil {
-		s.Text = m.Text.schema()
+		s.Text = m.Text.Schema()
 	}
 	return s
 }
@@ -97,10 +97,10 @@ func (m *FeatureMap) Token(feature string, id int32) (string, bool) {
 		return "", false
 	}
 	t := m.Table(f.Table)
-	if id < firstID || int(id) >= firstID+len(t.Tokens) {
+	if id < FirstID || int(id) >= FirstID+len(t.Tokens) {
 		return "", false
 	}
-	return t.Tokens[id-firstID], true
+	return t.Tokens[id-FirstID], true
 }
 
 // Digest identifies the map: two maps of equal digest turn every value into the same id or number.
@@ -115,10 +115,10 @@ func (m *FeatureMap) Digest() string {
 	return m.digest
 }
 
-// check returns what makes m unusable, for maps that come from a file.
-func (m *FeatureMap) check() error {
-	if m.Version != mapVersion {
-		return fmt.Errorf("version %d, want %d", m.Version, mapVersion)
+// Check returns what makes m unusable, for maps that come from a file.
+func (m *FeatureMap) Check() error {
+	if m.Version != MapVersion {
+		return fmt.Errorf("version %d, want %d", m.Version, MapVersion)
 	}
 	if len(m.Features) == 0 && m.Text == nil || m.Rows < 0 {
 		return fmt.Errorf("%d features of %d rows", len(m.Features), m.Rows)
@@ -155,7 +155,7 @@ func (m *FeatureMap) checkFeature(f *MapFeature) error {
 	if f.Kind > Multi || f.Transform != "" && !slices.Contains(transforms, f.Transform) {
 		return fmt.Errorf("kind %v, transform %q", f.Kind, f.Transform)
 	}
-	if (f.Kind == Numeric) != (f.Transform != "" && f.Transform != LogSquareBucket) || f.Kind == Multi && f.numbers() {
+	if (f.Kind == Numeric) != (f.Transform != "" && f.Transform != LogSquareBucket) || f.Kind == Multi && f.ReadsNumbers() {
 		return fmt.Errorf("transform %q does not go with kind %v", f.Transform, f.Kind)
 	}
 	if f.Kind != Numeric && m.Table(f.Table) == nil {

@@ -11,14 +11,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/splice-ml/splice/data"
+
+	"github.com/splice-ml/splice/data/datatest"
+	_ "github.com/splice-ml/splice/data/set"
 )
 
 // fitOn opens rows `1,a` of one column and returns its table.
 func fitOn(t *testing.T, options string, cells ...string) *data.Vocabulary {
 	t.Helper()
-	o, _ := logTo(t)
-	path := write(t, "t.csv", "y,a\n1,"+strings.Join(cells, "\n1,")+"\n")
-	return open(t, section(t, "{type: csv, path: "+path+", label: y, columns: {a: {type: categorical"+options+"}}}"), o).Map.Table("a")
+	o, _ := datatest.Options(t)
+	path := datatest.WriteFile(t, "t.csv", "y,a\n1,"+strings.Join(cells, "\n1,")+"\n")
+	return datatest.Open(t, datatest.Section(t, "{type: csv, path: "+path+", label: y, columns: {a: {type: categorical"+options+"}}}"), o).Map.Table("a")
 }
 
 func TestVocabulary(t *testing.T) {
@@ -89,9 +92,9 @@ const featureRows = `y,user,friend,age,income,views,tags
 
 func features(t *testing.T, dir string) (*data.Splits, string) {
 	t.Helper()
-	o, _ := logTo(t)
-	path := write(t, "t.csv", featureRows)
-	s := open(t, section(t, `
+	o, _ := datatest.Options(t)
+	path := datatest.WriteFile(t, "t.csv", featureRows)
+	s := datatest.Open(t, datatest.Section(t, `
 type: csv
 path: `+path+`
 valid_path: `+path+`
@@ -136,23 +139,23 @@ func TestFeatures(t *testing.T) {
 			t.Errorf("%s: tokens %q, counts %v, want %q, %v", c.feature, v.Tokens, v.Counts, c.tokens, c.counts)
 		}
 	}
-	got := read(t, s.Valid)
+	got := datatest.Read(t, s.Valid)
 	for name, ids := range map[string][]int32{
 		"user":   {2, 3, 2, 1},
 		"friend": {3, 2, 4, 1},
 		"views":  {4, 3, 2, 1}, // ln(5)^2 = 2.59, ln(100)^2 = 21.2: unseen
 		"tags":   {3, 4, 3, 0, 0, 0, 2, 2, 2, 4, 0, 0},
 	} {
-		if d := cmp.Diff(ids, got.ids[name]); d != "" {
+		if d := cmp.Diff(ids, got.IDs[name]); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
 	}
 	l := func(v float64) float32 { return float32(math.Log1p(v)) }
 	// age: mean 20, standard deviation 10 over 10 and 30.
-	if d := cmp.Diff([]float32{-1, l(7), -1, -l(7), 1, 0, 3, l(3.5)}, got.dense); d != "" {
+	if d := cmp.Diff([]float32{-1, l(7), -1, -l(7), 1, 0, 3, l(3.5)}, got.Dense); d != "" {
 		t.Errorf("dense: %s", d)
 	}
-	if test := read(t, s.Test); len(test.label) != 1 || test.dense[0] != 3 {
+	if test := datatest.Read(t, s.Test); len(test.Label) != 1 || test.Dense[0] != 3 {
 		t.Errorf("test row = %v", test)
 	}
 
@@ -218,17 +221,17 @@ func TestDamagedMap(t *testing.T) {
 
 // A run's map decides about ids, whatever the data it meets later.
 func TestGivenMap(t *testing.T) {
-	o, _ := logTo(t)
-	train := write(t, "t.csv", "y,a,n\n1,p,1\n0,q,3\n")
-	d := section(t, "{type: csv, path: "+train+", label: y, columns: {a: categorical, n: {type: numeric, transform: standardize}}}")
-	m := open(t, d, o).Map
-	other := write(t, "o.csv", "y,a,n\n1,r,2\n1,r,2\n0,q,4\n")
-	d = section(t, "{type: csv, path: /nowhere.csv, test_path: "+other+", label: y, columns: {a: categorical, n: {type: numeric, transform: standardize}}}")
+	o, _ := datatest.Options(t)
+	train := datatest.WriteFile(t, "t.csv", "y,a,n\n1,p,1\n0,q,3\n")
+	d := datatest.Section(t, "{type: csv, path: "+train+", label: y, columns: {a: categorical, n: {type: numeric, transform: standardize}}}")
+	m := datatest.Open(t, d, o).Map
+	other := datatest.WriteFile(t, "o.csv", "y,a,n\n1,r,2\n1,r,2\n0,q,4\n")
+	d = datatest.Section(t, "{type: csv, path: /nowhere.csv, test_path: "+other+", label: y, columns: {a: categorical, n: {type: numeric, transform: standardize}}}")
 	o.Map, o.Only = m, "test"
-	s := open(t, d, o)
-	got := read(t, s.Test)
-	if s.Train != nil || s.Valid != nil || cmp.Diff(got.ids["a"], []int32{1, 1, 3}) != "" || cmp.Diff(got.dense, []float32{0, 0, 2}) != "" {
-		t.Errorf("ids %v, dense %v, want 1 1 3, 0 0 2", got.ids, got.dense)
+	s := datatest.Open(t, d, o)
+	got := datatest.Read(t, s.Test)
+	if s.Train != nil || s.Valid != nil || cmp.Diff(got.IDs["a"], []int32{1, 1, 3}) != "" || cmp.Diff(got.Dense, []float32{0, 0, 2}) != "" {
+		t.Errorf("ids %v, dense %v, want 1 1 3, 0 0 2", got.IDs, got.Dense)
 	}
 	o.Only = "valid"
 	if _, err := d.Open(t.Context(), o); err == nil || err.Error() != "data: there is no valid part; give split or valid_path" {
@@ -241,9 +244,9 @@ func TestGivenMap(t *testing.T) {
 }
 
 func TestShareRefuses(t *testing.T) {
-	o, _ := logTo(t)
-	path := write(t, "t.csv", "y,a,b\n1,p,1\n")
-	_, err := section(t, "{type: csv, path: "+path+", label: y, columns: {a: {type: categorical, min_count: 3}, b: {type: categorical, share: a}}}").Open(t.Context(), o)
+	o, _ := datatest.Options(t)
+	path := datatest.WriteFile(t, "t.csv", "y,a,b\n1,p,1\n")
+	_, err := datatest.Section(t, "{type: csv, path: "+path+", label: y, columns: {a: {type: categorical, min_count: 3}, b: {type: categorical, share: a}}}").Open(t.Context(), o)
 	if err == nil || !strings.Contains(err.Error(), "columns a and b share the table a but differ in min_count") {
 		t.Errorf("error = %v", err)
 	}

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"slices"
@@ -44,7 +45,7 @@ func FromRows(s *Schema, rows []Row) (*Memory, error) {
 			if f.Kind == Numeric {
 				continue
 			}
-			ids, width := r.IDs[f.Name], f.width()
+			ids, width := r.IDs[f.Name], f.Width()
 			if len(ids) > width || f.Kind == Categorical && len(ids) != 1 {
 				return nil, fmt.Errorf("data: row %d has %d ids of feature %s, want %d", i, len(ids), f.Name, width)
 			}
@@ -59,8 +60,8 @@ func FromRows(s *Schema, rows []Row) (*Memory, error) {
 	return &Memory{schema: s, rows: all}, nil
 }
 
-// width returns the ids a row of f.
-func (f *Feature) width() int {
+// Width returns the ids a row of f.
+func (f *Feature) Width() int {
 	switch f.Kind {
 	case Categorical:
 		return 1
@@ -120,7 +121,7 @@ func (m *Memory) BatchesFrom(epoch, size, skip int) iter.Seq2[*Batch, error] {
 func (m *Memory) gather(b *Batch, rows []int) {
 	b.N = len(rows)
 	for _, f := range m.schema.Features {
-		if w := f.width(); w > 0 {
+		if w := f.Width(); w > 0 {
 			gather(b.IDs[f.Name], m.rows.IDs[f.Name], rows, w)
 		}
 	}
@@ -136,4 +137,34 @@ func gather[T any](dst, src []T, rows []int, width int) {
 		copy(dst[i*width:(i+1)*width], src[r*width:])
 	}
 	clear(dst[len(rows)*width:])
+}
+
+// View returns some of the rows.
+func (m *Memory) View(o ViewOptions) Viewer {
+	v := *m
+	v.Seed, v.kept = o.Seed, Places(m.kept, o.Keep)
+	v.Shuffle = m.Shuffle || o.Window > 0
+	return &v
+}
+
+// Shuffles returns m.Shuffle.
+func (m *Memory) Shuffles() bool { return m.Shuffle }
+
+// EachID calls do with the ids of a feature.
+func (m *Memory) EachID(_ context.Context, f *Feature, do func(id int32)) error {
+	for _, r := range m.places() {
+		do(m.rows.IDs[f.Name][r])
+	}
+	return nil
+}
+
+// places returns the numbers of the rows.
+func (m *Memory) places() []int {
+	out := make([]int, m.Rows())
+	for i := range out {
+		if out[i] = i; m.kept != nil {
+			out[i] = int(m.kept[i])
+		}
+	}
+	return out
 }

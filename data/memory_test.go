@@ -7,6 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/splice-ml/splice/data"
+
+	_ "github.com/splice-ml/splice/data/set"
 )
 
 func memory(t *testing.T, n int) *data.Memory {

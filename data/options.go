@@ -34,12 +34,12 @@ type Split struct {
 }
 
 const (
-	byRandom = "random"
-	byOrder  = "order"
-	byTime   = "time"
+	SplitRandom = "random"
+	SplitOrder  = "order"
+	SplitTime   = "time"
 
-	badError = "error"
-	badSkip  = "skip"
+	StopAtBadRow = "error"
+	SkipBadRows  = "skip"
 
 	minLine = 1 << 10
 	maxLine = 1 << 28
@@ -48,15 +48,15 @@ const (
 // DefaultCommon returns the defaults of the options that every data set of delimited files has.
 func DefaultCommon() Common {
 	return Common{
-		Split:       Split{By: byRandom},
+		Split:       Split{By: SplitRandom},
 		Categorical: CategoricalColumn{MinCount: 1},
 		Numeric:     NumericColumn{Transform: Raw, Fill: new(float64)},
-		BadRows:     badError, MaxBadRows: 1000, MaxLine: 1 << 20, ShuffleBuffer: 1 << 20,
+		BadRows:     StopAtBadRow, MaxBadRows: 1000, MaxLine: 1 << 20, ShuffleBuffer: 1 << 20,
 	}
 }
 
-// defaulted returns c with defaults in place of zero values, for options that are written in Go.
-func (c Common) defaulted() Common {
+// WithDefaults returns c with defaults in place of zero values, for options that are written in Go.
+func (c Common) WithDefaults() Common {
 	d := DefaultCommon()
 	if c.Split.By == "" {
 		c.Split.By = d.Split.By
@@ -70,8 +70,8 @@ func (c Common) defaulted() Common {
 	if c.ShuffleBuffer == 0 {
 		c.ShuffleBuffer = d.ShuffleBuffer
 	}
-	c.Categorical = c.Categorical.over(d.Categorical)
-	c.Numeric = c.Numeric.over(d.Numeric)
+	c.Categorical = c.Categorical.Over(d.Categorical)
+	c.Numeric = c.Numeric.Over(d.Numeric)
 	return c
 }
 
@@ -85,11 +85,11 @@ func (c Common) Validate() error {
 	for part, list := range [...][]string{c.Path, c.ValidPath, c.TestPath} {
 		for i, p := range list {
 			if strings.TrimSpace(p) == "" {
-				bad(fmt.Sprintf("%s.%d", pathKeys[part], i), "is blank; want a file or a glob")
+				bad(fmt.Sprintf("%s.%d", Part(part).PathKey(), i), "is blank; want a file or a glob")
 			}
 		}
 	}
-	if c.BadRows != badError && c.BadRows != badSkip {
+	if c.BadRows != StopAtBadRow && c.BadRows != SkipBadRows {
 		bad("bad_rows", "want error or skip, have %q", c.BadRows)
 	}
 	if c.MaxBadRows < 0 {
@@ -101,10 +101,10 @@ func (c Common) Validate() error {
 	if c.ShuffleBuffer < 1 || c.ShuffleBuffer > math.MaxInt32 {
 		bad("shuffle_buffer", "must be in [1, %d] rows, have %d", math.MaxInt32, c.ShuffleBuffer)
 	}
-	if c.Split.has(partValid) && len(c.ValidPath) > 0 {
+	if c.Split.Has(ValidPart) && len(c.ValidPath) > 0 {
 		bad("valid_path", "the split makes a validation part too; remove one of them")
 	}
-	if c.Split.has(partTest) && len(c.TestPath) > 0 {
+	if c.Split.Has(TestPart) && len(c.TestPath) > 0 {
 		bad("test_path", "the split makes a test part too; remove one of them")
 	}
 	return errors.Join(errs...)
@@ -114,7 +114,7 @@ func (c Common) Validate() error {
 func (s Split) Validate() error {
 	var errs []error
 	bad := func(key, format string, args ...any) { errs = append(errs, registry.Field(key, format, args...)) }
-	if s.By != byRandom && s.By != byOrder && s.By != byTime {
+	if s.By != SplitRandom && s.By != SplitOrder && s.By != SplitTime {
 		bad("by", "want random, order or time, have %q", s.By)
 	}
 	if len(s.Ratio) > 0 && len(s.Counts) > 0 {
@@ -143,25 +143,14 @@ func (s Split) Validate() error {
 	return errors.Join(errs...)
 }
 
-const (
-	partTrain = iota
-	partValid
-	partTest
-)
-
-var (
-	partNames = [...]string{"train", "valid", "test"}
-	pathKeys  = [...]string{"path", "valid_path", "test_path"}
-)
-
-// has reports whether the split makes a part.
-func (s Split) has(part int) bool {
+// Has reports whether the split makes a part.
+func (s Split) Has(part Part) bool {
 	switch {
 	case len(s.Ratio) > 0:
-		return part < len(s.Ratio) && s.Ratio[part] > 0
+		return int(part) < len(s.Ratio) && s.Ratio[part] > 0
 	case len(s.Counts) > 0:
-		return part < len(s.Counts) && s.Counts[part] > 0
+		return int(part) < len(s.Counts) && s.Counts[part] > 0
 	default:
-		return part == partTrain
+		return part == TrainPart
 	}
 }

@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/splice-ml/splice/data"
+
+	"github.com/splice-ml/splice/data/datatest"
+	_ "github.com/splice-ml/splice/data/set"
 )
 
 // foreign is a source that shards know nothing of.
@@ -41,8 +44,8 @@ func TestShardRefuses(t *testing.T) {
 	if _, err := data.Shard(t.Context(), one[0], data.ShardOptions{By: "user", Count: 2}, nil); err == nil || !strings.Contains(err.Error(), "2 shards of 1 rows") {
 		t.Errorf("two shards of one row: %v", err)
 	}
-	o, _ := logTo(t)
-	s := open(t, section(t, strings.ReplaceAll(numberedSection, "FILE", numbered(t, 1000))+"}"), o)
+	o, _ := datatest.Options(t)
+	s := datatest.Open(t, datatest.Section(t, strings.ReplaceAll(datatest.NumberedSection, "FILE", datatest.Numbered(t, 1000))+"}"), o)
 	if _, err := data.Shard(t.Context(), s.Train, data.ShardOptions{By: "a", Count: 301}, s.Map); err == nil || !strings.Contains(err.Error(), "it has 300 values in 1000 rows") {
 		t.Errorf("more shards than values: %v", err)
 	}

@@ -6,19 +6,22 @@ import (
 	"testing"
 
 	"github.com/splice-ml/splice/data"
+
+	"github.com/splice-ml/splice/data/datatest"
+	_ "github.com/splice-ml/splice/data/set"
 )
 
 // Few rows far apart are read one by one, neighbours with what is between them.
 func TestSparseHead(t *testing.T) {
 	const n = 60_000
-	o, _ := logTo(t)
-	s := open(t, section(t, strings.ReplaceAll(numberedSection, "FILE", numbered(t, n))+"}"), o)
+	o, _ := datatest.Options(t)
+	s := datatest.Open(t, datatest.Section(t, strings.ReplaceAll(datatest.NumberedSection, "FILE", datatest.Numbered(t, n))+"}"), o)
 	for _, rows := range []int{1, 2, 4, 30, 1000} {
 		head, err := data.Head(s.Train, float64(rows)/n, 7)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := sorted(rowsIn(t, s.Map, head.Batches(0, 64)))
+		got := sorted(datatest.NumberedIn(t, s.Map, head.Batches(0, 64)))
 		if len(got) != rows || len(slices.Compact(got)) != rows {
 			t.Errorf("%d rows, want %d", len(got), rows)
 		}
@@ -42,7 +45,7 @@ func TestReorder(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a, b := checkEpochs(t, s, one, count(12_000)), checkEpochs(t, s, two, count(12_000))
+			a, b := checkEpochs(t, s, one, datatest.Count(12_000)), checkEpochs(t, s, two, datatest.Count(12_000))
 			if slices.Equal(a, b) || slices.Equal(a, was) {
 				t.Error("another seed has the same order")
 			}
@@ -62,20 +65,20 @@ func TestReorder(t *testing.T) {
 
 // Reordering by the seed that a data set was opened with changes nothing.
 func TestReorderIsTheRunsSeed(t *testing.T) {
-	path := numbered(t, 5000)
+	path := datatest.Numbered(t, 5000)
 	orders := map[uint64]data.Source{}
 	var m *data.FeatureMap
 	for _, seed := range []uint64{5, 6} {
-		o, _ := logTo(t)
+		o, _ := datatest.Options(t)
 		o.Seed = seed
-		s := open(t, section(t, strings.ReplaceAll(numberedSection, "FILE", path)+"}"), o)
+		s := datatest.Open(t, datatest.Section(t, strings.ReplaceAll(datatest.NumberedSection, "FILE", path)+"}"), o)
 		orders[seed], m = s.Train, s.Map
 	}
 	six, err := data.Reorder(orders[5], 6)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(rowsIn(t, m, six.Batches(3, 512)), rowsIn(t, m, orders[6].Batches(3, 512))) {
+	if !slices.Equal(datatest.NumberedIn(t, m, six.Batches(3, 512)), datatest.NumberedIn(t, m, orders[6].Batches(3, 512))) {
 		t.Error("the order of a seed is not that of a run with this seed")
 	}
 }

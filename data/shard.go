@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -45,8 +44,8 @@ func (o ShardOptions) Validate() error {
 // themselves without m), and dealt in turn, so that the numbers of ids differ by one at most; rows of unknown tokens share
 // one id and stay together. The same tokens go to the same shards whatever their ids are.
 //
-// Each shard is a Skipper. It keeps the numbers of its rows, 4 bytes each, and shuffles as src does, in windows of
-// bounded memory, by a seed that depends on o.Seed and its place in the list. A shard can be dealt again.
+// Each shard is a Viewer, so it can be dealt again. It keeps the numbers of its rows, 4 bytes each, and shuffles as src does, in windows of
+// bounded memory, by a seed that depends on o.Seed and its place in the list.
 func Shard(ctx context.Context, src Source, o ShardOptions, m *FeatureMap) ([]Source, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("data: shards: %w", err)
@@ -69,7 +68,7 @@ func Shard(ctx context.Context, src Source, o ShardOptions, m *FeatureMap) ([]So
 	var keep [][]uint32
 	switch o.By {
 	case ByRows:
-		keep = random(rows, sizes, rng.Key(o.Seed, "shard"))
+		keep = Deal(rows, sizes, rng.Key(o.Seed, "shard"))
 	case ByOrder:
 		keep = inOrder(sizes)
 	default:
@@ -79,44 +78,9 @@ func Shard(ctx context.Context, src Source, o ShardOptions, m *FeatureMap) ([]So
 	}
 	out := make([]Source, o.Count)
 	for k := range out {
-		out[k] = v.view(keep[k], rng.Key(o.Seed, "shard", "order", k))
+		out[k] = v.View(ViewOptions{Keep: keep[k], Seed: rng.Key(o.Seed, "shard", "order", k)})
 	}
 	return out, nil
-}
-
-// Head returns a random share of the rows of src, in (0, 1], rounded to whole rows but at least one: a few rows for what
-// all parents begin with.
-func Head(src Source, share float64, seed uint64) (Source, error) {
-	v, err := viewable(src, "a share of the rows")
-	if err != nil {
-		return nil, err
-	}
-	if !(share > 0 && share <= 1) {
-		return nil, fmt.Errorf("data: a share of %g of the rows, want one in (0, 1]", share)
-	}
-	rows := v.Rows()
-	if rows < 1 {
-		return nil, fmt.Errorf("data: a share of %g of the rows: there are none", share)
-	}
-	n := min(rows, max(1, int64(math.Round(share*float64(rows)))))
-	var keep []uint32
-	if n < rows {
-		keep = random(rows, []int64{n, rows - n}, rng.Key(seed, "head"))[0]
-	}
-	return v.view(keep, rng.Key(seed, "head", "order")), nil
-}
-
-// Reorder returns the rows of src in other epoch orders, those of a seed. A source that does not shuffle, as that of a
-// validation part, has no orders to change, which is an error.
-func Reorder(src Source, seed uint64) (Source, error) {
-	v, err := viewable(src, "another order of the rows")
-	if err != nil {
-		return nil, err
-	}
-	if !v.shuffles() {
-		return nil, errors.New("data: another order of the rows: they are read in the order of the file, only training rows are shuffled")
-	}
-	return v.view(nil, seed), nil
 }
 
 // lists returns empty lists that have room for so many rows.
@@ -128,9 +92,9 @@ func lists(sizes []int64) [][]uint32 {
 	return out
 }
 
-// random deals rows to lists of the given sizes, every assignment alike (selection sampling, Knuth, The Art of Computer
+// Deal deals rows to lists of the given sizes, every assignment alike (selection sampling, Knuth, The Art of Computer
 // Programming 3.4.2, algorithm S). What row i draws is a hash of the key and i.
-func random(rows int64, sizes []int64, key uint64) [][]uint32 {
+func Deal(rows int64, sizes []int64, key uint64) [][]uint32 {
 	out, left := lists(sizes), slices.Clone(sizes)
 	for i := range rows {
 		u := int64(rng.Float(key, i) * float64(rows-i))
@@ -159,13 +123,13 @@ func inOrder(sizes []int64) [][]uint32 {
 }
 
 // byFeature deals ids, and with them the rows. It reads the rows twice rather than hold an id a row.
-func byFeature(ctx context.Context, v viewer, o ShardOptions, m *FeatureMap) ([][]uint32, error) {
+func byFeature(ctx context.Context, v Viewer, o ShardOptions, m *FeatureMap) ([][]uint32, error) {
 	f, err := oneID(v.Schema(), o.By)
 	if err != nil {
 		return nil, err
 	}
 	count := make([]uint32, f.Vocab) // by id: rows
-	if err := v.ids(ctx, f, func(id int32) { count[id]++ }); err != nil {
+	if err := v.EachID(ctx, f, func(id int32) { count[id]++ }); err != nil {
 		return nil, fmt.Errorf("data: shards by %s: %w", o.By, err)
 	}
 	order := idOrder(count, o, m)
@@ -178,7 +142,7 @@ func byFeature(ctx context.Context, v viewer, o ShardOptions, m *FeatureMap) ([]
 		sizes[i%o.Count] += int64(count[id])
 	}
 	out, row := lists(sizes), uint32(0)
-	err = v.ids(ctx, f, func(id int32) {
+	err = v.EachID(ctx, f, func(id int32) {
 		k := shard[id]
 		out[k] = append(out[k], row)
 		row++

@@ -11,6 +11,9 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/splice-ml/splice/data"
+
+	"github.com/splice-ml/splice/data/datatest"
+	_ "github.com/splice-ml/splice/data/set"
 )
 
 // shardSource is a source of n numbered rows and its lists of rows.
@@ -39,14 +42,16 @@ func shardSources(t *testing.T, n int) []shardSource {
 			return out
 		},
 	}}
-	path := numbered(t, n)
+	path := datatest.Numbered(t, n)
 	for name, options := range map[string]string{"file": "", "windows": ", shuffle_buffer: 9000", "small windows": ", shuffle_buffer: 100"} {
-		o, _ := logTo(t)
+		o, _ := datatest.Options(t)
 		o.Seed = 5
-		s := open(t, section(t, strings.ReplaceAll(numberedSection, "FILE", path)+options+"}"), o)
+		s := datatest.Open(t, datatest.Section(t, strings.ReplaceAll(datatest.NumberedSection, "FILE", path)+options+"}"), o)
 		list = append(list, shardSource{
 			name: name, m: s.Map, src: s.Train, user: "a", id: func(row int) int { return row % 300 },
-			read: func(tb testing.TB, seq func(func(*data.Batch, error) bool)) []int { return rowsIn(tb, s.Map, seq) },
+			read: func(tb testing.TB, seq func(func(*data.Batch, error) bool)) []int {
+				return datatest.NumberedIn(tb, s.Map, seq)
+			},
 		})
 	}
 	slices.SortFunc(list, func(a, b shardSource) int { return strings.Compare(a.name, b.name) })
@@ -135,7 +140,7 @@ func TestShards(t *testing.T) {
 						t.Error("shards by order are not in the order of the file")
 					}
 					slices.Sort(all)
-					if !slices.Equal(all, count(n)) {
+					if !slices.Equal(all, datatest.Count(n)) {
 						t.Error("the shards are not a partition of the rows")
 					}
 					if len(ids) > 0 && slices.Max(ids)-slices.Min(ids) > 1 {
@@ -167,7 +172,7 @@ func TestShardsOfShards(t *testing.T) {
 	for _, s := range shardSources(t, n) {
 		s.read = byGroup
 		rapid.Check(t, func(rt *rapid.T) {
-			src, rows, was := s.src, count(n), uint64(1000) // no seed comes twice
+			src, rows, was := s.src, datatest.Count(n), uint64(1000) // no seed comes twice
 			for range rapid.IntRange(1, 3).Draw(rt, "steps") {
 				seed := was + rapid.Uint64Range(1, 1e6).Draw(rt, "seed")
 				was = seed
@@ -227,10 +232,10 @@ func TestShardsOfShards(t *testing.T) {
 // Tokens, not ids, decide the shard: another feature map of the same rows, as a union is, gives the same shards.
 func TestShardsGoByToken(t *testing.T) {
 	const n = 5000
-	path := numbered(t, n)
-	options := strings.ReplaceAll(numberedSection, "FILE", path) + "}"
-	o, _ := logTo(t)
-	s := open(t, section(t, options), o)
+	path := datatest.Numbered(t, n)
+	options := strings.ReplaceAll(datatest.NumberedSection, "FILE", path) + "}"
+	o, _ := datatest.Options(t)
+	s := datatest.Open(t, datatest.Section(t, options), o)
 	turned := &data.FeatureMap{Version: s.Map.Version, Rows: s.Map.Rows, Features: s.Map.Features}
 	for _, v := range s.Map.Tables {
 		w := &data.Vocabulary{Name: v.Name, Tokens: slices.Clone(v.Tokens), Counts: slices.Clone(v.Counts)}
@@ -239,7 +244,7 @@ func TestShardsGoByToken(t *testing.T) {
 		turned.Tables = append(turned.Tables, w)
 	}
 	o.Map = turned
-	u := open(t, section(t, options), o)
+	u := datatest.Open(t, datatest.Section(t, options), o)
 	by := data.ShardOptions{By: "a", Count: 3, Seed: 1}
 	one, err := data.Shard(t.Context(), s.Train, by, s.Map)
 	if err != nil {
@@ -255,11 +260,11 @@ func TestShardsGoByToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range one {
-		rows := rowsIn(t, s.Map, one[i].Batches(1, 100))
-		if !slices.Equal(rows, rowsIn(t, u.Map, two[i].Batches(1, 100))) {
+		rows := datatest.NumberedIn(t, s.Map, one[i].Batches(1, 100))
+		if !slices.Equal(rows, datatest.NumberedIn(t, u.Map, two[i].Batches(1, 100))) {
 			t.Errorf("shard %d has other rows with other ids", i)
 		}
-		if slices.Equal(sorted(rows), sorted(rowsIn(t, s.Map, three[i].Batches(1, 100)))) {
+		if slices.Equal(sorted(rows), sorted(datatest.NumberedIn(t, s.Map, three[i].Batches(1, 100)))) {
 			t.Errorf("shard %d has the same rows with another seed", i)
 		}
 	}
@@ -327,21 +332,21 @@ func TestShardOrderHasASeed(t *testing.T) {
 }
 
 func TestShardKeepsOptions(t *testing.T) {
-	path := numbered(t, 5000)
-	o, _ := logTo(t)
-	s := open(t, section(t, strings.ReplaceAll(numberedSection, "FILE", path)+", drop_last: true, split: {by: order, ratio: [.5, .5, 0]}}"), o)
+	path := datatest.Numbered(t, 5000)
+	o, _ := datatest.Options(t)
+	s := datatest.Open(t, datatest.Section(t, strings.ReplaceAll(datatest.NumberedSection, "FILE", path)+", drop_last: true, split: {by: order, ratio: [.5, .5, 0]}}"), o)
 	shards, err := data.Shard(t.Context(), s.Train, data.ShardOptions{By: data.ByRows, Count: 2}, s.Map)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := rowsIn(t, s.Map, shards[0].Batches(0, 200)); len(got) != 1200 {
+	if got := datatest.NumberedIn(t, s.Map, shards[0].Batches(0, 200)); len(got) != 1200 {
 		t.Errorf("drop_last: %d rows of 1250 in batches of 200, want 1200", len(got))
 	}
 	valid, err := data.Shard(t.Context(), s.Valid, data.ShardOptions{By: "a", Count: 2}, s.Map)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := rowsIn(t, s.Map, valid[1].Batches(3, 200)); !slices.IsSorted(got) || len(got) == 0 {
+	if got := datatest.NumberedIn(t, s.Map, valid[1].Batches(3, 200)); !slices.IsSorted(got) || len(got) == 0 {
 		t.Errorf("a shard of validation rows is not in the order of the file")
 	}
 	if _, err := data.Reorder(s.Valid, 1); err == nil || !strings.Contains(err.Error(), "only training rows are shuffled") {

@@ -2,11 +2,10 @@ package data
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
+	"github.com/splice-ml/splice/data/internal/namelist"
 	"github.com/splice-ml/splice/data/token"
 )
 
@@ -24,22 +23,22 @@ type TextMap struct {
 	tokenizer token.Tokenizer
 }
 
-// newTextMap returns a map that uses a tokenizer.
-func newTextMap(tok token.Tokenizer, lengths []int) (*TextMap, error) {
-	t := &TextMap{Fingerprint: fingerprint(tok), Vocab: tok.Vocab(), Pad: tok.Special().Pad, Lengths: lengths, tokenizer: tok}
+// NewTextMap returns a map that uses a tokenizer.
+func NewTextMap(tok token.Tokenizer, lengths []int) (*TextMap, error) {
+	t := &TextMap{Fingerprint: Fingerprint(tok), Vocab: tok.Vocab(), Pad: tok.Special().Pad, Lengths: lengths, tokenizer: tok}
 	if t.Pad == token.None {
 		return nil, fmt.Errorf("data: the tokenizer has no token for padding ([PAD] or <pad>); batches need one")
 	}
 	return t, nil
 }
 
-func fingerprint(tok token.Tokenizer) string { return fmt.Sprintf("%016x", tok.Fingerprint()) }
+func Fingerprint(tok token.Tokenizer) string { return fmt.Sprintf("%016x", tok.Fingerprint()) }
 
 // Tokenizer returns the tokenizer of a map that was fitted or loaded, nil otherwise.
 func (t *TextMap) Tokenizer() token.Tokenizer { return t.tokenizer }
 
-// schema returns what a model sees of the texts.
-func (t *TextMap) schema() *Text {
+// Schema returns what a model sees of the texts.
+func (t *TextMap) Schema() *Text {
 	return &Text{Vocab: t.Vocab, Pad: t.Pad, Lengths: t.Lengths, Labels: t.Labels, MaskRate: t.MaskRate}
 }
 
@@ -90,18 +89,10 @@ func (t *TextMap) differences(o *TextMap) []string {
 	}
 	differ("tokenizer", o.Fingerprint, t.Fingerprint)
 	differ("list of lengths", o.Lengths, t.Lengths)
-	differ("label set", labelNames(o.Labels), labelNames(t.Labels))
+	differ("label set", namelist.ShowOrNone(o.Labels), namelist.ShowOrNone(t.Labels))
 	differ("regression", o.Regression, t.Regression)
 	differ("mask_rate", o.MaskRate, t.MaskRate)
 	return out
-}
-
-// labelNames lists labels in a message.
-func labelNames(labels []string) string {
-	if len(labels) == 0 {
-		return "none"
-	}
-	return someNames(labels)
 }
 
 // save writes the tokenizer's files into a folder, and what Hugging Face's AutoTokenizer needs beside them.
@@ -125,7 +116,7 @@ func (t *TextMap) open(dir string) (token.Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if have := fingerprint(tok); have != t.Fingerprint {
+	if have := Fingerprint(tok); have != t.Fingerprint {
 		return nil, fmt.Errorf("the tokenizer in %s is another one (%s, want %s): the folder holds files of several tokenizers, or they were changed; put the right ones there", dir, have, t.Fingerprint)
 	}
 	return tok, nil
@@ -153,49 +144,4 @@ func (m *FeatureMap) loadText(path string) error {
 	}
 	m.Text.tokenizer = tok
 	return nil
-}
-
-// usable returns why the map cannot be used for texts that the section describes.
-func (t *TextMap) usable(s *textSpec) error {
-	switch {
-	case t == nil:
-		return fmt.Errorf("data: the feature map has no text; was it made for other data?")
-	case t.tokenizer == nil:
-		return fmt.Errorf("data: the feature map has no tokenizer: load it with LoadFeatureMap")
-	case s.maskRate > 0 != (t.MaskRate > 0):
-		return fmt.Errorf("data: the checkpoint's rows have mask rate %g, the data section's %g: one is a masked language model, the other is not", t.MaskRate, s.maskRate)
-	case s.regression != t.Regression:
-		return fmt.Errorf("data: the label set differs from the checkpoint's: one has numbers to regress on (regression), the other classes %s", labelNames(t.Labels))
-	case s.labels != nil && !slices.Equal(s.labels, t.Labels):
-		return fmt.Errorf("data: the label set differs from the checkpoint's: the data has %s, the checkpoint %s; take a checkpoint of the same task, or train a new head", labelNames(s.labels), labelNames(t.Labels))
-	}
-	return nil
-}
-
-// labelIndex returns the number of each text that a label can have: its name, or its number where no name is one.
-func labelIndex(labels []string) map[string]float32 {
-	index := map[string]float32{}
-	numbers := false
-	for i, name := range labels {
-		index[name] = float32(i)
-		numbers = numbers || isWhole(name)
-	}
-	if !numbers {
-		for i := range labels {
-			index[fmt.Sprint(i)] = float32(i)
-		}
-	}
-	return index
-}
-
-// isWhole reports whether a text is a whole number in decimal digits.
-func isWhole(s string) bool {
-	digits := strings.TrimPrefix(s, "-")
-	return digits != "" && len(digits) < 16 && strings.Trim(digits, "0123456789") == ""
-}
-
-// textDir makes the folder of a map with a tokenizer in the cache.
-func (d *cacheDir) textDir(key string) (string, error) {
-	dir := d.path(key, "-text")
-	return dir, d.wrap(os.MkdirAll(dir, 0o755))
 }

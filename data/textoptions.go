@@ -3,11 +3,9 @@ package data
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/splice-ml/splice/configs/registry"
-	"github.com/splice-ml/splice/data/token"
 )
 
 // TextOptions are the options that every data set of texts has.
@@ -31,11 +29,11 @@ const (
 
 // DefaultTextOptions returns the defaults of the options that every data set of texts has.
 func DefaultTextOptions() TextOptions {
-	return TextOptions{VocabSize: 8000, MaxLength: 128, Buckets: []int{8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128}, BadRows: badError, MaxBadRows: 1000, MaxLine: 1 << 20}
+	return TextOptions{VocabSize: 8000, MaxLength: 128, Buckets: []int{8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128}, BadRows: StopAtBadRow, MaxBadRows: 1000, MaxLine: 1 << 20}
 }
 
-// defaulted returns o with defaults in place of zero values, for options that are written in Go.
-func (o TextOptions) defaulted() TextOptions {
+// WithDefaults returns o with defaults in place of zero values, for options that are written in Go.
+func (o TextOptions) WithDefaults() TextOptions {
 	d := DefaultTextOptions()
 	if o.VocabSize == 0 {
 		o.VocabSize = d.VocabSize
@@ -71,7 +69,7 @@ func (o TextOptions) Validate() error {
 			break
 		}
 	}
-	if o.BadRows != badError && o.BadRows != badSkip {
+	if o.BadRows != StopAtBadRow && o.BadRows != SkipBadRows {
 		bad("bad_rows", "want error or skip, have %q", o.BadRows)
 	}
 	if o.MaxTrainRows < 0 {
@@ -86,46 +84,13 @@ func (o TextOptions) Validate() error {
 	return errors.Join(errs...)
 }
 
-// lengths returns the buckets, the last of which is MaxLength.
-func (o TextOptions) lengths() []int {
+// Lengths returns the buckets, the last of which is MaxLength.
+func (o TextOptions) Lengths() []int {
 	short := slices.DeleteFunc(slices.Clone(o.Buckets), func(n int) bool { return n >= o.MaxLength })
 	return append(short, o.MaxLength)
 }
 
-// common returns the options that tables of features have too.
-func (o TextOptions) common() Common {
+// Common returns the options that tables of features have too.
+func (o TextOptions) Common() Common {
 	return Common{BadRows: o.BadRows, MaxBadRows: o.MaxBadRows, MaxLine: o.MaxLine}
-}
-
-// openTokenizer opens the tokenizer that the options name; nil if one is to be trained.
-func (o TextOptions) openTokenizer() (token.Tokenizer, error) {
-	if o.Tokenizer == "" {
-		return nil, nil
-	}
-	tok, err := token.Open(o.Tokenizer)
-	if err != nil {
-		return nil, fmt.Errorf("data: tokenizer: %w", err)
-	}
-	return tok, nil
-}
-
-// checkFallback returns what is wrong with the option fallback.
-func checkFallback(fallback string) error {
-	if fallback != "" && fallback != fallbackNone && fallback != fallbackSynthetic {
-		return registry.Field("fallback", "want none or synthetic, have %q", fallback)
-	}
-	return nil
-}
-
-// checkTextSplit returns what is wrong with a split of rows that have no time.
-func checkTextSplit(s Split) error {
-	if s.By == byTime {
-		return registry.Field("split.by", "texts have no time column; want random or order")
-	}
-	return nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

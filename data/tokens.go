@@ -1,6 +1,9 @@
 package data
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Text is what a schema says of token sequences.
 type Text struct {
@@ -62,4 +65,16 @@ func (b *Batch) Targets() []float32 {
 		return b.Tokens.Target[:len(b.Tokens.Target)/b.Size*b.N]
 	}
 	return b.Label[:b.N]
+}
+
+// Resize gives the sequences of b, which was made for the longest bucket, the length of the smallest one that holds so many ids.
+func (b *Batch) Resize(s *Text, longest int) {
+	t := b.Tokens
+	k, _ := slices.BinarySearch(s.Lengths, longest)
+	t.L = s.Lengths[min(k, len(s.Lengths)-1)]
+	t.IDs, t.Segments = t.IDs[:b.Size*t.L], t.Segments[:b.Size*t.L]
+	if t.At != nil {
+		m := s.Predictions(t.L)
+		t.At, t.Target = t.At[:b.Size*m], t.Target[:b.Size*m]
+	}
 }

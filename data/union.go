@@ -125,14 +125,14 @@ func Union(base *FeatureMap, others ...*FeatureMap) (*FeatureMap, error) {
 	if base == nil {
 		return nil, errors.New("data: union: there is no base feature map")
 	}
-	if err := base.check(); err != nil {
+	if err := base.Check(); err != nil {
 		return nil, fmt.Errorf("data: union: base feature map: %w", err)
 	}
 	var errs []error
 	for i, o := range others {
 		lines := base.Compatible(o)
 		if o != nil {
-			if err := o.check(); err != nil {
+			if err := o.Check(); err != nil {
 				lines = []string{err.Error()}
 			}
 		}
@@ -143,7 +143,7 @@ func Union(base *FeatureMap, others ...*FeatureMap) (*FeatureMap, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	out := &FeatureMap{Version: mapVersion, Rows: base.Rows, Features: slices.Clone(base.Features), Text: base.Text}
+	out := &FeatureMap{Version: MapVersion, Rows: base.Rows, Features: slices.Clone(base.Features), Text: base.Text}
 	for _, o := range others {
 		out.Rows += o.Rows
 	}
@@ -159,7 +159,7 @@ func Union(base *FeatureMap, others ...*FeatureMap) (*FeatureMap, error) {
 		}
 		out.Tables = append(out.Tables, u)
 	}
-	return out, out.check()
+	return out, out.Check()
 }
 
 // add appends the tokens of w that v does not know and adds the counts.
@@ -172,11 +172,11 @@ func (v *Vocabulary) add(w *Vocabulary) {
 	}
 	v.once.Do(v.build)
 	for id, n := range w.Counts {
-		if id < firstID {
+		if id < FirstID {
 			v.Counts[id] += n
 			continue
 		}
-		token := w.Tokens[id-firstID]
+		token := w.Tokens[id-FirstID]
 		at, ok := v.index[token]
 		if !ok {
 			at = int32(v.Size())
@@ -193,13 +193,13 @@ func RowMap(from, to *Vocabulary) []int32 {
 	out := make([]int32, to.Size())
 	for id := range out {
 		switch {
-		case id < firstID || from.Hash > 0 && from.Hash == to.Hash:
+		case id < FirstID || from.Hash > 0 && from.Hash == to.Hash:
 			out[id] = int32(id)
 		case from.Hash > 0 || to.Hash > 0:
 			out[id] = -1
 		default:
 			out[id] = -1
-			if at := from.ID([]byte(to.Tokens[id-firstID])); at != OOVID {
+			if at := from.ID([]byte(to.Tokens[id-FirstID])); at != OOVID {
 				out[id] = at
 			}
 		}

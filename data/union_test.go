@@ -11,6 +11,9 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/splice-ml/splice/data"
+
+	"github.com/splice-ml/splice/data/datatest"
+	_ "github.com/splice-ml/splice/data/set"
 )
 
 // vocabularyOf draws a vocabulary of tokens with odd characters.
@@ -162,15 +165,15 @@ func TestUnionReadsBothDays(t *testing.T) {
 		return "{type: csv, path: " + path + ", label: y, columns: {a: categorical, b: {type: multi, max_len: 2}, n: {type: numeric, transform: standardize}}}"
 	}
 	var sections [2]string
-	o, _ := logTo(t)
+	o, _ := datatest.Options(t)
 	for d := range days {
 		var b strings.Builder
 		b.WriteString("y,a,b,n\n")
 		for i := range 200 {
 			fmt.Fprintf(&b, "%d,u%d,%d|%d,%d\n", i%2, (i%30)+d*20, i%4+d, i%3, i*(d+1))
 		}
-		sections[d] = section2(write(t, "day.csv", b.String()))
-		days[d] = open(t, section(t, sections[d]), o)
+		sections[d] = section2(datatest.WriteFile(t, "day.csv", b.String()))
+		days[d] = datatest.Open(t, datatest.Section(t, sections[d]), o)
 	}
 	u, err := data.Union(days[0].Map, days[1].Map)
 	if err != nil {
@@ -181,7 +184,7 @@ func TestUnionReadsBothDays(t *testing.T) {
 	}
 	for d := range days {
 		o.Map = u
-		s := open(t, section(t, sections[d]), o)
+		s := datatest.Open(t, datatest.Section(t, sections[d]), o)
 		got, want := plain(t, s.Train), plain(t, days[d].Train)
 		back := data.RowMap(days[d].Map.Table("a"), u.Table("a"))
 		if d == 0 {

@@ -78,7 +78,7 @@ func (a *assessment) rows() (*data.Splits, error) {
 	parts.Test = nil
 	if a.Train.Rows == "valid" {
 		var err error
-		if parts.Train, parts.Valid, err = data.Part(d.Valid, a.Train.Share, rng.Key(a.in.Seed, "cki", "rows")); err != nil {
+		if parts.Train, parts.Valid, err = data.HoldOut(d.Valid, a.Train.Share, rng.Key(a.in.Seed, "cki", "rows")); err != nil {
 			return nil, fmt.Errorf("assess: cki: rows: valid: %w", err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/regime"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/set"
 	"github.com/splice-ml/splice/models/text"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/task"
@@ -19,7 +20,7 @@ import (
 // without them; encoders that differ are not.
 func TestHeadsOverFeatures(t *testing.T) {
 	t.Chdir(t.TempDir())
-	r := data.Reviews{Train: 96, Valid: 64, Test: 64, Seed: 1, TextOptions: data.DefaultTextOptions()}
+	r := set.Reviews{Train: 96, Valid: 64, Test: 64, Seed: 1, TextOptions: data.DefaultTextOptions()}
 	r.VocabSize, r.MaxLength = 100, 16
 	d, err := r.Open(t.Context(), data.OpenOptions{Seed: 1})
 	if err != nil {

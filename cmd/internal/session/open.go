@@ -70,10 +70,5 @@ func program(e *configs.Experiment, dir string, sc *data.Schema, batch int) (*mo
 
 // Stream returns the rows of files in their order, encoded as the run's features. labels says that every row must have one.
 func (r *Run) Stream(ctx context.Context, path string, labels bool) (data.Source, error) {
-	s, ok := r.Data.(data.Scorer)
-	if !ok {
-		_, name := r.names()
-		return nil, cli.BadInput(fmt.Errorf("data type %s cannot read rows of a file: use criteo, csv or libfm", name))
-	}
-	return s.Stream(ctx, path, r.Map, data.StreamOptions{Threads: r.Threads, Labels: labels}), nil
+	return r.Data.Stream(ctx, path, r.Map, data.StreamOptions{Threads: r.Threads, Labels: labels}), nil
 }

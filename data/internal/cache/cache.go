@@ -1,0 +1,164 @@
+// Package cache keeps what was made of files: the encoded rows of each part and fitted feature maps. Whatever decides a cache's
+// content is in its key, and its index names the files that it was made from, so that changed files are read again.
+package cache
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/atomicfile"
+	"github.com/splice-ml/splice/data/internal/scan"
+)
+
+// version is part of every key: caches of another layout are never opened.
+const version = 1
+
+// Magic begins every file of records.
+const Magic = "SPLICE\x00\x01"
+
+// Entry is what a cache's index file says. The index is written last: without it there is no cache.
+type Entry struct {
+	Sources []scan.FileSum `json:"sources"` // the files that it was made from
+	Parts   [3]File        `json:"parts"`
+	Map     string         `json:"map,omitempty"` // digest of a fitted feature map
+	Rows    int64          `json:"rows"`
+	Skipped int64          `json:"skipped"`
+	First   []string       `json:"first,omitempty"` // of the skipped rows
+	Cut     int64          `json:"cut,omitempty"`   // texts that were longer than the longest row
+}
+
+// File is a file of records.
+type File struct {
+	Rows   int64  `json:"rows"`
+	Record int    `json:"record"`          // bytes of a row
+	Bytes  int64  `json:"bytes,omitempty"` // of the file, where rows differ in length
+	Hash   uint64 `json:"hash"`            // xxhash of the file
+}
+
+// Dir is a directory of caches.
+type Dir struct {
+	dir string
+	log *slog.Logger
+}
+
+// At returns the directory that an option names, .cache if it is empty.
+func At(option string, log *slog.Logger) Dir {
+	return Dir{dir: cmp.Or(option, ".cache"), log: log}
+}
+
+// Key returns the name of the cache of what the parts describe.
+func Key(parts ...any) (string, error) {
+	text, err := json.Marshal(append([]any{version}, parts...))
+	if err != nil {
+		return "", fmt.Errorf("data: cache key: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16]), nil
+}
+
+// Path returns the path of a file of the cache of that key.
+func (d *Dir) Path(key, suffix string) string { return filepath.Join(d.dir, key+suffix) }
+
+// PartPath returns the path of the rows of a part.
+func (d *Dir) PartPath(key string, part data.Part) string {
+	return d.Path(key, "-"+part.String()+".bin")
+}
+
+// Open returns the entry of key if it is there, whole, and made from the files as they are now; nil if not.
+func (d *Dir) Open(key string, files []string) *Entry {
+	e, err := d.read(key, files)
+	if err == nil {
+		return e
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		d.log.Warn("data: cache is built again", "cache", d.Path(key, ""), "reason", err)
+	}
+	return nil
+}
+
+func (d *Dir) read(key string, files []string) (*Entry, error) {
+	text, err := os.ReadFile(d.Path(key, ".json"))
+	if err != nil {
+		return nil, err
+	}
+	e := &Entry{}
+	if err := json.Unmarshal(text, e); err != nil {
+		return nil, fmt.Errorf("index: %v", err)
+	}
+	changed, err := sameFiles(e.Sources, files)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range e.Parts {
+		if p.Rows == 0 {
+			continue
+		}
+		path := d.PartPath(key, data.Part(i))
+		if info, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("part: %v", err)
+		} else if want := cmp.Or(p.Bytes, p.Rows*int64(p.Record)+int64(len(Magic))); info.Size() != want {
+			return nil, fmt.Errorf("%s has %d bytes, want %d", path, info.Size(), want)
+		}
+		if h, err := scan.HashFile(path); err != nil || h != p.Hash {
+			return nil, fmt.Errorf("%s: wrong checksum (%v)", path, err)
+		}
+	}
+	if changed { // only in their times: remember the new ones
+		d.WriteIndex(key, e)
+	}
+	return e, nil
+}
+
+// sameFiles returns an error if files are not those that were scanned. A file of another time but the same size is
+// read again: touching or copying it does not change the data. The times in sums are then brought up to date.
+func sameFiles(sums []scan.FileSum, files []string) (changed bool, err error) {
+	if len(sums) != len(files) {
+		return false, fmt.Errorf("made from %d files, now there are %d", len(sums), len(files))
+	}
+	for i := range sums {
+		s := &sums[i]
+		info, err := os.Stat(files[i])
+		switch {
+		case err != nil:
+			return false, fmt.Errorf("source: %v", err)
+		case s.Path != files[i] || s.Size != info.Size():
+			return false, fmt.Errorf("%s has changed", files[i])
+		case s.Time == info.ModTime().UnixNano():
+			continue
+		}
+		if h, err := scan.HashFile(files[i]); err != nil || h != s.Hash {
+			return false, fmt.Errorf("%s has changed (%v)", files[i], err)
+		}
+		s.Time, changed = info.ModTime().UnixNano(), true
+	}
+	return changed, nil
+}
+
+func (d *Dir) WriteIndex(key string, e *Entry) error {
+	return d.Wrap(atomicfile.Write(d.Path(key, ".json"), func(w io.Writer) error {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(e)
+	}))
+}
+
+// Wrap says of an error that it is about the cache.
+func (d *Dir) Wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("data: cache directory %s: %w; free space or choose another one", d.dir, err)
+}
+
+// Make creates the directory.
+func (d *Dir) Make() error { return d.Wrap(os.MkdirAll(d.dir, 0o755)) }

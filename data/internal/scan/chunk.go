@@ -1,0 +1,130 @@
+package scan
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/splice-ml/splice/data"
+)
+
+// Plan is what a parser must deliver of a row, apart from the label.
+type Plan struct {
+	Columns    []planColumn
+	Tokens     int // columns of tokens
+	Numbers    int // columns of numbers
+	Group      string
+	Time       string
+	Unlabelled bool // files may come without labels, as to predict
+	MaxLine    int
+}
+
+// planColumn is a column that a parser must deliver.
+type planColumn struct {
+	Name   string
+	Number bool // else a token
+	At     int  // its index among the tokens or numbers of a row
+}
+
+// Add adds a column.
+func (p *Plan) Add(name string, number bool) {
+	c := planColumn{Name: name, Number: number, At: p.Tokens}
+	if number {
+		c.At = p.Numbers
+		p.Numbers++
+	} else {
+		p.Tokens++
+	}
+	p.Columns = append(p.Columns, c)
+}
+
+// Block is a run of whole records of one file.
+type Block struct {
+	Seq     int64
+	Src     *FileRun
+	Line    int64  // number of its first line
+	Buf     []byte // that data lies in
+	Data    []byte
+	tooLong bool // its one record is longer than the limit and left out
+	last    bool // of its file
+}
+
+// FileRun is a file while it is scanned.
+type FileRun struct {
+	Path   string
+	Parser Parser
+	rows   int64 // good ones so far, counted in order
+	bad    int64
+}
+
+// Parser turns the records of a block into the rows of a chunk. It is used by many goroutines at once.
+type Parser interface{ Parse(c *Chunk) }
+
+// Span is a cell of a block's data.
+type Span struct{ Lo, Hi uint32 }
+
+// Chunk is the rows of a block, parsed.
+type Chunk struct {
+	*Block
+	Plan    *Plan
+	N       int
+	Tok     []Span    // [n * plan.tokens]
+	Num     []float64 // [n * plan.numbers]; a blank is NaN
+	Label   []float32
+	Group   []int64
+	time    []float64
+	Bad     []*data.RowError // the first few
+	Nbad    int64
+	Dirty   bool // the data holds NUL or is not UTF-8: every record must be looked at
+	Part    []data.Part
+	first   int64     // number of its first row among the good rows of the scan
+	Enc     [3][]byte // what the sink made of the rows, by part
+	Count   [3]int64  // rows of each part
+	Ends    []uint32  // scratch: the ends of the cells of a row
+	Scratch any       // of the sink
+}
+
+// Reset starts the rows of b.
+func (c *Chunk) Reset(b *Block) {
+	c.Block, c.N, c.Nbad = b, 0, 0
+	c.Tok, c.Num, c.Label, c.Group, c.time = c.Tok[:0], c.Num[:0], c.Label[:0], c.Group[:0], c.time[:0]
+	c.Bad = c.Bad[:0]
+	c.Dirty = bytes.IndexByte(b.Data, 0) >= 0 || !utf8.Valid(b.Data)
+}
+
+// Begin makes room for a row's tokens and numbers and returns them; end keeps the row.
+func (c *Chunk) Begin() ([]Span, []float64) {
+	t, k := c.N*c.Plan.Tokens, c.N*c.Plan.Numbers
+	c.Tok = Grow(c.Tok, t+c.Plan.Tokens)
+	c.Num = Grow(c.Num, k+c.Plan.Numbers)
+	return c.Tok[t:], c.Num[k:]
+}
+
+func Grow[T any](s []T, n int) []T {
+	if n <= cap(s) {
+		return s[:n]
+	}
+	out := make([]T, n, max(2*cap(s), n, 1024))
+	copy(out, s)
+	return out
+}
+
+// End keeps the row that begin started.
+func (c *Chunk) End(label float32, group int64, time float64) {
+	c.N++
+	c.Label = append(c.Label, label)
+	if c.Plan.Group != "" {
+		c.Group = append(c.Group, group)
+	}
+	if c.Plan.Time != "" {
+		c.time = append(c.time, time)
+	}
+}
+
+// Reject leaves a row out.
+func (c *Chunk) Reject(line int64, column, format string, args ...any) {
+	c.Nbad++
+	if len(c.Bad) < shownBad {
+		c.Bad = append(c.Bad, &data.RowError{File: c.Src.Path, Line: line, Column: column, Msg: fmt.Sprintf(format, args...)})
+	}
+}

@@ -1,0 +1,202 @@
+package scan
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+const (
+	bareQuote  = "a quote inside a cell; quote the whole cell and double the quote, or set quote: false"
+	afterQuote = "text after a closing quote; double quotes inside a cell"
+	openQuote  = "a quote is not closed within max_line bytes or the file"
+)
+
+// Delimited is records of cells between delimiters, of which some may be quoted. maxLine bounds the search for a closing quote.
+type Delimited struct {
+	Delim   byte
+	Quote   bool
+	MaxLine int
+	Names   []string // of the columns, of files without a header
+}
+
+// DelimiterOf returns the delimiter that an option names: a character, or tab.
+func DelimiterOf(option string) string {
+	if option == "tab" {
+		return "\t"
+	}
+	return option
+}
+
+// IsDelimiter reports whether records can be split by delim.
+func IsDelimiter(delim string) bool {
+	return len(delim) == 1 && !strings.ContainsAny(delim, "\"\r\n\x00") && delim[0] < 0x80
+}
+
+// Header returns the names of a file's columns and whether they stand in it.
+func (d Delimited) Header(path string, head []byte) ([]string, bool, error) {
+	if len(d.Names) > 0 {
+		return d.Names, false, nil
+	}
+	var names []string
+	text := slices.Clone(head)
+	_, _, bad := d.Cells(text, true, func(lo, hi int) { names = append(names, string(text[lo:hi])) })
+	if bad != "" {
+		return nil, false, fmt.Errorf("data: %s:1: header: %s", path, bad)
+	}
+	for i, n := range names {
+		if n == "" {
+			return nil, false, fmt.Errorf("data: %s:1: column %d of the header has no name; give it one, or set names", path, i+1)
+		}
+		if slices.Contains(names[:i], n) {
+			return nil, false, fmt.Errorf("data: %s:1: column %s is in the header twice", path, n)
+		}
+	}
+	return names, true, nil
+}
+
+// Cells splits the first record of text and calls cell with the limits of each cell: without its quotes, doubled quotes
+// undone in place. It returns the length of the record with its line end, 0 if more text is needed, and what is wrong
+// with its last cell; a wrong record ends with its first line. A nil cell leaves text as it is, to look before.
+func (d Delimited) Cells(text []byte, atEOF bool, cell func(lo, hi int)) (n, cells int, bad string) {
+	delim, limit := d.Delim, d.MaxLine
+	firstLine := func(why string) (int, int, string) {
+		if i := bytes.IndexByte(text, '\n'); i >= 0 {
+			return i + 1, cells, why
+		} else if atEOF {
+			return len(text), cells, why
+		}
+		return 0, 0, ""
+	}
+	for pos := 0; ; {
+		cells++
+		if !d.Quote || pos >= len(text) || text[pos] != '"' {
+			end := nextOf(text, pos, len(text), delim, '\n')
+			if end == len(text) && !atEOF {
+				return 0, 0, ""
+			}
+			hi := end
+			if (end == len(text) || text[end] == '\n') && hi > pos && text[hi-1] == '\r' {
+				hi--
+			}
+			if d.Quote && bytes.IndexByte(text[pos:hi], '"') >= 0 {
+				return firstLine(bareQuote)
+			}
+			if cell != nil {
+				cell(pos, hi)
+			}
+			if end == len(text) || text[end] == '\n' {
+				return min(end+1, len(text)), cells, ""
+			}
+			pos = end + 1
+			continue
+		}
+		lo, end, doubled := pos+1, pos+1, false
+		for {
+			i := bytes.IndexByte(text[end:max(end, min(len(text), limit))], '"')
+			if i < 0 {
+				if len(text) >= limit || atEOF {
+					return firstLine(openQuote)
+				}
+				return 0, 0, ""
+			}
+			end += i
+			if end+1 < len(text) && text[end+1] == '"' {
+				end += 2
+				doubled = true
+				continue
+			}
+			break
+		}
+		after := end + 1
+		if !atEOF && after+1 >= len(text) { // the next two bytes decide
+			return 0, 0, ""
+		}
+		if after < len(text) && text[after] == '\r' && (after+1 == len(text) || text[after+1] == '\n') {
+			after++
+		}
+		if after < len(text) && text[after] != delim && text[after] != '\n' {
+			return firstLine(afterQuote)
+		}
+		if cell != nil {
+			hi := end
+			if doubled {
+				hi = lo + undouble(text[lo:end])
+			}
+			cell(lo, hi)
+		}
+		if after >= len(text) || text[after] == '\n' {
+			return min(after+1, len(text)), cells, ""
+		}
+		pos = after + 1
+	}
+}
+
+// undouble replaces "" by " in place and returns the new length.
+func undouble(s []byte) int {
+	n := 0
+	for i := 0; i < len(s); i++ {
+		s[n] = s[i]
+		n++
+		if s[i] == '"' {
+			i++
+		}
+	}
+	return n
+}
+
+// nextOf returns the place of the first a or b in data[i:hi], hi if there is none.
+func nextOf(data []byte, i, hi int, a, b byte) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	as, bs := uint64(a)*ones, uint64(b)*ones
+	for ; i+8 <= len(data) && i < hi; i += 8 {
+		w := binary.LittleEndian.Uint64(data[i:])
+		x, y := w^as, w^bs
+		if t := ((x-ones)&^x | (y-ones)&^y) & tops; t != 0 {
+			return min(i+bits.TrailingZeros64(t)/8, hi)
+		}
+	}
+	for ; i < hi && data[i] != a && data[i] != b; i++ {
+	}
+	return min(i, hi)
+}
+
+// Record returns the length of the first record.
+func (d Delimited) Record(text []byte, atEOF bool) int {
+	if !d.Quote {
+		return Lines{}.Record(text, atEOF)
+	}
+	if i := bytes.IndexByte(text, '\n'); i >= 0 && bytes.IndexByte(text[:i], '"') < 0 {
+		return i + 1
+	}
+	if len(text) == 0 {
+		return 0
+	}
+	n, _, _ := d.Cells(text, atEOF, nil)
+	return n
+}
+
+// Cut returns the length of the whole records.
+func (d Delimited) Cut(text []byte, atEOF bool) int {
+	if atEOF {
+		return len(text)
+	}
+	if !d.Quote || bytes.IndexByte(text, '"') < 0 {
+		return Lines{}.Cut(text, false)
+	}
+	pos := 0
+	for pos < len(text) {
+		n := d.Record(text[pos:], false)
+		if n == 0 {
+			break
+		}
+		pos += n
+	}
+	return pos
+}
+
+// Fault refuses what is no UTF-8 text.
+func (d Delimited) Fault(record []byte) (int, Fault) { return TextFault(record) }

@@ -1,0 +1,68 @@
+package scan
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// ParseNumber returns the value of a decimal number. Blank is NaN; infinities and NaN are no numbers.
+func ParseNumber(s []byte) (float64, bool) {
+	if len(s) == 0 {
+		return math.NaN(), true
+	}
+	i, neg := 0, s[0] == '-'
+	if neg {
+		i = 1
+	}
+	if len(s)-i <= 15 && i < len(s) {
+		v := int64(0)
+		for ; i < len(s); i++ {
+			d := s[i] - '0'
+			if d > 9 {
+				return slowNumber(s)
+			}
+			v = v*10 + int64(d)
+		}
+		if neg {
+			v = -v
+		}
+		return float64(v), true
+	}
+	return slowNumber(s)
+}
+
+func slowNumber(s []byte) (float64, bool) {
+	for _, b := range s {
+		if (b < '0' || b > '9') && b != '.' && b != '-' && b != '+' && b != 'e' && b != 'E' {
+			return 0, false
+		}
+	}
+	v, err := strconv.ParseFloat(string(s), 64)
+	return v + 0, err == nil && math.Abs(v) <= math.MaxFloat32 // + 0: -0 is 0
+}
+
+const NumberFault = "%s is not a number in the range of float32; want digits like -12 or 0.5, or a blank"
+
+// ParseLabel returns the label 0 or 1.
+func ParseLabel(s []byte) (float32, bool) {
+	if len(s) == 1 {
+		d := s[0] - '0'
+		return float32(d), d <= 1
+	}
+	v, ok := ParseNumber(s)
+	return float32(v), ok && (v == 0 || v == 1)
+}
+
+const LabelFault = "label %s; want 0 or 1"
+
+// ParseGroup returns the key of a group: an integer as it is, other text hashed.
+func ParseGroup(s []byte) int64 {
+	if len(s) > 0 && len(s) < 19 {
+		if v, err := strconv.ParseInt(string(s), 10, 64); err == nil && strconv.FormatInt(v, 10) == string(s) {
+			return v
+		}
+	}
+	return int64(xxhash.Sum64(s))
+}

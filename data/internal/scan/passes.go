@@ -1,0 +1,50 @@
+package scan
+
+import (
+	"context"
+
+	"github.com/splice-ml/splice/data"
+)
+
+// Passes runs one pass after the other over the files of a data set, which it splits in the same way each time.
+type Passes struct {
+	Bad     BadRows
+	Threads int
+	count   *rowCounts // of the rows that are split, when needed
+}
+
+// rowCounts is what the first pass over the rows of a split by number or time finds out.
+type rowCounts struct {
+	rows  int64
+	times []float64
+}
+
+func (r *rowCounts) Work(*Chunk) {}
+
+func (r *rowCounts) Emit(c *Chunk) error {
+	r.rows += int64(c.N)
+	r.times = append(r.times, c.time...)
+	return nil
+}
+
+// Run runs a pass over files and returns what it learned about them.
+func (p *Passes) Run(ctx context.Context, f Format, pl *Plan, files []string, split data.Split, to sink) (*Pass, error) {
+	if p.count == nil && needsCount(split) {
+		c := &rowCounts{}
+		s := &Pass{Format: f, Plan: pl, Bad: p.Bad, Threads: p.Threads}
+		if err := s.Run(ctx, files, c); err != nil {
+			return nil, err
+		}
+		p.count = c
+	}
+	var c rowCounts
+	if p.count != nil {
+		c = *p.count
+	}
+	sp, err := newSplitter(split, c.rows, c.times)
+	if err != nil {
+		return nil, err
+	}
+	s := &Pass{Format: f, Plan: pl, split: sp, Bad: p.Bad, Threads: p.Threads}
+	return s, s.Run(ctx, files, to)
+}

@@ -1,0 +1,166 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+)
+
+// sink does something with the rows of a scan.
+type sink interface {
+	// Work is called on many goroutines at once.
+	Work(c *Chunk)
+	// Emit is called for one chunk after the other, in the order of the files.
+	Emit(c *Chunk) error
+}
+
+// Pass parses files and hands their rows to a sink.
+type Pass struct {
+	Format  Format
+	Plan    *Plan
+	split   *splitter // nil: all rows are of part 0
+	Bad     BadRows
+	Threads int
+	more    int // see scanner
+
+	Rows int64 // good rows
+	Sums []FileSum
+}
+
+// turns lets goroutines do something in the order of a sequence.
+type turns struct {
+	mu   sync.Mutex
+	cond *sync.Cond
+	next int64
+	err  error
+}
+
+func newTurns() *turns {
+	t := &turns{}
+	t.cond = sync.NewCond(&t.mu)
+	return t
+}
+
+// do waits for the turn of seq and runs f, unless an earlier turn or stop has set an error.
+func (t *turns) do(seq int64, f func() error) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.next != seq && t.err == nil {
+		t.cond.Wait()
+	}
+	if t.err == nil {
+		t.err = f()
+	}
+	t.next++
+	t.cond.Broadcast()
+	return t.err == nil
+}
+
+// stop makes every turn fail.
+func (t *turns) stop(err error) {
+	t.mu.Lock()
+	if t.err == nil {
+		t.err = err
+	}
+	t.cond.Broadcast()
+	t.mu.Unlock()
+}
+
+// Run scans files. Parsing and work are parallel; rows are numbered and emitted in order, so the result does not
+// depend on the number of threads.
+func (s *Pass) Run(ctx context.Context, files []string, to sink) error {
+	threads := s.Threads
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var (
+		wg      sync.WaitGroup
+		blocks  = make(chan *Block, threads)
+		number  = newTurns()
+		emit    = newTurns()
+		reader  = &Scanner{Format: s.Format, Plan: s.Plan, MaxLine: s.Plan.MaxLine, More: s.more, Free: make(chan []byte, 2*threads+2)}
+		readErr error
+	)
+	wg.Go(func() {
+		defer close(blocks)
+		readErr = reader.run(ctx, files, func(b *Block) error {
+			select {
+			case blocks <- b:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	})
+	for range threads {
+		wg.Go(func() {
+			c := &Chunk{Plan: s.Plan}
+			for b := range blocks {
+				c.Reset(b)
+				s.Parse(c)
+				ok := number.do(b.Seq, func() error { return s.Number(c) })
+				if ok {
+					to.Work(c)
+					ok = emit.do(b.Seq, func() error { return to.Emit(c) })
+				}
+				if !ok {
+					emit.stop(errStopped)
+					number.stop(errStopped)
+					cancel()
+					return
+				}
+				if b.Buf != nil {
+					reader.Recycle(b.Buf)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	s.Sums = reader.sums
+	for _, err := range []error{number.err, emit.err, readErr} {
+		if err != nil && err != errStopped {
+			return err
+		}
+	}
+	return nil
+}
+
+// errStopped is what ends the other goroutines after an error.
+var errStopped = errors.New("data: stopped")
+
+// Parse turns a block into rows.
+func (s *Pass) Parse(c *Chunk) {
+	if c.tooLong {
+		c.Reject(c.Line, "", "the row is longer than %d bytes (max_line); is a line end or a closing quote missing?", s.Plan.MaxLine)
+		return
+	}
+	c.Src.Parser.Parse(c)
+}
+
+// Number gives the rows of c their numbers and parts.
+func (s *Pass) Number(c *Chunk) error {
+	c.first = s.Rows
+	s.Rows += int64(c.N)
+	c.Src.rows += int64(c.N)
+	c.Src.bad += c.Nbad
+	if err := s.Bad.Add(c.Nbad, c.Bad); err != nil {
+		return err
+	}
+	c.Part = Grow(c.Part, c.N)
+	if s.split == nil {
+		clear(c.Part)
+	} else if err := s.split.assign(c); err != nil {
+		return err
+	}
+	if c.last && c.Src.rows == 0 {
+		if c.Src.bad > 0 {
+			return fmt.Errorf("data: %s: none of its %d rows can be read; the first: %s", c.Src.Path, c.Src.bad, s.Bad.First[0])
+		}
+		return fmt.Errorf("data: %s: has a header but no rows", c.Src.Path)
+	}
+	return nil
+}

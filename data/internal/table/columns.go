@@ -1,0 +1,81 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/internal/namelist"
+)
+
+// ColumnOf returns the options of a column: those of its name, or of the first pattern (in order of text) that it
+// matches.
+func ColumnOf(columns map[string]data.Column, name string) (data.Column, bool) {
+	if c, ok := columns[name]; ok {
+		return c, true
+	}
+	for _, p := range namelist.Sorted(columns) {
+		if ok, err := path.Match(p, name); ok && err == nil {
+			return columns[p], true
+		}
+	}
+	return nil, false
+}
+
+// CheckColumns returns an error for each entry of columns that is no pattern, matches none of names, or matches a name
+// that another pattern matches too.
+func CheckColumns(columns map[string]data.Column, names []string) error {
+	var errs []error
+	claimed := map[string]string{}
+	for _, p := range namelist.Sorted(columns) {
+		if _, err := path.Match(p, ""); err != nil {
+			errs = append(errs, registry.Field("columns."+p, "is no valid pattern; write [ and ] in pairs"))
+			continue
+		}
+		if columns[p] == nil {
+			errs = append(errs, registry.Field("columns."+p, "has no type; want categorical, numeric, multi or ignore"))
+			continue
+		}
+		if slices.Contains(names, p) {
+			continue
+		}
+		found := false
+		for _, n := range names {
+			if ok, _ := path.Match(p, n); !ok {
+				continue
+			}
+			found = true
+			if _, exact := columns[n]; exact {
+				continue
+			}
+			if other, ok := claimed[n]; ok {
+				errs = append(errs, registry.Field("columns."+p, "column %s matches %s too; name the column itself", n, other))
+				break
+			}
+			claimed[n] = p
+		}
+		if !found {
+			errs = append(errs, registry.Field("columns."+p, "no such column; there are %s", namelist.Show(names)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Validate checks options that were not decoded from a file: those of the section and of what is nested in it.
+func Validate(d registry.Validator, c data.Common) error {
+	errs := []error{d.Validate(), c.Split.Validate(), c.Categorical.Validate(), c.Numeric.Validate()}
+	for _, name := range namelist.Sorted(c.Columns) {
+		if v, ok := c.Columns[name].(registry.Validator); ok {
+			if err := v.Validate(); err != nil {
+				errs = append(errs, fmt.Errorf("columns.%s.%w", name, err))
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("data: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package table
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/internal/scan"
+)
+
+// scratch is what the sinks of a table need for the rows of one chunk.
+type scratch struct {
+	pieces [][]byte  // tokens of a Multi cell
+	digits [32]byte  // of a number that is a token
+	stats  []moments // by feature
+}
+
+func scratchOf(c *scan.Chunk) *scratch {
+	if c.Scratch == nil {
+		c.Scratch = &scratch{}
+	}
+	return c.Scratch.(*scratch)
+}
+
+// NewPlan returns what a parser must deliver of the rows.
+func NewPlan(features []data.MapFeature) *scan.Plan {
+	p := &scan.Plan{}
+	for i := range features {
+		p.Add(features[i].Name, features[i].ReadsNumbers())
+	}
+	return p
+}
+
+// encoder is the part of a sink that turns rows into records.
+type encoder struct {
+	features []data.MapFeature
+	plan     *scan.Plan
+	rec      *record
+	tables   []*data.Vocabulary // by feature; nil for Numeric
+	fields   []int              // by feature: index in rec.ids, or column of Dense
+}
+
+func newEncoder(m *data.FeatureMap, p *scan.Plan) *encoder {
+	s := m.Schema(p.Group != "")
+	e := &encoder{features: m.Features, plan: p, rec: newRecord(s)}
+	ids := 0
+	for i, f := range m.Features {
+		if f.Kind == data.Numeric {
+			e.tables = append(e.tables, nil)
+			e.fields = append(e.fields, s.Features[i].Column)
+			continue
+		}
+		e.tables = append(e.tables, m.Table(f.Table))
+		e.fields = append(e.fields, ids)
+		ids++
+	}
+	return e
+}
+
+// Work encodes the rows of c into c.enc, part by part.
+func (e *encoder) Work(c *scan.Chunk) {
+	size := e.rec.size
+	c.Count = [3]int64{}
+	for _, p := range c.Part {
+		c.Count[p]++
+	}
+	for p := range c.Enc {
+		c.Enc[p] = scan.Grow(c.Enc[p], int(c.Count[p])*size)
+	}
+	s := scratchOf(c)
+	var at [3]int
+	for r := range c.N {
+		p := c.Part[r]
+		rec := c.Enc[p][at[p] : at[p]+size]
+		at[p] += size
+		clear(rec)
+		e.row(c, r, rec, s)
+	}
+}
+
+func (e *encoder) row(c *scan.Chunk, r int, rec []byte, s *scratch) {
+	binary.LittleEndian.PutUint32(rec[4*e.rec.schema.NumDense:], math.Float32bits(c.Label[r]))
+	if e.rec.group >= 0 {
+		binary.LittleEndian.PutUint64(rec[e.rec.group:], uint64(c.Group[r]))
+	}
+	for i := range e.features {
+		f, at := &e.features[i], e.plan.Columns[i].At
+		var cell []byte
+		switch {
+		case f.Kind == data.Numeric:
+			v := f.Value(c.Num[r*e.plan.Numbers+at])
+			binary.LittleEndian.PutUint32(rec[4*e.fields[i]:], math.Float32bits(v))
+			continue
+		case f.ReadsNumbers():
+			cell = f.AppendBucket(s.digits[:0], c.Num[r*e.plan.Numbers+at])
+		default:
+			at := c.Tok[r*e.plan.Tokens+at]
+			cell = c.Data[at.Lo:at.Hi]
+		}
+		field := &e.rec.ids[e.fields[i]]
+		if f.Kind != data.Multi {
+			field.put(rec, 0, e.tables[i].ID(cell))
+			continue
+		}
+		s.pieces = f.AppendPieces(s.pieces[:0], cell)
+		for k, t := range s.pieces {
+			field.put(rec, k, e.tables[i].ID(t))
+		}
+	}
+}

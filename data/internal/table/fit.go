@@ -1,0 +1,214 @@
+package table
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/internal/scan"
+)
+
+// tableSpec is how the vocabulary of a table is made.
+type tableSpec struct {
+	name     string
+	minCount int64
+	maxSize  int
+	hash     int
+}
+
+// skeleton returns the features that a file's columns declare, without vocabularies, and the tables they need.
+func skeleton(list []Declared, c *data.Common) ([]data.MapFeature, []tableSpec, error) {
+	var features []data.MapFeature
+	var tables []tableSpec
+	owner := map[string]string{}
+	addTable := func(feature string, o data.CategoricalColumn) (string, error) {
+		t := tableSpec{name: o.Share, minCount: o.MinCount, maxSize: o.MaxSize, hash: o.Hash}
+		if t.name == "" {
+			t.name = feature
+		}
+		if first, ok := owner[t.name]; ok {
+			for _, have := range tables {
+				if have.name == t.name && have != t {
+					return "", fmt.Errorf("data: columns %s and %s share the table %s but differ in min_count, max_size or hash; give them the same", first, feature, t.name)
+				}
+			}
+			return t.name, nil
+		}
+		owner[t.name] = feature
+		tables = append(tables, t)
+		return t.name, nil
+	}
+	for _, d := range list {
+		f := data.MapFeature{Name: d.Name}
+		var err error
+		switch o := d.Column.(type) {
+		case data.CategoricalColumn:
+			f.Table, err = addTable(d.Name, o.Over(c.Categorical))
+		case data.MultiColumn:
+			f.Kind, f.Separator, f.MaxLen, f.Pool = data.Multi, o.Separator, o.MaxLen, cmp.Or(o.Pooling, data.PoolMean)
+			f.Table, err = addTable(d.Name, o.Over(c.Categorical))
+		case data.NumericColumn:
+			o = o.Over(c.Numeric)
+			f.Transform = o.Transform
+			if f.Transform == data.LogSquareBucket {
+				v := c.Categorical
+				f.Table, err = addTable(d.Name, data.CategoricalColumn{MinCount: max(v.MinCount, 1), MaxSize: v.MaxSize})
+			} else {
+				f.Kind, f.Fill = data.Numeric, *o.Fill
+			}
+		case data.IgnoreColumn:
+			continue
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		features = append(features, f)
+	}
+	if len(features) == 0 {
+		return nil, nil, fmt.Errorf("data: no column is a feature; declare some under columns")
+	}
+	return features, tables, nil
+}
+
+// moments are the count, mean and sum of squared deviations of numbers.
+type moments struct {
+	n, mean, m2 float64
+}
+
+func (m *moments) add(v float64) {
+	m.n++
+	d := v - m.mean
+	m.mean += d / m.n
+	m.m2 += d * (v - m.mean)
+}
+
+// merge adds the numbers of o (Chan, Golub, LeVeque 1979).
+func (m *moments) merge(o moments) {
+	if o.n == 0 {
+		return
+	}
+	n, d := m.n+o.n, o.mean-m.mean
+	m.mean += d * o.n / n
+	m.m2 += o.m2 + d*d*m.n*o.n/n
+	m.n = n
+}
+
+// fitter is the sink that counts tokens and sums numbers of train rows.
+type fitter struct {
+	features []data.MapFeature
+	plan     *scan.Plan
+	counter  []*counter // by feature; nil for Numeric
+	stats    []moments  // by feature
+	rows     int64
+}
+
+func newFitter(features []data.MapFeature, p *scan.Plan, tables []tableSpec) *fitter {
+	f := &fitter{features: features, plan: p, counter: make([]*counter, len(features)), stats: make([]moments, len(features))}
+	byName := map[string]*counter{}
+	for _, t := range tables {
+		byName[t.name] = newCounter(t.hash)
+	}
+	for i, feat := range features {
+		if feat.Kind != data.Numeric {
+			f.counter[i] = byName[feat.Table]
+		}
+	}
+	return f
+}
+
+// Work counts the tokens of a chunk, column by column, beginning at another column than the chunks beside it, so that
+// goroutines seldom wait for each other.
+func (f *fitter) Work(c *scan.Chunk) {
+	s := scratchOf(c)
+	s.stats = scan.Grow(s.stats, len(f.stats))
+	clear(s.stats)
+	n := len(f.features)
+	for k := range n {
+		i := (k + int(c.Seq)*7) % n
+		feat, at := &f.features[i], f.plan.Columns[i].At
+		switch {
+		case feat.Kind == data.Numeric:
+			f.sum(c, s, i, at)
+		default:
+			ctr := f.counter[i]
+			ctr.mu.Lock()
+			f.count(c, s, ctr, feat, at)
+			ctr.mu.Unlock()
+		}
+	}
+}
+
+func (f *fitter) count(c *scan.Chunk, s *scratch, ctr *counter, feat *data.MapFeature, at int) {
+	var digits [32]byte
+	for r := range c.N {
+		if c.Part[r] != data.TrainPart {
+			continue
+		}
+		if feat.ReadsNumbers() {
+			ctr.add(feat.AppendBucket(digits[:0], c.Num[r*f.plan.Numbers+at]))
+			continue
+		}
+		at := c.Tok[r*f.plan.Tokens+at]
+		cell := c.Data[at.Lo:at.Hi]
+		if feat.Kind == data.Categorical {
+			ctr.add(cell)
+			continue
+		}
+		s.pieces = feat.AppendPieces(s.pieces[:0], cell)
+		for _, t := range s.pieces {
+			ctr.add(t)
+		}
+	}
+}
+
+func (f *fitter) sum(c *scan.Chunk, s *scratch, i, at int) {
+	if f.features[i].Transform != data.Standardize {
+		return
+	}
+	for r := range c.N {
+		if v := c.Num[r*f.plan.Numbers+at]; c.Part[r] == data.TrainPart && !math.IsNaN(v) {
+			s.stats[i].add(v)
+		}
+	}
+}
+
+// Emit merges the sums of chunks in their order: floating point sums depend on it.
+func (f *fitter) Emit(c *scan.Chunk) error {
+	for i := range f.stats {
+		f.stats[i].merge(scratchOf(c).stats[i])
+	}
+	for _, p := range c.Part {
+		if p == data.TrainPart {
+			f.rows++
+		}
+	}
+	return nil
+}
+
+// finish returns the fitted map.
+func (f *fitter) finish(tables []tableSpec) (*data.FeatureMap, error) {
+	if f.rows == 0 {
+		return nil, fmt.Errorf("data: the split leaves no train rows")
+	}
+	m := &data.FeatureMap{Version: data.MapVersion, Rows: f.rows, Features: append([]data.MapFeature(nil), f.features...)}
+	for _, t := range tables {
+		for i, feat := range m.Features {
+			if feat.Table == t.name {
+				m.Tables = append(m.Tables, f.counter[i].vocabulary(t.name, t.minCount, t.maxSize))
+				break
+			}
+		}
+	}
+	for i := range m.Features {
+		feat, s := &m.Features[i], f.stats[i]
+		if feat.Transform != data.Standardize {
+			continue
+		}
+		feat.Mean, feat.Std = s.mean, 1
+		if s.n > 0 && s.m2 > 0 {
+			feat.Std = math.Sqrt(s.m2 / s.n)
+		}
+	}
+	return m, m.Check()
+}

@@ -1,0 +1,174 @@
+// Package table reads rows of features: it fits vocabularies and statistics on the train rows, encodes rows as records of fixed
+// width, keeps them in a cache, and reads them in shuffled epochs. Package text is its twin, with files of the same names.
+package table
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/internal/cache"
+	"github.com/splice-ml/splice/data/internal/parts"
+	"github.com/splice-ml/splice/data/internal/scan"
+)
+
+// Data is a data set whose rows are features.
+type Data struct {
+	data.Common
+	Format Format
+	Name   string // of the format
+	Key    any    // options of the format that decide how text is read
+	Group  string // column, or empty
+	Time   string // column, or empty
+}
+
+// Format is a way to write rows of features as text: criteo, csv or libfm.
+type Format interface {
+	scan.Format
+	// Features declares the features of a file whose first record is head.
+	Features(path string, head []byte) ([]Declared, error)
+}
+
+// Declared is a feature as the options have it, before it is fitted.
+type Declared struct {
+	Name   string
+	Column data.Column
+}
+
+// Open opens the parts of the data set.
+func (t *Data) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, error) {
+	return parts.Open(ctx, t, t.Common, o)
+}
+
+// CheckMap returns why m cannot be the map of the rows.
+func (t *Data) CheckMap(m *data.FeatureMap) error {
+	if err := m.Check(); err != nil {
+		return fmt.Errorf("data: feature map: %w", err)
+	}
+	if m.Text != nil {
+		return errors.New("data: the feature map is one of texts; was it made for other data?")
+	}
+	return nil
+}
+
+// Schema returns the features that m makes.
+func (t *Data) Schema(m *data.FeatureMap) *data.Schema { return m.Schema(t.Group != "") }
+
+// reading is everything that decides which rows are read from a text.
+func (t *Data) reading() any {
+	return []any{t.Name, t.Key, t.BadRows, t.MaxBadRows, t.MaxLine, t.Group, t.Time}
+}
+
+// plan returns what a parser must deliver for features.
+func (t *Data) plan(features []data.MapFeature) *scan.Plan {
+	p := NewPlan(features)
+	p.Group, p.Time, p.MaxLine = t.Group, t.Time, t.MaxLine
+	return p
+}
+
+// Fit returns the feature map of the train rows of files.
+func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data.FeatureMap, error) {
+	head, err := (&scan.Scanner{Format: t.Format, MaxLine: t.MaxLine}).Head(files[0])
+	if err != nil {
+		return nil, err
+	}
+	list, err := t.Format.Features(files[0], head)
+	if err != nil {
+		return nil, err
+	}
+	features, tables, err := skeleton(list, &t.Common)
+	if err != nil {
+		return nil, err
+	}
+	specs := make([]string, len(tables))
+	for i, t := range tables {
+		specs[i] = fmt.Sprintf("%q %d %d %d", t.name, t.minCount, t.maxSize, t.hash)
+	}
+	files = scan.Absolute(files)
+	key, err := cache.Key("fit", data.MapVersion, t.reading(), t.Split, features, specs, files)
+	if err != nil {
+		return nil, err
+	}
+	path := o.Cache.Path(key, "-"+data.MapFile)
+	if e := o.Cache.Open(key, files); e != nil {
+		m, err := data.LoadFeatureMap(path)
+		if err == nil && m.Digest() == e.Map {
+			return m, nil
+		}
+		o.Options.Log.Warn("data: cache is built again", "cache", path, "reason", err)
+	}
+	start := time.Now()
+	p := t.plan(features)
+	f := newFitter(features, p, tables)
+	sc, err := o.Passes.Run(ctx, t.Format, p, files, t.Split, f)
+	if err != nil {
+		return nil, err
+	}
+	m, err := f.finish(tables)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.Cache.Wrap(m.Save(path)); err != nil {
+		return nil, err
+	}
+	o.Options.Log.Info("data: fitted vocabularies", "rows", m.Rows, "seconds", parts.Seconds(start))
+	return m, o.Cache.WriteIndex(key, &cache.Entry{Sources: sc.Sums, Map: m.Digest()})
+}
+
+// Rows returns the parts of files, encoded by m: from the cache, or else after writing it.
+func (t *Data) Rows(ctx context.Context, o *parts.Opening, m *data.FeatureMap, files []string, split data.Split) (parts [3]data.Source, err error) {
+	key, err := cache.Key("rows", t.reading(), split, m.Digest(), files)
+	if err != nil {
+		return parts, err
+	}
+	e := o.Cache.Open(key, files)
+	if e == nil {
+		if e, err = t.write(ctx, o, key, m, files, split); err != nil {
+			return parts, err
+		}
+	}
+	scan.Report(o.Options.Log, e.Skipped, e.Rows, e.First)
+	rec := newRecord(t.Schema(m))
+	for i, p := range e.Parts {
+		if p.Rows == 0 {
+			continue
+		}
+		if p.Record != rec.size {
+			return parts, fmt.Errorf("data: cache %s has rows of %d bytes, want %d; remove it", o.Cache.Path(key, ""), p.Record, rec.size)
+		}
+		c, err := openSource(o.Cache.PartPath(key, data.Part(i)), rec, p.Rows)
+		if err != nil {
+			return parts, err
+		}
+		parts[i] = c
+	}
+	return parts, nil
+}
+
+// write encodes files into the cache.
+func (t *Data) write(ctx context.Context, o *parts.Opening, key string, m *data.FeatureMap, files []string, split data.Split) (*cache.Entry, error) {
+	start := time.Now()
+	p := t.plan(m.Features)
+	w := &writer{encoder: newEncoder(m, p), parts: o.Cache.Writers(key)}
+	defer w.abort()
+	s, err := o.Passes.Run(ctx, t.Format, p, files, split, w)
+	if err != nil {
+		return nil, err
+	}
+	e := &cache.Entry{Sources: s.Sums, Rows: s.Rows, Skipped: s.Bad.Count, First: s.Bad.First}
+	if err := w.commit(e); err != nil {
+		return nil, err
+	}
+	o.Options.Log.Info("data: cached rows", "train", e.Parts[0].Rows, "valid", e.Parts[1].Rows, "test", e.Parts[2].Rows,
+		"bytes_per_row", w.rec.size, "seconds", parts.Seconds(start))
+	return e, o.Cache.WriteIndex(key, e)
+}
+
+// Train gives the train part its order.
+func (t *Data) Train(o *parts.Opening, src data.Source) data.Source {
+	c := src.(*source)
+	c.seed, c.window, c.dropLast = o.Options.Seed, t.ShuffleBuffer, t.DropLast
+	return c
+}

@@ -1,0 +1,196 @@
+package set
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/internal/namelist"
+	"github.com/splice-ml/splice/data/internal/scan"
+	"github.com/splice-ml/splice/data/internal/table"
+)
+
+// CSV is delimited rows with a header, quoted as in RFC 4180: a cell may stand in double quotes, and hold delimiters,
+// line ends and doubled quotes then. Every column must be the label, the group, the time, or declared under columns.
+// Lines with nothing on them are skipped. A row that cannot be read ends with its first line.
+type CSV struct {
+	data.Common `yaml:",inline"`
+	Label       string   `yaml:"label"`     // column of the label, 0 or 1
+	Group       string   `yaml:"group"`     // column that GAUC groups by, such as the user; a feature too if declared by name
+	Time        string   `yaml:"time"`      // column of the time (number, date or RFC 3339), for split.by time; a feature too if declared by name
+	Delimiter   string   `yaml:"delimiter"` // one character, or tab
+	Quote       bool     `yaml:"quote"`     // cells can be quoted; otherwise a quote is a character like others
+	Names       []string `yaml:"names"`     // names of the columns, for files without a header
+	Missing     []string `yaml:"missing"`   // cells that mean a blank, such as NA
+}
+
+func init() { data.Register("csv", CSV{Common: data.DefaultCommon(), Delimiter: ",", Quote: true}) }
+
+// Validate returns what is wrong with the options.
+func (d CSV) Validate() error {
+	errs := []error{d.Common.Validate()}
+	if d.Label == "" {
+		errs = append(errs, registry.Field("label", "is missing; want the name of the column of the label"))
+	}
+	if d.Split.By == data.SplitTime && d.Time == "" {
+		errs = append(errs, registry.Field("split.by", "there is no time column; set time, or split by order"))
+	}
+	if !scan.IsDelimiter(scan.DelimiterOf(d.Delimiter)) {
+		errs = append(errs, registry.Field("delimiter", "want one ASCII character or tab, have %q", d.Delimiter))
+	}
+	for i, n := range d.Names {
+		if n == "" || slices.Contains(d.Names[:i], n) {
+			errs = append(errs, registry.Field(fmt.Sprintf("names.%d", i), "%q is blank or there twice; give every column a name of its own", n))
+		}
+	}
+	if d.Label != "" && (d.Label == d.Group || d.Label == d.Time) {
+		errs = append(errs, registry.Field("label", "%s is the group or time column too", d.Label))
+	}
+	if c, ok := d.Columns[d.Label]; ok && c != nil && c != data.Column(data.IgnoreColumn{}) {
+		errs = append(errs, registry.Field("columns."+d.Label, "is the label, which cannot be a feature; remove it here"))
+	}
+	if len(d.Names) > 0 {
+		errs = append(errs, d.check(d.Names)...)
+	}
+	return errors.Join(errs...)
+}
+
+// check returns what is wrong between the options and the names of a file's columns.
+func (d CSV) check(names []string) []error {
+	errs := []error{table.CheckColumns(d.Columns, names)}
+	for _, r := range [...]struct{ key, name string }{{"label", d.Label}, {"group", d.Group}, {"time", d.Time}} {
+		if r.name != "" && !slices.Contains(names, r.name) {
+			errs = append(errs, registry.Field(r.key, "no column %s; there are %s", r.name, namelist.Show(names)))
+		}
+	}
+	return append(errs, d.undeclared(names))
+}
+
+// undeclared returns an error that lists the columns nobody said anything about.
+func (d CSV) undeclared(names []string) error {
+	var list []string
+	for _, n := range names {
+		if _, ok := table.ColumnOf(d.Columns, n); !ok && n != d.Label && n != d.Group && n != d.Time {
+			list = append(list, n)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return registry.Field("columns", "nothing says what to do with %s; give each a type (categorical, numeric, multi) or ignore", namelist.Show(list))
+}
+
+// Open reads the files of the section.
+func (d CSV) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, error) {
+	d = d.filled()
+	if err := table.Validate(d, d.Common); err != nil {
+		return nil, err
+	}
+	return d.table().Open(ctx, o)
+}
+
+// Stream reads one file in order. A label column may be absent, and its cells blank.
+func (d CSV) Stream(ctx context.Context, path string, m *data.FeatureMap, o data.StreamOptions) data.Source {
+	return d.filled().table().Stream(ctx, path, m, o)
+}
+
+func (d CSV) filled() CSV {
+	d.Common = d.WithDefaults()
+	if d.Delimiter == "" {
+		d.Delimiter = ","
+	}
+	return d
+}
+
+func (d CSV) table() *table.Data {
+	key := []any{scan.DelimiterOf(d.Delimiter), d.Quote, d.Names, d.Label, d.Missing}
+	return &table.Data{Common: d.Common, Format: d.format(), Name: "csv", Key: key, Group: d.Group, Time: d.Time}
+}
+
+// csvFormat is the format of the files of d.
+type csvFormat struct {
+	scan.Delimited
+	d CSV
+}
+
+func (d CSV) format() csvFormat {
+	return csvFormat{scan.Delimited{Delim: scan.DelimiterOf(d.Delimiter)[0], Quote: d.Quote, MaxLine: d.MaxLine, Names: d.Names}, d}
+}
+
+func (f csvFormat) Features(path string, head []byte) ([]table.Declared, error) {
+	names, _, err := f.Header(path, head)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(f.d.check(names)...); err != nil {
+		return nil, fmt.Errorf("data: %s: %w", path, err)
+	}
+	var list []table.Declared
+	for _, n := range names {
+		if n == f.d.Label {
+			continue
+		}
+		c, ok := f.d.Columns[n]
+		if !ok && (n == f.d.Group || n == f.d.Time) {
+			continue
+		}
+		if !ok {
+			c, _ = table.ColumnOf(f.d.Columns, n)
+		}
+		list = append(list, table.Declared{Name: n, Column: c})
+	}
+	return list, nil
+}
+
+// csvAct is what to do with a cell.
+type csvAct struct {
+	act
+	label, group, time bool
+}
+
+func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, bool, error) {
+	names, inFile, err := f.Header(file, head)
+	if err != nil {
+		return nil, false, err
+	}
+	pr := &csvParser{f: f, names: names, acts: make([]csvAct, len(names))}
+	for i := range pr.acts {
+		pr.acts[i].act = act{tok: -1, num: -1}
+	}
+	var missing []string
+	at := func(name string) *csvAct {
+		if i := slices.Index(names, name); i >= 0 {
+			return &pr.acts[i]
+		}
+		missing = append(missing, name)
+		return &csvAct{}
+	}
+	if !p.Unlabelled || slices.Contains(names, f.d.Label) {
+		at(f.d.Label).label = true
+		pr.labelled = true
+	}
+	if p.Group != "" {
+		at(p.Group).group = true
+	}
+	if p.Time != "" {
+		at(p.Time).time = true
+	}
+	for i := range p.Columns {
+		if a := at(p.Columns[i].Name); p.Columns[i].Number {
+			a.num = p.Columns[i].At
+		} else {
+			a.tok = p.Columns[i].At
+		}
+	}
+	if len(missing) > 0 {
+		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s", file, strings.Join(missing, ", "), namelist.Show(names))
+	}
+	if err := f.d.undeclared(names); err != nil {
+		return nil, false, fmt.Errorf("data: %s: %w", file, err)
+	}
+	return pr, inFile, nil
+}

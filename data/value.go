@@ -1,0 +1,48 @@
+package data
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+)
+
+// AppendPieces appends the tokens of a Multi cell to list: those between separators that are not blank, MaxLen at most.
+func (f *MapFeature) AppendPieces(list [][]byte, cell []byte) [][]byte {
+	for len(cell) > 0 && len(list) < f.MaxLen {
+		var piece []byte
+		if i := bytes.Index(cell, []byte(f.Separator)); i >= 0 {
+			piece, cell = cell[:i], cell[i+len(f.Separator):]
+		} else {
+			piece, cell = cell, nil
+		}
+		if len(piece) > 0 {
+			list = append(list, piece)
+		}
+	}
+	return list
+}
+
+// AppendBucket appends the token of v under LogSquareBucket; a blank is the empty token.
+func (f *MapFeature) AppendBucket(dst []byte, v float64) []byte {
+	if math.IsNaN(v) {
+		return dst
+	}
+	if v > 2 {
+		l := math.Log(v)
+		v = math.Floor(l * l)
+	}
+	return strconv.AppendInt(dst, int64(max(min(v, math.MaxInt32), math.MinInt32)), 10)
+}
+
+// Value returns v as a model sees it: transformed, a blank filled.
+func (f *MapFeature) Value(v float64) float32 {
+	switch {
+	case math.IsNaN(v):
+		return float32(f.Fill)
+	case f.Transform == Log1p:
+		return float32(math.Copysign(math.Log1p(math.Abs(v)), v))
+	case f.Transform == Standardize:
+		return float32(min(max((v-f.Mean)/f.Std, -math.MaxFloat32), math.MaxFloat32))
+	}
+	return float32(v)
+}

@@ -1,0 +1,57 @@
+package data
+
+import (
+	"context"
+	"fmt"
+	"math"
+)
+
+// Viewer is a Skipper that can show some of its rows as another source. Shard, Head, HoldOut and Reorder take any Viewer, so a
+// source of another package can be dealt like those of this module.
+type Viewer interface {
+	Skipper
+	// View returns some of the rows, or all in another order. A view shares the files and the memory of its source.
+	View(o ViewOptions) Viewer
+	// Shuffles reports whether epochs have orders of their own.
+	Shuffles() bool
+	// EachID calls do with the id of a categorical feature of one row after the other, in the order of the file. The feature is
+	// one of Schema's.
+	EachID(ctx context.Context, f *Feature, do func(id int32)) error
+}
+
+// ViewOptions say which rows a view shows, and in which order.
+type ViewOptions struct {
+	Keep   []uint32 // places of the rows among those of the source, in the order of the file, rising; nil: all rows
+	Seed   uint64   // of the order of each epoch
+	Window int      // shuffle so many rows together, or more; 0: shuffle as the source does, or not at all
+}
+
+// Places returns the places of a view's rows among those of a file, where the source shows the rows at kept (nil: all rows of the
+// file) and the view keeps some of these (nil: all of them).
+func Places(kept, keep []uint32) []uint32 {
+	if kept == nil {
+		return keep
+	}
+	if keep == nil {
+		return kept
+	}
+	out := make([]uint32, len(keep))
+	for i, k := range keep {
+		out[i] = kept[k]
+	}
+	return out
+}
+
+// viewable returns src as a Viewer, or says what it cannot do.
+func viewable(src Source, what string) (Viewer, error) {
+	v, ok := src.(Viewer)
+	switch {
+	case src == nil:
+		return nil, fmt.Errorf("data: %s: there are no rows: the data set has no such part", what)
+	case !ok:
+		return nil, fmt.Errorf("data: %s: a %T cannot be taken apart; want a data.Viewer, such as rows that Dataset.Open or FromRows returned", what, src)
+	case v.Rows() > math.MaxUint32:
+		return nil, fmt.Errorf("data: %s: %d rows, at most %d can be taken apart", what, v.Rows(), uint32(math.MaxUint32))
+	}
+	return v, nil
+}
