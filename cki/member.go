@@ -28,7 +28,7 @@ func RegisterRegime(name string, defaults Regime) { Regimes.Register(name, defau
 type Family struct {
 	Members []*Member // Members[0] is the base
 	Trunk   *Member   // what they were branched from; nil if nothing
-	Apart   bool      // the members saw different rows
+	SplitBy string    // the members saw different rows, split by this: rows (at random), order or a feature; empty if all saw the same
 	Steps   int64     // optimizer steps of all trainings together, the trunk's included
 }
 

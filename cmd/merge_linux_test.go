@@ -47,7 +47,10 @@ merge:
 	if o.code != 0 {
 		t.Fatalf("exit %d\n%s", o.code, o.stderr)
 	}
-	for _, name := range []string{"base", "other", "best parent", "ensemble", "merge", "passed on: merge"} {
+	for _, name := range []string{
+		"base", "other", "best parent", "ensemble", "merge", "The 2 parents: the better parent on validation rows has test auc (synthetic) 0.",
+		"The model passed on: merge, although the better parent is better on the validation rows: merge.guard is off; use it with `go run ./cmd/predict --run runs/m --in ROWS --out -`.\n",
+	} {
 		if !strings.Contains(o.stdout, name) {
 			t.Errorf("the table lacks %q:\n%s", name, o.stdout)
 		}
@@ -135,7 +138,7 @@ merge:
 	if o := run(t, dir, "cki", "--config", "again.yaml", "--quiet"); o.code != 0 {
 		t.Errorf("a merge as a parent: exit %d\n%s", o.code, o.stderr)
 	}
-	if o := run(t, dir, "cki", "--config", "merge.yaml", "--quiet"); o.code != 0 || !strings.Contains(o.stdout, "passed on: merge") {
+	if o := run(t, dir, "cki", "--config", "merge.yaml", "--quiet"); o.code != 0 || !strings.Contains(o.stdout, "passed on: merge, ") {
 		t.Errorf("the same merge again: exit %d\n%s", o.code, o.stderr)
 	}
 	write(t, dir, "runs/b/model.safetensors", string(read(t, dir, "runs/e/model.safetensors")))

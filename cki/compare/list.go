@@ -21,7 +21,7 @@ func (c *comparison) list() ([]*entry, error) {
 		alone    = plain[:1]
 		controls = o.Controls
 		aligned  = controls && o.Align.Match != align.None
-		apart    = controls && c.family.Apart
+		apart    = controls && c.family.SplitBy != ""
 		trains   = o.Finetune.Epochs > 0
 		trained  = controls && trains
 		hard     = o.Finetune.With(cki.NoTeacher)

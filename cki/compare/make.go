@@ -223,7 +223,7 @@ func (c *comparison) longer(k int) maker {
 		o.Epochs *= k
 		o.MaxSteps *= int64(k)
 		t := cki.Training{Name: trainingName, Init: c.lab.Seed, Seed: c.base.Seed, Data: c.base.Data, Options: o}
-		if c.family.Apart && c.family.Trunk != nil {
+		if c.family.SplitBy != "" && c.family.Trunk != nil {
 			t.Start = c.family.Trunk.Params
 		}
 		return c.train(ctx, r, t)

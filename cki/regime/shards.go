@@ -60,7 +60,7 @@ func (r Shards) Make(ctx context.Context, l *cki.Lab) (*cki.Family, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.Apart = true
+	f.SplitBy = r.By
 	return f, nil
 }
 

@@ -287,7 +287,10 @@ func (s *Session) passOn(ctx context.Context, l *cki.Lab, d *data.Splits, out *c
 	model, dataset := s.names()
 	t := &compare.Table{
 		Digest: digest, Seed: s.Seed, Model: model, Data: dataset, Metric: l.Monitor(), Synthetic: d.Synthetic != nil, Passed: out.Passed,
-		Guarded: out.Guarded, Rows: out.Rows,
+		Guarded: out.Guarded, SplitBy: out.Family.SplitBy, Rows: out.Rows,
+	}
+	if b := d.Synthetic; b != nil && b.AUC > 0 {
+		t.Reachable = report.Metrics{"auc": b.AUC, "logloss": b.LogLoss}
 	}
 	r := result{Model: model, Data: dataset, Seed: s.Seed, Digest: digest}
 	for _, row := range out.Rows {
@@ -325,6 +328,7 @@ func (s *Session) dropStates() error {
 	return nil
 }
 
+// printTable prints the rows that matter most of a comparison, and what it came to in words.
 func (s *Session) printTable(t *compare.Table) error {
 	names, err := s.metricNames(t.Metric)
 	if err != nil {
@@ -334,10 +338,19 @@ func (s *Session) printTable(t *compare.Table) error {
 	if t.Synthetic {
 		label = " (synthetic)"
 	}
-	fmt.Fprintf(s.Out, "%s on %s%s, seed %d\n%s", t.Model, t.Data, label, t.Seed, report.Table(t.Rows.Report(), names))
-	if t.Guarded {
-		fmt.Fprintf(s.Out, "the merge is worse than the best parent on the validation rows: the best parent is passed on\n")
+	rows := t.Rows.Short()
+	more := ""
+	if len(rows) < len(t.Rows) {
+		file := compare.TableFile
+		if s.Merge.Report {
+			file = report.MarkdownFile
+		}
+		more = fmt.Sprintf("; all %d rows are in %s", len(t.Rows), filepath.Join(s.Dir, file))
 	}
-	_, err = fmt.Fprintf(s.Out, "passed on: %s; run in %s\n", t.Passed, s.Dir)
+	fmt.Fprintf(s.Out, "%s on %s%s, seed %d%s\n%s", t.Model, t.Data, label, t.Seed, more, report.Table(rows.Report(), names))
+	if len(t.Reachable) > 0 {
+		fmt.Fprintf(s.Out, "best reachable on these test rows, by their true probabilities: auc %.5f logloss %.5f\n", t.Reachable["auc"], t.Reachable["logloss"])
+	}
+	_, err = fmt.Fprintf(s.Out, "\n%s\n", strings.Join(t.Words(s.Dir), "\n"))
 	return err
 }
