@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models/embed"
@@ -220,11 +221,11 @@ func (p *Program) Run(b *data.Batch, step int64) (float64, error) {
 	if r.loss == nil {
 		return 0, nil
 	}
-	v, ok := r.loss.Value().Data().(float32)
+	v, ok := r.loss.Value().(*G.F32)
 	if !ok {
 		return 0, fmt.Errorf("models: the loss is a %T, want a float32 scalar", r.loss.Value())
 	}
-	return float64(v), nil
+	return float64(*v), nil
 }
 
 // run computes the values of the graph's nodes.
@@ -250,7 +251,7 @@ func (r *graph) backward(b *data.Batch) {
 	r.grads = append(r.grads[:len(r.nodes)], dense...)
 }
 
-func values(n *G.Node) []float32 { return n.Value().Data().([]float32) }
+func values(n *G.Node) []float32 { return n.Value().(*tensor.Dense).Float32s() }
 
 // Logits returns the last run's logits, [rows, outputs] row-major, valid until the next Run: a row for each of the batch's, or
 // for each token that a masked language model predicts. Those of rows from N on are undefined.

@@ -1,9 +1,12 @@
 package modeltest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/splice-ml/splice/data"
@@ -76,6 +79,107 @@ func rows(t *testing.T, m suite) {
 		if n != 0 {
 			t.Errorf("scoring %d rows allocates %v times", size, n)
 		}
+	}
+}
+
+// predictor: calls of any number of rows, from several goroutines, give a row the logits of a program over a large batch, bit by
+// bit, and allocate nothing.
+func predictor(t *testing.T, m suite) {
+	ctx := t.Context()
+	_, params := fresh(t, m, 2, models.CompileOptions{})
+	p, err := models.NewPredictor(m.m, params, m.sc)
+	if m.sc.Text != nil && m.sc.Text.MaskRate > 0 {
+		if err == nil {
+			t.Error("a model of masked tokens has a predictor")
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	const n = 300
+	all := Batch(m.sc, n, n, 22)
+	prog := evaluation(t, m, params, models.CompileOptions{Batch: n})
+	run(t, prog, all)
+	want := prog.Logits()
+	if len(want) != n*p.Width() {
+		t.Fatalf("%d logits a row, want %d", p.Width(), len(want)/n)
+	}
+	score := func(dst []float32, lo, hi int) ([]float32, error) {
+		return p.Logits(ctx, dst, hi-lo, func(i int) int { return int(all.Tokens.Len[lo+i]) }, func(b *data.Batch, at, i int) error {
+			put(b, at, all, lo+i)
+			return nil
+		})
+	}
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for lo := 0; lo < n; {
+				hi := min(n, lo+[]int{1, 3, 17, 290, 40, 2}[(lo+g)%6])
+				got, err := score([]float32{7}, lo, hi)
+				if err != nil {
+					t.Errorf("rows %d to %d: %v", lo, hi, err)
+					return
+				}
+				if got[0] != 7 || !equalBits(t, fmt.Sprintf("rows %d to %d", lo, hi), got[1:], want[lo*p.Width():hi*p.Width()]) {
+					return
+				}
+				lo = hi
+			}
+		})
+	}
+	wg.Wait()
+	dst := make([]float32, 0, n*p.Width())
+	for _, rows := range []int{1, 3, 40} {
+		allocs := 1.0
+		for try := 0; allocs != 0 && try < 3; try++ { // products may still make buffers when more of them than before run at once
+			allocs = testing.AllocsPerRun(5, func() {
+				if _, err := score(dst, 0, rows); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+		if allocs != 0 {
+			t.Errorf("a call of %d rows allocates %v times", rows, allocs)
+		}
+	}
+	// A row that cannot be encoded is the call's error, and leaves nothing behind.
+	broken := errors.New("broken")
+	if _, err := p.Logits(ctx, nil, 2, func(int) int { return 2 }, func(b *data.Batch, at, i int) error {
+		put(b, at, all, i)
+		return broken
+	}); !errors.Is(err, broken) {
+		t.Errorf("error %v, want that of the row", err)
+	}
+	if got, err := score(nil, 5, 6); err != nil || !equalBits(t, "after an error", got, want[5*p.Width():6*p.Width()]) {
+		t.Errorf("after an error: %v", err)
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := p.Logits(ended, nil, 1, nil, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("an ended context: error %v", err)
+	}
+}
+
+// put copies a row to another batch, whose sequences may be longer or, if the text fits, shorter.
+func put(b *data.Batch, at int, from *data.Batch, row int) {
+	for name, ids := range from.IDs {
+		w := len(ids) / from.Size
+		copy(b.IDs[name][at*w:(at+1)*w], ids[row*w:])
+	}
+	if w := len(from.Dense) / from.Size; w > 0 {
+		copy(b.Dense[at*w:(at+1)*w], from.Dense[row*w:])
+	}
+	if t, f := b.Tokens, from.Tokens; t != nil {
+		n := int(f.Len[row])
+		t.Len[at] = f.Len[row]
+		copy(t.IDs[at*t.L:], f.IDs[row*f.L:row*f.L+n])
+		copy(t.Segments[at*t.L:], f.Segments[row*f.L:row*f.L+n])
 	}
 }
 

@@ -1,6 +1,7 @@
 package modeltest
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -70,16 +71,16 @@ func CheckText(t *testing.T, m models.Model, sc *data.Schema) {
 	}
 }
 
-// buckets: a batch in a longer bucket has the same logits, bit by bit.
+// buckets: a batch in a longer bucket has the same logits, bit by bit, and so has its first row alone.
 func buckets(t *testing.T, m suite) {
 	p := nn.NewParams(1)
-	logits := func(length int) []float32 {
-		prog, err := models.Compile(m.m, p, m.sc, models.CompileOptions{Batch: 12, Length: length})
+	logits := func(length, size int) []float32 {
+		prog, err := models.Compile(m.m, p, m.sc, models.CompileOptions{Batch: size, Length: length})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer prog.Close()
-		b := Batch(m.sc, 12, 12, 11)
+		b := part(m.sc, Batch(m.sc, 12, 12, 11), 0, size, size)
 		run(t, prog, b)
 		z, per := prog.Logits(), len(b.Tokens.At)/b.Size
 		if per == 0 {
@@ -96,8 +97,11 @@ func buckets(t *testing.T, m suite) {
 		}
 		return live
 	}
-	if want, got := logits(m.sc.Text.Lengths[0]), logits(m.sc.Text.MaxLen()); !slices.Equal(got, want) {
-		t.Errorf("logits %v, in a longer bucket %v", want, got)
+	want := logits(m.sc.Text.Lengths[0], 12)
+	for length := m.sc.Text.Lengths[0]; length <= m.sc.Text.MaxLen(); length++ {
+		equalBits(t, fmt.Sprintf("%d positions", length), logits(length, 12), want)
+		one := logits(length, 1)
+		equalBits(t, fmt.Sprintf("%d positions, one row", length), one, want[:len(one)])
 	}
 }
 
