@@ -26,14 +26,16 @@ func criteo() *data.Schema {
 	return sc
 }
 
-// BenchmarkProgram runs a program that scores, of DeepFM with a tower of 400x3 over 39 features of 16 numbers, and reports the
-// time of a row and the median and the 99th percentile of the time of a run.
+// large is DeepFM with a tower of 400x3, over embeddings of 16 numbers.
+var large = ctr.DeepFM{EmbeddingDim: 16, Tower: ctr.Tower{HiddenUnits: []int{400, 400, 400}, HiddenActivations: "relu"}}
+
+// BenchmarkProgram runs a program that scores and reports the time of a row, and the median and the 99th percentile of the time of
+// a run.
 func BenchmarkProgram(b *testing.B) {
-	m := ctr.DeepFM{EmbeddingDim: 16, Tower: ctr.Tower{HiddenUnits: []int{400, 400, 400}, HiddenActivations: "relu"}}
 	sc := criteo()
 	for _, rows := range []int{1, 16, 256} {
 		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
-			prog, err := models.Compile(m, nn.NewParams(1), sc, models.CompileOptions{Batch: rows, Fixed: &ops.Constants{}})
+			prog, err := models.Compile(large, nn.NewParams(1), sc, models.CompileOptions{Batch: rows, Fixed: &ops.Constants{}})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -49,6 +51,66 @@ func BenchmarkProgram(b *testing.B) {
 				return err
 			})
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*rows), "ns/row")
+		})
+	}
+}
+
+// BenchmarkPredictor scores one row a call, and several, from one goroutine and from several at once.
+func BenchmarkPredictor(b *testing.B) {
+	sc := criteo()
+	params, err := models.NewParams(large, sc, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, err := models.NewPredictor(large, params, sc)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.Close()
+	const most = 100
+	batch := modeltest.Batch(sc, most, most, 1)
+	score := func(dst []float32, rows int) error {
+		_, err := p.Logits(b.Context(), dst, rows, nil, func(to *data.Batch, at, i int) error {
+			modeltest.Put(to, at, batch, i)
+			return nil
+		})
+		return err
+	}
+	for _, rows := range []int{1, 10, most} {
+		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
+			dst := make([]float32, 0, rows)
+			latency(b, func() error { return score(dst, rows) })
+		})
+	}
+	b.Run("rows=1/parallel", func(b *testing.B) {
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			dst := make([]float32, 0, 1)
+			for pb.Next() {
+				if err := score(dst, 1); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	})
+}
+
+// BenchmarkStep is a step of training on 4096 rows, as programs run it and on Gorgonia's tape machine.
+func BenchmarkStep(b *testing.B) {
+	sc := criteo()
+	for _, tape := range []bool{false, true} {
+		b.Run(fmt.Sprintf("tape=%v", tape), func(b *testing.B) {
+			prog, err := models.Compile(large, nn.NewParams(1), sc, models.CompileOptions{Batch: 4096, Train: true, Loss: modeltest.BCE, Tape: tape})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer prog.Close()
+			batch := modeltest.Batch(sc, 4096, 4096, 1)
+			latency(b, func() error {
+				_, err := prog.Run(batch, 0)
+				return err
+			})
 		})
 	}
 }

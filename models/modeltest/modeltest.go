@@ -1,5 +1,5 @@
 // Package modeltest is the conformance suite that every registered model runs: its parameters can be made without a program,
-// padding changes nothing, gradients are those of the loss, results do not depend on threads, a step allocates next to nothing,
+// padding changes nothing, gradients are those of the loss, results do not depend on threads, a step allocates nothing,
 // and a few steps learn.
 package modeltest
 
@@ -26,16 +26,15 @@ func BCE(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 
 // Check runs the suite on a model over the rows of [Schema].
 func Check(t *testing.T, m models.Model) {
-	check(t, suite{m: m, sc: Schema(), loss: BCE, large: 4096, allocs: maxAllocs})
+	check(t, suite{m: m, sc: Schema(), loss: BCE, large: 4096})
 }
 
-// suite is a model, the data it runs over and what a step may take.
+// suite is a model and the data it runs over.
 type suite struct {
-	m      models.Model
-	sc     *data.Schema
-	loss   models.LossFunc
-	large  int // rows of a batch whose activations would show among the allocations
-	allocs int // of a step, at most
+	m     models.Model
+	sc    *data.Schema
+	loss  models.LossFunc
+	large int // rows of a batch whose activations would show among the allocations
 }
 
 func check(t *testing.T, m suite) {
@@ -246,11 +245,7 @@ func threads(t *testing.T, m suite) {
 	}
 }
 
-// maxAllocs bounds the allocations of a step: Gorgonia's tape makes a few small ones for each of its instructions (argument
-// slices, a goroutine, two channels); ours makes none.
-const maxAllocs = 500
-
-// allocations: a step's bytes and pieces are the tape's own small change, far below one activation of the batch.
+// allocations: a step of training allocates nothing.
 func allocations(t *testing.T, m suite) {
 	prog, _ := fresh(t, m, m.large, models.CompileOptions{})
 	b := Batch(m.sc, m.large, m.large, 8)
@@ -265,11 +260,11 @@ func allocations(t *testing.T, m suite) {
 		runtime.ReadMemStats(&before)
 		n = testing.AllocsPerRun(steps-1, func() { run(t, prog, b) }) // it makes one run more
 		runtime.ReadMemStats(&after)
-		if bytes = (after.TotalAlloc - before.TotalAlloc) / steps; n <= float64(m.allocs) && bytes <= 64<<10 {
+		if bytes = (after.TotalAlloc - before.TotalAlloc) / steps; n == 0 && bytes <= 1<<10 { // measuring takes some, too
 			return
 		}
 	}
-	t.Errorf("a step makes %v allocations of %d bytes, want at most the tape's %d of 64 KB", n, bytes, m.allocs)
+	t.Errorf("a step makes %v allocations, of %d bytes", n, bytes)
 }
 
 // learns: plain gradient descent on one batch lowers the loss.

@@ -112,7 +112,7 @@ func predictor(t *testing.T, m suite) {
 	}
 	score := func(dst []float32, lo, hi int) ([]float32, error) {
 		return p.Logits(ctx, dst, hi-lo, func(i int) int { return int(all.Tokens.Len[lo+i]) }, func(b *data.Batch, at, i int) error {
-			put(b, at, all, lo+i)
+			Put(b, at, all, lo+i)
 			return nil
 		})
 	}
@@ -151,7 +151,7 @@ func predictor(t *testing.T, m suite) {
 	// A row that cannot be encoded is the call's error, and leaves nothing behind.
 	broken := errors.New("broken")
 	if _, err := p.Logits(ctx, nil, 2, func(int) int { return 2 }, func(b *data.Batch, at, i int) error {
-		put(b, at, all, i)
+		Put(b, at, all, i)
 		return broken
 	}); !errors.Is(err, broken) {
 		t.Errorf("error %v, want that of the row", err)
@@ -166,8 +166,8 @@ func predictor(t *testing.T, m suite) {
 	}
 }
 
-// put copies a row to another batch, whose sequences may be longer or, if the text fits, shorter.
-func put(b *data.Batch, at int, from *data.Batch, row int) {
+// Put copies a row to another batch, whose sequences may be longer or, if the text fits, shorter.
+func Put(b *data.Batch, at int, from *data.Batch, row int) {
 	for name, ids := range from.IDs {
 		w := len(ids) / from.Size
 		copy(b.IDs[name][at*w:(at+1)*w], ids[row*w:])

@@ -63,7 +63,7 @@ func TextLoss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 
 // CheckText runs the suite on a model over a schema of text, such as [TextSchema].
 func CheckText(t *testing.T, m models.Model, sc *data.Schema) {
-	s := suite{m: m, sc: sc, loss: TextLoss, large: 400, allocs: 2 * maxAllocs}
+	s := suite{m: m, sc: sc, loss: TextLoss, large: 400}
 	check(t, s)
 	t.Run("buckets", func(t *testing.T) { buckets(t, s) })
 	if m, ok := m.(models.Staged); ok {

@@ -21,7 +21,7 @@ func NewSequence(g *G.ExprGraph) (s *Sequence, ok bool, err error) {
 	}
 	s = &Sequence{}
 	for i := len(sorted) - 1; i >= 0; i-- { // Gorgonia's edges run from a result to its inputs
-		if n := sorted[i]; n.Op() != nil {
+		if n := sorted[i]; g.From(n.ID()).Len() > 0 { // the others are leaves
 			o, ok := n.Op().(*op)
 			if !ok {
 				return nil, false, nil
