@@ -159,6 +159,14 @@ func predictor(t *testing.T, m suite) {
 	if got, err := score(nil, 5, 6); err != nil || !equalBits(t, "after an error", got, want[5*p.Width():6*p.Width()]) {
 		t.Errorf("after an error: %v", err)
 	}
+	if m.sc.Text == nil { // what earlier rows left does not show in one that writes nothing
+		run(t, prog, part(m.sc, data.NewBatch(m.sc, 1), 0, 1, n))
+		got, err := p.Logits(ctx, nil, 1, nil, func(*data.Batch, int, int) error { return nil })
+		if err != nil {
+			t.Error(err)
+		}
+		equalBits(t, "a row of padding", got, prog.Logits()[:p.Width()])
+	}
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	if _, err := p.Logits(ended, nil, 1, nil, nil); !errors.Is(err, context.Canceled) {
