@@ -9,7 +9,7 @@ require (
 	github.com/klauspost/compress v1.20.3 // .zst files
 	github.com/nlpodyssey/safetensors v0.0.0-20250209183917-bfb01cc25f7c // tests: cross-check of our safetensors files
 	github.com/schollz/progressbar/v3 v3.19.1 // progress bars
-	github.com/sugarme/tokenizer v0.3.0 // word pieces of a checked vocabulary
+	github.com/sugarme/tokenizer v0.3.0 // steps of data/token, which alone calls it
 	go.yaml.in/yaml/v4 v4.0.0 // YAML syntax trees
 	golang.org/x/sys v0.49.0 // CPU features
 	golang.org/x/term v0.47.0 // is the output a terminal

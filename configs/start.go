@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 
+	"go.yaml.in/yaml/v4"
+
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/train"
 )
@@ -114,12 +116,34 @@ func LoadFinetune(run string, overrides []string) (*Experiment, error) {
 	for _, key := range []string{"run", "init", "teacher", "merge", "fetch", "fallback"} {
 		takeKey(root, key)
 	}
-	once := []string{"train.epochs=1", "train.max_steps=0", "train.swa_start=0"}
-	root = override(root, append(once, overrides...), p)
+	if root, err = once(root, p); err != nil {
+		return nil, err
+	}
+	root = override(root, overrides, p)
 	e := Default()
 	registry.DecodeStruct(root, &e, p, "")
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
 	return &e, nil
+}
+
+// once replaces the train section of a run's config by that of one more whole epoch.
+func once(root *yaml.Node, p *registry.Problems) (*yaml.Node, error) {
+	e := Default()
+	if registry.DecodeStruct(root, &e, p, ""); p.Len() > 0 {
+		return nil, p.Err()
+	}
+	l := e.Train.Length()
+	l.Epochs, l.MaxSteps = 1, 0
+	section, err := registry.Encode(e.Train.Derive(l), nil)
+	if err != nil {
+		return nil, err
+	}
+	takeKey(root, "train")
+	if root == nil {
+		root = &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: 1}
+	}
+	root.Content = append(root.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: "train"}, section)
+	return root, nil
 }

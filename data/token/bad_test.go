@@ -45,6 +45,7 @@ func TestBadFiles(t *testing.T) {
 		{"json words", map[string]string{"tokenizer.json": replace(smallJSON, "BertPreTokenizer", "Whitespace")}, `DIR/tokenizer.json: pre_tokenizer of type "Whitespace": want BertPreTokenizer`},
 		{"json unknown", map[string]string{"tokenizer.json": replace(smallJSON, `"[UNK]"`, `"[unk]"`)}, `DIR/tokenizer.json: unk_token "[UNK]" is not in the vocabulary: fetch the file again`},
 		{"json post", map[string]string{"tokenizer.json": replace(smallJSON, `["[SEP]", 2]`, `["[SEP]", 3]`)}, `DIR/tokenizer.json:5: post_processor: token "[SEP]" has id 3, but 2 in the vocabulary: fetch the file again`},
+		{"json post none", map[string]string{"tokenizer.json": replace(smallJSON, `["[SEP]", 2]`, `["[SEQ]", -1]`)}, `DIR/tokenizer.json:5: post_processor: token "[SEQ]" has id -1, but -1 in the vocabulary: fetch the file again`},
 		{"json added id", map[string]string{"tokenizer.json": replace(smallJSON, `"id": 6`, `"id": 3`)}, `DIR/tokenizer.json:2: added token "[NEW]": id 3 belongs to token "he": fetch the file again`},
 		{"json added known", map[string]string{"tokenizer.json": replace(smallJSON, `"id": 1`, `"id": 2`)}, `DIR/tokenizer.json:2: added token "[CLS]": id 2, but 1 in the vocabulary: fetch the file again`},
 		{"json added far", map[string]string{"tokenizer.json": replace(smallJSON, `"id": 6`, `"id": 60000000`)}, `DIR/tokenizer.json:2: added token "[NEW]": id 60000000: want one from 0 without large gaps`},

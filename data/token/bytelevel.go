@@ -2,15 +2,16 @@ package token
 
 import (
 	"container/heap"
+	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/sugarme/tokenizer/pretokenizer"
 )
 
 // bytePieces is byte-level BPE (Radford et al. 2019, section 2.2; merges as in Sennrich et al. 2016): text is cut into words
 // with the space before them, a word into bytes, and then the pair of neighbours with the lowest rank is merged, of equal
 // ones the leftmost, until no pair has a rank.
-//
-// The library's merges break ties by the clock and its words lose white space at the end of a text, so this is its own.
 type bytePieces struct {
 	bytes       [256]int32         // ids of single bytes, None where the vocabulary has none
 	merges      map[[2]int32]merge // by the ids of the pair
@@ -22,19 +23,8 @@ type bytePieces struct {
 
 type merge struct{ rank, id int32 }
 
-// byteRunes are the printable characters that stand for the bytes in vocabularies.
-var byteRunes = func() (runes [256]rune) {
-	next := rune(256)
-	for b := range runes {
-		if b >= '!' && b <= '~' || b >= 0xa1 && b <= 0xac || b >= 0xae {
-			runes[b] = rune(b)
-		} else {
-			runes[b] = next
-			next++
-		}
-	}
-	return runes
-}()
+// byteTexts are the printable characters that stand for the bytes in vocabularies, as the library lists them.
+var byteTexts = pretokenizer.GenerateBytesChar()
 
 func (p *bytePieces) appendIDs(dst []int32, text string) ([]int32, error) {
 	if p.prefixSpace && text[0] != ' ' {
@@ -120,11 +110,11 @@ func classOf(r rune) class {
 // cut returns the ids of a word.
 func (p *bytePieces) cut(word []byte) []int32 {
 	if p.whole != nil {
-		text := make([]rune, len(word))
-		for i, b := range word {
-			text[i] = byteRunes[b]
+		var text strings.Builder
+		for _, b := range word {
+			text.WriteString(byteTexts[b])
 		}
-		if id, ok := p.whole[string(text)]; ok {
+		if id, ok := p.whole[text.String()]; ok {
 			return []int32{id}
 		}
 	}

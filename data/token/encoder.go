@@ -43,30 +43,6 @@ type slot struct {
 	segment int32
 }
 
-// template returns the slots of a layout such as "CLS A SEP B:1 SEP:1".
-func template(special Special, layout string) []slot {
-	var slots []slot
-	for part := range strings.FieldsSeq(layout) {
-		name, one := strings.CutSuffix(part, ":1")
-		s := slot{}
-		if one {
-			s.segment = 1
-		}
-		switch name {
-		case "A":
-			s.text = 1
-		case "B":
-			s.text = 2
-		case "CLS":
-			s.id = special.CLS
-		case "SEP":
-			s.id = special.SEP
-		}
-		slots = append(slots, s)
-	}
-	return slots
-}
-
 func (e *encoder) Special() Special { return e.special }
 
 // addTokens sets the tokens that are found in the raw text.

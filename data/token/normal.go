@@ -5,6 +5,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	bert "github.com/sugarme/tokenizer/normalizer"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -98,12 +99,15 @@ func isAccent(r rune) bool {
 	return unicode.Is(unicode.Mn, r) && !unicode.Is(keptMark, r) || unicode.Is(moreMark, r)
 }
 
-// isPunct says that a rune is a word for itself: all of ASCII that is neither letter, digit nor space, and category P.
+// isPunct says that a rune is a word for itself. So the library says of all runes but 129.
 func isPunct(r rune) bool {
-	if r < utf8.RuneSelf {
-		return r > ' ' && r < 0x7f && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	switch {
+	case 'a' <= r && r <= 'z': // most of a text, and sooner said here
+		return false
+	case r < utf8.RuneSelf:
+		return bert.IsBertPunctuation(r)
 	}
-	return unicode.Is(unicode.P, r) && !unicode.Is(notPunct, r) || unicode.Is(morePunct, r)
+	return bert.IsBertPunctuation(r) && !unicode.Is(notPunct, r) || unicode.Is(morePunct, r)
 }
 
 // toLower is unicode.ToLower with the letters of Unicode 16 and 17.

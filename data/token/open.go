@@ -161,7 +161,9 @@ func fromText(path string, text []byte, c config, files []file) (*encoder, error
 	e.settings = fmt.Sprintf("%+v", n)
 	e.pieces = newWordPieces(v, n, bertNames[3], "##", 100)
 	e.addTokens(v.addedOf(bertNames))
-	e.single, e.pair = template(e.special, "CLS A SEP"), template(e.special, "CLS A SEP B:1 SEP:1")
+	if e.single, e.pair, err = bertLayout.slots(e.special); err != nil {
+		return nil, fmt.Errorf("token: %s: %w", path, err)
+	}
 	return e, nil
 }
 
@@ -213,14 +215,16 @@ func openBytes(path string) (Tokenizer, error) {
 	e.settings = fmt.Sprintf("prefix space %v", p.prefixSpace)
 	e.pieces = p
 	e.addTokens(v.addedOf(robertaNames))
-	e.single, e.pair = template(e.special, "CLS A SEP"), template(e.special, "CLS A SEP SEP B SEP")
+	if e.single, e.pair, err = robertaLayout.slots(e.special); err != nil {
+		return nil, fmt.Errorf("token: %s: %w", path, err)
+	}
 	return e, nil
 }
 
 func newBytePieces(v *vocabulary, merges map[[2]int32]merge, unk int32) *bytePieces {
 	p := &bytePieces{merges: merges, unk: unk}
-	for b, r := range byteRunes {
-		p.bytes[b] = v.find(string(r))
+	for b, text := range byteTexts {
+		p.bytes[b] = v.find(text)
 	}
 	return p
 }

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/sugarme/tokenizer"
+	"github.com/sugarme/tokenizer/processor"
 )
 
 // jsonPost is the section post_processor: the special tokens round one text and round two.
@@ -28,7 +31,7 @@ type jsonSlot struct {
 
 type jsonPlace struct {
 	ID   string `json:"id"`
-	Type int32  `json:"type_id"`
+	Type int    `json:"type_id"`
 }
 
 // jsonNamed is a list of a token and its id.
@@ -45,10 +48,10 @@ func (n *jsonNamed) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// slots returns the templates of one text and of two, and sets CLS and SEP where the section names them.
+// slots returns the layouts of one text and of two, and sets CLS and SEP where the section names them.
 func (p *jsonPost) slots(v *vocabulary, special *Special) (single, pair []slot, err error) {
 	if p == nil || p.Type == "ByteLevel" {
-		return template(*special, "A"), template(*special, "A B:1"), nil
+		return plainLayout.slots(*special)
 	}
 	switch p.Type {
 	case "BertProcessing", "RobertaProcessing":
@@ -56,31 +59,44 @@ func (p *jsonPost) slots(v *vocabulary, special *Special) (single, pair []slot, 
 			return nil, nil, fmt.Errorf("%s without cls and sep: want [\"token\", id] of both", p.Type)
 		}
 		for _, n := range []*jsonNamed{p.CLS, p.SEP} {
-			if v.find(n.token) != n.id {
-				return nil, nil, fmt.Errorf("token %q has id %d, but %d in the vocabulary: fetch the file again", n.token, n.id, v.find(n.token))
+			if id := v.find(n.token); id != n.id || id == None {
+				return nil, nil, fmt.Errorf("token %q has id %d, but %d in the vocabulary: fetch the file again", n.token, n.id, id)
 			}
 		}
 		special.CLS, special.SEP = p.CLS.id, p.SEP.id
 		if p.Type == "BertProcessing" {
-			return template(*special, "CLS A SEP"), template(*special, "CLS A SEP B:1 SEP:1"), nil
+			return bertLayout.slots(*special)
 		}
-		return template(*special, "CLS A SEP"), template(*special, "CLS A SEP SEP B SEP"), nil
+		return robertaLayout.slots(*special)
 	case "TemplateProcessing":
-		if single, err = p.template(v, p.Single, 1); err != nil {
+		one, err := p.template(v, p.Single, 1)
+		if err != nil {
 			return nil, nil, fmt.Errorf("single: %w", err)
 		}
-		if pair, err = p.template(v, p.Pair, 2); err != nil {
+		two, err := p.template(v, p.Pair, 2)
+		if err != nil {
 			return nil, nil, fmt.Errorf("pair: %w", err)
 		}
+		tokens := map[string]processor.SpecialToken{}
+		for name, t := range p.Tokens {
+			ids := make([]int, len(t.IDs))
+			for i, id := range t.IDs {
+				ids[i] = int(id)
+			}
+			tokens[name] = processor.SpecialToken{Id: name, Ids: ids, Tokens: make([]string, len(ids))}
+		}
+		single, pair = slotsOf(one, two, processor.NewTokensFromMap(tokens))
 		return single, pair, nil
 	}
 	return nil, nil, fmt.Errorf("type %q: want BertProcessing, RobertaProcessing, TemplateProcessing, ByteLevel or null", p.Type)
 }
 
-// template turns a template with so many texts into slots.
-func (p *jsonPost) template(v *vocabulary, list []jsonSlot, texts int) (slots []slot, err error) {
+// template checks a template with so many texts and returns it as the library's.
+func (p *jsonPost) template(v *vocabulary, list []jsonSlot, texts int) (processor.Template, error) {
+	var out processor.Template
 	var seen [3]int
 	for _, s := range list {
+		var segment int
 		switch {
 		case s.Sequence != nil && s.Special == nil:
 			text := map[string]int{"A": 1, "B": 2}[s.Sequence.ID]
@@ -88,7 +104,8 @@ func (p *jsonPost) template(v *vocabulary, list []jsonSlot, texts int) (slots []
 				return nil, fmt.Errorf("sequence %q: want A, and B for a pair", s.Sequence.ID)
 			}
 			seen[text]++
-			slots = append(slots, slot{text: text, segment: s.Sequence.Type})
+			segment = s.Sequence.Type
+			out = append(out, processor.NewSequencePiece(s.Sequence.ID, segment))
 		case s.Special != nil && s.Sequence == nil:
 			t, ok := p.Tokens[s.Special.ID]
 			if !ok {
@@ -98,10 +115,14 @@ func (p *jsonPost) template(v *vocabulary, list []jsonSlot, texts int) (slots []
 				if v.Token(id) == "" {
 					return nil, fmt.Errorf("token %q: id %d is not in the vocabulary: fetch the file again", s.Special.ID, id)
 				}
-				slots = append(slots, slot{id: id, segment: s.Special.Type})
 			}
+			segment = s.Special.Type
+			out = append(out, processor.NewSpecialTokenPiece(s.Special.ID, segment))
 		default:
 			return nil, errors.New("want a SpecialToken or a Sequence in each place")
+		}
+		if segment < 0 || segment > 1 {
+			return nil, fmt.Errorf("type_id %d: want 0 or 1", segment)
 		}
 	}
 	for text := 1; text <= texts; text++ {
@@ -109,10 +130,50 @@ func (p *jsonPost) template(v *vocabulary, list []jsonSlot, texts int) (slots []
 			return nil, fmt.Errorf("sequence %c is there %d times: want once", "?AB"[text], seen[text])
 		}
 	}
-	for _, s := range slots {
-		if s.segment < 0 || s.segment > 1 {
-			return nil, fmt.Errorf("type_id %d: want 0 or 1", s.segment)
-		}
+	return out, nil
+}
+
+// layout is the templates of one text and of two in the library's notation: $B:1 is the second text as segment 1.
+type layout struct{ single, pair string }
+
+var (
+	plainLayout   = layout{"$A", "$A $B:1"}
+	bertLayout    = layout{"CLS $A SEP", "CLS $A SEP $B:1 SEP:1"}
+	robertaLayout = layout{"CLS $A SEP", "CLS $A SEP SEP $B SEP"}
+)
+
+// slots returns the layout with the ids of the special tokens.
+func (l layout) slots(special Special) (single, pair []slot, err error) {
+	one, err := processor.NewTemplate(l.single)
+	if err != nil {
+		return nil, nil, err
 	}
-	return slots, nil
+	two, err := processor.NewTemplate(l.pair)
+	if err != nil {
+		return nil, nil, err
+	}
+	tokens := processor.NewTokens([]tokenizer.Token{{Value: "CLS", Id: int(special.CLS)}, {Value: "SEP", Id: int(special.SEP)}})
+	single, pair = slotsOf(one, two, tokens)
+	return single, pair, nil
+}
+
+// slotsOf has the library apply two checked templates to texts of one made-up id each, and reads the places off. So each text that is
+// encoded later only fills its places, at a fifth of the time that the library would take for it.
+func slotsOf(single, pair processor.Template, tokens *processor.Tokens) (one, two []slot) {
+	text := func(number int) *tokenizer.Encoding {
+		return tokenizer.NewEncoding([]int{-number}, []int{0}, []string{""}, [][]int{{0, 0}}, []int{0}, []int{1}, nil)
+	}
+	read := func(e *tokenizer.Encoding) []slot {
+		slots := make([]slot, e.Len())
+		for i, id := range e.Ids {
+			if slots[i].segment = int32(e.TypeIds[i]); id < 0 {
+				slots[i].text = -id
+			} else {
+				slots[i].id = int32(id)
+			}
+		}
+		return slots
+	}
+	p := processor.NewTemplateProcessing(single, pair, tokens)
+	return read(p.Process(text(1), nil, true)), read(p.Process(text(1), text(2), true))
 }

@@ -2,7 +2,37 @@
 // WordPiece of BERT (vocab.txt, or tokenizer.json) and byte-level BPE of RoBERTa (vocab.json and merges.txt, or
 // tokenizer.json). Train makes a WordPiece vocabulary from a corpus.
 //
-// Every file is checked here before anything is built from it; what is wrong is an error with file and line.
+// # What is the library's, and what is ours
+//
+// A step is that of github.com/sugarme/tokenizer v0.3.0 where that gives the ids of the reference tokenizers, and ours where it does
+// not. The counts are over the 273 texts of testdata/reference.json; TestLibrary holds them.
+//
+// The library's are:
+//
+//   - the pieces of a word: WordPiece (wordpiece.go),
+//   - the places of texts and special tokens: TemplateProcessing (template.go). It is asked once, when a tokenizer is opened: to ask
+//     it for each text takes five times as long as all other steps together,
+//   - the characters that stand for bytes: GenerateBytesChar (bytelevel.go),
+//   - what is punctuation: IsBertPunctuation (normal.go), but for 129 code points (ranges.go).
+//
+// Ours are:
+//
+//   - normalizing: BertNormalizer differs in 181 texts (82 if cased) and panics in three of these. It keeps tabs and line ends, and
+//     strips accents of letters that it did not decompose. IsChinese misses 6,848 code points, since its table is not sorted.
+//   - splitting into words: BertPreTokenizer is right in all texts but for those 129 code points, and takes a hundred times as long.
+//   - byte-level words: ByteLevel differs in 43 texts. It keeps a run of white space whole, of which the last belongs to the next word.
+//   - merging bytes: BPE merges equal pairs in the order of a heap, not from the left. Of one letter, repeated 1 to 40 times, 34 words
+//     come out different.
+//   - added tokens: AddedVocabulary differs in one text with BERT's and in two with RoBERTa's. It loses some where a text
+//     has several, and takes no white space but ASCII's with <mask>.
+//   - cutting: TruncateEncodings differs in 638 of 2,000 pairs of lengths. It always shortens the second text.
+//   - pairs of RoBERTa: RobertaProcessing gives segment 1 to the second text, where 0 is right.
+//   - training: WordPieceTrainer prints, breaks ties by chance, and writes an address in memory where ## should stand.
+//
+// The library calls log.Fatal and panic on what is wrong. So every file is checked here before anything is built from it, and what is
+// wrong is an error with file and line. Only this package calls the library: with a vocabulary that has the unknown token, and with
+// templates of which each token and id is known. While texts are encoded, only WordPiece and IsBertPunctuation are called. They read and
+// never write, so that any number of goroutines share them.
 package token
 
 // Tokenizer turns text into ids. All methods may be called by many goroutines at once.

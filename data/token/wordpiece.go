@@ -3,7 +3,6 @@ package token
 import (
 	"fmt"
 	"sync"
-	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/sugarme/tokenizer/model"
@@ -15,9 +14,6 @@ import (
 type wordPieces struct {
 	normalizer normalizer
 	model      wordpiece.WordPiece
-	unk        int32
-	maxRunes   int
-	vocab      int
 	cache      cache
 	scratch    sync.Pool // of *[]byte
 }
@@ -28,7 +24,7 @@ func newWordPieces(v *vocabulary, n normalizer, unk, prefix string, maxRunes int
 		ids[t] = int(id)
 	}
 	b := wordpiece.NewWordPieceBuilder().Vocab(&ids).UnkToken(unk).ContinuingSubwordPrefix(prefix).MaxInputCharsPerWord(maxRunes)
-	return &wordPieces{normalizer: n, model: b.Build(), unk: v.index[unk], maxRunes: maxRunes, vocab: v.Vocab()}
+	return &wordPieces{normalizer: n, model: b.Build()}
 }
 
 func (w *wordPieces) appendIDs(dst []int32, text string) (_ []int32, err error) {
@@ -52,25 +48,16 @@ func (w *wordPieces) appendIDs(dst []int32, text string) (_ []int32, err error) 
 	return dst, err
 }
 
-// cut asks the library, which reports some mistakes by a panic.
-func (w *wordPieces) cut(word []byte) (ids []int32, err error) {
-	if utf8.RuneCount(word) > w.maxRunes {
-		return []int32{w.unk}, nil
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("token: word %q: %v", word, p)
-		}
-	}()
+// cut asks the library. It only reads the vocabulary that it was built with, so many goroutines may ask at once; its one error is a
+// vocabulary without the unknown token, which opening refuses.
+func (w *wordPieces) cut(word []byte) ([]int32, error) {
 	tokens, err := w.model.Tokenize(string(word))
 	if err != nil {
 		return nil, fmt.Errorf("token: word %q: %w", word, err)
 	}
-	for _, t := range tokens {
-		if t.Id < 0 || t.Id >= w.vocab {
-			return nil, fmt.Errorf("token: word %q: piece %q has id %d of %d", word, t.Value, t.Id, w.vocab)
-		}
-		ids = append(ids, int32(t.Id))
+	ids := make([]int32, len(tokens))
+	for i, t := range tokens {
+		ids[i] = int32(t.Id)
 	}
 	return ids, nil
 }

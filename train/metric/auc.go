@@ -7,6 +7,8 @@ import (
 	"slices"
 )
 
+func init() { Register("auc", Kind{New: newAUC, Better: Higher, Reads: Logit}) }
+
 // AUC is the area under the ROC curve: the probability that a random positive is scored above a random negative, ties
 // counting half (Mann-Whitney):
 //

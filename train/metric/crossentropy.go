@@ -7,6 +7,11 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
+func init() {
+	Register("cross_entropy", Kind{New: newCrossEntropy(false), Reads: Classes})
+	Register("perplexity", Kind{New: newCrossEntropy(true), Reads: Classes})
+}
+
 // CrossEntropy is the mean over the rows of the cross-entropy of the logits' softmax with the class y:
 //
 //	log Σ_c exp(z_c) − z_y

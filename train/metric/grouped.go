@@ -4,16 +4,10 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 )
 
-// Grouped is the mean over the groups (users, sessions) of a number per group:
-//
-//   - gauc: AUC, weighted by the rows of the group (Zhou et al. 2018, DIN, eq. 7, by impressions);
-//   - user_auc: AUC, each group counting the same;
-//   - ndcg@k: Σ_{ranks r ≤ k} y_r/log2(r+1), over the same of the ideal order;
-//   - hr@k: 1 if a positive is among the first k, else 0.
+// Grouped is the mean over the groups (users, sessions) of a number of each group, with weights.
 //
 // Groups without a positive are left out, and for the AUCs those without a negative. Of rows with equal scores the
 // negatives are ranked first, so that a model which scores all the same gains nothing. Up to 4 M rows are held in memory
@@ -48,73 +42,6 @@ var groups = order[row]{
 
 func newGrouped(name, wants string, of func(keys []uint64) (value, weight float64)) Metric {
 	return &Grouped{rows: rows{name: name}, rankings: sorter[row]{kind: &groups}, of: of, wants: wants}
-}
-
-func newGAUC(name string, _ int) Metric {
-	return newGrouped(name, "both classes", func(keys []uint64) (float64, float64) {
-		v, ok := groupAUC(keys)
-		if !ok {
-			return 0, 0
-		}
-		return v, float64(len(keys))
-	})
-}
-
-func newUserAUC(name string, _ int) Metric {
-	return newGrouped(name, "both classes", func(keys []uint64) (float64, float64) {
-		v, ok := groupAUC(keys)
-		if !ok {
-			return 0, 0
-		}
-		return v, 1
-	})
-}
-
-func groupAUC(keys []uint64) (float64, bool) {
-	var r ranks
-	for _, k := range keys {
-		r.add(k)
-	}
-	return r.auc()
-}
-
-func newNDCG(name string, k int) Metric {
-	return newGrouped(name, "a positive", func(keys []uint64) (float64, float64) {
-		var dcg, ideal float64
-		positives := 0
-		for i := range keys {
-			x := keys[len(keys)-1-i]
-			if x&1 == 1 {
-				continue
-			}
-			if i < k {
-				dcg += 1 / math.Log2(float64(i+2))
-			}
-			if positives < k {
-				ideal += 1 / math.Log2(float64(positives+2))
-			}
-			positives++
-		}
-		if positives == 0 {
-			return 0, 0
-		}
-		return dcg / ideal, 1
-	})
-}
-
-func newHR(name string, k int) Metric {
-	return newGrouped(name, "a positive", func(keys []uint64) (float64, float64) {
-		for i := range keys {
-			if keys[len(keys)-1-i]&1 == 1 {
-				continue
-			}
-			if i < k {
-				return 1, 1
-			}
-			return 0, 1
-		}
-		return 0, 0
-	})
 }
 
 // Add implements [Metric].

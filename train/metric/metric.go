@@ -1,6 +1,5 @@
-// Package metric measures predictions: auc, logloss, calibration and ece of probabilities; gauc, user_auc, ndcg@k and hr@k over
-// groups of rows; accuracy, cross_entropy, perplexity, f1, macro_f1 and mcc of classes; mse, rmse, mae, pearson and spearman of
-// numbers. All are exact, the same for any size of the batches, and bounded in memory.
+// Package metric measures predictions: probabilities, rankings within groups of rows, classes and numbers. A metric is one file,
+// which registers its name. All are exact, the same for any size of the batches, and bounded in memory.
 package metric
 
 import (
@@ -37,34 +36,35 @@ const (
 	Number                     // one a row: a number like the label
 )
 
-// kind is a row of the table of metrics.
-type kind struct {
-	make   func(name string, k int) Metric
-	cutoff bool // the name ends in @k
-	higher bool
-	reads  Output
+// Direction says which of two values of a metric is the better one.
+type Direction uint8
+
+// Directions of metrics.
+const (
+	Lower   Direction = iota // the lesser value
+	Higher                   // the greater value
+	Neither                  // none of them: no model can be chosen by such a metric
+)
+
+// Kind is a type of metric.
+type Kind struct {
+	New    func(name string, k int) Metric // k is the cut-off
+	Cutoff bool                            // its name ends in @k
+	Better Direction
+	Reads  Output // all the outputs that it measures
 }
 
-var kinds = map[string]kind{
-	"auc":           {make: newAUC, higher: true, reads: Logit},
-	"gauc":          {make: newGAUC, higher: true, reads: Logit},
-	"user_auc":      {make: newUserAUC, higher: true, reads: Logit},
-	"ndcg":          {make: newNDCG, cutoff: true, higher: true, reads: Logit},
-	"hr":            {make: newHR, cutoff: true, higher: true, reads: Logit},
-	"logloss":       {make: newLogloss, reads: Logit},
-	"calibration":   {make: newCalibration, reads: Logit},
-	"ece":           {make: newECE, reads: Logit},
-	"accuracy":      {make: newAccuracy, higher: true, reads: Logit | Classes},
-	"f1":            {make: newConfusion(f1), higher: true, reads: Logit | Classes},
-	"macro_f1":      {make: newConfusion(macroF1), higher: true, reads: Logit | Classes},
-	"mcc":           {make: newConfusion(mcc), higher: true, reads: Logit | Classes},
-	"cross_entropy": {make: newCrossEntropy(false), reads: Classes},
-	"perplexity":    {make: newCrossEntropy(true), reads: Classes},
-	"mse":           {make: newDeviation(square, identity), reads: Number},
-	"rmse":          {make: newDeviation(square, math.Sqrt), reads: Number},
-	"mae":           {make: newDeviation(math.Abs, identity), reads: Number},
-	"pearson":       {make: newPearson, higher: true, reads: Number},
-	"spearman":      {make: newSpearman, higher: true, reads: Number},
+var kinds = map[string]Kind{}
+
+// Register makes a metric known under a name, without its cut-off. It panics if the name is taken, or if the kind says too little.
+func Register(name string, k Kind) {
+	if _, ok := kinds[name]; ok || name == "" || strings.Contains(name, "@") {
+		panic(fmt.Sprintf("metric: %q is registered already, or no name", name))
+	}
+	if k.New == nil || k.Reads == 0 {
+		panic(fmt.Sprintf("metric: %s: a kind needs New and Reads", name))
+	}
+	kinds[name] = k
 }
 
 // maxCutoff bounds the k of ndcg@k and hr@k.
@@ -74,10 +74,10 @@ const maxCutoff = 1_000_000
 func Names(of Output) []string {
 	var names []string
 	for n, k := range kinds {
-		if k.reads&of == 0 {
+		if k.Reads&of == 0 {
 			continue
 		}
-		if k.cutoff {
+		if k.Cutoff {
 			n += "@k"
 		}
 		names = append(names, n)
@@ -89,7 +89,7 @@ func Names(of Output) []string {
 // Check reports an unknown name, and that of a metric that does not read such outputs.
 func Check(name string, of Output) error {
 	m, _, err := parse(name)
-	if err == nil && m.reads&of == 0 {
+	if err == nil && m.Reads&of == 0 {
 		err = fmt.Errorf("metric: %s does not measure this task: there are %s", name, strings.Join(Names(of), ", "))
 	}
 	return err
@@ -101,32 +101,31 @@ func New(name string) (Metric, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.make(name, k), nil
+	return m.New(name, k), nil
 }
 
-// HigherIsBetter says of a name that New accepts whether the greater value is the better one. Of calibration neither is
-// (see [Selectable]); the answer is false for it, and for unknown names.
+// HigherIsBetter says of a name that New accepts whether the greater value is the better one. The answer is false for unknown
+// names.
 func HigherIsBetter(name string) bool {
 	m, _, err := parse(name)
-	return err == nil && m.higher
+	return err == nil && m.Better == Higher
 }
 
-// Selectable says whether a model may be chosen by the metric of this name: by all but calibration, whose best value, 1, is
-// neither its greatest nor its least.
+// Selectable says whether a model may be chosen by the metric of this name.
 func Selectable(name string) bool {
-	_, _, err := parse(name)
-	return err == nil && name != "calibration"
+	m, _, err := parse(name)
+	return err == nil && m.Better != Neither
 }
 
-func parse(name string) (m kind, k int, err error) {
+func parse(name string) (m Kind, k int, err error) {
 	base, cut, at := strings.Cut(name, "@")
 	m, ok := kinds[base]
 	switch {
 	case !ok:
 		return m, 0, fmt.Errorf("metric: unknown metric %q; %s", name, hint(base, at))
-	case at && !m.cutoff:
+	case at && !m.Cutoff:
 		return m, 0, fmt.Errorf("metric: %s takes no cut-off: write %s, not %s", base, base, name)
-	case !m.cutoff:
+	case !m.Cutoff:
 		return m, 0, nil
 	}
 	k, err = strconv.Atoi(cut)
@@ -147,7 +146,7 @@ func hint(base string, at bool) string {
 	if !ok {
 		return "there are " + strings.Join(Names(Logit|Classes|Number), ", ")
 	}
-	if kinds[n].cutoff && !at {
+	if kinds[n].Cutoff && !at {
 		n += "@10"
 	}
 	return fmt.Sprintf("did you mean %s?", n)
@@ -215,4 +214,14 @@ func (r *rows) part(y float32) error {
 		return fmt.Errorf("metric: %s: label %v is not in [0, 1]", r.name, y)
 	}
 	return nil
+}
+
+// values checks the rows of a metric of numbers, and that the label is one.
+func (r *rows) values(logits, labels []float32) error {
+	for _, y := range labels {
+		if y-y != 0 {
+			return fmt.Errorf("metric: %s: label %v is not a number", r.name, y)
+		}
+	}
+	return r.add(logits, labels)
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 )
 
+func init() { Register("spearman", Kind{New: newSpearman, Better: Higher, Reads: Number}) }
+
 // Spearman is the Pearson correlation of the ranks of predictions and labels; equal ones have the mean of their ranks. It is 0 if all
 // predictions are equal; equal labels are an error. Up to 4 M rows are held in memory, more in temporary files; rows of equal
 // predictions are held together.

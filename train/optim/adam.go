@@ -7,6 +7,8 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
+func init() { Types.Register("adam", Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}) }
+
 // Adam is the optimizer of Kingma and Ba (2015), as torch.optim.Adam:
 //
 //	g += weight_decay·w;  m = β1·m + (1−β1)·g;  v = β2·v + (1−β2)·g²;  w −= lr·(m/(1−β1ᵗ)) / (√(v/(1−β2ᵗ)) + eps)
@@ -19,23 +21,9 @@ type Adam struct {
 	WeightDecay float64 `yaml:"weight_decay"` // L2: times w, added to the gradient
 }
 
-// AdamW is Adam with decoupled weight decay (Loshchilov and Hutter 2019), as torch.optim.AdamW: w −= lr·weight_decay·w
-// before the update, and no decay in the gradient.
-type AdamW struct {
-	Beta1       float64 `yaml:"beta1"`        // decay of the mean of the gradient, in [0, 1)
-	Beta2       float64 `yaml:"beta2"`        // decay of the mean of its square, in [0, 1)
-	Eps         float64 `yaml:"eps"`          // added to the denominator
-	WeightDecay float64 `yaml:"weight_decay"` // times the learning rate, the part of w that a step takes off
-}
-
 // New implements [Options].
 func (o Adam) New() *Optimizer {
 	return newOptimizer("adam", &adam{beta1: o.Beta1, beta2: o.Beta2, eps: o.Eps}, o.WeightDecay, 0)
-}
-
-// New implements [Options].
-func (o AdamW) New() *Optimizer {
-	return newOptimizer("adamw", &adam{beta1: o.Beta1, beta2: o.Beta2, eps: o.Eps}, 0, o.WeightDecay)
 }
 
 // Validate implements the check of a config section.
@@ -43,9 +31,6 @@ func (o Adam) Validate() error {
 	return errors.Join(below1("beta1", o.Beta1), below1("beta2", o.Beta2), notNegative("eps", o.Eps),
 		notNegative("weight_decay", o.WeightDecay))
 }
-
-// Validate implements the check of a config section.
-func (o AdamW) Validate() error { return Adam(o).Validate() }
 
 type adam struct {
 	beta1, beta2, eps float64

@@ -1,4 +1,4 @@
-// Package optim has the optimizers SGD, Adagrad, Adam, AdamW and RMSProp with PyTorch's formulas and defaults, each in
+// Package optim has optimizers with PyTorch's formulas and defaults. One is a file, which registers its name, and has
 // three forms: over a dense gradient, over the rows of a table that a batch touched (lazy), and over the whole table with
 // the gradient of those rows only (what a dense optimizer does to an embedding).
 package optim
@@ -18,14 +18,6 @@ type Options interface {
 
 // Types are the optimizers by their `type`.
 var Types = registry.New[Options]("optimizer")
-
-func init() {
-	Types.Register("sgd", SGD{})
-	Types.Register("adagrad", Adagrad{Eps: 1e-10})
-	Types.Register("adam", Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8})
-	Types.Register("adamw", AdamW{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.01})
-	Types.Register("rmsprop", RMSProp{Alpha: 0.99, Eps: 1e-8})
-}
 
 // rule is an optimizer's element-wise update.
 type rule interface {
@@ -256,4 +248,20 @@ func (o *Optimizer) update(i int, w, g []float32) {
 		g = t
 	}
 	o.rule.update(w, g, &o.cur[i], o.p.decay)
+}
+
+// below1 checks that an option is in [0, 1).
+func below1(key string, v float64) error {
+	if v >= 0 && v < 1 {
+		return nil
+	}
+	return registry.Field(key, "is %v, must be in [0, 1)", v)
+}
+
+// notNegative checks that an option is a number of 0 or more.
+func notNegative(key string, v float64) error {
+	if v >= 0 && v <= 1e30 {
+		return nil
+	}
+	return registry.Field(key, "is %v, must be 0 or more", v)
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
+func init() { Types.Register("rmsprop", RMSProp{Alpha: 0.99, Eps: 1e-8}) }
+
 // RMSProp is the optimizer of Tieleman and Hinton (2012), as torch.optim.RMSprop:
 //
 //	g += weight_decay·w;  v = alpha·v + (1−alpha)·g²;  w −= lr·g / (√v + eps)

@@ -7,6 +7,8 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
+func init() { Types.Register("sgd", SGD{}) }
+
 // SGD is stochastic gradient descent, as torch.optim.SGD without dampening:
 //
 //	g += weight_decay·w;  b = momentum·b + g;  w −= lr·b        (Nesterov: w −= lr·(g + momentum·b))
@@ -54,20 +56,4 @@ func (s *sgd) update(w, g []float32, st *slots, _ float64) {
 		st[0][i] = b
 		w[i] -= float32(lr * (g[i] + float32(mu*b)))
 	}
-}
-
-// below1 checks that an option is in [0, 1).
-func below1(key string, v float64) error {
-	if v >= 0 && v < 1 {
-		return nil
-	}
-	return registry.Field(key, "is %v, must be in [0, 1)", v)
-}
-
-// notNegative checks that an option is a number of 0 or more.
-func notNegative(key string, v float64) error {
-	if v >= 0 && v <= 1e30 {
-		return nil
-	}
-	return registry.Field(key, "is %v, must be 0 or more", v)
 }

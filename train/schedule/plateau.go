@@ -8,6 +8,8 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 )
 
+func init() { Types.Register("plateau", Plateau{Factor: 0.1, Threshold: 1e-6, MinLR: 1e-6}) }
+
 // Plateau multiplies the rate by factor when the monitored metric has not improved by more than threshold for more than
 // patience evaluations (PyTorch's ReduceLROnPlateau with an absolute threshold). The defaults are FuxiCTR's: the rate
 // falls to a tenth at each evaluation that is not better by 1e-6, never below 1e-6.

@@ -20,6 +20,10 @@ type Classifier interface {
 	Classify(logits, p []float32) int
 }
 
+func init() {
+	Register("classification", Classification{MetricNames: []string{"accuracy", "cross_entropy"}})
+}
+
 // Classification is classification into as many classes as the model gives logits: the loss is the mean cross-entropy of their
 // softmax. A row of label -1 has no part in it.
 type Classification struct {

@@ -9,6 +9,10 @@ import (
 	"github.com/splice-ml/splice/train/metric"
 )
 
+func init() {
+	Register("masked_lm", MaskedLM{MetricNames: []string{"cross_entropy", "perplexity", "accuracy"}})
+}
+
 // MaskedLM predicts the tokens that were masked, by logits over the vocabulary: the loss is the mean cross-entropy over the tokens to
 // predict (Devlin et al. 2019, section 3.1). It has one row of logits for each of them, several for a row of the data.
 type MaskedLM struct {

@@ -9,6 +9,8 @@ import (
 	"github.com/splice-ml/splice/train/metric"
 )
 
+func init() { Register("regression", Regression{MetricNames: []string{"pearson", "spearman"}}) }
+
 // Regression predicts a number: the loss is the mean squared error.
 type Regression struct {
 	MetricNames []string `yaml:"metrics"` // what evaluation prints: pearson, spearman, mse, rmse, mae

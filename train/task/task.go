@@ -1,4 +1,4 @@
-// Package task says what a model is trained for: its loss and its metrics.
+// Package task says what a model is trained for: its loss and its metrics. A task is one file, which registers its name.
 package task
 
 import (
@@ -10,7 +10,6 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
-	"github.com/splice-ml/splice/models/ops"
 	"github.com/splice-ml/splice/train/metric"
 )
 
@@ -31,23 +30,6 @@ var Registry = registry.New[Task]("task")
 // Register makes a task known under a name, with its default options.
 func Register(name string, defaults Task) { Registry.Register(name, defaults) }
 
-func init() {
-	Register("binary_classification", Binary{MetricNames: []string{"auc", "logloss"}})
-	Register("classification", Classification{MetricNames: []string{"accuracy", "cross_entropy"}})
-	Register("regression", Regression{MetricNames: []string{"pearson", "spearman"}})
-	Register("masked_lm", MaskedLM{MetricNames: []string{"cross_entropy", "perplexity", "accuracy"}})
-}
-
-// Binary is classification into 0 and 1 by one logit: the loss is the mean binary cross-entropy.
-type Binary struct {
-	MetricNames []string `yaml:"metrics"` // what evaluation prints: auc, logloss, gauc, user_auc, ndcg@k, hr@k, accuracy, f1, mcc, calibration, ece
-}
-
-// Validate reports every unknown metric.
-func (t Binary) Validate() error {
-	return checkMetrics(t.MetricNames, metric.Logit, "[auc, logloss]")
-}
-
 // checkMetrics reports every metric that is unknown or measures something else, beside what else is wrong with a task.
 func checkMetrics(names []string, of metric.Output, such string, errs ...error) error {
 	for _, n := range names {
@@ -61,17 +43,6 @@ func checkMetrics(names []string, of metric.Output, such string, errs ...error) 
 	return errors.Join(errs...)
 }
 
-// Loss is the mean over the live rows of max(z, 0) - z·y + ln(1 + exp(-|z|)).
-func (t Binary) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
-	if s.Err() != nil {
-		return nil
-	}
-	if !oneOutput(s, "binary_classification", logits) {
-		return nil
-	}
-	return s.Check(ops.BCE(logits, in.Label, s.Rows))
-}
-
 // oneOutput checks that there is one output a row.
 func oneOutput(s *nn.Scope, name string, logits *G.Node) bool {
 	sh := logits.Shape()
@@ -81,9 +52,6 @@ func oneOutput(s *nn.Scope, name string, logits *G.Node) bool {
 	}
 	return true
 }
-
-// Metrics returns the metrics by name.
-func (t Binary) Metrics() ([]metric.Metric, error) { return metrics(t.MetricNames) }
 
 // metrics returns fresh metrics by name.
 func metrics(names []string) ([]metric.Metric, error) {
@@ -97,6 +65,3 @@ func metrics(names []string) ([]metric.Metric, error) {
 	}
 	return ms, nil
 }
-
-// Predict returns the probability of label 1.
-func (t Binary) Predict(logits []float32) float32 { return metric.Sigmoid(logits[0]) }

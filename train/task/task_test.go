@@ -168,15 +168,6 @@ func TestMistakes(t *testing.T) {
 			t.Errorf("%+v: error %v, want %q", c.task, err, c.want)
 		}
 	}
-	for _, name := range task.Registry.Names() {
-		d, _ := task.Registry.Default(name)
-		if err := d.(interface{ Validate() error }).Validate(); err != nil {
-			t.Errorf("%s by default: %v", name, err)
-		}
-		if ms, err := d.Metrics(); err != nil || len(ms) == 0 {
-			t.Errorf("%s: %d metrics, %v", name, len(ms), err)
-		}
-	}
 	for _, c := range []struct {
 		task task.Task
 		z    []float32

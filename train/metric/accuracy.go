@@ -1,0 +1,35 @@
+package metric
+
+func init() { Register("accuracy", Kind{New: newAccuracy, Better: Higher, Reads: Logit | Classes}) }
+
+// Accuracy is the share of the rows whose class is predicted right. The predicted class is that of the greatest logit, the first
+// one of several; with one logit a row it is 1 if the logit is above 0 (a probability above ½), else 0.
+type Accuracy struct {
+	rows
+	right int64
+}
+
+func newAccuracy(name string, _ int) Metric { return &Accuracy{rows: rows{name: name}} }
+
+// Add implements [Metric].
+func (m *Accuracy) Add(logits, labels []float32, _ []int64) error {
+	return m.each(logits, labels, func(p, y int) {
+		if p == y {
+			m.right++
+		}
+	})
+}
+
+// Value implements [Metric].
+func (m *Accuracy) Value() (float64, error) {
+	if err := m.err(); err != nil {
+		return 0, err
+	}
+	return float64(m.right) / float64(m.n), nil
+}
+
+// Reset implements [Metric].
+func (m *Accuracy) Reset() {
+	m.reset()
+	m.right = 0
+}

@@ -1,0 +1,46 @@
+package metric
+
+import "fmt"
+
+func init() { Register("calibration", Kind{New: newCalibration, Better: Neither, Reads: Logit}) }
+
+// Calibration is the sum of the predicted probabilities over the sum of the labels: 1 for a model that is right on
+// average, above 1 for one that promises too much (He et al. 2014). The best value is neither the greatest nor the least.
+type Calibration struct {
+	rows
+	predicted, label float64
+}
+
+func newCalibration(name string, _ int) Metric { return &Calibration{rows: rows{name: name}} }
+
+// Add implements [Metric].
+func (m *Calibration) Add(logits, labels []float32, _ []int64) error {
+	if err := m.add(logits, labels); err != nil {
+		return err
+	}
+	for i, x := range logits {
+		if err := m.part(labels[i]); err != nil {
+			return err
+		}
+		m.predicted += sigmoid(float64(x))
+		m.label += float64(labels[i])
+	}
+	return nil
+}
+
+// Value implements [Metric].
+func (m *Calibration) Value() (float64, error) {
+	if err := m.err(); err != nil {
+		return 0, err
+	}
+	if m.label == 0 {
+		return 0, fmt.Errorf("metric: %s: no positives in %d rows", m.name, m.n)
+	}
+	return m.predicted / m.label, nil
+}
+
+// Reset implements [Metric].
+func (m *Calibration) Reset() {
+	m.reset()
+	m.predicted, m.label = 0, 0
+}

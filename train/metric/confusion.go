@@ -1,0 +1,48 @@
+package metric
+
+import "fmt"
+
+// Confusion is a number made of how often each class was predicted (p_k), was the label (t_k), and both (r_k), with s rows.
+type Confusion struct {
+	rows
+	predicted, label, right []int64
+	of                      func(m *Confusion) float64
+}
+
+func newConfusion(of func(m *Confusion) float64) func(string, int) Metric {
+	return func(name string, _ int) Metric { return &Confusion{rows: rows{name: name}, of: of} }
+}
+
+// Add implements [Metric].
+func (m *Confusion) Add(logits, labels []float32, _ []int64) error {
+	C, err := m.width(logits, labels)
+	if err != nil {
+		return err
+	}
+	if C = max(2, C); m.label == nil {
+		m.predicted, m.label, m.right = make([]int64, C), make([]int64, C), make([]int64, C)
+	}
+	if C != len(m.label) {
+		return fmt.Errorf("metric: %s: %d classes after %d", m.name, C, len(m.label))
+	}
+	return m.each(logits, labels, func(p, y int) {
+		m.predicted[p]++
+		if m.label[y]++; p == y {
+			m.right[y]++
+		}
+	})
+}
+
+// Value implements [Metric].
+func (m *Confusion) Value() (float64, error) {
+	if err := m.err(); err != nil {
+		return 0, err
+	}
+	return m.of(m), nil
+}
+
+// Reset implements [Metric].
+func (m *Confusion) Reset() {
+	m.reset()
+	m.predicted, m.label, m.right = nil, nil, nil
+}

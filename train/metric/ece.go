@@ -1,0 +1,55 @@
+package metric
+
+import "math"
+
+func init() { Register("ece", Kind{New: newECE, Reads: Logit}) }
+
+// bins is the number of bins of [ECE], the paper's.
+const bins = 15
+
+// ECE is the expected calibration error (Guo et al. 2017) of the probability of the positive class: over 15 bins of equal
+// width of the prediction, Σ_b (n_b/n)·|mean label of b − mean prediction of b|.
+type ECE struct {
+	rows
+	predicted, label [bins]float64
+}
+
+func newECE(name string, _ int) Metric { return &ECE{rows: rows{name: name}} }
+
+// Add implements [Metric].
+func (m *ECE) Add(logits, labels []float32, _ []int64) error {
+	if err := m.add(logits, labels); err != nil {
+		return err
+	}
+	for i, x := range logits {
+		if err := m.part(labels[i]); err != nil {
+			return err
+		}
+		if x != x {
+			continue // Value reports it
+		}
+		p := sigmoid(float64(x))
+		b := min(int(p*bins), bins-1)
+		m.predicted[b] += p
+		m.label[b] += float64(labels[i])
+	}
+	return nil
+}
+
+// Value implements [Metric].
+func (m *ECE) Value() (float64, error) {
+	if err := m.err(); err != nil {
+		return 0, err
+	}
+	var sum float64
+	for b := range bins {
+		sum += math.Abs(m.predicted[b] - m.label[b]) // n_b·|mean − mean|
+	}
+	return sum / float64(m.n), nil
+}
+
+// Reset implements [Metric].
+func (m *ECE) Reset() {
+	m.reset()
+	m.predicted, m.label = [bins]float64{}, [bins]float64{}
+}

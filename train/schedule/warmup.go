@@ -1,0 +1,44 @@
+package schedule
+
+import (
+	"math"
+
+	"github.com/splice-ml/splice/configs/registry"
+)
+
+// Warmup is a rise of the rate from 0, linear in the step. WarmupSteps goes before WarmupRatio.
+type Warmup struct {
+	WarmupSteps int     `yaml:"warmup_steps"` // steps over which the rate rises from 0 to train.learning_rate
+	WarmupRatio float64 `yaml:"warmup_ratio"` // the same as a part of all steps, in [0, 1]; used if warmup_steps is 0
+}
+
+// steps returns the number of warm-up steps of a run: ceil(total·ratio), as in Hugging Face.
+func (w Warmup) steps(total int64) int64 {
+	if w.WarmupSteps > 0 {
+		return int64(w.WarmupSteps)
+	}
+	return int64(math.Ceil(float64(total) * w.WarmupRatio))
+}
+
+// rise returns s/max(1, warm) and true while the step s is in the warm-up.
+func (w Warmup) rise(p Progress) (float64, bool) {
+	warm := w.steps(p.Total)
+	return float64(p.Step) / float64(max(1, warm)), p.Step < warm
+}
+
+// done returns (s − warm) / max(1, total − warm) in [0, 1]: how much of what follows the warm-up is over.
+func (w Warmup) done(p Progress) float64 {
+	warm := w.steps(p.Total)
+	return min(1, float64(p.Step-warm)/float64(max(1, p.Total-warm)))
+}
+
+// Validate implements the check of a config section.
+func (w Warmup) Validate() error {
+	if w.WarmupSteps < 0 {
+		return registry.Field("warmup_steps", "is %d, must be 0 or more", w.WarmupSteps)
+	}
+	if !(w.WarmupRatio >= 0 && w.WarmupRatio <= 1) {
+		return registry.Field("warmup_ratio", "is %v, must be in [0, 1]", w.WarmupRatio)
+	}
+	return nil
+}

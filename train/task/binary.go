@@ -1,0 +1,39 @@
+package task
+
+import (
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/train/metric"
+)
+
+func init() { Register("binary_classification", Binary{MetricNames: []string{"auc", "logloss"}}) }
+
+// Binary is classification into 0 and 1 by one logit: the loss is the mean binary cross-entropy.
+type Binary struct {
+	MetricNames []string `yaml:"metrics"` // what evaluation prints: auc, logloss, gauc, user_auc, ndcg@k, hr@k, accuracy, f1, mcc, calibration, ece
+}
+
+// Validate reports every unknown metric.
+func (t Binary) Validate() error {
+	return checkMetrics(t.MetricNames, metric.Logit, "[auc, logloss]")
+}
+
+// Loss is the mean over the live rows of max(z, 0) - z·y + ln(1 + exp(-|z|)).
+func (t Binary) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	if !oneOutput(s, "binary_classification", logits) {
+		return nil
+	}
+	return s.Check(ops.BCE(logits, in.Label, s.Rows))
+}
+
+// Metrics returns the metrics by name.
+func (t Binary) Metrics() ([]metric.Metric, error) { return metrics(t.MetricNames) }
+
+// Predict returns the probability of label 1.
+func (t Binary) Predict(logits []float32) float32 { return metric.Sigmoid(logits[0]) }
