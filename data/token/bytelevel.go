@@ -177,7 +177,8 @@ func (p *bytePieces) mergeQueue(ids []int32) []int32 {
 			continue // a neighbour was merged since
 		}
 		ids[c.at], ids[j] = c.id, None
-		if next[c.at] = next[j]; next[j] < len(ids) {
+		next[c.at] = next[j]
+		if next[j] < len(ids) {
 			prev[next[j]] = c.at
 		}
 		look(c.at)

@@ -9,8 +9,8 @@ import (
 )
 
 // WriteConfig writes a tokenizer_config.json into a folder where Save put the files of t, so that Hugging Face's AutoTokenizer
-// opens them: what the file said when t was opened, and the class, the inputs, the special tokens, the settings of vocab.txt and the
-// longest row (0: not said) where it said nothing of them.
+// opens them. What the file said when t was opened stays. The class, the inputs, the special tokens, the settings of a vocab.txt and
+// the longest row are added where it said nothing of them. A maxLength of 0 leaves the longest row out.
 func WriteConfig(dir string, t Tokenizer, maxLength int) error {
 	config := map[string]any{}
 	class := "PreTrainedTokenizerFast"

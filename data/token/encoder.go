@@ -25,7 +25,7 @@ type encoder struct {
 	single   []slot
 	pair     []slot
 	files    []file
-	settings string    // of the files' tokenizer_config.json, as far as they change ids
+	settings string    // what of the tokenizer_config.json changes ids
 	scratch  sync.Pool // of *[2][]int32
 }
 
@@ -33,7 +33,7 @@ type encoder struct {
 type addedToken struct {
 	text           string
 	id             int32
-	lstrip, rstrip bool // takes the white space before, after it with it
+	lstrip, rstrip bool // whether it takes the white space before it, and after it
 }
 
 // slot is a place in a template: a special token or one of the texts.
@@ -69,7 +69,8 @@ func (e *encoder) encode(dst *Encoding, maxLen int, slots []slot, a, b string) (
 	}
 	room := maxLen - (len(slots) - texts)
 	if maxLen < 0 || maxLen > 0 && room < 0 {
-		return fmt.Errorf("token: a length of at most %d has no room for the %d special tokens: want that many or more, or 0 for no limit", maxLen, len(slots)-texts)
+		return fmt.Errorf("token: a length of at most %d has no room for the %d special tokens: want that many or more, or 0 for no limit",
+			maxLen, len(slots)-texts)
 	}
 	ids, _ := e.scratch.Get().(*[2][]int32)
 	if ids == nil {

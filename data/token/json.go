@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// jsonFile is what is used of a tokenizer.json. The pointers are sections that may be null.
+// jsonFile is the part of a tokenizer.json that is used. The pointers are sections that may be null.
 type jsonFile struct {
 	Added         []jsonAdded  `json:"added_tokens"`
 	Normalizer    *jsonPart    `json:"normalizer"`
@@ -99,7 +99,8 @@ func (f *jsonFile) encoder(path string, text []byte) (*encoder, error) {
 		return nil, fmt.Errorf("token: %s: no section model with a vocab: want the %s of a BERT or RoBERTa", path, fileJSON)
 	}
 	if m.Type == "" { // as old files have it
-		if m.Type = "WordPiece"; m.Merges != nil {
+		m.Type = "WordPiece"
+		if m.Merges != nil {
 			m.Type = "BPE"
 		}
 	}
@@ -217,7 +218,8 @@ func (f *jsonFile) bpe(e *encoder) error {
 	case !value(f.PreTokenizer.UseRegex, true):
 		return errors.New("pre_tokenizer without use_regex is not supported: want true")
 	case m.Prefix != nil && *m.Prefix != "" || m.Suffix != "" || m.Dropout != 0 || m.FuseUnk || m.ByteFallback:
-		return errors.New("model with continuing_subword_prefix, end_of_word_suffix, dropout, fuse_unk or byte_fallback is not supported: want none of them")
+		return errors.New("model with continuing_subword_prefix, end_of_word_suffix, dropout, fuse_unk or byte_fallback " +
+			"is not supported: want none of them")
 	case m.Unk != "" && e.find(m.Unk) == None:
 		return fmt.Errorf("unk_token %q is not in the vocabulary: fetch the file again", m.Unk)
 	}

@@ -132,7 +132,8 @@ func words(text []byte, yield func(word []byte) bool) {
 	start := 0
 	for i, width := 0, 0; i < len(text); i += width {
 		r := rune(text[i])
-		if width = 1; r >= utf8.RuneSelf {
+		width = 1
+		if r >= utf8.RuneSelf {
 			r, width = utf8.DecodeRune(text[i:])
 		}
 		space := unicode.IsSpace(r)
@@ -142,7 +143,8 @@ func words(text []byte, yield func(word []byte) bool) {
 		if start < i && !yield(text[start:i]) {
 			return
 		}
-		if start = i + width; !space && !yield(text[i:start]) {
+		start = i + width
+		if !space && !yield(text[i:start]) {
 			return
 		}
 	}

@@ -27,15 +27,16 @@ type file struct {
 	text []byte
 }
 
-// Open reads a tokenizer: from a folder with tokenizer.json, or vocab.txt, or vocab.json and merges.txt, the first of these
-// that is there; or from one such file. To a vocab.txt or vocab.json, the keys do_lower_case, strip_accents,
-// tokenize_chinese_chars and add_prefix_space are taken from a tokenizer_config.json beside it.
+// Open reads a tokenizer from a folder or from one file. A folder has tokenizer.json, or vocab.txt, or vocab.json and merges.txt;
+// the first of these that is there is read. For a vocab.txt or vocab.json, the keys do_lower_case, strip_accents,
+// tokenize_chinese_chars and add_prefix_space of a tokenizer_config.json beside it count.
 //
 // The sections truncation and padding of a tokenizer.json are ignored.
 func Open(path string) (Tokenizer, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("token: %w: want a folder or a file with %s, %s, or %s and %s", err, fileJSON, fileText, fileVocab, fileMerges)
+		return nil, fmt.Errorf("token: %w: want a folder or a file with %s, %s, or %s and %s",
+			err, fileJSON, fileText, fileVocab, fileMerges)
 	}
 	if info.IsDir() {
 		names := []string{fileJSON, fileText, fileVocab}
@@ -44,7 +45,8 @@ func Open(path string) (Tokenizer, error) {
 			return err == nil
 		})
 		if i < 0 {
-			return nil, fmt.Errorf("token: %s: no tokenizer in the folder: want %s, %s, or %s and %s", path, fileJSON, fileText, fileVocab, fileMerges)
+			return nil, fmt.Errorf("token: %s: no tokenizer in the folder: want %s, %s, or %s and %s",
+				path, fileJSON, fileText, fileVocab, fileMerges)
 		}
 		path = filepath.Join(path, names[i])
 	}

@@ -23,7 +23,7 @@ type jsonToken struct {
 	IDs []int32 `json:"ids"`
 }
 
-// jsonSlot has one of the two.
+// jsonSlot is one place of a template: a special token or a text.
 type jsonSlot struct {
 	Special  *jsonPlace `json:"SpecialToken"`
 	Sequence *jsonPlace `json:"Sequence"`
@@ -42,7 +42,8 @@ type jsonNamed struct {
 
 func (n *jsonNamed) UnmarshalJSON(text []byte) error {
 	var list []json.RawMessage
-	if json.Unmarshal(text, &list) != nil || len(list) != 2 || json.Unmarshal(list[0], &n.token) != nil || json.Unmarshal(list[1], &n.id) != nil {
+	if json.Unmarshal(text, &list) != nil || len(list) != 2 ||
+		json.Unmarshal(list[0], &n.token) != nil || json.Unmarshal(list[1], &n.id) != nil {
 		return fmt.Errorf("%s: want [\"token\", id]", text)
 	}
 	return nil
@@ -166,7 +167,8 @@ func slotsOf(single, pair processor.Template, tokens *processor.Tokens) (one, tw
 	read := func(e *tokenizer.Encoding) []slot {
 		slots := make([]slot, e.Len())
 		for i, id := range e.Ids {
-			if slots[i].segment = int32(e.TypeIds[i]); id < 0 {
+			slots[i].segment = int32(e.TypeIds[i])
+			if id < 0 {
 				slots[i].text = -id
 			} else {
 				slots[i].id = int32(id)

@@ -38,7 +38,7 @@ package token
 // Tokenizer turns text into ids. All methods may be called by many goroutines at once.
 type Tokenizer interface {
 	// Encode appends the ids of one text with the special tokens around it, such as [CLS] text [SEP]. At most maxLen ids are
-	// appended, the text's last ones are cut; 0 is no limit. Each invalid byte of the text counts as one U+FFFD.
+	// appended, for which the last ids of the text are cut. 0 is no limit. Each invalid byte of the text counts as one U+FFFD.
 	Encode(dst *Encoding, maxLen int, text string) error
 
 	// EncodePair appends the ids of two texts, such as [CLS] a [SEP] b [SEP]. Ids are cut from the longer text until both are
@@ -57,7 +57,7 @@ type Tokenizer interface {
 	// ID returns the id of a token.
 	ID(token string) (int32, bool)
 
-	// Fingerprint is equal for tokenizers that were made of the same files; of tokenizer_config.json counts what changes ids.
+	// Fingerprint is equal for tokenizers that were made of the same files. Of a tokenizer_config.json only what changes ids counts.
 	Fingerprint() uint64
 
 	// Save writes the files that the tokenizer was made of into a folder that exists, under their usual names.
@@ -74,7 +74,7 @@ type Encoding struct {
 // Reset empties the encoding and keeps its memory.
 func (e *Encoding) Reset() { e.IDs, e.Segments, e.Cut = e.IDs[:0], e.Segments[:0], 0 }
 
-// Special is the ids of special tokens; None where the vocabulary has no such token.
+// Special is the ids of special tokens. An id is None where the vocabulary has no such token.
 type Special struct {
 	CLS  int32 // starts a text: [CLS] or <s>
 	SEP  int32 // ends a text: [SEP] or </s>
@@ -83,5 +83,5 @@ type Special struct {
 	Mask int32 // hides a token from a language model: [MASK] or <mask>
 }
 
-// None is the id of a special token that there is not.
+// None stands for the id of a token that the vocabulary does not have.
 const None int32 = -1

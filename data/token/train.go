@@ -14,10 +14,10 @@ import (
 
 // TrainOptions says what vocabulary is made.
 type TrainOptions struct {
-	Size     int  // tokens of the vocabulary at most, the five special ones and single characters included
-	MinCount int  // merges a pair only if it is there so often; 0: 2
+	Size     int  // the most tokens that the vocabulary may have, with the five special ones and single characters
+	MinCount int  // how often a pair must be there to be merged; 0: 2
 	Alphabet int  // characters kept, the most frequent ones; words with others are left out; 0: 1000
-	Cased    bool // keeps upper case and accents
+	Cased    bool // upper case and accents are kept
 }
 
 // Train makes a WordPiece tokenizer from the lines of a corpus, in the layout of BERT: Save writes its vocab.txt.
@@ -42,7 +42,8 @@ func Train(ctx context.Context, lines iter.Seq2[string, error], o TrainOptions) 
 	}
 	t.alphabet(counts, cmp.Or(o.Alphabet, 1000))
 	if len(t.tokens) > o.Size {
-		return nil, fmt.Errorf("token: train: a vocabulary of %d has no room for %d special tokens and single characters: want that many or more, or a smaller alphabet", o.Size, len(t.tokens))
+		return nil, fmt.Errorf("token: train: a vocabulary of %d has no room for %d special tokens and single characters: "+
+			"want that many or more, or a smaller alphabet", o.Size, len(t.tokens))
 	}
 	if err := t.merge(ctx, o.Size, int64(cmp.Or(o.MinCount, 2))); err != nil {
 		return nil, err
@@ -61,7 +62,8 @@ func countWords(ctx context.Context, lines iter.Seq2[string, error], cased bool)
 	n := normalizer{clean: true, chinese: true, strip: !cased, lower: !cased}
 	counts, buf, at := map[string]int64{}, []byte(nil), 0
 	for line, err := range lines {
-		if at++; err != nil {
+		at++
+		if err != nil {
 			return nil, fmt.Errorf("token: train: line %d: %w", at, err)
 		}
 		if at%1024 == 0 && ctx.Err() != nil {

@@ -68,7 +68,8 @@ func parseText(path string, text []byte) (*vocabulary, error) {
 			return nil, fmt.Errorf("%s: invalid UTF-8 in %q: want a vocab.txt in UTF-8", at, t)
 		}
 		if was, ok := v.index[t]; ok {
-			return nil, fmt.Errorf("%s: token %q is there twice, first in line %d: fetch the file again, since ids cannot be told apart", at, t, was+1)
+			return nil, fmt.Errorf("%s: token %q is there twice, first in line %d: fetch the file again, since ids cannot be told apart",
+				at, t, was+1)
 		}
 		v.index[t] = id
 		v.tokens = append(v.tokens, t)
@@ -113,7 +114,8 @@ func parseMap(path string, file, object []byte) (*vocabulary, error) {
 		return nil, fmt.Errorf("token: %s: no tokens: want {\"token\": id, ...}", at())
 	}
 	if int(most) > 2*len(byID)+1024 {
-		return nil, fmt.Errorf("token: %s: id %d of token %q among %d tokens: ids should be without large gaps", path, most, byID[most], len(byID))
+		return nil, fmt.Errorf("token: %s: id %d of token %q among %d tokens: ids should be without large gaps",
+			path, most, byID[most], len(byID))
 	}
 	v.tokens = make([]string, most+1)
 	for id, t := range byID {
@@ -159,12 +161,12 @@ func addMerge(merges map[[2]int32]merge, v *vocabulary, pair []string) error {
 	if len(pair) != 2 {
 		return fmt.Errorf("merge %q: want two tokens", strings.Join(pair, " "))
 	}
-	a, b, both := v.find(pair[0]), v.find(pair[1]), v.find(pair[0]+pair[1])
-	for i, id := range []int32{a, b, both} {
-		if id == None {
-			return fmt.Errorf("merge %q: token %q is not in the vocabulary: use the files of one model", strings.Join(pair, " "), []string{pair[0], pair[1], pair[0] + pair[1]}[i])
+	for _, token := range []string{pair[0], pair[1], pair[0] + pair[1]} {
+		if v.find(token) == None {
+			return fmt.Errorf("merge %q: token %q is not in the vocabulary: use the files of one model", strings.Join(pair, " "), token)
 		}
 	}
+	a, b, both := v.find(pair[0]), v.find(pair[1]), v.find(pair[0]+pair[1])
 	if _, ok := merges[[2]int32{a, b}]; ok {
 		return fmt.Errorf("merge %q is there twice", strings.Join(pair, " "))
 	}

@@ -45,8 +45,8 @@ func (m *BERTMasked) Resolve() error { return bert.resolve(&m.Encoder, nil, m.Va
 // Resolve reads the config.json that the options name into them.
 func (m *RoBERTaMasked) Resolve() error { return roberta.resolve(&m.Encoder, nil, m.Validate) }
 
-// resolve sets the options to what the file says, and what it does not say to transformers' defaults; c is nil for a model that
-// predicts tokens. After an error the options are as before.
+// resolve sets the options to what the file says, and those that it does not name to transformers' defaults. c is nil for a model
+// that predicts tokens. After an error the options are as before.
 func (f *family) resolve(e *Encoder, c *Classifier, validate func() error) error {
 	if e.Config == "" {
 		return nil
@@ -67,12 +67,20 @@ func (f *family) resolve(e *Encoder, c *Classifier, validate func() error) error
 	}
 	a, pad := &f.absent, f.noPad
 	*e = Encoder{
-		VocabSize: *first(h.VocabSize, &f.noVocab), HiddenSize: *first(h.HiddenSize, &a.HiddenSize), NumHiddenLayers: *first(h.NumHiddenLayers, &a.NumHiddenLayers),
-		NumAttentionHeads: *first(h.NumAttentionHeads, &a.NumAttentionHeads), IntermediateSize: *first(h.IntermediateSize, &a.IntermediateSize),
-		HiddenAct: *first(h.HiddenAct, &a.HiddenAct), HiddenDropoutProb: *first(h.HiddenDropout, &a.HiddenDropoutProb),
-		AttentionProbsDropoutProb: *first(h.AttentionDropout, &a.AttentionProbsDropoutProb), Dropout: oldE.Dropout,
-		MaxPositionEmbeddings: *first(h.MaxPositions, &a.MaxPositionEmbeddings), TypeVocabSize: *first(h.TypeVocabSize, &a.TypeVocabSize),
-		LayerNormEps: *first(h.LayerNormEps, &a.LayerNormEps), PadTokenID: first(h.PadTokenID, &pad), InitializerRange: *first(h.InitializerRange, &a.InitializerRange),
+		VocabSize:                 *first(h.VocabSize, &f.noVocab),
+		HiddenSize:                *first(h.HiddenSize, &a.HiddenSize),
+		NumHiddenLayers:           *first(h.NumHiddenLayers, &a.NumHiddenLayers),
+		NumAttentionHeads:         *first(h.NumAttentionHeads, &a.NumAttentionHeads),
+		IntermediateSize:          *first(h.IntermediateSize, &a.IntermediateSize),
+		HiddenAct:                 *first(h.HiddenAct, &a.HiddenAct),
+		HiddenDropoutProb:         *first(h.HiddenDropout, &a.HiddenDropoutProb),
+		AttentionProbsDropoutProb: *first(h.AttentionDropout, &a.AttentionProbsDropoutProb),
+		Dropout:                   oldE.Dropout,
+		MaxPositionEmbeddings:     *first(h.MaxPositions, &a.MaxPositionEmbeddings),
+		TypeVocabSize:             *first(h.TypeVocabSize, &a.TypeVocabSize),
+		LayerNormEps:              *first(h.LayerNormEps, &a.LayerNormEps),
+		PadTokenID:                first(h.PadTokenID, &pad),
+		InitializerRange:          *first(h.InitializerRange, &a.InitializerRange),
 	}
 	if err := validate(); err != nil {
 		*e = oldE

@@ -64,7 +64,8 @@ func (f *family) encode(s *nn.Scope, e *Encoder, in *models.Inputs, take rows) (
 func (m *encoder) fits(in *models.Inputs) error {
 	t := in.Schema.Text
 	if v := m.VocabSize; v > 0 && t.Vocab > v {
-		return fmt.Errorf("the tokenizer has %d ids, the model's vocab_size is %d: use the tokenizer of the model, or give the model's vocab_size", t.Vocab, v)
+		return fmt.Errorf("the tokenizer has %d ids, the model's vocab_size is %d: "+
+			"use the tokenizer of the model, or give the model's vocab_size", t.Vocab, v)
 	}
 	pad := m.pad(t)
 	if pad >= m.vocab(t) {
@@ -111,7 +112,8 @@ func (m *encoder) embed(s *nn.Scope, in *models.Inputs) (x, word *G.Node) {
 func zeroRow(init nn.Init, row int) nn.Init {
 	return func(r *rand.Rand, shape []int, dst []float32) {
 		init(r, shape, dst)
-		if w := shape[1]; row < shape[0] {
+		w := shape[1]
+		if row < shape[0] {
 			clear(dst[row*w : (row+1)*w])
 		}
 	}
@@ -121,7 +123,9 @@ func zeroRow(init nn.Init, row int) nn.Init {
 func (m *encoder) attend(s *nn.Scope, x *G.Node, i int, pick func(x *G.Node) *G.Node) *G.Node {
 	l := s.Sub(m.layer(i))
 	a := l.Sub("attention").Sub("self")
-	q, k, v := m.dense(a.Sub("query"), x, m.HiddenSize, activation{}), m.dense(a.Sub("key"), x, m.HiddenSize, activation{}), m.dense(a.Sub("value"), x, m.HiddenSize, activation{})
+	q := m.dense(a.Sub("query"), x, m.HiddenSize, activation{})
+	k := m.dense(a.Sub("key"), x, m.HiddenSize, activation{})
+	v := m.dense(a.Sub("value"), x, m.HiddenSize, activation{})
 	if s.Err() != nil {
 		return nil
 	}

@@ -35,14 +35,14 @@ type described struct {
 	VocabSize         int               `json:"vocab_size"`
 }
 
-// Files returns the config.json with which transformers loads the weights as a BertForSequenceClassification; none for mean
-// pooling, which that class does not have.
+// Files returns the config.json with which transformers loads the weights as a BertForSequenceClassification. There is
+// none for mean pooling, which that class does not have.
 func (m *BERT) Files(sc *data.Schema) (map[string][]byte, error) {
 	return bert.files(sc, &m.Encoder, &m.Classifier)
 }
 
-// Files returns the config.json with which transformers loads the weights as a RobertaForSequenceClassification; none for mean
-// pooling, which that class does not have.
+// Files returns the config.json with which transformers loads the weights as a RobertaForSequenceClassification. There is
+// none for mean pooling, which that class does not have.
 func (m *RoBERTa) Files(sc *data.Schema) (map[string][]byte, error) {
 	return roberta.files(sc, &m.Encoder, &m.Classifier)
 }
@@ -66,10 +66,24 @@ func (f *family) files(sc *data.Schema, e *Encoder, c *Classifier) (map[string][
 		return nil, nil
 	}
 	d := &described{
-		Architectures: []string{f.mask}, AttentionDropout: e.attention(), HiddenAct: e.HiddenAct, HiddenDropout: e.hidden(), HiddenSize: e.HiddenSize,
-		InitializerRange: e.InitializerRange, IntermediateSize: e.IntermediateSize, LayerNormEps: e.LayerNormEps, MaxPositions: e.MaxPositionEmbeddings,
-		ModelType: f.name, NumAttentionHeads: e.NumAttentionHeads, NumHiddenLayers: e.NumHiddenLayers, PadTokenID: e.pad(t), PositionType: "absolute",
-		TieWordEmbeddings: true, DType: "float32", TypeVocabSize: e.TypeVocabSize, VocabSize: e.vocab(t),
+		Architectures:     []string{f.mask},
+		AttentionDropout:  e.attention(),
+		HiddenAct:         e.HiddenAct,
+		HiddenDropout:     e.hidden(),
+		HiddenSize:        e.HiddenSize,
+		InitializerRange:  e.InitializerRange,
+		IntermediateSize:  e.IntermediateSize,
+		LayerNormEps:      e.LayerNormEps,
+		MaxPositions:      e.MaxPositionEmbeddings,
+		ModelType:         f.name,
+		NumAttentionHeads: e.NumAttentionHeads,
+		NumHiddenLayers:   e.NumHiddenLayers,
+		PadTokenID:        e.pad(t),
+		PositionType:      "absolute",
+		TieWordEmbeddings: true,
+		DType:             "float32",
+		TypeVocabSize:     e.TypeVocabSize,
+		VocabSize:         e.vocab(t),
 	}
 	if c != nil {
 		d.Architectures[0], d.ClassifierDropout = f.classify, first(e.Dropout, c.ClassifierDropout, &e.HiddenDropoutProb)

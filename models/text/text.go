@@ -20,26 +20,33 @@ import (
 
 // Encoder holds the options of a transformer encoder, by the names of Hugging Face's config.json.
 type Encoder struct {
-	Config                    string   `yaml:"config"`                       // a Hugging Face directory, or its config.json: its values take the place of all options of that file's names
-	VocabSize                 int      `yaml:"vocab_size"`                   // rows of the table of tokens; 0: as many as the tokenizer has
-	HiddenSize                int      `yaml:"hidden_size"`                  // width of a token
-	NumHiddenLayers           int      `yaml:"num_hidden_layers"`            // layers
-	NumAttentionHeads         int      `yaml:"num_attention_heads"`          // heads of attention, which divide hidden_size
-	IntermediateSize          int      `yaml:"intermediate_size"`            // width within a layer's feed-forward part
-	HiddenAct                 string   `yaml:"hidden_act"`                   // activation there: gelu, gelu_new, gelu_pytorch_tanh (the same) or relu
-	HiddenDropoutProb         float64  `yaml:"hidden_dropout_prob"`          // dropped share of embeddings and of what layers add, in [0, 1)
-	AttentionProbsDropoutProb float64  `yaml:"attention_probs_dropout_prob"` // dropped share of attention's weights, in [0, 1)
-	Dropout                   *float64 `yaml:"dropout"`                      // in the place of every other dropout, also of those of a config.json; null: they hold
-	MaxPositionEmbeddings     int      `yaml:"max_position_embeddings"`      // rows of the table of positions; RoBERTa leaves the first pad_token_id + 1 unused
-	TypeVocabSize             int      `yaml:"type_vocab_size"`              // rows of the table of segments; with 1 row, all tokens are of segment 0
-	LayerNormEps              float64  `yaml:"layer_norm_eps"`               // added to the variances
-	PadTokenID                *int     `yaml:"pad_token_id"`                 // id of padding; null: the tokenizer's
-	InitializerRange          float64  `yaml:"initializer_range"`            // standard deviation of fresh weights
+	// a Hugging Face directory, or its config.json: its values take the place of all options of that file's names
+	Config            string `yaml:"config"`
+	VocabSize         int    `yaml:"vocab_size"`          // rows of the table of tokens; 0: as many as the tokenizer has
+	HiddenSize        int    `yaml:"hidden_size"`         // width of a token
+	NumHiddenLayers   int    `yaml:"num_hidden_layers"`   // layers
+	NumAttentionHeads int    `yaml:"num_attention_heads"` // heads of attention, which divide hidden_size
+	IntermediateSize  int    `yaml:"intermediate_size"`   // width within a layer's feed-forward part
+	// activation there: gelu, gelu_new, gelu_pytorch_tanh (the same) or relu
+	HiddenAct string `yaml:"hidden_act"`
+	// dropped share of embeddings and of what layers add, in [0, 1)
+	HiddenDropoutProb         float64 `yaml:"hidden_dropout_prob"`
+	AttentionProbsDropoutProb float64 `yaml:"attention_probs_dropout_prob"` // dropped share of attention's weights, in [0, 1)
+	// in the place of every other dropout, also of those of a config.json; null: they hold
+	Dropout *float64 `yaml:"dropout"`
+	// rows of the table of positions; RoBERTa leaves the first pad_token_id + 1 unused
+	MaxPositionEmbeddings int `yaml:"max_position_embeddings"`
+	// rows of the table of segments; with 1 row, all tokens are of segment 0
+	TypeVocabSize    int     `yaml:"type_vocab_size"`
+	LayerNormEps     float64 `yaml:"layer_norm_eps"`    // added to the variances
+	PadTokenID       *int    `yaml:"pad_token_id"`      // id of padding; null: the tokenizer's
+	InitializerRange float64 `yaml:"initializer_range"` // standard deviation of fresh weights
 }
 
 // Classifier holds the options of a head over whole sequences.
 type Classifier struct {
-	Pooling           string   `yaml:"pooling"`            // what stands for a sequence: cls, its first token; or mean, of its tokens, which transformers' models do not have
+	// what stands for a sequence: cls, its first token; or mean, of its tokens, which transformers' models do not have
+	Pooling           string   `yaml:"pooling"`
 	ClassifierDropout *float64 `yaml:"classifier_dropout"` // dropped share of the head's inputs, in [0, 1); null: hidden_dropout_prob
 }
 
@@ -49,7 +56,7 @@ var bertBase = Encoder{
 	AttentionProbsDropoutProb: 0.1, MaxPositionEmbeddings: 512, TypeVocabSize: 2, LayerNormEps: 1e-12, InitializerRange: 0.02,
 }
 
-// robertaBase is roberta-base, which RobertaConfig is not.
+// robertaBase is the published roberta-base. The defaults of transformers' RobertaConfig are others.
 var robertaBase = func() Encoder {
 	e := bertBase
 	e.MaxPositionEmbeddings, e.TypeVocabSize, e.LayerNormEps = 514, 1, 1e-5
@@ -75,8 +82,8 @@ func (e *Encoder) Validate() error {
 	if _, ok := activations[e.HiddenAct]; !ok {
 		errs = append(errs, registry.Field("hidden_act", "must be gelu, gelu_new, gelu_pytorch_tanh or relu"))
 	}
-	errs = append(errs, share("hidden_dropout_prob", &e.HiddenDropoutProb), share("attention_probs_dropout_prob", &e.AttentionProbsDropoutProb),
-		share("dropout", e.Dropout))
+	errs = append(errs, share("hidden_dropout_prob", &e.HiddenDropoutProb),
+		share("attention_probs_dropout_prob", &e.AttentionProbsDropoutProb), share("dropout", e.Dropout))
 	least("max_position_embeddings", e.MaxPositionEmbeddings, 1)
 	least("type_vocab_size", e.TypeVocabSize, 1)
 	if !(e.LayerNormEps > 0 && e.LayerNormEps < 1) {
@@ -146,8 +153,10 @@ type activation struct {
 }
 
 var activations = map[string]activation{
-	"gelu": {gelu: true, form: ops.GELUExact}, "gelu_new": {gelu: true, form: ops.GELUTanh}, "gelu_pytorch_tanh": {gelu: true, form: ops.GELUTanh},
-	"relu": {act: kernel.ReLU},
+	"gelu":              {gelu: true, form: ops.GELUExact},
+	"gelu_new":          {gelu: true, form: ops.GELUTanh},
+	"gelu_pytorch_tanh": {gelu: true, form: ops.GELUTanh},
+	"relu":              {act: kernel.ReLU},
 }
 
 // family is what tells BERT from RoBERTa.
@@ -166,7 +175,8 @@ var bert = &family{
 }
 
 var roberta = &family{
-	name: "roberta", offset: true, classify: "RobertaForSequenceClassification", mask: "RobertaForMaskedLM", absent: bertBase, noPad: 1, noVocab: 50265,
+	name: "roberta", offset: true, classify: "RobertaForSequenceClassification", mask: "RobertaForMaskedLM",
+	absent: bertBase, noPad: 1, noVocab: 50265,
 }
 
 // start returns the number added to positions.
@@ -203,8 +213,8 @@ func (f *family) names(e *Encoder) []string {
 	}
 	add(f.name+".embeddings.", "LayerNorm")
 	for i := range e.NumHiddenLayers {
-		add(f.layer(i)+".", "attention.self.query attention.self.key attention.self.value attention.output.dense attention.output.LayerNorm "+
-			"intermediate.dense output.dense output.LayerNorm")
+		add(f.layer(i)+".", "attention.self.query attention.self.key attention.self.value attention.output.dense "+
+			"attention.output.LayerNorm intermediate.dense output.dense output.LayerNorm")
 	}
 	return out
 }
