@@ -140,11 +140,11 @@ func (a *assessment) name() (string, error) {
 	return fmt.Sprintf("gates-%016x", h.Sum64()), nil
 }
 
-// options returns how gates learn: as the Lab trains, but for what Train says, by Adam and without what is for whole runs.
+// options returns how gates learn: as the Lab trains, but for what Train says, by Adam.
 func (a *assessment) options() train.Options {
-	o, t := a.in.Lab.Options, a.Train
-	o.Epochs, o.LearningRate, o.Schedule, o.MaxSteps, o.EvalSteps, o.Patience = t.Epochs, t.LearningRate, t.Schedule, t.MaxSteps, t.EvalSteps, t.Patience
-	o.Keep, o.Freeze, o.EMA, o.SWAStart, o.KeepEpochs, o.Embeddings = "best", nil, 0, 0, false, t.Embeddings
+	t := a.Train
+	o := a.in.Lab.Options.Derive(train.Length{Epochs: t.Epochs, MaxSteps: t.MaxSteps, Schedule: t.Schedule, Patience: t.Patience})
+	o.LearningRate, o.EvalSteps, o.Keep, o.Freeze, o.Embeddings = t.LearningRate, t.EvalSteps, "best", nil, t.Embeddings
 	if t.BatchSize > 0 {
 		o.BatchSize = t.BatchSize
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/splice-ml/splice/cki/method"
 	"github.com/splice-ml/splice/data/rng"
 	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train"
 )
 
 // given is the row of a parent.
@@ -165,8 +166,8 @@ func (c *comparison) trained(start func(context.Context) (*nn.Params, error), f 
 // finetune trains from start on the rows of a member. The model is the last one: the start and the training are compared as
 // rows of their own.
 func (c *comparison) finetune(ctx context.Context, name string, start *nn.Params, m *cki.Member, f cki.Finetune) (*nn.Params, int64, error) {
-	o := c.lab.Options
-	o.Epochs, o.MaxSteps, o.LearningRate, o.Schedule, o.Freeze, o.Patience = f.Epochs, 0, f.LearningRate, f.Schedule, f.Freeze, 0
+	o := c.lab.Options.Derive(train.Length{Epochs: f.Epochs, Schedule: f.Schedule})
+	o.LearningRate, o.Freeze = f.LearningRate, f.Freeze
 	seed := rng.Key(c.lab.Seed, "finetune")
 	d, err := cki.Reordered(m.Data, seed)
 	if err != nil {
@@ -219,10 +220,10 @@ func (c *comparison) permuted(ctx context.Context) (*nn.Params, error) {
 // longer is the row of the base's training for k times the epochs.
 func (c *comparison) longer(k int) maker {
 	return timed(func(ctx context.Context, r *Row) (*nn.Params, error) {
-		o := c.lab.Options
-		o.Epochs *= k
-		o.MaxSteps *= int64(k)
-		t := cki.Training{Name: trainingName, Init: c.lab.Seed, Seed: c.base.Seed, Data: c.base.Data, Options: o}
+		l := c.lab.Options.Length()
+		l.Epochs *= k
+		l.MaxSteps *= int64(k)
+		t := cki.Training{Name: trainingName, Init: c.lab.Seed, Seed: c.base.Seed, Data: c.base.Data, Options: c.lab.Options.Derive(l)}
 		if c.family.SplitBy != "" && c.family.Trunk != nil {
 			t.Start = c.family.Trunk.Params
 		}
@@ -233,7 +234,8 @@ func (c *comparison) longer(k int) maker {
 // allData makes the row of one model on the rows of all parents.
 func (c *comparison) allData(ctx context.Context, r *Row) (*nn.Params, error) {
 	return timed(func(ctx context.Context, r *Row) (*nn.Params, error) {
-		return c.train(ctx, r, cki.Training{Name: trainingName, Init: c.lab.Seed, Seed: c.lab.Seed, Data: c.lab.Data, Options: c.lab.Options})
+		o := c.lab.Options.Derive(c.lab.Options.Length())
+		return c.train(ctx, r, cki.Training{Name: trainingName, Init: c.lab.Seed, Seed: c.lab.Seed, Data: c.lab.Data, Options: o})
 	})(ctx, r)
 }
 

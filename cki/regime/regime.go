@@ -76,12 +76,12 @@ func family(ctx context.Context, l *cki.Lab, trunk *cki.Member, trainings []cki.
 
 // trunkOptions are the Lab's options for n epochs or n steps at a constant rate, of which the last parameters are kept.
 func trunkOptions(l *cki.Lab, epochs int, steps int64) train.Options {
-	o := l.Options
-	o.Epochs, o.MaxSteps = max(1, epochs), steps
-	if steps > 0 {
-		o.Epochs = 1 << 20
-	}
 	constant, _ := schedule.Types.Default("constant")
-	o.Schedule, o.Patience, o.Keep = constant, 0, "last"
+	length := train.Length{Epochs: max(1, epochs), MaxSteps: steps, Schedule: constant}
+	if steps > 0 {
+		length.Epochs = 1 << 20
+	}
+	o := l.Options.Derive(length)
+	o.Keep = "last"
 	return o
 }
