@@ -30,7 +30,7 @@ func testMain(m *testing.M) int {
 		err = os.Chmod(dir, 0o755) // a test runs a command as another user
 	}
 	if err == nil {
-		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./train", "./finetune", "./cki", "./evaluate", "./predict")
+		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./train", "./finetune", "./cki", "./evaluate", "./predict", "./table")
 		build.Stderr = os.Stderr
 		err = build.Run()
 	}

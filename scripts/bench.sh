@@ -12,13 +12,12 @@ if [ "$model" = minilm ]; then
 	what="32 rows of $mode tokens, 6 layers of 384, AdamW"
 fi
 mkdir -p bin
+CGO_ENABLED=0 go build -o bin/table ./cmd/table
 CGO_ENABLED=0 go test -c -o bin/train.test ./train
+number() { grep -oE "$1" | grep -oE '[0-9]+(\.[0-9]+)?'; }
+echo "$model $mode, $what; milliseconds a step:"
 for _ in $(seq "$pairs"); do
-	ours=$(cd train && ../bin/train.test -test.run '^$' -test.bench "^BenchmarkStep\$/^$model\$/^$mode\$" -test.benchtime 15x | awk '/ms\/step/ { for (i = 1; i < NF; i++) if ($(i+1) == "ms/step") print $i }')
-	theirs=$("$python" scripts/bench_torch.py "$model" "$torch_mode" 15 | sed -E 's/.*: ([0-9.]+) ms.*/\1/')
+	ours=$(cd train && ../bin/train.test -test.run '^$' -test.bench "^BenchmarkStep\$/^$model\$/^$mode\$" -test.benchtime 15x | number '[0-9.]+ ms/step')
+	theirs=$("$python" scripts/bench_torch.py "$model" "$torch_mode" 15 | number ': [0-9.]+ ms')
 	echo "$ours $theirs"
-done | awk -v name="$model $mode" -v what="$what" '
-	function median(a, n,   i, j, t) { for (i = 1; i < n; i++) for (j = i+1; j <= n; j++) if (a[j] < a[i]) { t = a[i]; a[i] = a[j]; a[j] = t }
-		return n % 2 ? a[(n+1)/2] : (a[n/2] + a[n/2+1]) / 2 }
-	{ n++; a[n] = $1; b[n] = $2; r[n] = $2 / $1; printf "pair %d: splice %.1f ms, torch %.1f ms, ratio %.2f\n", n, $1, $2, r[n] }
-	END { if (!n) exit 1; printf "%s, %s: splice %.1f ms/step, torch %.1f ms/step; torch/splice %.2f (medians of %d pairs)\n", name, what, median(a, n), median(b, n), median(r, n), n }'
+done | bin/table --pairs splice,torch

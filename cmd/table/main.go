@@ -1,4 +1,7 @@
 // Command table runs the merges of a table file over several seeds and prints what they come to: go run ./cmd/table scripts/table_mlp.yaml
+//
+// With --runs it prints what runs that are there came to, with means, standard deviations and paired differences:
+// go run ./cmd/table --runs 'runs/seeds/mrpc-*'
 package main
 
 import (
@@ -26,10 +29,14 @@ func newCommand(merge merger) *cli.Command {
 	var set cli.List
 	var out string
 	var markdown bool
+	stats := statistics{in: os.Stdin}
 	c := cli.New("table", "runs merges over several seeds and prints what they come to", func(ctx context.Context, c *cli.Command) error {
 		args := c.Flags.Args()
-		if len(args) != 1 {
-			return cli.BadInput(errors.New("table: give one table file, such as scripts/table_mlp.yaml"))
+		if stats.asked() && len(args) == 0 {
+			return cli.BadInput(stats.print(c.Out, markdown))
+		}
+		if len(args) != 1 || stats.asked() {
+			return cli.BadInput(errors.New("table: give one table file, such as scripts/table_mlp.yaml, or --runs"))
 		}
 		f, err := load(args[0])
 		if err != nil {
@@ -50,6 +57,7 @@ func newCommand(merge merger) *cli.Command {
 		return r.write(f.Out)
 	})
 	c.Args = 1
+	stats.flags(c.Flags)
 	c.Flags.Var(&set, "set", "override a key of every config, `a.b=value`; may be given several times")
 	c.Flags.StringVar(&out, "out", "", "JSON `file` of the result (default: the table file's)")
 	c.Flags.BoolVar(&markdown, "markdown", false, "print Markdown")
