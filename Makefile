@@ -18,8 +18,8 @@ train-criteo: ## train on Criteo rows: DATA=train.txt (synthetic rows without it
 	$(GO) run ./cmd/train --config configs/criteo_$(MODEL).yaml --run $(RUN) --overwrite \
 		$(if $(DATA),--set 'data.path=$(DATA)' --set data.fallback=none,--set train.epochs=2)
 
-cki-criteo: ## make two runs on other parts of the Criteo rows, merge them into one, compare: DATA=train.txt (synthetic rows without it)
-	$(GO) run ./cmd/cki --config configs/cki_criteo.yaml --overwrite $(if $(DATA),--set 'data.path=$(DATA)' --set data.fallback=none)
+cki-criteo: ## make two runs that saw other rows, merge them into one, compare: DATA=train.txt (other users' synthetic clicks without it)
+	$(GO) run ./cmd/cki --overwrite $(if $(DATA),--config configs/cki_criteo.yaml --set 'data.path=$(DATA)' --set data.fallback=none,--config configs/cki_tastes.yaml)
 
 tables: ## the merges of docs/results over 5 seeds (hours); DATA=frappe.csv CRITEO20K='criteo20k/*.csv'
 	@set -e; for t in other_data same_data mlp deepfm dcnv2; do $(GO) run ./cmd/table $(if $(DATA),--set 'data.path=$(DATA)') scripts/table_$$t.yaml; done
