@@ -39,10 +39,7 @@ func defaultTeacher() Teacher {
 
 // Validate reports every option out of range.
 func (i Init) Validate() error {
-	if i.Features != "run" && i.Features != "data" {
-		return registry.Field("features", "must be run or data")
-	}
-	return nil
+	return registry.OneOf("features", i.Features, "run", "data")
 }
 
 // Validate reports every option out of range.
@@ -56,10 +53,7 @@ func (t Teacher) Validate() error {
 			errs = append(errs, registry.Field("from", "names %s twice; give each teacher once", from))
 		}
 	}
-	if t.Mode != train.MeanLogits && t.Mode != train.MeanProbabilities {
-		errs = append(errs, registry.Field("mode", "must be "+train.MeanLogits+" or "+train.MeanProbabilities))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, registry.OneOf("mode", t.Mode, train.MeanLogits, train.MeanProbabilities))...)
 }
 
 // Checkpoint names weights of a run: one of the constants, or the number of an epoch, from 1.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	G "gorgonia.org/gorgonia"
 
@@ -38,14 +37,7 @@ func DistillDefaults() DistillOptions { return DistillOptions{Weight: 0.5, Tempe
 
 // Validate reports every option out of range.
 func (o DistillOptions) Validate() error {
-	var errs []error
-	if !(o.Weight >= 0 && o.Weight <= 1) {
-		errs = append(errs, registry.Field("weight", "must lie in 0 to 1"))
-	}
-	if !(o.Temperature > 0) || math.IsInf(o.Temperature, 0) {
-		errs = append(errs, registry.Field("temperature", "must be above 0"))
-	}
-	return errors.Join(errs...)
+	return errors.Join(registry.In("weight", o.Weight, 0, 1), registry.Above("temperature", o.Temperature, 0))
 }
 
 // loss returns the function of the loss: the task's, with the teacher's part if there is one.

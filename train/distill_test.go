@@ -114,7 +114,7 @@ func TestDistillRefuses(t *testing.T) {
 	}{
 		{"task", func(tr *train.Trainer) { tr.Task = plain{tr.Task} }, "has no loss for soft labels"},
 		{"temperature", func(tr *train.Trainer) { tr.Distill.Temperature = 0 }, "must be above 0"},
-		{"weight", func(tr *train.Trainer) { tr.Distill.Weight = 1.5 }, "must lie in 0 to 1"},
+		{"weight", func(tr *train.Trainer) { tr.Distill.Weight = 1.5 }, "must be in [0, 1]"},
 		{"not finite", func(tr *train.Trainer) {
 			tr.Teacher = &rule{value: func(*data.Batch, int) float32 { return float32(math.NaN()) }}
 		}, "not finite"},

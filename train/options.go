@@ -57,36 +57,39 @@ func must[T any](v T, ok bool) T {
 
 // Validate reports every option out of range.
 func (o Options) Validate() error {
-	var errs []error
-	bad := func(wrong bool, key, msg string) {
-		if wrong {
-			errs = append(errs, registry.Field(key, msg))
-		}
+	var late error
+	if o.SWAStart > 0 && o.SWAStart > o.Epochs {
+		late = registry.Field("swa_start", "must not be after the last epoch")
 	}
-	bad(o.BatchSize < 1, "batch_size", "must be at least 1")
-	bad(o.Epochs < 1, "epochs", "must be at least 1")
-	bad(o.MaxSteps < 0, "max_steps", "must not be negative")
-	bad(!(o.LearningRate > 0), "learning_rate", "must be above 0")
-	bad(o.Embeddings != "lazy" && o.Embeddings != "dense", "embeddings", "must be lazy or dense")
-	bad(o.GradientAccumulation < 1, "gradient_accumulation", "must be at least 1")
-	bad(!(o.LayerDecay > 0 && o.LayerDecay <= 1), "layer_decay", "must be above 0 and at most 1")
-	if _, err := nn.Match(o.NoDecay); err != nil {
-		bad(true, "no_decay", err.Error())
+	return errors.Join(
+		registry.AtLeast("batch_size", o.BatchSize, 1),
+		registry.AtLeast("epochs", o.Epochs, 1),
+		registry.AtLeast("max_steps", o.MaxSteps, 0),
+		registry.Above("learning_rate", o.LearningRate, 0),
+		registry.OneOf("embeddings", o.Embeddings, "lazy", "dense"),
+		registry.AtLeast("gradient_accumulation", o.GradientAccumulation, 1),
+		registry.InAbove("layer_decay", o.LayerDecay, 0, 1),
+		patterns("no_decay", o.NoDecay),
+		registry.AtLeast("embedding_regularizer", o.EmbeddingRegularizer, 0),
+		registry.AtLeast("net_regularizer", o.NetRegularizer, 0),
+		patterns("freeze", o.Freeze),
+		registry.AtLeast("max_grad_norm", o.MaxGradNorm, 0),
+		registry.AtLeast("patience", o.Patience, 0),
+		registry.AtLeast("min_delta", o.MinDelta, 0),
+		registry.AtLeast("eval_steps", o.EvalSteps, 0),
+		registry.OneOf("keep", o.Keep, "best", "last"),
+		registry.InBelow("ema", o.EMA, 0, 1),
+		registry.AtLeast("swa_start", o.SWAStart, 0),
+		late,
+		registry.AtLeast("checkpoint_steps", o.CheckpointSteps, 0),
+		registry.AtLeast("log_steps", o.LogSteps, 0),
+	)
+}
+
+// patterns checks patterns of parameters' names.
+func patterns(key string, list []string) error {
+	if _, err := nn.Match(list); err != nil {
+		return registry.Field(key, "%v", err)
 	}
-	bad(!(o.EmbeddingRegularizer >= 0), "embedding_regularizer", "must not be negative")
-	bad(!(o.NetRegularizer >= 0), "net_regularizer", "must not be negative")
-	if _, err := nn.Match(o.Freeze); err != nil {
-		bad(true, "freeze", err.Error())
-	}
-	bad(!(o.MaxGradNorm >= 0), "max_grad_norm", "must not be negative")
-	bad(o.Patience < 0, "patience", "must not be negative")
-	bad(!(o.MinDelta >= 0), "min_delta", "must not be negative")
-	bad(o.EvalSteps < 0, "eval_steps", "must not be negative")
-	bad(o.Keep != "best" && o.Keep != "last", "keep", "must be best or last")
-	bad(!(o.EMA >= 0 && o.EMA < 1), "ema", "must be at least 0 and below 1")
-	bad(o.SWAStart < 0, "swa_start", "must not be negative")
-	bad(o.SWAStart > 0 && o.SWAStart > o.Epochs, "swa_start", "must not be after the last epoch")
-	bad(o.CheckpointSteps < 0, "checkpoint_steps", "must not be negative")
-	bad(o.LogSteps < 0, "log_steps", "must not be negative")
-	return errors.Join(errs...)
+	return nil
 }

@@ -18,17 +18,11 @@ type RateOptions struct {
 
 // Validate reports every option out of range.
 func (o RateOptions) Validate() error {
-	var errs []error
+	err := patterns("match", o.Match)
 	if len(o.Match) == 0 {
-		errs = append(errs, registry.Field("match", `give patterns, such as ["classifier.*"]`))
+		err = registry.Field("match", `give patterns, such as ["classifier.*"]`)
 	}
-	if _, err := nn.Match(o.Match); err != nil {
-		errs = append(errs, registry.Field("match", "%v", err))
-	}
-	if !(o.Factor >= 0) || math.IsInf(o.Factor, 0) {
-		errs = append(errs, registry.Field("factor", "must not be negative"))
-	}
-	return errors.Join(errs...)
+	return errors.Join(err, registry.AtLeast("factor", o.Factor, 0))
 }
 
 // rates returns the factors of the learning rate by parameter: decay^(layers − layer) for a parameter of a layer (Clark et al.

@@ -4,7 +4,6 @@ package ctr
 
 import (
 	"errors"
-	"strconv"
 
 	G "gorgonia.org/gorgonia"
 
@@ -37,10 +36,7 @@ func (t Tower) Validate() error {
 	if _, err := nn.ParseAct(t.HiddenActivations); err != nil {
 		errs = append(errs, registry.Field("hidden_activations", err.Error()))
 	}
-	if !(t.NetDropout >= 0 && t.NetDropout < 1) {
-		errs = append(errs, registry.Field("net_dropout", "must be in [0, 1)"))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, registry.InBelow("net_dropout", t.NetDropout, 0, 1))...)
 }
 
 // mlp builds the tower with `output` units at its end, or none.
@@ -48,11 +44,4 @@ func (t Tower) mlp(s *nn.Scope, x *G.Node, output int) *G.Node {
 	act, err := nn.ParseAct(t.HiddenActivations)
 	s.Fail(err)
 	return nn.MLP(s, x, nn.MLPOptions{Hidden: t.HiddenUnits, Activation: act, Dropout: t.NetDropout, BatchNorm: t.BatchNorm, Output: output})
-}
-
-func atLeast(key string, n, least int) error {
-	if n < least {
-		return registry.Field(key, "must be at least "+strconv.Itoa(least))
-	}
-	return nil
 }

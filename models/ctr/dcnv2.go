@@ -26,13 +26,13 @@ func init() {
 
 // Validate reports every option out of range.
 func (m DCNv2) Validate() error {
-	err := errors.Join(atLeast("embedding_dim", m.EmbeddingDim, 1), atLeast("num_cross_layers", m.NumCrossLayers, 1),
-		atLeast("low_rank", m.LowRank, 0), m.Tower.Validate())
-	switch m.ModelStructure {
-	case "parallel", "stacked", "crossnet_only":
-		return err
-	}
-	return errors.Join(err, registry.Field("model_structure", "must be parallel, stacked or crossnet_only"))
+	return errors.Join(
+		registry.AtLeast("embedding_dim", m.EmbeddingDim, 1),
+		registry.AtLeast("num_cross_layers", m.NumCrossLayers, 1),
+		registry.AtLeast("low_rank", m.LowRank, 0),
+		m.Tower.Validate(),
+		registry.OneOf("model_structure", m.ModelStructure, "parallel", "stacked", "crossnet_only"),
+	)
 }
 
 // Build returns the logits, [B, 1].

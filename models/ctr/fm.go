@@ -3,6 +3,7 @@ package ctr
 import (
 	G "gorgonia.org/gorgonia"
 
+	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 )
@@ -16,7 +17,7 @@ type FM struct {
 func init() { models.Register("fm", FM{EmbeddingDim: 16}) }
 
 // Validate reports every option out of range.
-func (m FM) Validate() error { return atLeast("embedding_dim", m.EmbeddingDim, 1) }
+func (m FM) Validate() error { return registry.AtLeast("embedding_dim", m.EmbeddingDim, 1) }
 
 // Build returns the logits, [B, 1].
 func (m FM) Build(s *nn.Scope, in *models.Inputs) *G.Node {

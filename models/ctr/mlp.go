@@ -5,6 +5,7 @@ import (
 
 	G "gorgonia.org/gorgonia"
 
+	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 )
@@ -19,7 +20,7 @@ func init() { models.Register("mlp", MLP{EmbeddingDim: 16, Tower: tower}) }
 
 // Validate reports every option out of range.
 func (m MLP) Validate() error {
-	return errors.Join(atLeast("embedding_dim", m.EmbeddingDim, 1), m.Tower.Validate())
+	return errors.Join(registry.AtLeast("embedding_dim", m.EmbeddingDim, 1), m.Tower.Validate())
 }
 
 // Build returns the logits, [B, 1].

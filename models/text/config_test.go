@@ -123,9 +123,8 @@ func TestBadOptions(t *testing.T) {
 		},
 		Classifier: text.Classifier{Pooling: "max", ClassifierDropout: &bad},
 	}
-	want := `vocab_size: must be at least 0
+	want := `vocab_size: must not be negative
 num_hidden_layers: must be at least 1
-num_attention_heads: 3 heads do not divide the hidden_size of 32
 intermediate_size: must be at least 1
 hidden_act: must be gelu, gelu_new, gelu_pytorch_tanh or relu
 hidden_dropout_prob: must be in [0, 1)
@@ -133,9 +132,10 @@ attention_probs_dropout_prob: must be in [0, 1)
 dropout: must be in [0, 1)
 max_position_embeddings: must be at least 1
 type_vocab_size: must be at least 1
-layer_norm_eps: must be above 0 and below 1
-pad_token_id: must be at least 0
-initializer_range: must be above 0 and at most 1
+layer_norm_eps: must be in (0, 1)
+initializer_range: must be in (0, 1]
+num_attention_heads: 3 heads do not divide the hidden_size of 32
+pad_token_id: must not be negative
 pooling: must be cls or mean
 classifier_dropout: must be in [0, 1)`
 	if err := m.Validate(); err == nil || err.Error() != want {

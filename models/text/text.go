@@ -65,56 +65,44 @@ var robertaBase = func() Encoder {
 
 // Validate reports every option out of range.
 func (e *Encoder) Validate() error {
-	var errs []error
-	least := func(key string, n, least int) {
-		if n < least {
-			errs = append(errs, registry.Field(key, "must be at least %d", least))
-		}
+	errs := []error{
+		registry.AtLeast("vocab_size", e.VocabSize, 0),
+		registry.AtLeast("hidden_size", e.HiddenSize, 1),
+		registry.AtLeast("num_hidden_layers", e.NumHiddenLayers, 1),
+		registry.AtLeast("num_attention_heads", e.NumAttentionHeads, 1),
+		registry.AtLeast("intermediate_size", e.IntermediateSize, 1),
+		registry.OneOf("hidden_act", e.HiddenAct, "gelu", "gelu_new", "gelu_pytorch_tanh", "relu"),
+		share("hidden_dropout_prob", &e.HiddenDropoutProb),
+		share("attention_probs_dropout_prob", &e.AttentionProbsDropoutProb),
+		share("dropout", e.Dropout),
+		registry.AtLeast("max_position_embeddings", e.MaxPositionEmbeddings, 1),
+		registry.AtLeast("type_vocab_size", e.TypeVocabSize, 1),
+		registry.InOpen("layer_norm_eps", e.LayerNormEps, 0, 1),
+		registry.InAbove("initializer_range", e.InitializerRange, 0, 1),
 	}
-	least("vocab_size", e.VocabSize, 0)
-	least("hidden_size", e.HiddenSize, 1)
-	least("num_hidden_layers", e.NumHiddenLayers, 1)
-	least("num_attention_heads", e.NumAttentionHeads, 1)
 	if h := e.NumAttentionHeads; h > 0 && e.HiddenSize > 0 && e.HiddenSize%h != 0 {
 		errs = append(errs, registry.Field("num_attention_heads", "%d heads do not divide the hidden_size of %d", h, e.HiddenSize))
 	}
-	least("intermediate_size", e.IntermediateSize, 1)
-	if _, ok := activations[e.HiddenAct]; !ok {
-		errs = append(errs, registry.Field("hidden_act", "must be gelu, gelu_new, gelu_pytorch_tanh or relu"))
-	}
-	errs = append(errs, share("hidden_dropout_prob", &e.HiddenDropoutProb),
-		share("attention_probs_dropout_prob", &e.AttentionProbsDropoutProb), share("dropout", e.Dropout))
-	least("max_position_embeddings", e.MaxPositionEmbeddings, 1)
-	least("type_vocab_size", e.TypeVocabSize, 1)
-	if !(e.LayerNormEps > 0 && e.LayerNormEps < 1) {
-		errs = append(errs, registry.Field("layer_norm_eps", "must be above 0 and below 1"))
-	}
 	if p := e.PadTokenID; p != nil {
-		least("pad_token_id", *p, 0)
+		errs = append(errs, registry.AtLeast("pad_token_id", *p, 0))
 		if e.VocabSize > 0 && *p >= e.VocabSize {
 			errs = append(errs, registry.Field("pad_token_id", "is %d, but the vocab_size is %d", *p, e.VocabSize))
 		}
-	}
-	if !(e.InitializerRange > 0 && e.InitializerRange <= 1) {
-		errs = append(errs, registry.Field("initializer_range", "must be above 0 and at most 1"))
 	}
 	return errors.Join(errs...)
 }
 
 // Validate reports every option out of range.
 func (h *Classifier) Validate() error {
-	var errs []error
-	if h.Pooling != "cls" && h.Pooling != "mean" {
-		errs = append(errs, registry.Field("pooling", "must be cls or mean"))
-	}
-	return errors.Join(append(errs, share("classifier_dropout", h.ClassifierDropout))...)
+	return errors.Join(registry.OneOf("pooling", h.Pooling, "cls", "mean"), share("classifier_dropout", h.ClassifierDropout))
 }
 
+// share checks an option that is a share if it is given.
 func share(key string, p *float64) error {
-	if p != nil && !(*p >= 0 && *p < 1) {
-		return registry.Field(key, "must be in [0, 1)")
+	if p == nil {
+		return nil
 	}
-	return nil
+	return registry.InBelow(key, *p, 0, 1)
 }
 
 // hidden, attention and (of a head) classifier are the dropouts that hold.

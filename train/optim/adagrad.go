@@ -3,6 +3,7 @@ package optim
 import (
 	"errors"
 
+	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
@@ -25,8 +26,8 @@ func (o Adagrad) New() *Optimizer {
 
 // Validate implements the check of a config section.
 func (o Adagrad) Validate() error {
-	return errors.Join(notNegative("lr_decay", o.LRDecay), notNegative("weight_decay", o.WeightDecay),
-		notNegative("initial_accumulator_value", o.InitialAccumulatorValue), notNegative("eps", o.Eps))
+	return errors.Join(registry.AtLeast("lr_decay", o.LRDecay, 0), registry.AtLeast("weight_decay", o.WeightDecay, 0),
+		registry.AtLeast("initial_accumulator_value", o.InitialAccumulatorValue, 0), registry.AtLeast("eps", o.Eps, 0))
 }
 
 type adagrad struct {

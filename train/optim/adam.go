@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 
+	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
@@ -28,8 +29,8 @@ func (o Adam) New() *Optimizer {
 
 // Validate implements the check of a config section.
 func (o Adam) Validate() error {
-	return errors.Join(below1("beta1", o.Beta1), below1("beta2", o.Beta2), notNegative("eps", o.Eps),
-		notNegative("weight_decay", o.WeightDecay))
+	return errors.Join(registry.InBelow("beta1", o.Beta1, 0, 1), registry.InBelow("beta2", o.Beta2, 0, 1), registry.AtLeast("eps", o.Eps, 0),
+		registry.AtLeast("weight_decay", o.WeightDecay, 0))
 }
 
 type adam struct {

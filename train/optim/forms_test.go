@@ -343,8 +343,8 @@ func TestOptions(t *testing.T) {
 	for _, tc := range []struct{ yaml, want string }{
 		{"adam", ""},
 		{"{type: adamw, beta1: 0.5, weight_decay: 0.2}", ""},
-		{"{type: adam, beta2: 1}", "beta2: is 1, must be in [0, 1)"},
-		{"{type: adagrad, eps: -1}", "eps: is -1, must be 0 or more"},
+		{"{type: adam, beta2: 1}", "beta2: must be in [0, 1), have 1"},
+		{"{type: adagrad, eps: -1}", "eps: must not be negative, have -1"},
 		{"{type: rmsprop, alpha: .nan}", "alpha: want a finite number"},
 		{"{type: sgd, nesterov: true}", "nesterov: needs a momentum above 0"},
 		{"{type: adamm}", "adam"},

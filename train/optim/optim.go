@@ -249,19 +249,3 @@ func (o *Optimizer) update(i int, w, g []float32) {
 	}
 	o.rule.update(w, g, &o.cur[i], o.p.decay)
 }
-
-// below1 checks that an option is in [0, 1).
-func below1(key string, v float64) error {
-	if v >= 0 && v < 1 {
-		return nil
-	}
-	return registry.Field(key, "is %v, must be in [0, 1)", v)
-}
-
-// notNegative checks that an option is a number of 0 or more.
-func notNegative(key string, v float64) error {
-	if v >= 0 && v <= 1e30 {
-		return nil
-	}
-	return registry.Field(key, "is %v, must be 0 or more", v)
-}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 
+	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
@@ -30,8 +31,8 @@ func (o RMSProp) New() *Optimizer {
 
 // Validate implements the check of a config section.
 func (o RMSProp) Validate() error {
-	return errors.Join(below1("alpha", o.Alpha), notNegative("eps", o.Eps), notNegative("weight_decay", o.WeightDecay),
-		below1("momentum", o.Momentum))
+	return errors.Join(registry.InBelow("alpha", o.Alpha, 0, 1), registry.AtLeast("eps", o.Eps, 0), registry.AtLeast("weight_decay", o.WeightDecay, 0),
+		registry.InBelow("momentum", o.Momentum, 0, 1))
 }
 
 type rmsprop struct {

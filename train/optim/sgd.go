@@ -23,7 +23,7 @@ func (o SGD) New() *Optimizer { return newOptimizer("sgd", &sgd{SGD: o}, o.Weigh
 
 // Validate implements the check of a config section.
 func (o SGD) Validate() error {
-	err := errors.Join(below1("momentum", o.Momentum), notNegative("weight_decay", o.WeightDecay))
+	err := errors.Join(registry.InBelow("momentum", o.Momentum, 0, 1), registry.AtLeast("weight_decay", o.WeightDecay, 0))
 	if o.Nesterov && o.Momentum == 0 {
 		err = errors.Join(err, registry.Field("nesterov", "needs a momentum above 0"))
 	}

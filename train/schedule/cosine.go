@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"errors"
 	"math"
 
 	"github.com/splice-ml/splice/configs/registry"
@@ -29,14 +30,5 @@ func (o Cosine) New(lr float64, _ bool) Schedule {
 
 // Validate implements the check of a config section.
 func (o Cosine) Validate() error {
-	if err := o.Warmup.Validate(); err != nil {
-		return err
-	}
-	if !(o.NumCycles > 0) || math.IsInf(o.NumCycles, 0) {
-		return registry.Field("num_cycles", "is %v, must be above 0", o.NumCycles)
-	}
-	if !(o.MinLRRate >= 0 && o.MinLRRate <= 1) {
-		return registry.Field("min_lr_rate", "is %v, must be in [0, 1]", o.MinLRRate)
-	}
-	return nil
+	return errors.Join(o.Warmup.Validate(), registry.Above("num_cycles", o.NumCycles, 0), registry.In("min_lr_rate", o.MinLRRate, 0, 1))
 }

@@ -28,24 +28,13 @@ func (o Plateau) New(lr float64, higherIsBetter bool) Schedule {
 
 // Validate implements the check of a config section.
 func (o Plateau) Validate() error {
-	var errs []error
-	bad := func(key, format string, v any) { errs = append(errs, registry.Field(key, format, v)) }
-	if !(o.Factor > 0 && o.Factor < 1) {
-		bad("factor", "is %v, must be in (0, 1)", o.Factor)
-	}
-	if o.Patience < 0 {
-		bad("patience", "is %v, must be 0 or more", o.Patience)
-	}
-	if !(o.Threshold >= 0) {
-		bad("threshold", "is %v, must be 0 or more", o.Threshold)
-	}
-	if o.Cooldown < 0 {
-		bad("cooldown", "is %v, must be 0 or more", o.Cooldown)
-	}
-	if !(o.MinLR >= 0) {
-		bad("min_lr", "is %v, must be 0 or more", o.MinLR)
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		registry.InOpen("factor", o.Factor, 0, 1),
+		registry.AtLeast("patience", o.Patience, 0),
+		registry.AtLeast("threshold", o.Threshold, 0),
+		registry.AtLeast("cooldown", o.Cooldown, 0),
+		registry.AtLeast("min_lr", o.MinLR, 0),
+	)
 }
 
 type plateau struct {

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"errors"
 	"math"
 
 	"github.com/splice-ml/splice/configs/registry"
@@ -28,13 +29,5 @@ func (o Step) New(lr float64, _ bool) Schedule {
 
 // Validate implements the check of a config section.
 func (o Step) Validate() error {
-	switch {
-	case !(o.Gamma > 0) || math.IsInf(o.Gamma, 0):
-		return registry.Field("gamma", "is %v, must be above 0", o.Gamma)
-	case o.Every < 1:
-		return registry.Field("every", "is %d, must be 1 or more", o.Every)
-	case o.Unit != "epoch" && o.Unit != "step":
-		return registry.Field("unit", "is %q, must be epoch or step", o.Unit)
-	}
-	return nil
+	return errors.Join(registry.Above("gamma", o.Gamma, 0), registry.AtLeast("every", o.Every, 1), registry.OneOf("unit", o.Unit, "epoch", "step"))
 }

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"errors"
 	"math"
 
 	"github.com/splice-ml/splice/configs/registry"
@@ -34,11 +35,5 @@ func (w Warmup) done(p Progress) float64 {
 
 // Validate implements the check of a config section.
 func (w Warmup) Validate() error {
-	if w.WarmupSteps < 0 {
-		return registry.Field("warmup_steps", "is %d, must be 0 or more", w.WarmupSteps)
-	}
-	if !(w.WarmupRatio >= 0 && w.WarmupRatio <= 1) {
-		return registry.Field("warmup_ratio", "is %v, must be in [0, 1]", w.WarmupRatio)
-	}
-	return nil
+	return errors.Join(registry.AtLeast("warmup_steps", w.WarmupSteps, 0), registry.In("warmup_ratio", w.WarmupRatio, 0, 1))
 }

@@ -33,11 +33,7 @@ type Classification struct {
 
 // Validate reports every option out of range.
 func (t Classification) Validate() error {
-	var smoothing error
-	if !(t.LabelSmoothing >= 0 && t.LabelSmoothing < 1) {
-		smoothing = registry.Field("label_smoothing", "is %v, must be at least 0 and below 1", t.LabelSmoothing)
-	}
-	return checkMetrics(t.MetricNames, metric.Classes, "[accuracy, cross_entropy]", smoothing)
+	return checkMetrics(t.MetricNames, metric.Classes, "[accuracy, cross_entropy]", registry.InBelow("label_smoothing", t.LabelSmoothing, 0, 1))
 }
 
 // Loss is the mean over the live rows of log Σ_c exp(z_c) − z_y, or with label smoothing ε of

@@ -157,7 +157,7 @@ func TestMistakes(t *testing.T) {
 		task interface{ Validate() error }
 		want string
 	}{
-		{task.Classification{LabelSmoothing: 1, MetricNames: []string{"f1"}}, "label_smoothing: is 1, must be at least 0 and below 1"},
+		{task.Classification{LabelSmoothing: 1, MetricNames: []string{"f1"}}, "label_smoothing: must be in [0, 1)"},
 		{task.Classification{MetricNames: []string{"auc"}}, "auc does not measure this task: there are accuracy, cross_entropy"},
 		{task.Regression{MetricNames: []string{"persson"}}, "did you mean pearson?"},
 		{task.Regression{}, "give at least one, such as [pearson, spearman]"},
