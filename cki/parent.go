@@ -16,6 +16,7 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // file reads the tensors of a checkpoint file.
@@ -31,11 +32,11 @@ func Open(path string) (*Parent, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("cki: parent %s: %w", path, err)
 	}
-	dir, model := RunOf(path), path
+	dir, model := run.Of(path), path
 	if info.IsDir() {
-		dir, model = path, filepath.Join(path, train.ModelFile)
+		dir, model = path, filepath.Join(path, run.ModelFile)
 		if _, err := os.Stat(model); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("cki: parent %s: has no %s; a run that was interrupted gets it from its first evaluation on", path, train.ModelFile)
+			return nil, fmt.Errorf("cki: parent %s: has no %s; a run that was interrupted gets it from its first evaluation on", path, run.ModelFile)
 		}
 	}
 	f, err := ckpt.Open(model)
@@ -43,15 +44,15 @@ func Open(path string) (*Parent, error) {
 		return nil, fmt.Errorf("cki: parent %s: %w", path, err)
 	}
 	p := &Parent{Name: path, Reader: file{f}}
-	if !info.IsDir() && !exists(filepath.Join(dir, runConfig)) {
+	if !info.IsDir() && !exists(filepath.Join(dir, run.ConfigFile)) {
 		return p, nil // what lies beside a file that is not a run's need not belong to it
 	}
-	if m := filepath.Join(dir, data.MapFile); exists(m) {
+	if m := filepath.Join(dir, run.FeatureFile); exists(m) {
 		if p.Map, err = data.LoadFeatureMap(m); err != nil {
 			return nil, errors.Join(fmt.Errorf("cki: parent %s: %w", path, err), p.Close())
 		}
 	}
-	if filepath.Base(model) != train.ModelFile {
+	if filepath.Base(model) != run.ModelFile {
 		return p, nil // counts are of the best model
 	}
 	counts, err := train.LoadCounts(dir)
@@ -60,22 +61,6 @@ func Open(path string) (*Parent, error) {
 	}
 	p.Counts = counts
 	return p, nil
-}
-
-// runConfig is the file that tells a run's directory.
-const runConfig = "config.yaml"
-
-// RunOf returns the directory of the run that a checkpoint's path belongs to: the path itself, or of a file in a run (model,
-// ema, swa or an epoch's) that run's.
-func RunOf(path string) string {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return path
-	}
-	dir := filepath.Dir(path)
-	if filepath.Base(dir) == train.EpochsDir {
-		dir = filepath.Dir(dir)
-	}
-	return dir
 }
 
 // Close closes the parent's file, if it has one.
@@ -197,7 +182,7 @@ func SaveRun(dir string, p *nn.Params, c Counts, meta map[string]string) error {
 	}
 	snap := train.Snapshot(p)
 	snap.Meta = meta
-	if err := ckpt.Save(filepath.Join(dir, train.ModelFile), snap); err != nil {
+	if err := ckpt.Save(filepath.Join(dir, run.ModelFile), snap); err != nil {
 		return err
 	}
 	if c == nil {

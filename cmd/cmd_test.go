@@ -67,7 +67,7 @@ func do(t *testing.T, c *exec.Cmd) out {
 	return out{c.ProcessState.ExitCode(), o.String(), e.String()}
 }
 
-func run(t *testing.T, dir, name string, args ...string) out {
+func execute(t *testing.T, dir, name string, args ...string) out {
 	t.Helper()
 	return do(t, command(dir, name, args...))
 }
@@ -150,16 +150,16 @@ func TestTrainEvaluatePredict(t *testing.T) {
 		t.Errorf("event files: %v", m)
 	}
 	metrics := fmt.Sprintf("auc %.6f logloss %.6f", res.Test["auc"], res.Test["logloss"])
-	if o := run(t, dir, "evaluate", "--run", "r", "--split", "test"); o.code != 0 || !strings.Contains(o.stdout, "test (800 rows): "+metrics) {
+	if o := execute(t, dir, "evaluate", "--run", "r", "--split", "test"); o.code != 0 || !strings.Contains(o.stdout, "test (800 rows): "+metrics) {
 		t.Errorf("evaluate: exit %d, want %s\n%s%s", o.code, metrics, o.stdout, o.stderr)
 	}
 	lines := strings.SplitAfter(strings.TrimSuffix(string(read(t, dir, "rows.tsv")), "\n"), "\n")
 	test := lines[len(lines)-800:]
 	write(t, dir, "test.tsv", strings.Join(test, ""))
-	if o := run(t, dir, "evaluate", "--run", "r", "--data", "test.tsv"); o.code != 0 || !strings.Contains(o.stdout, metrics) {
+	if o := execute(t, dir, "evaluate", "--run", "r", "--data", "test.tsv"); o.code != 0 || !strings.Contains(o.stdout, metrics) {
 		t.Errorf("evaluate --data: exit %d, want %s\n%s%s", o.code, metrics, o.stdout, o.stderr)
 	}
-	if o := run(t, dir, "predict", "--run", "r", "--in", "test.tsv", "--out", "p.txt"); o.code != 0 {
+	if o := execute(t, dir, "predict", "--run", "r", "--in", "test.tsv", "--out", "p.txt"); o.code != 0 {
 		t.Fatalf("predict: exit %d\n%s", o.code, o.stderr)
 	}
 	probs := strings.Fields(string(read(t, dir, "p.txt")))
@@ -185,10 +185,10 @@ func TestTrainEvaluatePredict(t *testing.T) {
 		test[i] = test[i][2:] // without the label
 	}
 	write(t, dir, "unlabelled.tsv", strings.Join(test, ""))
-	if o := run(t, dir, "predict", "--run", "r", "--in", "unlabelled.tsv", "--out", "-"); o.code != 0 || o.stdout != string(read(t, dir, "p.txt")) {
+	if o := execute(t, dir, "predict", "--run", "r", "--in", "unlabelled.tsv", "--out", "-"); o.code != 0 || o.stdout != string(read(t, dir, "p.txt")) {
 		t.Errorf("predict without labels: exit %d, other probabilities\n%s", o.code, o.stderr)
 	}
-	if o := run(t, dir, "evaluate", "--run", "r", "--data", "unlabelled.tsv"); o.code != 2 || !strings.Contains(o.stderr, "unlabelled.tsv:1") {
+	if o := execute(t, dir, "evaluate", "--run", "r", "--data", "unlabelled.tsv"); o.code != 2 || !strings.Contains(o.stderr, "unlabelled.tsv:1") {
 		t.Errorf("evaluate without labels: exit %d\n%s", o.code, o.stderr)
 	}
 }
@@ -248,7 +248,7 @@ func TestBadInput(t *testing.T) {
 		{"nothing to score", "predict", []string{"--run", "r"}, []string{"--in"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			o := run(t, dir, tc.cmd, tc.args...)
+			o := execute(t, dir, tc.cmd, tc.args...)
 			if o.code != 2 {
 				t.Errorf("exit code %d, want 2", o.code)
 			}
@@ -273,7 +273,7 @@ func TestBadInput(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	o := run(t, t.TempDir(), "train", "--defaults", "deepfm")
+	o := execute(t, t.TempDir(), "train", "--defaults", "deepfm")
 	if o.code != 0 || !strings.Contains(o.stdout, "embedding_dim: 16") || !strings.Contains(o.stdout, "# ") {
 		t.Errorf("exit %d\n%s%s", o.code, o.stdout, o.stderr)
 	}

@@ -13,7 +13,7 @@ import (
 // probabilities runs cmd/predict and returns what it writes.
 func probabilities(t *testing.T, dir, in string, args ...string) []float64 {
 	t.Helper()
-	o := run(t, dir, "predict", append([]string{"--in", in, "--out", "-"}, args...)...)
+	o := execute(t, dir, "predict", append([]string{"--in", in, "--out", "-"}, args...)...)
 	if o.code != 0 {
 		t.Fatalf("predict %v: exit %d\n%s", args, o.code, o.stderr)
 	}
@@ -110,7 +110,7 @@ func TestEnsemble(t *testing.T) {
 		}
 		want := measure(t, z, labels)
 		for _, rows := range [][]string{{"--split", "test"}, {"--data", "test.tsv"}} {
-			o := run(t, dir, "evaluate", append(rows, args...)...)
+			o := execute(t, dir, "evaluate", append(rows, args...)...)
 			if o.code != 0 {
 				t.Fatalf("evaluate: exit %d\n%s", o.code, o.stderr)
 			}

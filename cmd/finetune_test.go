@@ -19,7 +19,7 @@ import (
 // finetune runs cmd/finetune and fails the test if that does not succeed.
 func finetune(t *testing.T, dir string, args ...string) out {
 	t.Helper()
-	o := run(t, dir, "finetune", args...)
+	o := execute(t, dir, "finetune", args...)
 	if o.code != 0 {
 		t.Fatalf("finetune %v: exit %d\n%s", args, o.code, o.stderr)
 	}
@@ -80,10 +80,10 @@ func TestFinetune(t *testing.T) {
 	if !strings.Contains(o.stdout, "before, the starting weights: auc ") {
 		t.Errorf("the output does not compare with the start:\n%s", o.stdout)
 	}
-	if !bytes.Equal(read(t, dir, "r", data.MapFile), read(t, dir, "r-finetuned", data.MapFile)) {
+	if !bytes.Equal(read(t, dir, "r", "features.json.zst"), read(t, dir, "r-finetuned", "features.json.zst")) {
 		t.Error("another feature map")
 	}
-	if o := run(t, dir, "evaluate", "--run", "r-finetuned"); o.code != 0 {
+	if o := execute(t, dir, "evaluate", "--run", "r-finetuned"); o.code != 0 {
 		t.Errorf("evaluate: exit %d\n%s", o.code, o.stderr)
 	}
 
@@ -104,7 +104,7 @@ func TestFinetune(t *testing.T) {
 	write(t, dir, "on.yaml", config+"init: {from: r}\n")
 	set := []string{"--config", "on.yaml", "--set", "train.epochs=1", "--set", "train.learning_rate=0.003"}
 	for _, cmd := range []string{"train", "finetune"} {
-		if o := run(t, dir, cmd, append(set, "--run", cmd)...); o.code != 0 {
+		if o := execute(t, dir, cmd, append(set, "--run", cmd)...); o.code != 0 {
 			t.Fatalf("%s: exit %d\n%s", cmd, o.code, o.stderr)
 		}
 		if !bytes.Equal(read(t, dir, cmd, "model.safetensors"), read(t, dir, "r-finetuned", "model.safetensors")) {
@@ -150,7 +150,7 @@ func TestFinetuneResume(t *testing.T) {
 			finetune(t, dir, "--from", "a", "--run", "c", "--set", "train.epochs=1")
 			tc.args[len(tc.args)-1] = "teacher.from=c"
 		}
-		o := run(t, dir, "finetune", append(tc.args, "--run", "whole", "--resume")...)
+		o := execute(t, dir, "finetune", append(tc.args, "--run", "whole", "--resume")...)
 		if o.code != 2 || !strings.Contains(o.stderr, tc.want) {
 			t.Errorf("%s: exit %d, want 2 and %q\n%s", tc.name, o.code, tc.want, o.stderr)
 		}
@@ -165,7 +165,7 @@ func TestFinetuneResume(t *testing.T) {
 	}
 	finetune(t, dir, "--from", "moved", "--run", "m")
 	write(t, dir, "moved/model.safetensors", string(read(t, dir, "whole", "model.safetensors")))
-	if o := run(t, dir, "finetune", "--from", "moved", "--run", "m", "--resume"); o.code != 2 || !strings.Contains(o.stderr, "other weights") {
+	if o := execute(t, dir, "finetune", "--from", "moved", "--run", "m", "--resume"); o.code != 2 || !strings.Contains(o.stderr, "other weights") {
 		t.Errorf("weights changed under the same name: exit %d\n%s", o.code, o.stderr)
 	}
 }
@@ -257,7 +257,7 @@ func TestInitFeatures(t *testing.T) {
 
 func loadMap(t *testing.T, path ...string) *data.FeatureMap {
 	t.Helper()
-	m, err := data.LoadFeatureMap(filepath.Join(append(path, data.MapFile)...))
+	m, err := data.LoadFeatureMap(filepath.Join(append(path, "features.json.zst")...))
 	if err != nil {
 		t.Fatal(err)
 	}

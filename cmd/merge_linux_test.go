@@ -22,7 +22,7 @@ func trained(t *testing.T, dir, name string, set ...string) {
 	for _, s := range set {
 		args = append(args, "--set", s)
 	}
-	if o := run(t, dir, "train", args...); o.code != 0 {
+	if o := execute(t, dir, "train", args...); o.code != 0 {
 		t.Fatalf("train %s: exit %d\n%s", name, o.code, o.stderr)
 	}
 }
@@ -40,10 +40,10 @@ merge:
   guard: false
   finetune: {epochs: 0}
 `)
-	if o := run(t, dir, "cki", "--config", "merge.yaml", "--check"); o.code != 0 || !strings.Contains(o.stdout, "the parents fit together") {
+	if o := execute(t, dir, "cki", "--config", "merge.yaml", "--check"); o.code != 0 || !strings.Contains(o.stdout, "the parents fit together") {
 		t.Fatalf("--check: exit %d, %s%s", o.code, o.stdout, o.stderr)
 	}
-	o := run(t, dir, "cki", "--config", "merge.yaml", "--quiet")
+	o := execute(t, dir, "cki", "--config", "merge.yaml", "--quiet")
 	if o.code != 0 {
 		t.Fatalf("exit %d\n%s", o.code, o.stderr)
 	}
@@ -86,19 +86,19 @@ merge:
 		{"predict", "--run", "runs/m", "--in", "rows.tsv", "--out", "p.txt"},
 		{"finetune", "--from", "runs/m", "--run", "runs/f", "--quiet"},
 	} {
-		if o := run(t, dir, c[0], c[1:]...); o.code != 0 {
+		if o := execute(t, dir, c[0], c[1:]...); o.code != 0 {
 			t.Errorf("%v: exit %d\n%s", c, o.code, o.stderr)
 		}
 	}
 	trained(t, dir, "e", "train.ema=0.9", "train.keep_epochs=true")
 	write(t, dir, "own.yaml", "merge: {parents: [runs/e, runs/e/ema.safetensors, runs/e/epochs/model-1.safetensors], method: soup, finetune: {epochs: 0}}\n")
-	if o := run(t, dir, "cki", "--config", "own.yaml", "--quiet"); o.code != 0 || !strings.Contains(o.stdout, "ema.safetensors") {
+	if o := execute(t, dir, "cki", "--config", "own.yaml", "--quiet"); o.code != 0 || !strings.Contains(o.stdout, "ema.safetensors") {
 		t.Errorf("checkpoints of one run as parents: exit %d\n%s%s", o.code, o.stdout, o.stderr)
 	}
 	write(t, dir, "start.yaml", config+"init: {from: runs/a}\nmerge: {regime: {type: shared_init}, finetune: {epochs: 1}}\n")
 	var tables []string
 	for _, again := range [][]string{nil, nil, {"--overwrite"}} { // the second time it is done already, the third time rows are trained again
-		o := run(t, dir, "cki", append([]string{"--config", "start.yaml", "--quiet"}, again...)...)
+		o := execute(t, dir, "cki", append([]string{"--config", "start.yaml", "--quiet"}, again...)...)
 		if o.code != 0 {
 			t.Errorf("branches of a run: exit %d\n%s", o.code, o.stderr)
 		}
@@ -114,14 +114,14 @@ merge:
 	if tables[1] != tables[0] || tables[2] != tables[0] {
 		t.Errorf("the same merge again:\n%s\n%s\n%s", tables[0], tables[1], tables[2])
 	}
-	o = run(t, dir, "cki", "--config", "start.yaml", "--run", "runs/given", "--set", "merge.parents=[runs/a, runs/b]", "--set", "merge.finetune.epochs=0", "--set", "data.split.ratio=[0.9, 0.1, 0]")
+	o = execute(t, dir, "cki", "--config", "start.yaml", "--run", "runs/given", "--set", "merge.parents=[runs/a, runs/b]", "--set", "merge.finetune.epochs=0", "--set", "data.split.ratio=[0.9, 0.1, 0]")
 	if !regexp.MustCompile(`msg=merge valid=\S+ seconds=`).MatchString(o.stderr) {
 		t.Errorf("the log of a merge without test rows:\n%s", o.stderr)
 	}
 	if o.code != 0 || !strings.Contains(o.stderr, "init.from is not used") || strings.Contains(string(read(t, dir, "runs/given/config.yaml")), "from: runs/a") {
 		t.Errorf("parents given beside init.from: exit %d, or the run's config still has it\n%s", o.code, o.stderr)
 	}
-	if o := run(t, dir, "evaluate", "--run", "runs/start/parents/parent-b"); o.code != 0 {
+	if o := execute(t, dir, "evaluate", "--run", "runs/start/parents/parent-b"); o.code != 0 {
 		t.Errorf("a parent that the regime made is no run: exit %d\n%s", o.code, o.stderr)
 	}
 	for _, c := range []struct{ run, want string }{
@@ -129,23 +129,23 @@ merge:
 		{"runs/e", "holds a run already"},
 	} {
 		before := read(t, dir, c.run, "model.safetensors")
-		o := run(t, dir, "cki", "--config", "merge.yaml", "--run", c.run)
+		o := execute(t, dir, "cki", "--config", "merge.yaml", "--run", c.run)
 		if o.code != 2 || !strings.Contains(o.stderr, c.want) || !slices.Equal(before, read(t, dir, c.run, "model.safetensors")) {
 			t.Errorf("a merge into %s: exit %d, %s", c.run, o.code, o.stderr)
 		}
 	}
 	write(t, dir, "again.yaml", "merge: {parents: [runs/m, runs/b], finetune: {epochs: 0}}\n")
-	if o := run(t, dir, "cki", "--config", "again.yaml", "--quiet"); o.code != 0 {
+	if o := execute(t, dir, "cki", "--config", "again.yaml", "--quiet"); o.code != 0 {
 		t.Errorf("a merge as a parent: exit %d\n%s", o.code, o.stderr)
 	}
-	if o := run(t, dir, "cki", "--config", "merge.yaml", "--quiet"); o.code != 0 || !strings.Contains(o.stdout, "passed on: merge, ") {
+	if o := execute(t, dir, "cki", "--config", "merge.yaml", "--quiet"); o.code != 0 || !strings.Contains(o.stdout, "passed on: merge, ") {
 		t.Errorf("the same merge again: exit %d\n%s", o.code, o.stderr)
 	}
 	write(t, dir, "runs/b/model.safetensors", string(read(t, dir, "runs/e/model.safetensors")))
-	if o := run(t, dir, "cki", "--config", "merge.yaml"); o.code != 2 || !strings.Contains(o.stderr, "of other parents") {
+	if o := execute(t, dir, "cki", "--config", "merge.yaml"); o.code != 2 || !strings.Contains(o.stderr, "of other parents") {
 		t.Errorf("a parent that was trained again: exit %d, %s", o.code, o.stderr)
 	}
-	if o := run(t, dir, "cki", "--config", "merge.yaml", "--set", "merge.method=slerp"); o.code != 2 || !strings.Contains(o.stderr, "--overwrite") {
+	if o := execute(t, dir, "cki", "--config", "merge.yaml", "--set", "merge.method=slerp"); o.code != 2 || !strings.Contains(o.stderr, "--overwrite") {
 		t.Errorf("a merge of another config in the same run: exit %d, %s", o.code, o.stderr)
 	}
 }
@@ -164,12 +164,12 @@ func TestMergeOfDays(t *testing.T) {
 	rowsOf := map[string]int{}
 	for _, v := range []string{"base", "union"} {
 		write(t, dir, "merge.yaml", "merge: {parents: [runs/a, runs/b], vocabulary: "+v+", method: {type: average, rows: counts}, finetune: {epochs: 0}, guard: false}\n")
-		o := run(t, dir, "cki", "--config", "merge.yaml", "--run", "runs/"+v, "--quiet")
+		o := execute(t, dir, "cki", "--config", "merge.yaml", "--run", "runs/"+v, "--quiet")
 		if o.code != 0 {
 			t.Fatalf("%s: exit %d\n%s", v, o.code, o.stderr)
 		}
 		rowsOf[v] = model(t, dir, "runs", v, "model.safetensors").Get("embedding.C3.weight").Shape[0]
-		if o := run(t, dir, "evaluate", "--run", "runs/"+v, "--data", "day2.tsv"); o.code != 0 {
+		if o := execute(t, dir, "evaluate", "--run", "runs/"+v, "--data", "day2.tsv"); o.code != 0 {
 			t.Errorf("evaluate %s: exit %d\n%s", v, o.code, o.stderr)
 		}
 	}
@@ -215,7 +215,7 @@ func TestBadParents(t *testing.T) {
 		{"[runs/a]", "give at least two"},
 	} {
 		write(t, dir, "merge.yaml", "merge: {parents: "+tc.parents+", finetune: {epochs: 0}}\n")
-		o := run(t, dir, "cki", "--config", "merge.yaml", "--run", "runs/bad", "--quiet")
+		o := execute(t, dir, "cki", "--config", "merge.yaml", "--run", "runs/bad", "--quiet")
 		if o.code != 2 || !strings.Contains(o.stderr, tc.want) {
 			t.Errorf("%s: exit %d, want 2 and %q:\n%s", tc.parents, o.code, tc.want, o.stderr)
 		}

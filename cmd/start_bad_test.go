@@ -96,7 +96,7 @@ func TestBadStart(t *testing.T) {
 		{"two that are no runs", "predict", []string{"--run", "r", "--run", "bare", "--run", "rr", "--in", "rows.tsv", "--out", "p"}, []string{"bare is not a run", "rr is not a run"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			o := run(t, dir, tc.cmd, tc.args...)
+			o := execute(t, dir, tc.cmd, tc.args...)
 			if o.code != 2 {
 				t.Errorf("exit code %d, want 2", o.code)
 			}

@@ -82,7 +82,7 @@ func TestBadTextStart(t *testing.T) {
 		{"run of another tokenizer", on("base", "--set", `data.tokenizer=""`, "--set", "data.vocab_size=45", "--set", "init.features=data"), []string{"tokenizer is not the data's", "data.tokenizer to base"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			o := run(t, dir, "finetune", tc.args...)
+			o := execute(t, dir, "finetune", tc.args...)
 			if o.code != 2 {
 				t.Errorf("exit code %d, want 2", o.code)
 			}
@@ -169,24 +169,24 @@ synthetic:
 		}
 	}
 	config(s.URL)
-	synthetic("offline", run(t, dir, "finetune", "--config", "get.yaml", "--offline"), "trained from scratch", "got lacks rows.tsv", "offline", "weights lacks config.json", "here, but not used\"=nothing")
+	synthetic("offline", execute(t, dir, "finetune", "--config", "get.yaml", "--offline"), "trained from scratch", "got lacks rows.tsv", "offline", "weights lacks config.json", "here, but not used\"=nothing")
 	if asked > 0 {
 		t.Errorf("--offline asked the network %d times", asked)
 	}
-	if o := run(t, dir, "finetune", "--config", "get.yaml", "--offline", "--resume"); o.code != 0 {
+	if o := execute(t, dir, "finetune", "--config", "get.yaml", "--offline", "--resume"); o.code != 0 {
 		t.Errorf("--resume: exit %d\n%s", o.code, o.stderr)
 	}
 	config("http://127.0.0.1:1")
-	synthetic("no network", run(t, dir, "train", "--config", "get.yaml", "--overwrite"), "127.0.0.1:1")
-	if o := run(t, dir, "finetune", "--config", "get.yaml", "--set", "fallback=none", "--run", "n"); o.code != 2 || !strings.Contains(o.stderr, "put the files there") {
+	synthetic("no network", execute(t, dir, "train", "--config", "get.yaml", "--overwrite"), "127.0.0.1:1")
+	if o := execute(t, dir, "finetune", "--config", "get.yaml", "--set", "fallback=none", "--run", "n"); o.code != 2 || !strings.Contains(o.stderr, "put the files there") {
 		t.Errorf("no fallback: exit %d\n%s", o.code, o.stderr)
 	}
 	config(s.URL)
-	if o := run(t, dir, "finetune", "--config", "get.yaml", "--fetch", "got"); o.code != 0 || o.stdout != "got: all files are there\n" {
+	if o := execute(t, dir, "finetune", "--config", "get.yaml", "--fetch", "got"); o.code != 0 || o.stdout != "got: all files are there\n" {
 		t.Errorf("--fetch: exit %d, %q\n%s", o.code, o.stdout, o.stderr)
 	}
-	synthetic("half", run(t, dir, "finetune", "--config", "get.yaml", "--offline", "--overwrite"), "weights lacks config.json", "here, but not used\"=got")
-	o := run(t, dir, "finetune", "--config", "get.yaml", "--run", "real")
+	synthetic("half", execute(t, dir, "finetune", "--config", "get.yaml", "--offline", "--overwrite"), "weights lacks config.json", "here, but not used\"=got")
+	o := execute(t, dir, "finetune", "--config", "get.yaml", "--run", "real")
 	if o.code != 0 || strings.Contains(o.stdout, "synthetic") || !bytes.Equal(read(t, dir, "got", "rows.tsv"), rows) {
 		t.Errorf("exit %d\n%s%s", o.code, o.stdout, o.stderr)
 	}
@@ -195,10 +195,10 @@ synthetic:
 	}
 	// All is there now: the network is not needed.
 	config("http://127.0.0.1:1")
-	if o := run(t, dir, "finetune", "--config", "get.yaml", "--run", "real", "--resume"); o.code != 0 {
+	if o := execute(t, dir, "finetune", "--config", "get.yaml", "--run", "real", "--resume"); o.code != 0 {
 		t.Errorf("--resume: exit %d\n%s", o.code, o.stderr)
 	}
-	if o := run(t, dir, "finetune", "--config", "get.yaml", "--fetch", "else"); o.code != 2 || !strings.Contains(o.stderr, "fetches nothing into that folder") {
+	if o := execute(t, dir, "finetune", "--config", "get.yaml", "--fetch", "else"); o.code != 2 || !strings.Contains(o.stderr, "fetches nothing into that folder") {
 		t.Errorf("--fetch of nothing: exit %d\n%s", o.code, o.stderr)
 	}
 }

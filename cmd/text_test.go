@@ -33,6 +33,14 @@ train: {batch_size: 16, epochs: 4, learning_rate: 0.005, optimizer: adamw, patie
 func textspace(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
+	writeTextspace(t, dir)
+	train(t, dir, "base")
+	return dir
+}
+
+// writeTextspace writes sentences and run.yaml.
+func writeTextspace(t *testing.T, dir string) {
+	t.Helper()
 	words := [][]string{{"dull", "slow", "cold"}, {"funny", "warm", "sharp"}}
 	var b strings.Builder
 	b.WriteString("sentence\tlabel\n")
@@ -41,8 +49,6 @@ func textspace(t *testing.T) string {
 	}
 	write(t, dir, "rows.tsv", b.String())
 	write(t, dir, "run.yaml", textConfig)
-	train(t, dir, "base")
-	return dir
 }
 
 // publish makes a Hugging Face directory of a run: no head, names without a prefix, tensors in a type, in files of a number.
@@ -123,16 +129,16 @@ func TestTextRun(t *testing.T) {
 	if hf.Architectures[0] != "BertForSequenceClassification" || hf.ID2Label["1"] != "good" || hf.VocabSize != c.Get("bert.embeddings.word_embeddings.weight").Shape[0] {
 		t.Errorf("config.json: %+v", hf)
 	}
-	o := run(t, dir, "evaluate", "--run", "base", "--split", "test")
+	o := execute(t, dir, "evaluate", "--run", "base", "--split", "test")
 	if want := fmt.Sprintf("test (40 rows): accuracy %.6f cross_entropy %.6f", res.Test["accuracy"], res.Test["cross_entropy"]); o.code != 0 || !strings.Contains(o.stdout, want) {
 		t.Errorf("evaluate: exit %d, want %s\n%s%s", o.code, want, o.stdout, o.stderr)
 	}
 	write(t, dir, "new.tsv", "sentence\nthe first film was warm\n\nthe last film was dull .\nsharp\n"+strings.Repeat("cold ", 500)+"\n")
-	o = run(t, dir, "predict", "--run", "base", "--in", "new.tsv", "--out", "-")
+	o = execute(t, dir, "predict", "--run", "base", "--in", "new.tsv", "--out", "-")
 	if got := strings.Fields(o.stdout); o.code != 0 || !slices.Equal(got, []string{"good", "bad", "good", "bad"}) {
 		t.Errorf("predict: exit %d, %q\n%s", o.code, got, o.stderr)
 	}
-	two := run(t, dir, "evaluate", "--run", "base", "--run", publishRun(t, dir, "base", "again"))
+	two := execute(t, dir, "evaluate", "--run", "base", "--run", publishRun(t, dir, "base", "again"))
 	if two.code != 0 || !strings.Contains(two.stdout, "ensemble (mean of logits): accuracy") {
 		t.Errorf("ensemble: exit %d\n%s%s", two.code, two.stdout, two.stderr)
 	}
@@ -182,7 +188,7 @@ func TestHuggingFaceStart(t *testing.T) {
 		if !strings.Contains(text, `config: ""`) || !strings.Contains(text, "hidden_size: 16") {
 			t.Errorf("%s: the run's config does not stand alone:\n%s", tc.name, text)
 		}
-		if o := run(t, dir, "finetune", append(args, "--resume")...); o.code != 0 {
+		if o := execute(t, dir, "finetune", append(args, "--resume")...); o.code != 0 {
 			t.Errorf("%s: --resume: exit %d\n%s", tc.name, o.code, o.stderr)
 		}
 	}
@@ -197,7 +203,7 @@ func TestHuggingFaceStart(t *testing.T) {
 	if o := finetune(t, dir, "--config", "run.yaml", "--from", "mlm", "--run", "of-mlm"); !strings.Contains(o.stderr, "classifier.weight") {
 		t.Errorf("no fresh head:\n%s", o.stderr)
 	}
-	if o := run(t, dir, "predict", "--run", "mlm", "--in", "rows.tsv", "--out", "p"); o.code != 2 || !strings.Contains(o.stderr, "masked words") {
+	if o := execute(t, dir, "predict", "--run", "mlm", "--in", "rows.tsv", "--out", "p"); o.code != 2 || !strings.Contains(o.stderr, "masked words") {
 		t.Errorf("predict with masked words: exit %d\n%s", o.code, o.stderr)
 	}
 }

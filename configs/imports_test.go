@@ -27,7 +27,7 @@ var layers = [][]string{
 	{"models/nn", "models/embed"},
 	{"models"},
 	{"models/ctr", "models/seq", "models/text", "models/modeltest"},
-	{"train/metric", "train/task", "train/optim", "train/schedule", "train/ckpt", "train/tfevent"},
+	{"train/metric", "train/task", "train/optim", "train/schedule", "train/ckpt", "train/tfevent", "train/run"},
 	{"train"},
 	{"cki", "cki/method", "cki/assess", "cki/gate", "cki/align", "cki/report", "cki/mergetest"},
 	{"cki/regime"},

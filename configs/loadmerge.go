@@ -8,10 +8,8 @@ import (
 
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/train/run"
 )
-
-// runConfig is the name of the config in a run's directory.
-const runConfig = "config.yaml"
 
 // files is a config that merges checkpoints of which nothing but the tensors is known.
 type files struct {
@@ -32,7 +30,7 @@ func LoadMerge(path string, overrides []string) (*Experiment, error) {
 		if base == "" || hasKey(root, "model") {
 			return root
 		}
-		name := filepath.Join(cki.RunOf(base), runConfig)
+		name := filepath.Join(run.Of(base), run.ConfigFile)
 		src, err := os.ReadFile(name)
 		if err != nil {
 			bare = !hasKey(root, "data")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // Init is the `init:` section: the weights that training starts from. Without from they are fresh ones.
@@ -96,8 +97,8 @@ func (c *Checkpoint) UnmarshalText(text []byte) error {
 
 // LoadFinetune returns the experiment that trains the model of a run on: the run's data, model, task and train sections, for one
 // whole epoch, with overrides laid over them. Where to start from and where to write are the caller's to say.
-func LoadFinetune(run string, overrides []string) (*Experiment, error) {
-	path := filepath.Join(run, "config.yaml")
+func LoadFinetune(dir string, overrides []string) (*Experiment, error) {
+	path := filepath.Join(dir, run.ConfigFile)
 	src, err := readFile(path)
 	if err != nil {
 		return nil, err

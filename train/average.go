@@ -12,19 +12,8 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/run"
 )
-
-// Names of the models that a run writes beside its best one.
-const (
-	EMAFile   = "ema.safetensors" // exponential moving average of the weights over the steps
-	SWAFile   = "swa.safetensors" // mean of the weights at the ends of epochs
-	EpochsDir = "epochs"          // directory of the weights after each epoch: see EpochFile
-)
-
-// EpochFile returns the path, within a run's directory, of the weights after epoch n, from 1.
-func EpochFile(n int) string {
-	return filepath.Join(EpochsDir, "model-"+strconv.Itoa(n)+".safetensors")
-}
 
 // average is a mean of the trained parameters as they change.
 type average struct {
@@ -95,10 +84,10 @@ func (f *fit) newAverages() *averages {
 	a := &averages{}
 	trained := f.prog.Trained()
 	if f.EMA > 0 {
-		a.ema = newAverage("ema", EMAFile, trained)
+		a.ema = newAverage("ema", run.EMAFile, trained)
 	}
 	if f.SWAStart > 0 {
-		a.swa = newAverage("swa", SWAFile, trained)
+		a.swa = newAverage("swa", run.SWAFile, trained)
 	}
 	return a
 }
@@ -116,7 +105,7 @@ func (a *averages) stateName(step int64) string {
 	if a.swa != nil {
 		epochs = a.swa.n // an epoch may end without a step since the last checkpoint
 	}
-	return fmt.Sprintf("averages-%d-%d.safetensors", step, epochs)
+	return run.LastAverages(step, epochs)
 }
 
 // save writes the state for --resume.
@@ -183,10 +172,10 @@ func (f *fit) endEpoch() error {
 	if !f.KeepEpochs {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Join(f.Dir, EpochsDir), 0o777); err != nil {
+	if err := os.MkdirAll(filepath.Join(f.Dir, run.EpochsDir), 0o777); err != nil {
 		return fmt.Errorf("train: epoch %d: %w", n, err)
 	}
-	if err := ckpt.Save(filepath.Join(f.Dir, EpochFile(n)), Snapshot(f.Params)); err != nil {
+	if err := ckpt.Save(filepath.Join(f.Dir, run.EpochFile(n)), Snapshot(f.Params)); err != nil {
 		return fmt.Errorf("train: epoch %d: %w", n, err)
 	}
 	return nil

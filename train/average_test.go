@@ -15,6 +15,7 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // averaging returns a run that keeps all averages.
@@ -105,7 +106,7 @@ func TestAverages(t *testing.T) {
 			t.Errorf("evaluations %v, want %s", splits, want)
 		}
 		for i, want := range epochs {
-			c, err := ckpt.Load(filepath.Join(dir, train.EpochFile(i+1)))
+			c, err := ckpt.Load(filepath.Join(dir, run.EpochFile(i+1)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +145,7 @@ func TestAveragesChangeNothing(t *testing.T) {
 // fall on its end.
 func TestAveragesResume(t *testing.T) {
 	t.Parallel() // most of the time files are synced
-	files := []string{train.ModelFile, train.EMAFile, train.SWAFile, train.EpochFile(1), train.EpochFile(2), train.EpochFile(3)}
+	files := []string{run.ModelFile, run.EMAFile, run.SWAFile, run.EpochFile(1), run.EpochFile(2), run.EpochFile(3)}
 	for _, tc := range []struct {
 		eval, checkpoint int64
 		stops            []int64
@@ -281,7 +282,7 @@ func TestKeepLast(t *testing.T) {
 			if r.BestStep != tc.steps || r.Steps != tc.steps || r.BestEpoch != tc.epoch || evals != tc.evals {
 				t.Errorf("model of step %d of %d, epoch %d, after %d evaluations; want %d, %d, %d", r.BestStep, r.Steps, r.BestEpoch, evals, tc.steps, tc.epoch, tc.evals)
 			}
-			c, err := ckpt.Load(filepath.Join(dir, train.ModelFile))
+			c, err := ckpt.Load(filepath.Join(dir, run.ModelFile))
 			if err != nil {
 				t.Fatal(err)
 			}

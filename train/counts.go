@@ -16,10 +16,8 @@ import (
 	"github.com/splice-ml/splice/models/embed"
 	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/run"
 )
-
-// CountsFile is the name of the file beside a run's best model that says how often each row of its tables was trained.
-const CountsFile = "counts.safetensors"
 
 // counts are how often each row of each trained table was in a training batch: the occurrences of its id in the live rows, of
 // all features that share the table. Padding, row 0, is not counted.
@@ -87,7 +85,7 @@ func (c *counts) save(path string) error {
 
 // SaveCounts writes, beside a run's model, how often each row of each of its tables was trained, by the table's name.
 func SaveCounts(dir string, counts map[string][]int64) error {
-	return writeCounts(filepath.Join(dir, CountsFile), counts)
+	return writeCounts(filepath.Join(dir, run.CountsFile), counts)
 }
 
 func writeCounts(path string, counts map[string][]int64) error {
@@ -135,7 +133,7 @@ func (c *counts) load(path string) error {
 // LoadCounts returns how often each row of each table of a run's model was trained, by the table's name; nil if the run has
 // no such file.
 func LoadCounts(dir string) (map[string][]int64, error) {
-	c, err := readCounts(filepath.Join(dir, CountsFile))
+	c, err := readCounts(filepath.Join(dir, run.CountsFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // shared are rows of two features that share a table, one of them multi-valued, and of one with its own.
@@ -135,7 +136,7 @@ func TestCounts(t *testing.T) {
 
 func counted(t *testing.T, dir string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dir, train.CountsFile))
+	b, err := os.ReadFile(filepath.Join(dir, run.CountsFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,10 +190,10 @@ func TestLoadCountsOfAnotherRun(t *testing.T) {
 	if _, err := train.LoadCounts(dir); err == nil || !strings.Contains(fmt.Sprint(err), "tensor a") {
 		t.Errorf("a count below 0: %v", err)
 	}
-	if err := os.Truncate(filepath.Join(dir, train.CountsFile), 40); err != nil {
+	if err := os.Truncate(filepath.Join(dir, run.CountsFile), 40); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := train.LoadCounts(dir); err == nil || !strings.Contains(fmt.Sprint(err), train.CountsFile) {
+	if _, err := train.LoadCounts(dir); err == nil || !strings.Contains(fmt.Sprint(err), run.CountsFile) {
 		t.Errorf("a truncated file: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // validate evaluates on the validation rows, keeps the model if it is the best so far, and ends training after Patience
@@ -69,11 +70,11 @@ func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (map[
 // keep writes the current parameters as the run's model, and the counts that belong to them.
 func (f *fit) keep() error {
 	if f.counts != nil {
-		if err := f.counts.save(filepath.Join(f.Dir, CountsFile)); err != nil {
+		if err := f.counts.save(filepath.Join(f.Dir, run.CountsFile)); err != nil {
 			return err
 		}
 	}
-	return ckpt.Save(filepath.Join(f.Dir, ModelFile), Snapshot(f.Params))
+	return ckpt.Save(filepath.Join(f.Dir, run.ModelFile), Snapshot(f.Params))
 }
 
 // finish evaluates the best model.
@@ -87,7 +88,7 @@ func (f *fit) finish(ctx context.Context) (*Result, error) {
 			return nil, err
 		}
 	} else if f.st.Best.Seen {
-		if err := LoadParams(filepath.Join(f.Dir, ModelFile), f.Params); err != nil {
+		if err := LoadParams(filepath.Join(f.Dir, run.ModelFile), f.Params); err != nil {
 			return nil, err
 		}
 	} else {

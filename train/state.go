@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/splice-ml/splice/data/atomicfile"
 	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/schedule"
 )
 
@@ -57,17 +57,9 @@ func (b *best) better(v, delta float64, higher bool) bool {
 	return v < b.Value-delta
 }
 
-const (
-	stateFile = "state.json"
-	// LastDir is the directory of a run that holds what going on with it needs.
-	LastDir = "last"
-	// ModelFile is the name of a run's best model.
-	ModelFile = "model.safetensors"
-)
-
 // save writes the state for --resume.
 func (f *fit) save() error {
-	dir := filepath.Join(f.Dir, LastDir)
+	dir := filepath.Join(f.Dir, run.LastDir)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("train: checkpoint: %w", err)
 	}
@@ -82,11 +74,11 @@ func (f *fit) save() error {
 		}
 	}
 	f.st.Schedule = f.sched.State()
-	f.st.Model = fmt.Sprintf("model-%d.safetensors", f.st.Step)
-	f.st.Optimizer = fmt.Sprintf("optimizer-%d.safetensors", f.st.Step)
+	f.st.Model = run.LastModel(f.st.Step)
+	f.st.Optimizer = run.LastOptimizer(f.st.Step)
 	f.st.Counts = ""
 	if f.counts != nil {
-		f.st.Counts = fmt.Sprintf("counts-%d.safetensors", f.st.Step)
+		f.st.Counts = run.LastCounts(f.st.Step)
 	}
 	if !f.savedAny || f.saved != f.st.Step {
 		if err := ckpt.Save(filepath.Join(dir, f.st.Model), Snapshot(f.Params)); err != nil {
@@ -109,7 +101,7 @@ func (f *fit) save() error {
 	if err != nil {
 		return fmt.Errorf("train: checkpoint: %w", err)
 	}
-	if err := WriteFile(filepath.Join(dir, stateFile), append(b, '\n')); err != nil {
+	if err := run.Write(dir, run.StateFile, append(b, '\n')); err != nil {
 		return fmt.Errorf("train: checkpoint: %w", err)
 	}
 	f.saved, f.savedAny = f.st.Step, true
@@ -121,7 +113,7 @@ func (f *fit) save() error {
 func (f *fit) sweep(dir string) {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
-		if n := e.Name(); n != f.st.Model && n != f.st.Optimizer && n != f.st.Counts && n != f.st.Averages && n != stateFile {
+		if n := e.Name(); n != f.st.Model && n != f.st.Optimizer && n != f.st.Counts && n != f.st.Averages && n != run.StateFile {
 			_ = os.Remove(filepath.Join(dir, n))
 		}
 	}
@@ -129,8 +121,8 @@ func (f *fit) sweep(dir string) {
 
 // readState reads the state for --resume; nil if there is none.
 func (f *fit) readState() (*state, error) {
-	dir := filepath.Join(f.Dir, LastDir)
-	b, err := os.ReadFile(filepath.Join(dir, stateFile))
+	dir := filepath.Join(f.Dir, run.LastDir)
+	b, err := os.ReadFile(filepath.Join(dir, run.StateFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -139,14 +131,14 @@ func (f *fit) readState() (*state, error) {
 	}
 	st := new(state)
 	if err := json.Unmarshal(b, st); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrResume, filepath.Join(dir, stateFile), err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrResume, filepath.Join(dir, run.StateFile), err)
 	}
 	if st.Digest != f.Digest {
 		return nil, fmt.Errorf("%w: %s was trained with another config (digest %.12s, this one has %.12s): undo the change, or start another run", ErrResume, f.Dir, st.Digest, f.Digest)
 	}
 	for _, n := range []string{st.Model, st.Optimizer, st.Counts, st.Averages} {
 		if n != "" && filepath.Base(n) != n {
-			return nil, fmt.Errorf("%w: %s names files outside of its directory", ErrResume, filepath.Join(dir, stateFile))
+			return nil, fmt.Errorf("%w: %s names files outside of its directory", ErrResume, filepath.Join(dir, run.StateFile))
 		}
 	}
 	return st, nil
@@ -158,7 +150,7 @@ func (f *fit) loadStem() error {
 	if err != nil || st == nil {
 		return err
 	}
-	c, err := ckpt.Load(filepath.Join(f.Dir, LastDir, st.Model))
+	c, err := ckpt.Load(filepath.Join(f.Dir, run.LastDir, st.Model))
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrResume, err)
 	}
@@ -176,7 +168,7 @@ func (f *fit) load() (bool, error) {
 	if err != nil || st == nil {
 		return false, err
 	}
-	dir := filepath.Join(f.Dir, LastDir)
+	dir := filepath.Join(f.Dir, run.LastDir)
 	if err := LoadParams(filepath.Join(dir, st.Model), f.Params); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrResume, err)
 	}
@@ -216,68 +208,4 @@ func (f *fit) trained() map[string]int {
 		sizes[q.Name] = len(q.Data)
 	}
 	return sizes
-}
-
-// WriteFile writes a file of a run atomically: a temporary file in the same directory, fsync, rename.
-func WriteFile(path string, b []byte) error {
-	if err := atomicfile.WriteBytes(path, b); err != nil {
-		return fmt.Errorf("train: %w", err)
-	}
-	return nil
-}
-
-// runFiles are the patterns of the files that a run writes.
-var runFiles = []string{"config.yaml", ModelFile, CountsFile, EMAFile, SWAFile, EpochsDir, "features.json.zst", "metrics.jsonl", "result.json", "events.*", LastDir}
-
-// CheckDir reports a directory that holds a run already, unless overwrite is set.
-func CheckDir(dir string, overwrite bool) error {
-	found, err := runsIn(dir)
-	if err == nil && len(found) > 0 && !overwrite {
-		err = fmt.Errorf("train: %s holds a run already: go on with --resume, replace it with --overwrite, or choose another --run", dir)
-	}
-	return err
-}
-
-// Prepare makes the directory of a run. Unless the run is resumed, the files of an earlier run are removed, if overwrite is
-// set, and nothing else; without overwrite they are an error.
-func Prepare(dir string, resume, overwrite bool) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("train: run directory: %w", err)
-	}
-	if resume {
-		return nil
-	}
-	if err := CheckDir(dir, overwrite); err != nil {
-		return err
-	}
-	found, err := runsIn(dir)
-	if err != nil {
-		return err
-	}
-	for _, p := range found {
-		if err := os.RemoveAll(p); err != nil {
-			return fmt.Errorf("train: run directory: %w", err)
-		}
-	}
-	return nil
-}
-
-// runsIn returns the files of a run that are in dir.
-func runsIn(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("train: run directory: %w", err)
-	}
-	var found []string
-	for _, e := range entries {
-		for _, pattern := range runFiles {
-			if ok, _ := filepath.Match(pattern, e.Name()); ok {
-				found = append(found, filepath.Join(dir, e.Name()))
-			}
-		}
-	}
-	return found, nil
 }

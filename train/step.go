@@ -9,6 +9,7 @@ import (
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/schedule"
 )
 
@@ -93,7 +94,7 @@ func (f *fit) update(ctx context.Context) error {
 func (f *fit) diverged(what string) error {
 	last := "there is no checkpoint yet"
 	if f.savedAny {
-		last = fmt.Sprintf("the last good checkpoint is step %d in %s", f.saved, filepath.Join(f.Dir, LastDir))
+		last = fmt.Sprintf("the last good checkpoint is step %d in %s", f.saved, filepath.Join(f.Dir, run.LastDir))
 	}
 	return fmt.Errorf("train: step %d: %s (first tensor that is not finite: %s); %s. Lower train.learning_rate or train.max_grad_norm, or look for extreme values in the data",
 		f.st.Step+1, what, f.notFinite(), last)

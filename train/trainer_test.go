@@ -20,6 +20,7 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/schedule"
 	"github.com/splice-ml/splice/train/task"
 )
@@ -68,7 +69,7 @@ func trainer(t *testing.T, dir string) *train.Trainer {
 
 func model(t *testing.T, dir string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(dir, train.ModelFile))
+	b, err := os.ReadFile(filepath.Join(dir, run.ModelFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +202,7 @@ func TestBestModelIsTested(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer prog.Close()
-	if err := train.LoadParams(filepath.Join(dir, train.ModelFile), p); err != nil {
+	if err := train.LoadParams(filepath.Join(dir, run.ModelFile), p); err != nil {
 		t.Fatal(err)
 	}
 	m, _, err := train.Evaluate(t.Context(), prog, tr.Data.Test, tr.Task, nil)
@@ -222,36 +223,6 @@ func TestMaxSteps(t *testing.T) {
 	}
 	if r.Steps != 7 || r.Valid == nil || r.Test == nil {
 		t.Errorf("result %+v, want 7 steps, validated and tested", r)
-	}
-}
-
-func TestRunDirectory(t *testing.T) {
-	dir := t.TempDir()
-	other := filepath.Join(dir, "notes.txt")
-	if err := os.WriteFile(other, []byte("mine"), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if err := train.Prepare(dir, false, false); err != nil {
-		t.Fatalf("a directory without a run: %v", err)
-	}
-	if _, err := trainer(t, dir).Fit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := train.Prepare(dir, false, false); err == nil || !strings.Contains(err.Error(), "--overwrite") {
-		t.Errorf("a directory with a run: error %v, want one that names --overwrite", err)
-	}
-	if err := train.Prepare(dir, false, true); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(dir, train.ModelFile)); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("--overwrite leaves the model: %v", err)
-	}
-	if _, err := os.Stat(other); err != nil {
-		t.Errorf("--overwrite removes a file that is no run's: %v", err)
-	}
-	file := filepath.Join(dir, "notes.txt", "run")
-	if err := train.Prepare(file, false, false); err == nil {
-		t.Error("a run inside of a file: no error")
 	}
 }
 

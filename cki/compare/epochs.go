@@ -6,52 +6,45 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/method"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/run"
 )
 
-// checkpoints returns the files that the base's run kept: the weights after its epochs, the last one first, and their moving
+// checkpoints returns what the base's run kept: the epochs whose weights it has, the last one first, and the file of their moving
 // average, "" if it has none.
-func (c *comparison) checkpoints() (epochs []string, average string, err error) {
+func (c *comparison) checkpoints() (epochs []int, average string) {
 	dir := c.base.Dir
 	if dir == "" {
-		return nil, "", nil
+		return nil, ""
 	}
-	if epochs, err = filepath.Glob(filepath.Join(dir, train.EpochsDir, "model-*.safetensors")); err != nil {
-		return nil, "", err
-	}
-	slices.SortFunc(epochs, func(a, b string) int { return epochOf(b) - epochOf(a) })
-	average = filepath.Join(dir, train.EMAFile)
-	if _, err := os.Stat(average); err != nil {
+	if average = filepath.Join(dir, run.EMAFile); !isThere(average) {
 		average = ""
 	}
-	return epochs, average, nil
+	epochs = run.KeptEpochs(dir)
+	slices.Reverse(epochs)
+	return epochs, average
 }
 
-// epochOf returns the epoch that a file of weights is from, 0 if its name does not say.
-func epochOf(path string) int {
-	n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), "model-"), ".safetensors"))
-	if err != nil {
-		return 0
-	}
-	return n
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // epochSoup is the row of the greedy soup of the base's epochs.
-func (c *comparison) epochSoup(files []string) maker {
+func (c *comparison) epochSoup(epochs []int) maker {
 	return timed(func(ctx context.Context, r *Row) (*nn.Params, error) {
 		var members []*cki.Member
-		for _, path := range files {
-			p, err := c.load(path)
+		for _, n := range epochs {
+			p, err := c.load(filepath.Join(c.base.Dir, run.EpochFile(n)))
 			if err != nil {
 				return nil, err
 			}
 			m := *c.base
-			m.Name, m.Params, m.Mixed = c.base.Name+" epoch "+strconv.Itoa(epochOf(path)), p, nil
+			m.Name, m.Params, m.Mixed = c.base.Name+" epoch "+strconv.Itoa(n), p, nil
 			members = append(members, &m)
 		}
 		return c.merging(members, all, method.Soup{})(ctx, r)

@@ -11,10 +11,7 @@ import (
 
 // list returns the rows of the comparison in their order. What a row starts from stands before it.
 func (c *comparison) list() ([]*entry, error) {
-	epochs, average, err := c.checkpoints()
-	if err != nil {
-		return nil, err
-	}
+	epochs, average := c.checkpoints()
 	var (
 		o        = c.options
 		plain    = c.family.Members

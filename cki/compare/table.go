@@ -7,10 +7,8 @@ import (
 	"path/filepath"
 
 	"github.com/splice-ml/splice/cki/report"
+	"github.com/splice-ml/splice/train/run"
 )
-
-// TableFile is the name of a merge's comparison in its run.
-const TableFile = "table.json"
 
 // Table is the file table.json of a merge: its comparison.
 type Table struct {
@@ -29,7 +27,7 @@ type Table struct {
 
 // ReadTable reads the comparison of a merge from its run.
 func ReadTable(dir string) (*Table, error) {
-	path := filepath.Join(dir, TableFile)
+	path := filepath.Join(dir, run.TableFile)
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err

@@ -14,24 +14,11 @@ import (
 	"gonum.org/v1/plot/vg"
 
 	"github.com/splice-ml/splice/train/metric"
-)
-
-// Names of the figures. That of the line to the second and further other parents ends in its number.
-const (
-	rowsFigure   = "rows.png"
-	gatesFigure  = "weights.png"
-	cosineFigure = "cosine.png"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // mostTensors is how many tensors a figure shows, the largest ones.
 const mostTensors = 60
-
-func barrierFigure(i int) string {
-	if i == 0 {
-		return "barrier.png"
-	}
-	return fmt.Sprintf("barrier-%d.png", i+1)
-}
 
 // figure is a picture that is still to be drawn.
 type figure struct {
@@ -49,9 +36,8 @@ func (r *Report) Figures(dir string) error {
 		keep[f.name] = true
 		errs = append(errs, f.save(filepath.Join(dir, f.name)))
 	}
-	old, _ := filepath.Glob(filepath.Join(dir, "barrier*.png")) // the pattern is good
-	for _, name := range append([]string{rowsFigure, gatesFigure, cosineFigure}, old...) {
-		if name = filepath.Base(name); keep[name] {
+	for _, name := range run.Figures(dir) {
+		if keep[name] {
 			continue
 		}
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -85,7 +71,7 @@ func (r *Report) figures() []figure {
 		if m == "" {
 			continue
 		}
-		out = append(out, figure{barrierFigure(i), "Models between the base and " + l.Other, func() (*plot.Plot, vg.Length, error) { return drawLine(l, m) }})
+		out = append(out, figure{run.BarrierFigure(i + 1), "Models between the base and " + l.Other, func() (*plot.Plot, vg.Length, error) { return drawLine(l, m) }})
 	}
 	if f, ok := r.gatesFigure(); ok {
 		out = append(out, f)
@@ -161,7 +147,7 @@ func (r *Report) rowsFigure() (figure, bool) {
 		}
 		names, values = append(names, row.Name), append(values, v)
 	}
-	return figure{rowsFigure, "Comparison on validation rows", func() (*plot.Plot, vg.Length, error) {
+	return figure{run.RowsFigure, "Comparison on validation rows", func() (*plot.Plot, vg.Length, error) {
 		p := newPlot()
 		p.X.Label.Text = m
 		if !metric.HigherIsBetter(m) {
@@ -233,7 +219,7 @@ func (r *Report) shown(has func(*TensorStats) bool) (list []*TensorStats, title 
 
 func (r *Report) gatesFigure() (figure, bool) {
 	list, more := r.shown(func(t *TensorStats) bool { return t.Weight != nil })
-	return figure{gatesFigure, "Weight of the base, mean and spread" + more, func() (*plot.Plot, vg.Length, error) {
+	return figure{run.GatesFigure, "Weight of the base, mean and spread" + more, func() (*plot.Plot, vg.Length, error) {
 		p := newPlot()
 		p.X.Label.Text = "weight of the base; dark bar: standard deviation, light bar: range"
 		var names []string
@@ -261,7 +247,7 @@ func (r *Report) gatesFigure() (figure, bool) {
 
 func (r *Report) cosineFigure() (figure, bool) {
 	list, more := r.shown(func(t *TensorStats) bool { return len(t.Parents) > 0 })
-	return figure{cosineFigure, "Cosine of the parents" + more, func() (*plot.Plot, vg.Length, error) {
+	return figure{run.CosineFigure, "Cosine of the parents" + more, func() (*plot.Plot, vg.Length, error) {
 		p := newPlot()
 		p.X.Label.Text = "cosine of base and other parents, mean"
 		var names []string

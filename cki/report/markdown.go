@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/train/metric"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // WriteMarkdown writes the report as Markdown, atomically. It links the figures beside it that Figures makes.
@@ -83,7 +84,7 @@ func (r *Report) comparison(b *strings.Builder) {
 	}
 	b.WriteString("## Comparison\n\nEverything is chosen on the validation rows. The test columns are for reading alone. An ensemble costs the inference of all its models; every other row is one model.\n\n")
 	b.WriteString(Markdown(cells(r.Rows, r.order())))
-	r.link(b, rowsFigure)
+	r.link(b, run.RowsFigure)
 }
 
 // made says what was merged, and how.
@@ -167,7 +168,7 @@ func (r *Report) barriers(b *strings.Builder) {
 			fmt.Fprintf(b, "; after alignment %s", number(Height(l.After, m, up), 5))
 		}
 		b.WriteString(".\n")
-		r.link(b, barrierFigure(i))
+		r.link(b, run.BarrierFigure(i+1))
 	}
 }
 
@@ -195,8 +196,8 @@ func (r *Report) tensors(b *strings.Builder) {
 		})
 	}
 	b.WriteString(Markdown([]string{"tensor", "shape", "entropies", "gate", "weight", "sd", "range", "shares", "off", "cosine before", "cosine", "L2"}, body))
-	r.link(b, gatesFigure)
-	r.link(b, cosineFigure)
+	r.link(b, run.GatesFigure)
+	r.link(b, run.CosineFigure)
 	body = nil
 	for _, t := range r.Tensors {
 		for i, u := range t.Units {

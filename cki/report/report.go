@@ -14,12 +14,7 @@ import (
 	"slices"
 
 	"github.com/splice-ml/splice/train/ckpt"
-)
-
-// Names of the files that Write makes, beside the figures.
-const (
-	JSONFile     = "report.json"
-	MarkdownFile = "report.md"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // Report is everything that is known of one merge.
@@ -189,7 +184,7 @@ func (r *Report) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	return errors.Join(r.WriteJSON(filepath.Join(dir, JSONFile)), r.WriteMarkdown(filepath.Join(dir, MarkdownFile)), r.Figures(dir))
+	return errors.Join(r.WriteJSON(filepath.Join(dir, run.ReportFile)), r.WriteMarkdown(filepath.Join(dir, run.MarkdownFile)), r.Figures(dir))
 }
 
 // WriteJSON writes the report as JSON, atomically.

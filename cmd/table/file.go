@@ -13,6 +13,7 @@ import (
 	"github.com/splice-ml/splice/cmd/internal/cli"
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // file is a table file.
@@ -163,7 +164,7 @@ func one(ctx context.Context, c *cli.Command, j job, merge merger, recipe compar
 		names = append(names, string(r.Name))
 	}
 	if t.Rows.Get(t.Passed) == nil {
-		return nil, fmt.Errorf("%s: what was passed on, %q, is no row of it: remove it and merge again", filepath.Join(j.dir, compare.TableFile), t.Passed)
+		return nil, fmt.Errorf("%s: what was passed on, %q, is no row of it: remove it and merge again", filepath.Join(j.dir, run.TableFile), t.Passed)
 	}
 	if names = append(names, string(rowPassed)); !slices.Contains(names, string(recipe)) {
 		return nil, cli.BadInput(fmt.Errorf("there is no row %q to compare with: set recipe to one of %s", recipe, strings.Join(names, ", ")))

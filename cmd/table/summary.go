@@ -10,7 +10,7 @@ import (
 
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
-	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/data/atomicfile"
 )
 
 // result is the JSON file of a table.
@@ -168,5 +168,5 @@ func (r *result) write(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return fmt.Errorf("table: %w", err)
 	}
-	return train.WriteFile(path, append(b, '\n'))
+	return atomicfile.WriteBytes(path, append(b, '\n'))
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // CKIOptions say how a merge is run.
@@ -47,6 +48,13 @@ func CKI(ctx context.Context, c *cli.Command, config Config, run string, o CKIOp
 func (s *Session) CKI(ctx context.Context, o CKIOptions) (*compare.Table, error) {
 	if err := s.setup(); err != nil {
 		return nil, err
+	}
+	if !o.Check {
+		unlock, err := s.lock()
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
 	}
 	if len(s.Merge.Parents) > 0 && s.Init.From != "" { // the config trains such parents
 		s.Log.Info("init.from is not used: merge.parents are given", "from", s.Init.From)
@@ -101,24 +109,24 @@ func (s *Session) CKI(ctx context.Context, o CKIOptions) (*compare.Table, error)
 	if err := s.free(o.Overwrite); err != nil {
 		return nil, cli.BadInput(err)
 	}
-	if err := s.claim(parentsDir, made, o.Overwrite); err != nil {
+	if err := s.claim(run.ParentsDir, made, o.Overwrite); err != nil {
 		return nil, err
 	}
-	if err := s.claim(rowsDir, digest, true); err != nil {
+	if err := s.claim(run.RowsDir, digest, true); err != nil {
 		return nil, err
 	}
-	if err := os.Remove(filepath.Join(s.Dir, compare.TableFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("cki: %w", err)
+	if err := run.ClearResult(s.Dir); err != nil { // what was there may be replaced: see free
+		return nil, err
 	}
 	l := &cki.Lab{
-		Model: s.Model, Task: s.Task, Data: d, Options: s.Experiment.Train, Seed: s.Seed, Dir: filepath.Join(s.Dir, parentsDir), Digest: made, Log: s.Log,
+		Model: s.Model, Task: s.Task, Data: d, Options: s.Experiment.Train, Seed: s.Seed, Dir: filepath.Join(s.Dir, run.ParentsDir), Digest: made, Log: s.Log,
 		Begin: s.begin(d), KeepBaseEpochs: s.Merge.Controls, Start: from,
 	}
 	f, err := s.family(ctx, l, parents)
 	if err != nil {
 		return nil, err
 	}
-	l.Dir, l.Digest = filepath.Join(s.Dir, rowsDir), digest
+	l.Dir, l.Digest = filepath.Join(s.Dir, run.RowsDir), digest
 	out, err := compare.Run(ctx, l, s.Merge, f, func(r compare.Row) {
 		scores := []any{"valid", r.Valid[l.Monitor()]}
 		if r.Test != nil {
@@ -248,7 +256,7 @@ func (s *Session) begin(d *data.Splits) func(name, dir string, o train.Options) 
 			name = filepath.ToSlash(rel)
 		}
 		s.Log.Info("training", "name", name, "epochs", o.Epochs)
-		if strings.HasPrefix(name, parentsDir+"/") {
+		if strings.HasPrefix(name, run.ParentsDir+"/") {
 			e := *s.Experiment
 			e.Run, e.Train, e.Merge = dir, o, cki.DefaultOptions()
 			own := *s
@@ -257,7 +265,7 @@ func (s *Session) begin(d *data.Splits) func(name, dir string, o train.Options) 
 				return nil, err
 			}
 		}
-		cs := []train.Callback{&train.JSONL{Path: filepath.Join(dir, "metrics.jsonl"), LogSteps: o.LogSteps}}
+		cs := []train.Callback{&train.JSONL{Path: filepath.Join(dir, run.MetricsFile), LogSteps: o.LogSteps}}
 		if s.Progress != nil && s.Terminal {
 			cs = append(cs, &train.Progress{Out: s.Progress, Terminal: true, LogSteps: o.LogSteps})
 		}
@@ -267,9 +275,6 @@ func (s *Session) begin(d *data.Splits) func(name, dir string, o train.Options) 
 
 // passOn writes the files of the resulting run.
 func (s *Session) passOn(ctx context.Context, l *cki.Lab, d *data.Splits, out *compare.Outcome, digest string) (*compare.Table, error) {
-	if err := train.Prepare(s.Dir, false, true); err != nil { // what was there may be replaced: see free
-		return nil, err
-	}
 	if err := s.describe(d); err != nil {
 		return nil, err
 	}
@@ -277,7 +282,7 @@ func (s *Session) passOn(ctx context.Context, l *cki.Lab, d *data.Splits, out *c
 	if err != nil {
 		return nil, err
 	}
-	if err := s.writeJSON(ProvenanceFile, prov); err != nil {
+	if err := s.writeJSON(run.MergeFile, prov); err != nil {
 		return nil, err
 	}
 	meta := map[string]string{"format": "pt", "splice.merge": string(out.Passed), "splice.digest": digest}
@@ -298,7 +303,7 @@ func (s *Session) passOn(ctx context.Context, l *cki.Lab, d *data.Splits, out *c
 			r.Valid, r.Test = numbers(row.Valid), numbers(row.Test)
 		}
 	}
-	if err := s.writeJSON(ResultFile, r); err != nil {
+	if err := s.writeJSON(run.ResultFile, r); err != nil {
 		return nil, err
 	}
 	if s.Merge.Report {
@@ -306,7 +311,7 @@ func (s *Session) passOn(ctx context.Context, l *cki.Lab, d *data.Splits, out *c
 			return nil, err
 		}
 	}
-	if err := s.writeJSON(compare.TableFile, t); err != nil {
+	if err := s.writeJSON(run.TableFile, t); err != nil {
 		return nil, err
 	}
 	return t, s.dropStates()
@@ -314,8 +319,8 @@ func (s *Session) passOn(ctx context.Context, l *cki.Lab, d *data.Splits, out *c
 
 // dropStates removes what only going on with the comparison's trainings needs.
 func (s *Session) dropStates() error {
-	err := filepath.WalkDir(filepath.Join(s.Dir, rowsDir), func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.IsDir() && e.Name() == train.LastDir {
+	err := filepath.WalkDir(filepath.Join(s.Dir, run.RowsDir), func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() && e.Name() == run.LastDir {
 			if err = os.RemoveAll(path); err == nil {
 				err = fs.SkipDir
 			}

@@ -13,14 +13,14 @@ import (
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cmd/internal/cli"
-	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // withParents returns the digest of the config and of the values of the parents that it names.
 func (s *Session) withParents(digest string, parents []*cki.Parent) (string, error) {
 	h := xxhash.New()
 	for _, p := range parents {
-		if own, dir := absolute(cki.RunOf(p.Name)), absolute(s.Dir); own == dir {
+		if own, dir := absolute(run.Of(p.Name)), absolute(s.Dir); own == dir {
 			return "", cli.BadInput(fmt.Errorf("cki: the merge would be written over parent %s: choose another --run", p.Name))
 		}
 		d, err := cki.Digest(p)
@@ -69,25 +69,18 @@ func (s *Session) free(overwrite bool) error {
 	if overwrite {
 		return nil
 	}
-	if _, err := os.Stat(filepath.Join(s.Dir, rowsDir, digestFile)); err == nil {
+	if _, err := os.Stat(filepath.Join(s.Dir, run.RowsDir, run.DigestFile)); err == nil {
 		return nil // a merge was begun here
 	}
-	for _, name := range []string{parentsDir, rowsDir} {
+	for _, name := range []string{run.ParentsDir, run.RowsDir} {
 		if entries, err := os.ReadDir(filepath.Join(s.Dir, name)); err == nil && len(entries) > 0 {
-			if _, err := os.Stat(filepath.Join(s.Dir, name, digestFile)); err != nil {
+			if _, err := os.Stat(filepath.Join(s.Dir, name, run.DigestFile)); err != nil {
 				return fmt.Errorf("cki: %s is not of a merge: give --overwrite to replace it, or choose another --run", filepath.Join(s.Dir, name))
 			}
 		}
 	}
-	return train.CheckDir(s.Dir, false)
+	return run.Check(s.Dir)
 }
-
-// Directories of a merge's run.
-const (
-	parentsDir = "parents" // of the parents that the regime makes
-	rowsDir    = "rows"    // of the comparison's trainings
-	digestFile = "digest"  // in both: of what decides what is there
-)
 
 // parentsDigest names what decides the parents that the regime makes.
 func (s *Session) parentsDigest() (string, error) {
@@ -100,7 +93,7 @@ func (s *Session) parentsDigest() (string, error) {
 // claim makes a directory for trainings of a digest. What trainings of another digest left there is removed, or an error.
 func (s *Session) claim(name, digest string, replace bool) error {
 	dir := filepath.Join(s.Dir, name)
-	path := filepath.Join(dir, digestFile)
+	path := filepath.Join(dir, run.DigestFile)
 	b, err := os.ReadFile(path)
 	if err == nil && strings.TrimSpace(string(b)) == digest {
 		return nil
@@ -114,5 +107,5 @@ func (s *Session) claim(name, digest string, replace bool) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("cki: %w", err)
 	}
-	return train.WriteFile(path, []byte(digest+"\n"))
+	return run.Write(dir, run.DigestFile, []byte(digest+"\n"))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/splice-ml/splice/cmd/internal/cli"
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // FinetuneOptions say what is trained on.
@@ -35,10 +36,10 @@ func Finetune(ctx context.Context, c *cli.Command, o FinetuneOptions) (*Session,
 	}
 	dir := filepath.Clean(o.From)
 	if !info.IsDir() {
-		dir = runOf(dir)
+		dir = run.Of(dir)
 	}
-	if !exists(filepath.Join(dir, ConfigFile)) {
-		return nil, cli.BadInput(fmt.Errorf("finetune: %s has no %s, so that data and model are not known: give them with --config", dir, ConfigFile))
+	if !exists(filepath.Join(dir, run.ConfigFile)) {
+		return nil, cli.BadInput(fmt.Errorf("finetune: %s has no %s, so that data and model are not known: give them with --config", dir, run.ConfigFile))
 	}
 	e, err := configs.LoadFinetune(dir, o.Set)
 	if err != nil {
@@ -85,7 +86,7 @@ func from(file, dir string, set []string) ([]string, error) {
 		return nil, err
 	}
 	own := []string{"init.from=" + string(path)}
-	if exists(filepath.Join(dir, hfConfig)) {
+	if exists(filepath.Join(dir, run.ModelConfigFile)) {
 		e, err := configs.Load(file, set)
 		if err != nil {
 			return nil, err

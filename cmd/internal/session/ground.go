@@ -17,6 +17,7 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // ground is what a training stands on: its data, the weights it starts from, its teachers.
@@ -87,7 +88,7 @@ func (s *Session) ground(ctx context.Context, digest string) (*ground, error) {
 // checkStart reports a run in the directory that started from other weights, or learned from other teachers. What that run
 // measured of them is taken over.
 func (s *Session) checkStart(now *startRecord) error {
-	path := filepath.Join(s.Dir, StartFile)
+	path := filepath.Join(s.Dir, run.StartFile)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) || now == nil {
 		return nil // the trainer compares the digests
@@ -125,17 +126,6 @@ func (s *Session) measureStart(ctx context.Context, g *ground) error {
 		return cli.BadInput(fmt.Errorf("train: starting weights: %w", err))
 	}
 	g.record.Valid = m
-	return nil
-}
-
-// writeStart writes what the run starts from; a run from fresh weights has no such file.
-func (s *Session) writeStart(rec *startRecord) error {
-	if rec != nil {
-		return s.writeJSON(StartFile, rec)
-	}
-	if err := os.Remove(filepath.Join(s.Dir, StartFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("train: run directory: %w", err)
-	}
 	return nil
 }
 

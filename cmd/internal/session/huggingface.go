@@ -13,16 +13,13 @@ import (
 	"github.com/splice-ml/splice/data/token"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
-	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/run"
 )
-
-// hfConfig is the file that describes the model of a Hugging Face directory. A run of a text model has it too, beside our own.
-const hfConfig = "config.json"
 
 // isHuggingFace reports whether a directory is one of Hugging Face's, and no run.
 func isHuggingFace(dir string) bool {
-	return exists(filepath.Join(dir, hfConfig)) && !exists(filepath.Join(dir, ConfigFile)) && !exists(filepath.Join(dir, data.MapFile))
+	return exists(filepath.Join(dir, run.ModelConfigFile)) && !exists(filepath.Join(dir, run.ConfigFile)) && !exists(filepath.Join(dir, run.FeatureFile))
 }
 
 // open opens the file of the tensors, or its shards.
@@ -174,7 +171,7 @@ func (st *start) compareTokenizer(s *Session, d *data.Splits) {
 // publishedLabels returns the names of the classes that a Hugging Face directory's head is for, nil if it does not say: LABEL_0 is
 // no name.
 func (st *start) publishedLabels() []string {
-	b, err := os.ReadFile(filepath.Join(st.dir, hfConfig))
+	b, err := os.ReadFile(filepath.Join(st.dir, run.ModelConfigFile))
 	if err != nil {
 		return nil
 	}
@@ -193,22 +190,4 @@ func (st *start) publishedLabels() []string {
 		out[i] = name
 	}
 	return out
-}
-
-// export writes what makes a run's directory one of another framework too.
-func (s *Session) export(d *data.Splits) error {
-	m, ok := s.Model.(models.Exporter)
-	if !ok {
-		return nil
-	}
-	files, err := m.Files(d.Schema)
-	if err != nil {
-		return err
-	}
-	for name, text := range files {
-		if err := train.WriteFile(filepath.Join(s.Dir, name), text); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/align"
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cmd/internal/cli"
-	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // mergeFiles merges checkpoints of which nothing but the tensors is known, tensor by tensor. The result is not evaluated.
@@ -34,9 +33,15 @@ func (s *Session) mergeFiles(ctx context.Context, o CKIOptions) error {
 	if s.Merge.Align.Match != align.None {
 		return cli.BadInput(errors.New("cki: merge.align.match: alignment needs the model: give data and model in the config, or runs as parents"))
 	}
-	out := filepath.Join(s.Dir, train.ModelFile)
-	if _, err := os.Stat(out); err == nil && !o.Overwrite {
-		return cli.BadInput(fmt.Errorf("cki: %s is there already: give --overwrite to replace it, or another --run", out))
+	out := filepath.Join(s.Dir, run.ModelFile)
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	prepare := run.PrepareOptions{Overwrite: o.Overwrite}
+	if err := prepare.Check(s.Dir); err != nil {
+		return cli.BadInput(err)
 	}
 	sel, err := cki.Selection(s.Merge.Select, parents[0])
 	if err != nil {
@@ -47,8 +52,8 @@ func (s *Session) mergeFiles(ctx context.Context, o CKIOptions) error {
 	if err != nil {
 		return cli.BadInput(err)
 	}
-	if err := os.MkdirAll(s.Dir, 0o777); err != nil {
-		return fmt.Errorf("cki: %w", err)
+	if err := run.Prepare(s.Dir, prepare); err != nil {
+		return err
 	}
 	p, err := s.provenance(parents, string(compare.RowMerge))
 	if err != nil {
@@ -61,7 +66,7 @@ func (s *Session) mergeFiles(ctx context.Context, o CKIOptions) error {
 	if err := in.Write(out, m, map[string]string{"splice.merge": string(meta)}); err != nil {
 		return cli.BadInput(err)
 	}
-	if err := s.writeJSON(ProvenanceFile, p); err != nil {
+	if err := s.writeJSON(run.MergeFile, p); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(s.Out, "merged %d checkpoints, %d tensors, into %s; it was not evaluated: the config has no data and model\n", len(parents), len(parents[0].Tensors()), out)
@@ -73,9 +78,6 @@ func closeAll(parents []*cki.Parent) {
 		p.Close()
 	}
 }
-
-// ProvenanceFile says what a merge was made of.
-const ProvenanceFile = "merge.json"
 
 // provenance is merge.json.
 type provenance struct {

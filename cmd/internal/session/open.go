@@ -14,6 +14,7 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // Run is a finished run, opened to be used.
@@ -37,15 +38,15 @@ func Open(c *cli.Command, dir string, set []string) (*Run, error) {
 
 // readRun reads a run's config, with overrides, and its feature map.
 func readRun(dir string, set []string) (*configs.Experiment, *data.FeatureMap, error) {
-	file := filepath.Join(dir, ConfigFile)
+	file := filepath.Join(dir, run.ConfigFile)
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("%s is not a run: it has no %s", dir, ConfigFile)
+		return nil, nil, fmt.Errorf("%s is not a run: it has no %s", dir, run.ConfigFile)
 	}
 	e, err := configs.Load(file, set)
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := data.LoadFeatureMap(filepath.Join(dir, data.MapFile))
+	m, err := data.LoadFeatureMap(filepath.Join(dir, run.FeatureFile))
 	return e, m, err
 }
 
@@ -62,7 +63,7 @@ func program(e *configs.Experiment, dir string, sc *data.Schema, batch int) (*mo
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := train.LoadParams(filepath.Join(dir, train.ModelFile), p); err != nil {
+	if err := train.LoadParams(filepath.Join(dir, run.ModelFile), p); err != nil {
 		return nil, nil, errors.Join(err, prog.Close())
 	}
 	return prog, p, nil

@@ -4,10 +4,12 @@ package session
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -16,13 +18,7 @@ import (
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/ops/kernel"
-	"github.com/splice-ml/splice/train"
-)
-
-// Names of a run's files, beside those of package train.
-const (
-	ConfigFile = "config.yaml"
-	ResultFile = "result.json"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // Session is an experiment with its run directory.
@@ -124,5 +120,22 @@ func (s *Session) writeJSON(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	return train.WriteFile(filepath.Join(s.Dir, name), append(b, '\n'))
+	return run.Write(s.Dir, name, append(b, '\n'))
+}
+
+// lock keeps other commands from writing into the session's directory until unlock is called.
+func (s *Session) lock() (unlock func(), err error) {
+	l, err := run.Acquire(s.Dir, run.Command(append([]string{filepath.Base(os.Args[0])}, os.Args[1:]...)))
+	if errors.Is(err, run.ErrUnsupported) {
+		s.Log.Warn("no lock keeps a second command from writing into the run's directory: do not start one", "error", err)
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, cli.BadInput(err)
+	}
+	return func() {
+		if err := l.Release(); err != nil {
+			s.Log.Warn("the lock of the run's directory stays behind, without a holder", "error", err)
+		}
+	}, nil
 }

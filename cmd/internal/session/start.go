@@ -8,15 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
-	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // start is the weights that training starts from.
@@ -38,12 +36,12 @@ func findStart(o configs.Init, log *slog.Logger) (*start, error) {
 	if err != nil {
 		return nil, fmt.Errorf("init.from: %s: %w", o.From, err)
 	}
-	if path := filepath.Join(st.dir, data.MapFile); exists(path) {
+	if path := filepath.Join(st.dir, run.FeatureFile); exists(path) {
 		if st.fmap, err = data.LoadFeatureMap(path); err != nil {
 			return nil, fmt.Errorf("init.from: %s: %w", o.From, err)
 		}
 	}
-	if path := filepath.Join(st.dir, ConfigFile); exists(path) {
+	if path := filepath.Join(st.dir, run.ConfigFile); exists(path) {
 		if st.exp, err = configs.Load(path, nil); err != nil {
 			log.Warn("the config beside the starting weights cannot be read, so that its model is not compared", "file", path, "error", err)
 		}
@@ -64,12 +62,12 @@ func locate(o configs.Init) (*start, error) {
 		if o.Checkpoint != configs.Best {
 			return nil, fmt.Errorf("is a file, of which there is no checkpoint %s; give the run's directory, or leave init.checkpoint out", o.Checkpoint)
 		}
-		return &start{from: o.From, file: o.From, dir: runOf(o.From)}, nil
+		return &start{from: o.From, file: o.From, dir: run.Of(o.From)}, nil
 	}
 	st := &start{from: o.From, dir: o.From}
 	switch n := o.Checkpoint.Epoch(); {
 	case n > 0:
-		st.file = filepath.Join(o.From, train.EpochFile(n))
+		st.file = filepath.Join(o.From, run.EpochFile(n))
 		if !exists(st.file) {
 			return nil, fmt.Errorf("the weights of epoch %d were not kept (no %s); %s", n, st.file, keptEpochs(o.From))
 		}
@@ -78,16 +76,16 @@ func locate(o configs.Init) (*start, error) {
 			return nil, err
 		}
 	case o.Checkpoint == configs.EMA:
-		if st.file = filepath.Join(o.From, train.EMAFile); !exists(st.file) {
-			return nil, fmt.Errorf("has no %s; train with train.ema to get it, or take best", train.EMAFile)
+		if st.file = filepath.Join(o.From, run.EMAFile); !exists(st.file) {
+			return nil, fmt.Errorf("has no %s; train with train.ema to get it, or take best", run.EMAFile)
 		}
 	case o.Checkpoint == configs.SWA:
-		if st.file = filepath.Join(o.From, train.SWAFile); !exists(st.file) {
-			return nil, fmt.Errorf("has no %s; train with train.swa_start to get it, or take best", train.SWAFile)
+		if st.file = filepath.Join(o.From, run.SWAFile); !exists(st.file) {
+			return nil, fmt.Errorf("has no %s; train with train.swa_start to get it, or take best", run.SWAFile)
 		}
-	case exists(filepath.Join(o.From, ConfigFile)):
-		if st.file = filepath.Join(o.From, train.ModelFile); !exists(st.file) {
-			return nil, fmt.Errorf("has no %s; a run gets it from its first evaluation on", train.ModelFile)
+	case exists(filepath.Join(o.From, run.ConfigFile)):
+		if st.file = filepath.Join(o.From, run.ModelFile); !exists(st.file) {
+			return nil, fmt.Errorf("has no %s; a run gets it from its first evaluation on", run.ModelFile)
 		}
 	default:
 		f, err := ckpt.OpenDir(o.From) // says what is missing
@@ -100,34 +98,18 @@ func locate(o configs.Init) (*start, error) {
 	return st, nil
 }
 
-// runOf returns the directory of the run that a file of weights would belong to.
-func runOf(file string) string {
-	dir := filepath.Dir(file)
-	if b := filepath.Base(dir); b == train.LastDir || b == train.EpochsDir {
-		return filepath.Dir(dir)
-	}
-	return dir
-}
-
 // keptEpochs says which epochs' weights a run has.
 func keptEpochs(dir string) string {
-	files, _ := filepath.Glob(filepath.Join(dir, train.EpochsDir, "model-*.safetensors"))
-	var kept []int
-	for _, f := range files {
-		if n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(f), "model-"), ".safetensors")); err == nil {
-			kept = append(kept, n)
-		}
-	}
+	kept := run.KeptEpochs(dir)
 	if len(kept) == 0 {
 		return "train with train.keep_epochs to keep them, or take best or last"
 	}
-	slices.Sort(kept)
 	return "there are those of " + strings.Trim(fmt.Sprint(kept), "[]")
 }
 
 // lastFile returns the file of the last weights that a run saved.
 func lastFile(dir string) (string, error) {
-	path := filepath.Join(dir, train.LastDir, "state.json")
+	path := filepath.Join(dir, run.LastDir, run.StateFile)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("has no %s, so that there are no last weights; take best", path)
@@ -143,7 +125,7 @@ func lastFile(dir string) (string, error) {
 	if state.Model == "" || filepath.Base(state.Model) != state.Model {
 		return "", fmt.Errorf("%s names no file of its directory", path)
 	}
-	return filepath.Join(dir, train.LastDir, state.Model), nil
+	return filepath.Join(dir, run.LastDir, state.Model), nil
 }
 
 func exists(path string) bool {
@@ -188,7 +170,7 @@ func (st *start) featureMap(s *Session) (*data.FeatureMap, error) {
 	case s.Init.Features == "run":
 		return st.fmap, nil
 	case st.fmap == nil:
-		return nil, fmt.Errorf("init.from: %s: has no %s, so that rows cannot be matched by token; set init.features to run", st.from, data.MapFile)
+		return nil, fmt.Errorf("init.from: %s: has no %s, so that rows cannot be matched by token; set init.features to run", st.from, run.FeatureFile)
 	}
 	return nil, nil
 }

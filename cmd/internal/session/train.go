@@ -9,8 +9,10 @@ import (
 	"github.com/splice-ml/splice/cmd/internal/cli"
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/metric"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // TrainOptions say how a run starts.
@@ -24,10 +26,14 @@ func (s *Session) Train(ctx context.Context, o TrainOptions) (*train.Result, err
 	if err := s.setup(); err != nil {
 		return nil, err
 	}
-	if !o.Resume {
-		if err := train.CheckDir(s.Dir, o.Overwrite); err != nil {
-			return nil, cli.BadInput(err)
-		}
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	prepare := run.PrepareOptions{Resume: o.Resume, Overwrite: o.Overwrite}
+	if err := prepare.Check(s.Dir); err != nil {
+		return nil, cli.BadInput(err)
 	}
 	digest, err := s.Digest()
 	if err != nil {
@@ -51,14 +57,17 @@ func (s *Session) Train(ctx context.Context, o TrainOptions) (*train.Result, err
 		if err := s.describe(d); err != nil {
 			return err
 		}
-		return s.writeStart(g.record)
+		if g.record == nil {
+			return nil
+		}
+		return s.writeJSON(run.StartFile, g.record)
 	})
 	t := &train.Trainer{
 		Options: s.Experiment.Train, Model: s.Model, Task: s.Task, Data: d, Params: g.params, Seed: s.Seed,
 		Dir: s.Dir, Digest: g.digest, Resume: o.Resume, Log: s.Log, Callbacks: append([]train.Callback{accepted}, s.callbacks()...),
 		Teacher: g.teachers.Teacher, Distill: s.Experiment.Teacher.DistillOptions,
 	}
-	if err := train.Prepare(s.Dir, o.Resume, o.Overwrite); err != nil {
+	if err := run.Prepare(s.Dir, prepare); err != nil {
 		return nil, cli.BadInput(err)
 	}
 	r, err := t.Fit(ctx)
@@ -80,7 +89,7 @@ func (s *Session) Train(ctx context.Context, o TrainOptions) (*train.Result, err
 	if err := s.report(d, r, &out); err != nil {
 		return nil, err
 	}
-	return r, s.writeJSON(ResultFile, out)
+	return r, s.writeJSON(run.ResultFile, out)
 }
 
 // atStart is a callback that is called once the trainer has found that the run can start, or go on.
@@ -102,21 +111,19 @@ func (s *Session) describe(d *data.Splits) error {
 	if err != nil {
 		return err
 	}
-	if err := train.WriteFile(filepath.Join(s.Dir, ConfigFile), y); err != nil {
-		return err
-	}
-	if d.Map != nil {
-		if err := d.Map.Save(filepath.Join(s.Dir, data.MapFile)); err != nil {
+	about := run.Description{Config: y, Map: d.Map}
+	if m, ok := s.Model.(models.Exporter); ok { // what makes the directory one of another framework too
+		if about.Extra, err = m.Files(d.Schema); err != nil {
 			return err
 		}
 	}
-	return s.export(d)
+	return run.Describe(s.Dir, about)
 }
 
 func (s *Session) callbacks() []train.Callback {
 	log := s.Experiment.Train.LogSteps
 	cs := []train.Callback{
-		&train.JSONL{Path: filepath.Join(s.Dir, "metrics.jsonl"), LogSteps: log},
+		&train.JSONL{Path: filepath.Join(s.Dir, run.MetricsFile), LogSteps: log},
 		&train.TensorBoard{Dir: s.Dir, LogSteps: log},
 	}
 	if s.Progress != nil {

@@ -14,10 +14,8 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/run"
 )
-
-// StartFile is the name of the file of a run that says what it started from.
-const StartFile = "start.json"
 
 // startRecord is start.json.
 type startRecord struct {
@@ -111,7 +109,7 @@ func (st *start) load(s *Session, d *data.Splits) (*nn.Params, *startRecord, err
 	}
 	if len(errs) > 0 {
 		if _, ok := s.Model.(models.Resolver); ok && st.hf {
-			bad("where sizes differ: set model.config to %s, for those that its %s names", st.dir, hfConfig)
+			bad("where sizes differ: set model.config to %s, for those that its %s names", st.dir, run.ModelConfigFile)
 		}
 		return nil, nil, errors.Join(errs...)
 	}
