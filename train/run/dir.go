@@ -54,7 +54,7 @@ func Prepare(dir string, o PrepareOptions) error {
 		return err
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("train: run directory: %w", err)
+		return fmt.Errorf("train: run directory %s: %w", dir, err)
 	}
 	if o.Resume && exists(filepath.Join(dir, LastDir, StateFile)) {
 		return nil
@@ -81,7 +81,7 @@ func clearKinds(dir string, want func(Kind) bool) error {
 			continue
 		}
 		if err := f.remove(dir); err != nil {
-			return fmt.Errorf("train: run directory: %w", err)
+			return fmt.Errorf("train: run directory %s: %w", dir, err)
 		}
 	}
 	return nil
@@ -101,7 +101,7 @@ func in(dir string) ([]found, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("train: run directory: %w", err)
+		return nil, fmt.Errorf("train: run directory %s: %w", dir, err)
 	}
 	var all []found
 	for _, f := range list {

@@ -63,7 +63,7 @@ func Acquire(dir, command string) (*Lock, error) {
 		made, err := makeAll(dir)
 		l.made = append(l.made, made...)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("train: run directory: %w", err), l.tidy())
+			return nil, errors.Join(fmt.Errorf("train: run directory %s: %w", dir, err), l.tidy())
 		}
 		f, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE, 0o666)
 		if errors.Is(err, fs.ErrNotExist) {
