@@ -346,9 +346,9 @@ func (s *Session) printTable(t *compare.Table) error {
 	rows := t.Rows.Short()
 	more := ""
 	if len(rows) < len(t.Rows) {
-		file := compare.TableFile
+		file := run.TableFile
 		if s.Merge.Report {
-			file = report.MarkdownFile
+			file = run.MarkdownFile
 		}
 		more = fmt.Sprintf("; all %d rows are in %s", len(t.Rows), filepath.Join(s.Dir, file))
 	}
