@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/splice-ml/splice/cki/regime"
-	"github.com/splice-ml/splice/train"
 )
 
 // TestAveragesAreTheParents: weights of epochs and averages of weights are of use in a parent's run alone. No training that is
@@ -18,7 +17,7 @@ func TestAveragesAreTheParents(t *testing.T) {
 	out := run(t, l, o, regime.Shards{By: "user", Count: 2, Trunk: 10, TrunkShare: .3})
 	want := map[string]bool{}
 	for _, m := range out.Family.Members {
-		for _, name := range []string{train.EMAFile, train.SWAFile, train.EpochsDir} {
+		for _, name := range []string{"ema.safetensors", "swa.safetensors", "epochs"} {
 			want[filepath.Join(m.Dir, name)] = true
 		}
 	}
@@ -27,9 +26,9 @@ func TestAveragesAreTheParents(t *testing.T) {
 		switch {
 		case err != nil:
 			return err
-		case e.Name() == train.LastDir:
+		case e.Name() == "last":
 			trainings++
-		case e.Name() == train.EMAFile || e.Name() == train.SWAFile || e.Name() == train.EpochsDir:
+		case e.Name() == "ema.safetensors" || e.Name() == "swa.safetensors" || e.Name() == "epochs":
 			if !want[path] {
 				t.Errorf("%s is not in a parent's run", path)
 			}
