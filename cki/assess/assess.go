@@ -83,51 +83,42 @@ func init() {
 
 // Validate reports every option out of range.
 func (m CKI) Validate() error {
-	var errs []error
-	bad := func(wrong bool, key, msg string) {
-		if wrong {
-			errs = append(errs, registry.Field(key, msg))
-		}
+	var counts error
+	if m.Start == "counts" && m.Tables != "row" {
+		counts = registry.Field("start", "counts are of rows: want tables: row")
 	}
-	number := func(key string, x float64) { bad(!(x > 0) || math.IsInf(x, 0), key, "must be a number above 0") }
-	_, form := forms[m.Form]
-	bad(m.Perspective != "local" && m.Perspective != "global" && m.Perspective != "dual", "perspective", "must be local, global or dual")
-	bad(!form, "form", "must be recommendation or language")
-	_, choice := choices[m.Splice]
-	bad(!choice, "splice", "must be soft, hard or straight_through")
-	bad(!(m.Scale >= 1e-6 && m.Scale <= 1e6), "scale", "must be in [1e-6, 1e6]")
-	bad(!(m.Temperature >= 1e-6 && m.Temperature <= 1e6), "temperature", "must be in [1e-6, 1e6]")
-	bad(!(m.A >= 0 && m.A <= 1), "a", "must be in [0, 1]")
-	bad(!(m.C >= 0) || math.IsInf(m.C, 0), "c", "must be a number that is not negative")
-	bad(m.Bins < 1, "bins", "must be at least 1")
-	bad(m.Granularity != "weight" && m.Granularity != "unit" && m.Granularity != "layer", "granularity", "must be weight, unit or layer; for tables see the key tables")
-	bad(m.Tables != "row" && m.Tables != "table" && m.Tables != "base", "tables", "must be row, table or base")
-	bad(m.Assessor != "random" && m.Assessor != "zero", "assessor", "must be random or zero")
-	bad(m.Start != "zero" && m.Start != "counts", "start", "must be zero or counts")
-	bad(m.Start == "counts" && m.Tables != "row", "start", "counts are of rows: want tables: row")
-	number("smoothing", m.Smoothing)
-	bad(!(m.Prior >= 0) || math.IsInf(m.Prior, 0), "prior", "must be a number that is not negative")
-	return errors.Join(errs...)
+	return errors.Join(
+		registry.OneOf("perspective", m.Perspective, "local", "global", "dual"),
+		registry.OneOf("form", m.Form, "recommendation", "language"),
+		registry.OneOf("splice", m.Splice, "soft", "hard", "straight_through"),
+		registry.In("scale", m.Scale, 1e-6, 1e6),
+		registry.In("temperature", m.Temperature, 1e-6, 1e6),
+		registry.In("a", m.A, 0, 1),
+		registry.AtLeast("c", m.C, 0),
+		registry.AtLeast("bins", m.Bins, 1),
+		registry.OneOf("granularity", m.Granularity, "weight", "unit", "layer"),
+		registry.OneOf("tables", m.Tables, "row", "table", "base"),
+		registry.OneOf("assessor", m.Assessor, "random", "zero"),
+		registry.OneOf("start", m.Start, "zero", "counts"),
+		counts,
+		registry.Above("smoothing", m.Smoothing, 0),
+		registry.AtLeast("prior", m.Prior, 0),
+	)
 }
 
 // Validate reports every option out of range.
 func (t Train) Validate() error {
-	var errs []error
-	bad := func(wrong bool, key, msg string) {
-		if wrong {
-			errs = append(errs, registry.Field(key, msg))
-		}
-	}
-	bad(t.Epochs < 0, "epochs", "must not be negative")
-	bad(!(t.LearningRate > 0), "learning_rate", "must be above 0")
-	bad(t.BatchSize < 0, "batch_size", "must not be negative")
-	bad(t.MaxSteps < 0, "max_steps", "must not be negative")
-	bad(t.EvalSteps < 0, "eval_steps", "must not be negative")
-	bad(t.Patience < 0, "patience", "must not be negative")
-	bad(t.Embeddings != "lazy" && t.Embeddings != "dense", "embeddings", "must be lazy or dense")
-	bad(t.Rows != "train" && t.Rows != "valid", "rows", "must be train or valid")
-	bad(!(t.Share > 0 && t.Share < 1), "share", "must be in (0, 1)")
-	return errors.Join(errs...)
+	return errors.Join(
+		registry.AtLeast("epochs", t.Epochs, 0),
+		registry.Above("learning_rate", t.LearningRate, 0),
+		registry.AtLeast("batch_size", t.BatchSize, 0),
+		registry.AtLeast("max_steps", t.MaxSteps, 0),
+		registry.AtLeast("eval_steps", t.EvalSteps, 0),
+		registry.AtLeast("patience", t.Patience, 0),
+		registry.OneOf("embeddings", t.Embeddings, "lazy", "dense"),
+		registry.OneOf("rows", t.Rows, "train", "valid"),
+		registry.InOpen("share", t.Share, 0, 1),
+	)
 }
 
 var forms = map[string]ops.SpliceForm{"recommendation": ops.SpliceRecommendation, "language": ops.SpliceLanguage}

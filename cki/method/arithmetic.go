@@ -18,7 +18,7 @@ type Changes struct {
 
 // Validate reports every option out of range.
 func (c Changes) Validate() error {
-	errs := []error{validWeights(c.Weights), finite("lambda", c.Lambda)}
+	errs := []error{validWeights(c.Weights), registry.Finite("lambda", c.Lambda)}
 	if c.Origin != "base" && c.Origin != "mean" {
 		errs = append(errs, registry.Field("origin", "must be base or mean"))
 	}

@@ -30,7 +30,7 @@ func init() { cki.Register("average", Average{Rows: "equal", Smoothing: 1, Power
 
 // Validate reports every option out of range.
 func (m Average) Validate() error {
-	errs := []error{validWeights(m.Weights), notNegative("smoothing", m.Smoothing), notNegative("power", m.Power)}
+	errs := []error{validWeights(m.Weights), registry.AtLeast("smoothing", m.Smoothing, 0), registry.AtLeast("power", m.Power, 0)}
 	if m.Rows != "equal" && m.Rows != "counts" {
 		errs = append(errs, registry.Field("rows", "must be equal or counts"))
 	}

@@ -30,7 +30,7 @@ func init() { cki.Register("fisher", Fisher{Rows: 8192, BatchSize: 32, Epsilon: 
 
 // Validate reports every option out of range.
 func (m Fisher) Validate() error {
-	errs := []error{validWeights(m.Weights), notNegative("epsilon", m.Epsilon)}
+	errs := []error{validWeights(m.Weights), registry.AtLeast("epsilon", m.Epsilon, 0)}
 	if m.Rows < 1 {
 		errs = append(errs, registry.Field("rows", "must be at least 1"))
 	}

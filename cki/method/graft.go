@@ -24,7 +24,7 @@ func init() { cki.Register("graft", Graft{A: 0.4, C: 500, Bins: 10}) }
 
 // Validate reports every option out of range.
 func (m Graft) Validate() error {
-	errs := []error{inRange("a", m.A, 0, 1), finite("c", m.C)}
+	errs := []error{registry.In("a", m.A, 0, 1), registry.Finite("c", m.C)}
 	if m.Bins < 1 {
 		errs = append(errs, registry.Field("bins", "must be at least 1"))
 	}

@@ -128,30 +128,6 @@ func dim(shape []int) int {
 	return d
 }
 
-// inRange returns the error of an option outside of [lo, hi].
-func inRange(key string, x, lo, hi float64) error {
-	if x >= lo && x <= hi {
-		return nil
-	}
-	return registry.Field(key, "must be in [%v, %v]", lo, hi)
-}
-
-// notNegative returns the error of an option that is below 0 or not finite.
-func notNegative(key string, x float64) error {
-	if x >= 0 && !math.IsInf(x, 0) {
-		return nil
-	}
-	return registry.Field(key, "must not be negative")
-}
-
-// finite returns the error of an option that is no finite number.
-func finite(key string, x float64) error {
-	if math.IsNaN(x) || math.IsInf(x, 0) {
-		return registry.Field(key, "must be a finite number")
-	}
-	return nil
-}
-
 // valid runs a method's checks on options that no config decoded.
 func valid(name string, m interface{ Validate() error }) error {
 	if err := m.Validate(); err != nil {

@@ -23,7 +23,7 @@ func init() { cki.Register("prune", Prune{Form: "signed", Threshold: 0.02}) }
 
 // Validate reports every option out of range.
 func (m Prune) Validate() error {
-	errs := []error{finite("threshold", m.Threshold), inRange("share", m.Share, 0, 1)}
+	errs := []error{registry.Finite("threshold", m.Threshold), registry.In("share", m.Share, 0, 1)}
 	if m.Form != "signed" && m.Form != "magnitude" {
 		errs = append(errs, registry.Field("form", "must be signed or magnitude"))
 	}

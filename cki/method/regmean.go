@@ -37,7 +37,7 @@ const ridge = 1e-6
 
 // Validate reports every option out of range.
 func (m RegMean) Validate() error {
-	errs := []error{validWeights(m.Weights), inRange("alpha", m.Alpha, 0, 1)}
+	errs := []error{validWeights(m.Weights), registry.In("alpha", m.Alpha, 0, 1)}
 	if m.Rows < 1 {
 		errs = append(errs, registry.Field("rows", "must be at least 1"))
 	}

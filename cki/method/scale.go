@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/configs/registry"
 )
 
 // Scale multiplies the base's selected tensors: W = factor · W_A; other parents have no say. A head times 0.5 before more
@@ -17,7 +18,7 @@ type Scale struct {
 func init() { cki.Register("scale", Scale{Factor: 0.5}) }
 
 // Validate reports every option out of range.
-func (m Scale) Validate() error { return finite("factor", m.Factor) }
+func (m Scale) Validate() error { return registry.Finite("factor", m.Factor) }
 
 // Merge prepares the product.
 func (m Scale) Merge(_ context.Context, in *cki.Input) (cki.Merged, error) {

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/configs/registry"
 )
 
 // Slerp is spherical linear interpolation between two parents (Shoemake 1985), each tensor as one vector:
@@ -24,7 +25,7 @@ func init() { cki.Register("slerp", Slerp{T: 0.5}) }
 const parallel = 0.9995
 
 // Validate reports every option out of range.
-func (m Slerp) Validate() error { return inRange("t", m.T, 0, 1) }
+func (m Slerp) Validate() error { return registry.In("t", m.T, 0, 1) }
 
 // Merge prepares the interpolation.
 func (m Slerp) Merge(_ context.Context, in *cki.Input) (cki.Merged, error) {

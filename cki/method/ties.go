@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/configs/registry"
 )
 
 // Ties trims changes, elects signs and averages what agrees (Yadav et al. 2023, algorithm 1), tensor by tensor. Of the changes
@@ -27,7 +28,7 @@ func init() { cki.Register("ties", Ties{Changes: Changes{Origin: "base", Lambda:
 
 // Validate reports every option out of range.
 func (m Ties) Validate() error {
-	return errors.Join(m.Changes.Validate(), inRange("density", m.Density, 0, 1))
+	return errors.Join(m.Changes.Validate(), registry.In("density", m.Density, 0, 1))
 }
 
 // Merge prepares the merge.
