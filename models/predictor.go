@@ -38,11 +38,10 @@ type Predictor struct {
 	free      [][]*worker // by size
 }
 
-// worker is a program and the batches that it runs over, one for each length of text. One goroutine uses it at a time.
+// worker is a program and the batch that it runs over. One goroutine uses it at a time.
 type worker struct {
-	prog    *Program
-	size    int
-	batches []*data.Batch // by the program's lengths
+	prog  *Program
+	batch *data.Batch // of text: made for the longest sequences
 }
 
 // NewPredictor returns a Predictor of m over the parameters p, all of which must be there, for rows of the schema sc. Close frees it.
@@ -70,10 +69,10 @@ func NewPredictor(m Model, p *nn.Params, sc *data.Schema) (*Predictor, error) {
 // Width returns the number of logits of a row.
 func (p *Predictor) Width() int { return p.width }
 
-// Logits appends the logits of n rows to dst, [n, Width] row-major. encode writes row i of the call into row at of a batch, whose
-// other rows it leaves alone and which is all padding before. Of text, length returns the number of tokens of row i; it is nil
-// without text. Logits allocates nothing but what dst needs to grow, and what a first call of its size compiles.
-func (p *Predictor) Logits(ctx context.Context, dst []float32, n int, length func(i int) int, encode func(b *data.Batch, at, i int) error) ([]float32, error) {
+// Logits appends the logits of n rows to dst, [n, Width] row-major. encode makes n rows of the call, those from row i on, the rows of a
+// batch, which has room for them, as a [data.RowEncoder] does: with padding behind them, and of text with the length that they need.
+// Logits allocates nothing but what dst needs to grow, and what a first call of its size compiles.
+func (p *Predictor) Logits(ctx context.Context, dst []float32, n int, encode func(b *data.Batch, i, n int) error) ([]float32, error) {
 	select {
 	case p.turns <- struct{}{}:
 	default:
@@ -99,68 +98,38 @@ func (p *Predictor) Logits(ctx context.Context, dst []float32, n int, length fun
 		if err != nil {
 			return dst, err
 		}
-		rows := min(n-i, w.size)
-		z, err := p.run(w, i, rows, length, encode)
-		if err != nil {
-			p.put(kind, w)
-			return dst, err
-		}
+		rows := min(n-i, w.batch.Size)
+		z, err := p.run(w, i, rows, encode)
 		dst = append(dst, z...)
 		p.put(kind, w)
+		if err != nil {
+			return dst, err
+		}
 		i += rows
 	}
 	return dst, nil
 }
 
-// run returns the logits of rows i..i+n of a call, valid until the worker's next run.
-func (p *Predictor) run(w *worker, i, n int, length func(i int) int, encode func(b *data.Batch, at, i int) error) ([]float32, error) {
-	at := 0
-	if w.prog.lengths[0] > 0 {
-		longest := 0
-		for k := range n {
-			longest = max(longest, length(i+k))
-		}
-		if at, _ = slices.BinarySearch(w.prog.lengths, longest); at == len(w.prog.lengths) {
-			return nil, fmt.Errorf("models: a text of %d tokens, the longest may have %d", longest, w.prog.lengths[at-1])
-		}
+// run returns the logits of n rows of a call, those from row i on, valid until the worker's next run.
+func (p *Predictor) run(w *worker, i, n int, encode func(b *data.Batch, i, n int) error) ([]float32, error) {
+	if err := encode(w.batch, i, n); err != nil {
+		return nil, err
 	}
-	b := w.batches[at]
-	if b == nil {
-		if b = data.NewBatch(p.schema, w.size); w.prog.lengths[at] > 0 {
-			b = data.NewTokenBatch(p.schema, w.size, w.prog.lengths[at])
-		}
-		w.batches[at] = b
+	if w.batch.N != n {
+		return nil, fmt.Errorf("models: predictor: %d rows were encoded, want %d", w.batch.N, n)
 	}
-	b.N = n
-	defer p.clear(b, n)
-	for k := range n {
-		if err := encode(b, k, i+k); err != nil {
-			return nil, err
-		}
-	}
-	if w.prog.graphs[at] == nil {
+	if !w.prog.compiled(w.batch) {
 		p.compiling.Lock()
-		_, err := w.prog.pick(b)
+		_, err := w.prog.pick(w.batch)
 		p.compiling.Unlock()
 		if err != nil {
 			return nil, err
 		}
 	}
-	if _, err := w.prog.Run(b, 0); err != nil {
+	if _, err := w.prog.Run(w.batch, 0); err != nil {
 		return nil, err
 	}
 	return w.prog.Logits()[:n*p.width], nil
-}
-
-// clear makes the first n rows of a batch padding again.
-func (p *Predictor) clear(b *data.Batch, n int) {
-	for _, ids := range b.IDs {
-		clear(ids[:n*(len(ids)/b.Size)])
-	}
-	clear(b.Dense[:n*p.schema.NumDense])
-	if b.Tokens != nil {
-		b.ClearText(p.schema.Text, 0)
-	}
 }
 
 // take returns a worker of that kind that nobody uses, made if there is none.
@@ -180,7 +149,10 @@ func (p *Predictor) take(kind int) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &worker{prog: prog, size: size, batches: make([]*data.Batch, len(prog.lengths))}, nil
+	if p.schema.Text != nil {
+		return &worker{prog, data.NewTokenBatch(p.schema, size, p.schema.Text.MaxLen())}, nil
+	}
+	return &worker{prog, data.NewBatch(p.schema, size)}, nil
 }
 
 func (p *Predictor) put(kind int, w *worker) {

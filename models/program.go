@@ -141,6 +141,15 @@ func (p *Program) compile(length int) (*graph, error) {
 	return r, nil
 }
 
+// compiled reports whether the graph for a batch is there already.
+func (p *Program) compiled(b *data.Batch) bool {
+	at := 0
+	if p.lengths[0] > 0 && b.Tokens != nil {
+		at, _ = slices.BinarySearch(p.lengths, b.Tokens.L)
+	}
+	return at < len(p.graphs) && p.graphs[at] != nil
+}
+
 // pick returns the graph for a batch.
 func (p *Program) pick(b *data.Batch) (*graph, error) {
 	i := 0

@@ -70,8 +70,8 @@ func BenchmarkPredictor(b *testing.B) {
 	const most = 100
 	batch := modeltest.Batch(sc, most, most, 1)
 	score := func(dst []float32, rows int) error {
-		_, err := p.Logits(b.Context(), dst, rows, nil, func(to *data.Batch, at, i int) error {
-			modeltest.Put(to, at, batch, i)
+		_, err := p.Logits(b.Context(), dst, rows, func(to *data.Batch, i, n int) error {
+			modeltest.Put(sc, to, batch, i, n)
 			return nil
 		})
 		return err
