@@ -187,6 +187,21 @@ func (l *Lab) Monitor() string {
 	return ""
 }
 
+// Metrics returns the names of the task's metrics, the one that selection goes by first.
+func (l *Lab) Metrics() ([]string, error) {
+	ms, err := l.Task.Metrics()
+	if err != nil {
+		return nil, err
+	}
+	names := []string{l.Monitor()}
+	for _, m := range ms {
+		if m.Name() != names[0] {
+			names = append(names, m.Name())
+		}
+	}
+	return names, nil
+}
+
 // Better reports whether a is a better value of the monitored metric than b.
 func (l *Lab) Better(a, b float64) bool {
 	if metric.HigherIsBetter(l.Monitor()) {

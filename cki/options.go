@@ -36,6 +36,12 @@ type Finetune struct {
 	Distill      train.DistillOptions `yaml:"distill"`       // how much the soft labels count
 }
 
+// VocabularyBase and VocabularyUnion say which tokens the result knows.
+const (
+	VocabularyBase  = "base"
+	VocabularyUnion = "union" // those of all parents
+)
+
 // Whose soft labels a Finetune learns from.
 const (
 	NoTeacher      = "none"
@@ -55,7 +61,7 @@ func DefaultOptions() Options {
 	average, _ := Registry.Default("average")
 	cosine, _ := schedule.Types.Default("cosine")
 	return Options{
-		Regime: regime, Vocabulary: "base", Select: []string{"*"}, Align: align.Defaults(), Method: average, BatchNorm: true, Guard: true, Report: true,
+		Regime: regime, Vocabulary: VocabularyBase, Select: []string{"*"}, Align: align.Defaults(), Method: average, BatchNorm: true, Guard: true, Report: true,
 		Rounds: 1, Head: []string{"mlp.*.weight", "fc.weight", "*pooler.dense.weight", "classifier*weight", "!*.bn.weight"},
 		Finetune: Finetune{Epochs: 1, LearningRate: 1e-4, Schedule: cosine, Teacher: NoTeacher, Distill: train.DistillDefaults()},
 	}
@@ -64,7 +70,7 @@ func DefaultOptions() Options {
 // Validate reports every option out of range.
 func (o Options) Validate() error {
 	var errs []error
-	if o.Vocabulary != "base" && o.Vocabulary != "union" {
+	if o.Vocabulary != VocabularyBase && o.Vocabulary != VocabularyUnion {
 		errs = append(errs, registry.Field("vocabulary", "must be base or union"))
 	}
 	if len(o.Parents) == 1 {

@@ -22,6 +22,9 @@ import (
 // file reads the tensors of a checkpoint file.
 type file struct{ *ckpt.File }
 
+// File returns a Reader over a checkpoint file.
+func File(f *ckpt.File) Reader { return file{f} }
+
 func (f file) Tensors() []ckpt.Info { return f.File.Tensors }
 
 // Open opens a parent: a run's directory, a directory with model.safetensors, or a safetensors file. Close closes it.
@@ -173,20 +176,4 @@ func Selection(patterns []string, r Reader) (func(string) bool, error) {
 		return nil, fmt.Errorf("cki: merge.select: no tensor matches %s; the model has %s", strings.Join(u, ", "), strings.Join(names, ", "))
 	}
 	return m, nil
-}
-
-// SaveRun writes parameters and counts as a run's model.
-func SaveRun(dir string, p *nn.Params, c Counts, meta map[string]string) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("cki: %w", err)
-	}
-	snap := train.Snapshot(p)
-	snap.Meta = meta
-	if err := ckpt.Save(filepath.Join(dir, run.ModelFile), snap); err != nil {
-		return err
-	}
-	if c == nil {
-		return nil
-	}
-	return train.SaveCounts(dir, c)
 }

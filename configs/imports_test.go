@@ -32,6 +32,7 @@ var layers = [][]string{
 	{"cki", "cki/method", "cki/assess", "cki/gate", "cki/align", "cki/report", "cki/mergetest"},
 	{"cki/regime"},
 	{"cki/compare"},
+	{"cki/merge"},
 	{"configs"},
 	{"configs/docgen", "cmd", "cmd/*", "cmd/internal/*", "scripts", "scripts/*"},
 }

@@ -12,17 +12,18 @@ import (
 
 // Table is the file table.json of a merge: its comparison.
 type Table struct {
-	Digest    string         `json:"digest"` // of the config
-	Seed      uint64         `json:"seed"`
-	Model     string         `json:"model"`
-	Data      string         `json:"data"`
-	Metric    string         `json:"metric"` // what selection goes by
-	Synthetic bool           `json:"synthetic"`
-	Reachable report.Metrics `json:"reachable,omitempty"` // of synthetic rows: what the true probabilities reach on the test rows
-	SplitBy   string         `json:"split_by,omitempty"`  // what the parents' training rows were split by; empty if all saw the same, or it is not known
-	Passed    RowName        `json:"passed"`              // the row whose model is passed on
-	Guarded   bool           `json:"guarded"`             // it is the best parent, since the merge was worse on validation
-	Rows      Rows           `json:"rows"`
+	Digest      string         `json:"digest"`                 // of the config and the parents
+	ModelDigest string         `json:"model_digest,omitempty"` // of the model that is passed on: see cki.Digest
+	Seed        uint64         `json:"seed"`
+	Model       string         `json:"model"`
+	Data        string         `json:"data"`
+	Metric      string         `json:"metric"` // what selection goes by
+	Synthetic   bool           `json:"synthetic"`
+	Reachable   report.Metrics `json:"reachable,omitempty"` // of synthetic rows: what the true probabilities reach on the test rows
+	SplitBy     string         `json:"split_by,omitempty"`  // what the parents' training rows were split by; empty if all saw the same, or it is not known
+	Passed      RowName        `json:"passed"`              // the row whose model is passed on
+	Guarded     bool           `json:"guarded"`             // it is the best parent, since the merge was worse on validation
+	Rows        Rows           `json:"rows"`
 }
 
 // ReadTable reads the comparison of a merge from its run.

@@ -1,0 +1,158 @@
+package merge
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/compare"
+	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/run"
+)
+
+// digest returns the digest of the config and of the values of the parents that are given.
+func (j *Job) digest(parents []*cki.Parent) (string, error) {
+	if len(parents) == 0 {
+		return j.Digest, nil
+	}
+	h := xxhash.New()
+	for _, p := range parents {
+		if samePath(run.Of(p.Name), j.Dir) {
+			return "", input(fmt.Errorf("cki: the merge would be written over parent %s: choose another --run", p.Name))
+		}
+		d, err := cki.Digest(p)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(h, d) // a hash has no errors
+	}
+	return fmt.Sprintf("%s-%016x", j.Digest, h.Sum64()), nil
+}
+
+// samePath reports whether two paths name one place, which need not exist.
+func samePath(a, b string) bool { return absolute(a) == absolute(b) }
+
+func absolute(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return path
+}
+
+// done returns the comparison of the merge of that digest, nil if it is still to be made.
+func (j *Job) done(digest string) (*compare.Table, error) {
+	if j.Overwrite {
+		return nil, nil
+	}
+	t, err := compare.ReadTable(j.Dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, input(err)
+	case t.Digest != digest:
+		return nil, input(fmt.Errorf("cki: %s holds a merge of another config or of other parents: give --overwrite to replace it, or another --run", j.Dir))
+	}
+	there, err := j.holds(t)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil // the comparison was made, the model is gone
+	case err != nil:
+		return nil, input(err)
+	case !there:
+		return nil, input(fmt.Errorf("cki: %s is not the model that the merge made: give --overwrite to make the merge again, or another --run",
+			filepath.Join(j.Dir, run.ModelFile)))
+	}
+	j.Log.Info("the merge is done already", "run", j.Dir)
+	return t, nil
+}
+
+// holds reports whether the model in the directory is the one that the table is about. Tables that do not say which it is are
+// compared with what the model says of itself.
+func (j *Job) holds(t *compare.Table) (bool, error) {
+	path := filepath.Join(j.Dir, run.ModelFile)
+	f, err := ckpt.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	if t.ModelDigest == "" {
+		return f.Meta[digestKey] == t.Digest, nil
+	}
+	d, err := cki.Digest(cki.File(f))
+	return d == t.ModelDigest, err
+}
+
+// claim makes the directory ready for trainings of these digests. What it holds of others is removed, or an error.
+func (j *Job) claim(making, digest string) error {
+	if err := j.free(); err != nil {
+		return input(err)
+	}
+	if err := j.claimDir(run.ParentsDir, making, j.Overwrite); err != nil {
+		return err
+	}
+	if err := j.claimDir(run.RowsDir, digest, true); err != nil {
+		return err
+	}
+	return run.ClearResult(j.Dir)
+}
+
+// free reports a directory that holds something else than a merge, which must not be written over.
+func (j *Job) free() error {
+	if j.Overwrite {
+		return nil
+	}
+	if marked(filepath.Join(j.Dir, run.ParentsDir)) || marked(filepath.Join(j.Dir, run.RowsDir)) {
+		return nil // a merge was begun here
+	}
+	for _, name := range []string{run.ParentsDir, run.RowsDir} {
+		dir := filepath.Join(j.Dir, name)
+		if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 && !marked(dir) {
+			return fmt.Errorf("cki: %s is not of a merge: give --overwrite to replace it, or choose another --run", dir)
+		}
+	}
+	return run.Check(j.Dir)
+}
+
+// marked reports whether a merge has claimed a directory for its trainings.
+func marked(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, run.DigestFile))
+	return err == nil
+}
+
+// claimDir makes a directory for trainings of a digest. What trainings of another digest left there is removed, or an error.
+func (j *Job) claimDir(name, digest string, replace bool) error {
+	dir := filepath.Join(j.Dir, name)
+	b, err := os.ReadFile(filepath.Join(dir, run.DigestFile))
+	if err == nil && strings.TrimSpace(string(b)) == digest {
+		return nil
+	}
+	if err == nil && !replace {
+		return input(fmt.Errorf("cki: %s holds what another config made: give --overwrite to replace it, or another --run", dir))
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("cki: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("cki: %w", err)
+	}
+	return run.Write(dir, run.DigestFile, []byte(digest+"\n"))
+}
+
+func writeJSON(dir, name string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return run.Write(dir, name, append(b, '\n'))
+}

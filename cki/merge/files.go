@@ -1,0 +1,59 @@
+package merge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/align"
+	"github.com/splice-ml/splice/cki/compare"
+	"github.com/splice-ml/splice/train/run"
+)
+
+// Files merges checkpoints of which nothing but the tensors is known, tensor by tensor, into a model in the directory, whose
+// path it returns. The result is not evaluated. Of the job it takes Dir, Options, Settings, Seed, Overwrite and Log.
+func (j *Job) Files(ctx context.Context, parents []*cki.Parent) (string, error) {
+	if err := cki.Check(parents); err != nil {
+		return "", input(err)
+	}
+	if j.Options.Align.Match != align.None {
+		return "", input(errors.New("cki: merge.align.match: alignment needs the model: give data and model in the config, or runs as parents"))
+	}
+	for _, p := range parents {
+		if samePath(run.Of(p.Name), j.Dir) {
+			return "", input(fmt.Errorf("cki: the merge would be written over parent %s: choose another --run", p.Name))
+		}
+	}
+	prepare := run.PrepareOptions{Overwrite: j.Overwrite}
+	if err := prepare.Check(j.Dir); err != nil {
+		return "", input(err)
+	}
+	sel, err := cki.Selection(j.Options.Select, parents[0])
+	if err != nil {
+		return "", input(err)
+	}
+	in := &cki.Input{Parents: parents, Select: sel, Seed: j.Seed, Log: j.Log}
+	m, err := j.Options.Method.Merge(ctx, in)
+	if err != nil {
+		return "", input(err)
+	}
+	from, err := j.provenance(parents, compare.RowMerge)
+	if err != nil {
+		return "", err
+	}
+	meta, err := json.Marshal(from)
+	if err != nil {
+		return "", err
+	}
+	if err := run.Prepare(j.Dir, prepare); err != nil {
+		return "", err
+	}
+	out := filepath.Join(j.Dir, run.ModelFile)
+	if err := in.Write(out, m, map[string]string{"splice.merge": string(meta)}); err != nil {
+		return "", input(err)
+	}
+	return out, writeJSON(j.Dir, run.MergeFile, from)
+}

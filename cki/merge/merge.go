@@ -1,0 +1,246 @@
+// Package merge makes the run of a merge: it reads the parents, or has a regime make them, runs the comparison, and writes
+// what is passed on into the run's directory, with the comparison, where the model is from, and the report. Checkpoints of
+// which nothing but the tensors is known become one file.
+package merge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/compare"
+	"github.com/splice-ml/splice/cki/report"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/run"
+)
+
+// Job is one merge and the directory of the run that it makes. Whoever runs it holds the directory's lock: see
+// [run.Acquire].
+type Job struct {
+	Dir       string // of the run
+	Options   cki.Options
+	Settings  string // Options as YAML, for merge.json and the report
+	Model     string // what the table calls the model
+	Data      string // what the table calls the data
+	Seed      uint64
+	Digest    string       // of the whole config
+	Making    string       // of what in the config decides the parents that a regime makes
+	Overwrite bool         // replace a run that is in Dir, and parents that a regime made there
+	Log       *slog.Logger // never nil
+
+	// Describe writes the config and the feature map of a run. trained are the options by which a parent in dir is trained;
+	// nil: dir is that of the merge.
+	Describe func(dir string, d *data.Splits, trained *train.Options) error
+	// Result writes result.json of the row that is passed on; digest is the merge's.
+	Result func(passed *compare.Row, digest string) error
+	// Callbacks report on the progress of a training; nil: none.
+	Callbacks func(o train.Options) []train.Callback
+}
+
+// InputError is a mistake in what the user gave, such as parents that do not fit or a directory that holds another run.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the mistake.
+func (e *InputError) Unwrap() error { return e.Err }
+
+// input marks an error as the user's to mend.
+func input(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &InputError{err}
+}
+
+// Done returns the comparison of a merge by the same config and of the same parents that is in the directory, with its model;
+// nil if the merge is still to be made. Another merge is an error unless it may be overwritten. A merge whose parents start
+// from given weights is known by those weights too: see Run.
+func (j *Job) Done(parents []*cki.Parent) (*compare.Table, error) {
+	digest, err := j.digest(parents)
+	if err != nil {
+		return nil, err
+	}
+	return j.done(digest)
+}
+
+// Run makes the merge in the directory and returns its comparison. One that is done already is read. parents are those that
+// are given, empty if the regime makes them. Of the Lab it takes Model, Task, Data, Options, Seed, Start and Log.
+func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (*compare.Table, error) {
+	if lab.Data.Valid == nil {
+		return nil, input(errors.New("cki: the data has no validation rows: a merge is judged by them; set data.split or data.valid_path"))
+	}
+	if len(parents) > 0 {
+		if err := cki.Check(parents); err != nil {
+			return nil, input(err)
+		}
+	}
+	digest, err := j.digest(parents)
+	if err != nil {
+		return nil, err
+	}
+	making := j.Making
+	if lab.Start != nil {
+		start, err := cki.Digest(cki.Memory(lab.Start))
+		if err != nil {
+			return nil, err
+		}
+		making, digest = making+"-"+start, digest+"-"+start
+	}
+	if t, err := j.done(digest); t != nil || err != nil {
+		return t, err
+	}
+	if err := j.claim(making, digest); err != nil {
+		return nil, err
+	}
+	l := &lab
+	l.Dir, l.Digest = filepath.Join(j.Dir, run.ParentsDir), making
+	l.Begin, l.KeepBaseEpochs = j.begin(l.Data), j.Options.Controls
+	f, err := j.family(ctx, l, parents)
+	if err != nil {
+		return nil, err
+	}
+	l.Dir, l.Digest = filepath.Join(j.Dir, run.RowsDir), digest
+	out, err := compare.Run(ctx, l, j.Options, f, func(r compare.Row) {
+		scores := []any{"valid", r.Valid[l.Monitor()]}
+		if r.Test != nil {
+			scores = append(scores, "test", r.Test[l.Monitor()])
+		}
+		j.Log.Info(string(r.Name), append(scores, "seconds", r.Seconds)...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return j.passOn(ctx, l, out, digest)
+}
+
+// begin returns what is called before each training: parents become runs of their own.
+func (j *Job) begin(d *data.Splits) func(name, dir string, o train.Options) ([]train.Callback, error) {
+	return func(name, dir string, o train.Options) ([]train.Callback, error) {
+		if rel, err := filepath.Rel(j.Dir, dir); err == nil {
+			name = filepath.ToSlash(rel)
+		}
+		j.Log.Info("training", "name", name, "epochs", o.Epochs)
+		if strings.HasPrefix(name, run.ParentsDir+"/") {
+			if err := j.Describe(dir, d, &o); err != nil {
+				return nil, err
+			}
+		}
+		callbacks := []train.Callback{&train.JSONL{Path: filepath.Join(dir, run.MetricsFile), LogSteps: o.LogSteps}}
+		if j.Callbacks != nil {
+			callbacks = append(callbacks, j.Callbacks(o)...)
+		}
+		return callbacks, nil
+	}
+}
+
+// family returns the parents: those given, or what the regime makes.
+func (j *Job) family(ctx context.Context, l *cki.Lab, parents []*cki.Parent) (*cki.Family, error) {
+	if len(parents) == 0 {
+		return j.Options.Regime.Make(ctx, l)
+	}
+	f := &cki.Family{}
+	alone, mixed := cki.Remap(parents, l.Data.Map, cki.FillOOV), cki.Remap(parents, l.Data.Map, cki.FillOther)
+	for i, p := range parents {
+		m := &cki.Member{Name: p.Name, Counts: mixed[i].Counts, Data: l.Data, Seed: l.Seed}
+		var err error
+		if m.Params, err = load(l, alone[i]); err != nil {
+			return nil, err
+		}
+		if alone[i] == p && mixed[i] == p {
+			m.Dir, m.Mixed = p.Name, m.Params // its other checkpoints fit, too
+		} else if m.Mixed, err = load(l, mixed[i]); err != nil {
+			return nil, err
+		}
+		f.Members = append(f.Members, m)
+	}
+	return f, nil
+}
+
+// passOn writes the files of the resulting run.
+func (j *Job) passOn(ctx context.Context, l *cki.Lab, out *compare.Outcome, digest string) (*compare.Table, error) {
+	if err := j.Describe(j.Dir, l.Data, nil); err != nil {
+		return nil, err
+	}
+	var parents []*cki.Parent
+	for _, m := range out.Family.Members {
+		parents = append(parents, &cki.Parent{Name: m.Name, Reader: cki.Memory(m.Params)})
+	}
+	from, err := j.provenance(parents, out.Passed)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeJSON(j.Dir, run.MergeFile, from); err != nil {
+		return nil, err
+	}
+	if err := j.writeModel(out, digest); err != nil {
+		return nil, err
+	}
+	model, err := cki.Digest(cki.Memory(out.Params))
+	if err != nil {
+		return nil, err
+	}
+	if err := j.Result(out.Rows.Get(out.Passed), digest); err != nil {
+		return nil, err
+	}
+	if j.Options.Report {
+		r, err := j.Report(ctx, l, out, from)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.Write(j.Dir); err != nil {
+			return nil, err
+		}
+	}
+	t := &compare.Table{
+		Digest: digest, ModelDigest: model, Seed: j.Seed, Model: j.Model, Data: j.Data, Metric: l.Monitor(), Synthetic: l.Data.Synthetic != nil, Passed: out.Passed,
+		Guarded: out.Guarded, SplitBy: out.Family.SplitBy, Rows: out.Rows,
+	}
+	if b := l.Data.Synthetic; b != nil && b.AUC > 0 {
+		t.Reachable = report.Metrics{"auc": b.AUC, "logloss": b.LogLoss}
+	}
+	if err := writeJSON(j.Dir, run.TableFile, t); err != nil { // last: it says that the merge is done
+		return nil, err
+	}
+	return t, j.dropStates()
+}
+
+// digestKey is the key of the merge's digest in the metadata of its model.
+const digestKey = "splice.digest"
+
+// writeModel writes the model that is passed on, and the counts.
+func (j *Job) writeModel(out *compare.Outcome, digest string) error {
+	c := train.Snapshot(out.Params)
+	c.Meta = map[string]string{"format": "pt", "splice.merge": string(out.Passed), digestKey: digest}
+	if err := ckpt.Save(filepath.Join(j.Dir, run.ModelFile), c); err != nil {
+		return err
+	}
+	if out.Counts == nil {
+		return nil
+	}
+	return train.SaveCounts(j.Dir, out.Counts)
+}
+
+// dropStates removes what only going on with the comparison's trainings needs.
+func (j *Job) dropStates() error {
+	err := filepath.WalkDir(filepath.Join(j.Dir, run.RowsDir), func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() && e.Name() == run.LastDir {
+			if err = os.RemoveAll(path); err == nil {
+				err = fs.SkipDir
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("cki: %w", err)
+	}
+	return nil
+}

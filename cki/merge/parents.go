@@ -1,0 +1,91 @@
+package merge
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/compare"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/nn"
+)
+
+// OpenParents opens parents: see [cki.Open]. The error says everything that cannot be opened. Close closes what it opened.
+func OpenParents(paths []string) ([]*cki.Parent, error) {
+	var parents []*cki.Parent
+	var errs []error
+	for _, path := range paths {
+		p, err := cki.Open(path)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		parents = append(parents, p)
+	}
+	if len(errs) > 0 {
+		CloseParents(parents)
+		return nil, input(errors.Join(errs...))
+	}
+	return parents, nil
+}
+
+// CloseParents closes the parents' files.
+func CloseParents(parents []*cki.Parent) {
+	for _, p := range parents {
+		p.Close()
+	}
+}
+
+// ResultMap returns the feature map of the result of merging parents, by merge.vocabulary; nil if they have none.
+func ResultMap(parents []*cki.Parent, vocabulary string) (*data.FeatureMap, error) {
+	if len(parents) == 0 || parents[0].Map == nil {
+		return nil, nil
+	}
+	if vocabulary != cki.VocabularyUnion {
+		return parents[0].Map, nil
+	}
+	var others []*data.FeatureMap
+	for _, p := range parents[1:] {
+		others = append(others, p.Map)
+	}
+	m, err := data.Union(parents[0].Map, others...)
+	return m, input(err)
+}
+
+// load reads a parent as parameters of the Lab's model.
+func load(l *cki.Lab, p *cki.Parent) (*nn.Params, error) {
+	q, err := l.NewParams(0)
+	if err != nil {
+		return nil, err
+	}
+	if err := cki.Load(p, q); err != nil {
+		return nil, input(fmt.Errorf("cki: parent %s: %w", p.Name, err))
+	}
+	return q, nil
+}
+
+// Provenance is merge.json: what a model was merged of.
+type Provenance struct {
+	Parents  []Origin        `json:"parents"`
+	Passed   compare.RowName `json:"passed"`   // the row of the comparison that the model is
+	Settings string          `json:"settings"` // the merge section, as YAML
+	Seed     uint64          `json:"seed"`
+}
+
+// Origin is a parent of a merge.
+type Origin struct {
+	Name   string `json:"name"`
+	Digest string `json:"digest"` // of its tensors: see [cki.Digest]
+}
+
+func (j *Job) provenance(parents []*cki.Parent, passed compare.RowName) (*Provenance, error) {
+	p := &Provenance{Passed: passed, Settings: j.Settings, Seed: j.Seed}
+	for _, q := range parents {
+		d, err := cki.Digest(q)
+		if err != nil {
+			return nil, err
+		}
+		p.Parents = append(p.Parents, Origin{q.Name, d})
+	}
+	return p, nil
+}
