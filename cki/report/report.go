@@ -6,14 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 
-	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/data/atomicfile"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -197,11 +196,7 @@ func (r *Report) WriteJSON(path string) error {
 }
 
 func writeFile(path string, b []byte) error {
-	err := ckpt.WriteFile(path, func(w io.Writer) error {
-		_, err := w.Write(b)
-		return err
-	})
-	if err != nil {
+	if err := atomicfile.WriteBytes(path, b); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/splice-ml/splice/data/atomicfile"
 )
 
 const (
@@ -254,28 +256,13 @@ func (e *encoder) Save(dir string) error {
 	return nil
 }
 
-func save(path string, text []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
+// save writes a file that others may read.
+func save(path string, text []byte) error {
+	return atomicfile.Replace(path, func(f *atomicfile.File) error {
+		if err := f.Chmod(0o644); err != nil && !errors.Is(err, os.ErrPermission) {
+			return err
 		}
-	}()
-	if _, err := f.Write(text); err != nil {
+		_, err := f.Write(text)
 		return err
-	}
-	if err := f.Chmod(0o644); err != nil && !errors.Is(err, os.ErrPermission) {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	})
 }
