@@ -140,6 +140,8 @@ type Dataset interface {
 	// them, labels may be missing: Batch.Label is 0 then. A row that cannot be read is an error whatever bad_rows says, since the
 	// n-th prediction must be that of the n-th row. Rows is -1, and the source can be read any number of times.
 	Stream(ctx context.Context, path string, m *FeatureMap, o StreamOptions) Source
+	// Encoder returns what turns rows in memory into ids and numbers by m, as Stream turns those of a file.
+	Encoder(m *FeatureMap) (RowEncoder, error)
 }
 
 // StreamOptions are what a command decides about a stream.

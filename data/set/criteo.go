@@ -92,8 +92,14 @@ func (d Criteo) Stream(ctx context.Context, path string, m *data.FeatureMap, o d
 	return d.table().Stream(ctx, path, m, o)
 }
 
+// Encoder encodes rows in memory; the column of the label is "label".
+func (d Criteo) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
+	d.Common = d.WithDefaults()
+	return d.table().Encoder(m)
+}
+
 func (d Criteo) table() *table.Data {
-	return &table.Data{Common: d.Common, Format: criteoFormat{columns: d.Columns}, Name: "criteo"}
+	return &table.Data{Common: d.Common, Format: criteoFormat{columns: d.Columns}, Label: "label", Name: "criteo"}
 }
 
 // synthPath is where generated rows of Criteo's layout are kept.

@@ -33,6 +33,12 @@ func (f criteoFormat) Features(string, []byte) ([]table.Declared, error) {
 	return list, nil
 }
 
+// Cell reads a count or a category.
+func (f criteoFormat) Cell(c scan.PlanColumn, text []byte) (int, float64, string) {
+	return table.PlainCell(c, text)
+}
+
+// Parser returns the parser of a file.
 func (f criteoFormat) Parser(path string, head []byte, p *scan.Plan) (scan.Parser, bool, error) {
 	pr := &criteoParser{labelled: true}
 	tabs := bytes.Count(head, []byte("\t"))

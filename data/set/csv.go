@@ -98,6 +98,11 @@ func (d CSV) Stream(ctx context.Context, path string, m *data.FeatureMap, o data
 	return d.filled().table().Stream(ctx, path, m, o)
 }
 
+// Encoder encodes rows in memory.
+func (d CSV) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
+	return d.filled().table().Encoder(m)
+}
+
 func (d CSV) filled() CSV {
 	d.Common = d.WithDefaults()
 	if d.Delimiter == "" {
@@ -108,7 +113,7 @@ func (d CSV) filled() CSV {
 
 func (d CSV) table() *table.Data {
 	key := []any{scan.DelimiterOf(d.Delimiter), d.Quote, d.Names, d.Label, d.Missing}
-	return &table.Data{Common: d.Common, Format: d.format(), Name: "csv", Key: key, Group: d.Group, Time: d.Time}
+	return &table.Data{Common: d.Common, Format: d.format(), Label: d.Label, Name: "csv", Key: key, Group: d.Group, Time: d.Time}
 }
 
 // csvFormat is the format of the files of d.
@@ -152,6 +157,25 @@ type csvAct struct {
 	label, group, time bool
 }
 
+// isMissing reports whether a cell means a blank.
+func (f csvFormat) isMissing(text []byte) bool {
+	for _, m := range f.d.Missing {
+		if string(text) == m {
+			return true
+		}
+	}
+	return false
+}
+
+// Cell reads a token or a number, or a blank that has a name.
+func (f csvFormat) Cell(c scan.PlanColumn, text []byte) (int, float64, string) {
+	if f.isMissing(text) {
+		text = nil
+	}
+	return table.PlainCell(c, text)
+}
+
+// Parser returns the parser of a file.
 func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, bool, error) {
 	names, inFile, err := f.Header(file, head)
 	if err != nil {

@@ -118,10 +118,8 @@ func (r *csvRow) cell(lo, hi int) {
 	a := &r.p.acts[k]
 	lo, hi = lo+r.base, hi+r.base
 	text := r.c.Data[lo:hi]
-	for _, m := range r.p.f.d.Missing {
-		if string(text) == m {
-			text, hi = nil, lo
-		}
+	if r.p.f.isMissing(text) {
+		text, hi = nil, lo
 	}
 	if a.tok >= 0 {
 		r.tok[a.tok] = scan.Span{Lo: uint32(lo), Hi: uint32(hi)}

@@ -112,9 +112,17 @@ func (d Frappe) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, err
 
 // Stream reads one file in order: tab separated rows with a header of the log's names, a column label or none.
 func (d Frappe) Stream(ctx context.Context, path string, m *data.FeatureMap, o data.StreamOptions) data.Source {
+	return d.stored().Stream(ctx, path, m, o)
+}
+
+// Encoder encodes rows in memory.
+func (d Frappe) Encoder(m *data.FeatureMap) (data.RowEncoder, error) { return d.stored().Encoder(m) }
+
+// stored is the data set of files that have the log's columns.
+func (d Frappe) stored() CSV {
 	rows := d.rows()
 	rows.Columns["cnt"] = data.IgnoreColumn{}
-	return rows.Stream(ctx, path, m, o)
+	return rows
 }
 
 // rows is the data set of the labelled rows, without its files.

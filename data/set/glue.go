@@ -118,6 +118,12 @@ func (d Glue) Stream(ctx context.Context, path string, m *data.FeatureMap, o dat
 	return d.spec().Data(d.Common()).Stream(ctx, path, m, o)
 }
 
+// Encoder encodes rows in memory.
+func (d Glue) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
+	d = d.filled()
+	return d.spec().Data(d.Common()).Encoder(m)
+}
+
 func (d Glue) filled() Glue {
 	d.TextOptions = d.WithDefaults()
 	if d.Dev == "" {

@@ -63,8 +63,14 @@ func (d LibFM) Stream(ctx context.Context, path string, m *data.FeatureMap, o da
 	return d.table().Stream(ctx, path, m, o)
 }
 
+// Encoder encodes rows in memory: the index of each field, of a numeric one its value; the column of the label is "label".
+func (d LibFM) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
+	d.Common = d.WithDefaults()
+	return d.table().Encoder(m)
+}
+
 func (d LibFM) table() *table.Data {
-	return &table.Data{Common: d.Common, Format: libfmFormat{d: d}, Name: "libfm", Key: d.Names}
+	return &table.Data{Common: d.Common, Format: libfmFormat{d: d}, Label: "label", Name: "libfm", Key: d.Names}
 }
 
 type libfmFormat struct {
@@ -111,6 +117,7 @@ func (f libfmFormat) Features(path string, head []byte) ([]table.Declared, error
 	return list, nil
 }
 
+// Parser returns the parser of a file.
 func (f libfmFormat) Parser(path string, head []byte, p *scan.Plan) (scan.Parser, bool, error) {
 	names, labelled, err := f.names(path, head)
 	if err != nil {
@@ -212,10 +219,8 @@ func (p *libfmParser) field(data []byte, lo, hi int, a act, tok []scan.Span, num
 	if colon < 1 || colon == len(cell)-1 {
 		return scan.Show(cell) + " is no index:value, like 17:1"
 	}
-	for _, d := range cell[:colon] {
-		if d < '0' || d > '9' {
-			return "index " + scan.Show(cell[:colon]) + " is not a whole number"
-		}
+	if why := indexFault(cell[:colon]); why != "" {
+		return why
 	}
 	v, ok := scan.ParseNumber(cell[colon+1:])
 	switch {
@@ -230,6 +235,27 @@ func (p *libfmParser) field(data []byte, lo, hi int, a act, tok []scan.Span, num
 		tok[a.tok] = scan.Span{Lo: uint32(lo), Hi: uint32(lo + colon)}
 	}
 	return ""
+}
+
+// indexFault says why a text is no index.
+func indexFault(text []byte) string {
+	for _, d := range text {
+		if d < '0' || d > '9' {
+			return "index " + scan.Show(text) + " is not a whole number"
+		}
+	}
+	return ""
+}
+
+// Cell reads the index of a categorical field or the value of a numeric one, of which none is blank.
+func (f libfmFormat) Cell(c scan.PlanColumn, text []byte) (int, float64, string) {
+	if len(text) == 0 {
+		return 0, 0, "is blank; the libfm layout has no blanks, want an index such as 17, or of a numeric field its value"
+	}
+	if c.Number {
+		return table.PlainCell(c, text)
+	}
+	return len(text), 0, indexFault(text)
 }
 
 // name names field k of a line, -1 for the label.

@@ -70,6 +70,12 @@ func (d Reviews) Stream(ctx context.Context, path string, m *data.FeatureMap, o 
 	return reviewSpec(d.TextOptions).Data(d.Common()).Stream(ctx, path, m, o)
 }
 
+// Encoder encodes rows in memory.
+func (d Reviews) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
+	d.TextOptions = d.WithDefaults()
+	return reviewSpec(d.TextOptions).Data(d.Common()).Encoder(m)
+}
+
 func (d Reviews) open(ctx context.Context, s *text.Spec, o data.OpenOptions) (*data.Splits, error) {
 	files, err := d.files(ctx, cache.At(o.CacheDir, parts.Logger(o.Log)))
 	if err != nil {

@@ -132,6 +132,9 @@ func (d Tastes) Stream(ctx context.Context, path string, m *data.FeatureMap, o d
 	return d.csv().Stream(ctx, path, m, o)
 }
 
+// Encoder encodes rows in memory.
+func (d Tastes) Encoder(m *data.FeatureMap) (data.RowEncoder, error) { return d.csv().Encoder(m) }
+
 // csv is the data set of the rows as text, without its files.
 func (d Tastes) csv() CSV {
 	c := CSV{Common: data.DefaultCommon(), Label: "label", Delimiter: "\t"}

@@ -112,7 +112,7 @@ func (d Texts) checkLabels() (errs []error) {
 
 // Open reads the files of the section.
 func (d Texts) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, error) {
-	d.TextOptions = d.WithDefaults()
+	d = d.filled()
 	if err := errors.Join(d.Validate(), d.Split.Validate()); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
@@ -132,8 +132,21 @@ func anyFile(paths []string) bool {
 
 // Stream reads one file in order.
 func (d Texts) Stream(ctx context.Context, path string, m *data.FeatureMap, o data.StreamOptions) data.Source {
+	return d.filled().texts().Stream(ctx, path, m, o)
+}
+
+// Encoder encodes rows in memory.
+func (d Texts) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
+	return d.filled().texts().Encoder(m)
+}
+
+// filled returns d with defaults in place of zero values, for options that are written in Go.
+func (d Texts) filled() Texts {
 	d.TextOptions = d.WithDefaults()
-	return d.texts().Stream(ctx, path, m, o)
+	if d.Split.By == "" {
+		d.Split.By = data.SplitRandom
+	}
+	return d
 }
 
 func (d Texts) spec() *text.Spec {
@@ -146,8 +159,5 @@ func (d Texts) spec() *text.Spec {
 func (d Texts) texts() *text.Data {
 	c := d.Common()
 	c.Path, c.ValidPath, c.TestPath, c.Split = d.Path, d.ValidPath, d.TestPath, d.Split
-	if c.Split.By == "" {
-		c.Split.By = data.SplitRandom
-	}
 	return d.spec().Data(c)
 }

@@ -10,7 +10,7 @@ import (
 
 // Plan is what a parser must deliver of a row, apart from the label.
 type Plan struct {
-	Columns    []planColumn
+	Columns    []PlanColumn
 	Tokens     int // columns of tokens
 	Numbers    int // columns of numbers
 	Group      string
@@ -19,8 +19,8 @@ type Plan struct {
 	MaxLine    int
 }
 
-// planColumn is a column that a parser must deliver.
-type planColumn struct {
+// PlanColumn is a column that a parser must deliver.
+type PlanColumn struct {
 	Name   string
 	Number bool // else a token
 	At     int  // its index among the tokens or numbers of a row
@@ -28,7 +28,7 @@ type planColumn struct {
 
 // Add adds a column.
 func (p *Plan) Add(name string, number bool) {
-	c := planColumn{Name: name, Number: number, At: p.Tokens}
+	c := PlanColumn{Name: name, Number: number, At: p.Tokens}
 	if number {
 		c.At = p.Numbers
 		p.Numbers++

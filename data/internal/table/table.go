@@ -20,6 +20,7 @@ type Data struct {
 	Format Format
 	Name   string // of the format
 	Key    any    // options of the format that decide how text is read
+	Label  string // column, or what rows in memory call it
 	Group  string // column, or empty
 	Time   string // column, or empty
 }
@@ -29,6 +30,9 @@ type Format interface {
 	scan.Format
 	// Features declares the features of a file whose first record is head.
 	Features(path string, head []byte) ([]Declared, error)
+	// Cell reads the text of a cell of a column as the parser of a file does: a number, or a token, the first n bytes of the text.
+	// bad says what is wrong with it.
+	Cell(c scan.PlanColumn, text []byte) (n int, v float64, bad string)
 }
 
 // Declared is a feature as the options have it, before it is fitted.

@@ -64,18 +64,12 @@ func (e *encoder) Work(c *scan.Chunk) {
 		out := &c.Enc[c.Part[i]]
 		enc.Reset()
 		var err error
-		switch {
-		case e.spec.MaskRate > 0:
+		if e.spec.MaskRate > 0 {
 			if err = e.m.Tokenizer().Encode(enc, 0, text(firstText)); err == nil {
 				*out = e.pieces(*out, enc.IDs[len(e.before):len(enc.IDs)-len(e.after)])
 			}
-		case e.spec.Pair != "":
-			err = e.m.Tokenizer().EncodePair(enc, e.max, text(firstText), text(secondText))
-		default:
-			err = e.m.Tokenizer().Encode(enc, e.max, text(firstText))
-		}
-		if err == nil && e.spec.MaskRate == 0 {
-			*out, err = e.record(*out, c.Label[i], enc)
+		} else {
+			*out, err = e.row(*out, c.Label[i], enc, text(firstText), text(secondText))
 		}
 		if err != nil {
 			e.mu.Lock()
@@ -84,6 +78,20 @@ func (e *encoder) Work(c *scan.Chunk) {
 			return
 		}
 	}
+}
+
+// row appends the record of a text, or of a pair of texts.
+func (e *encoder) row(dst []byte, label float32, enc *token.Encoding, first, second string) ([]byte, error) {
+	var err error
+	if e.spec.Pair != "" {
+		err = e.m.Tokenizer().EncodePair(enc, e.max, first, second)
+	} else {
+		err = e.m.Tokenizer().Encode(enc, e.max, first)
+	}
+	if err != nil {
+		return dst, err
+	}
+	return e.record(dst, label, enc)
 }
 
 // record appends a row.

@@ -1,0 +1,145 @@
+package table
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/internal/scan"
+)
+
+// rows is the data.RowEncoder of a table: each row becomes a chunk, as a parser makes them of a file, and the encoder does the rest.
+type rows struct {
+	table   Data
+	encoder *encoder
+	chunk   scan.Chunk // of one row
+	records []byte
+	names   []string        // of the features
+	known   map[string]bool // features, and other columns that rows had
+}
+
+// Encoder returns an encoder of rows in memory.
+func (t *Data) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
+	if err := t.CheckMap(m); err != nil {
+		return nil, err
+	}
+	own := *t
+	own.Group, own.Time = "", ""
+	p := own.plan(m.Features)
+	r := &rows{table: *t, encoder: newEncoder(m, p), known: map[string]bool{}}
+	r.chunk = scan.Chunk{Block: &scan.Block{}, Plan: p, Label: []float32{0}}
+	for _, f := range m.Features {
+		r.names = append(r.names, f.Name)
+		r.known[f.Name] = true
+	}
+	return r, nil
+}
+
+// Schema returns the features of the rows, which have no group.
+func (r *rows) Schema() *data.Schema { return r.encoder.rec.schema }
+
+// Encode makes rows the rows of b.
+func (r *rows) Encode(b *data.Batch, list ...map[string]any) error {
+	if len(list) > b.Size {
+		return fmt.Errorf("data: %d rows for a batch of %d; give fewer at once", len(list), b.Size)
+	}
+	size := r.encoder.rec.size
+	r.records = scan.Grow(r.records, len(list)*size)
+	clear(r.records)
+	s := scratchOf(&r.chunk)
+	for i, row := range list {
+		if err := r.parse(row); err != nil {
+			err.Row = i
+			return err
+		}
+		r.encoder.row(&r.chunk, 0, r.records[i*size:(i+1)*size], s)
+	}
+	r.encoder.rec.decode(b, 0, r.records)
+	b.N = len(list)
+	r.encoder.rec.pad(b, b.N)
+	return nil
+}
+
+// parse makes row the only row of the chunk.
+func (r *rows) parse(row map[string]any) *data.ValueError {
+	c := &r.chunk
+	tok, num := c.Begin()
+	text := c.Data[:0]
+	for i := range r.encoder.features {
+		f, column := &r.encoder.features[i], r.encoder.plan.Columns[i]
+		v, ok := row[f.Name]
+		if !ok {
+			return data.MissingColumns(row, r.names)
+		}
+		lo, bad := len(text), ""
+		if text, bad = scan.AppendValue(text, v, f.Separator); bad != "" {
+			return &data.ValueError{Column: f.Name, Msg: bad}
+		}
+		if _, fault := scan.TextFault(text[lo:]); fault != "" {
+			return &data.ValueError{Column: f.Name, Msg: string(fault)}
+		}
+		n, v64, bad := r.table.Format.Cell(column, text[lo:])
+		switch {
+		case bad != "":
+			return &data.ValueError{Column: f.Name, Msg: bad}
+		case column.Number:
+			num[column.At] = v64
+		default:
+			tok[column.At] = scan.Span{Lo: uint32(lo), Hi: uint32(lo + n)}
+		}
+	}
+	c.Data = text
+	if len(row) > len(r.names) {
+		return r.unknown(row)
+	}
+	return nil
+}
+
+// mostKnown bounds what is remembered of the names of columns.
+const mostKnown = 1 << 12
+
+// unknown returns an error if a row has a column that nothing is said about.
+func (r *rows) unknown(row map[string]any) *data.ValueError {
+	all := true
+	for name := range row {
+		if r.known[name] {
+			continue
+		}
+		if !r.table.beside(name) {
+			all = false
+		} else if len(r.known) < mostKnown {
+			r.known[name] = true
+		}
+	}
+	if all {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(row)) {
+		if !r.known[name] && !r.table.beside(name) {
+			return data.UnknownColumn(name, r.names)
+		}
+	}
+	return nil
+}
+
+// beside reports whether rows may have a column that is no feature.
+func (t *Data) beside(name string) bool {
+	if name == t.Label || name == t.Group || name == t.Time {
+		return true
+	}
+	c, ok := ColumnOf(t.Columns, name)
+	return ok && c == data.Column(data.IgnoreColumn{})
+}
+
+// PlainCell is Format.Cell of formats whose cells are tokens or numbers as they stand.
+func PlainCell(c scan.PlanColumn, text []byte) (n int, v float64, bad string) {
+	if !c.Number {
+		return len(text), 0, ""
+	}
+	v, ok := scan.ParseNumber(text)
+	if !ok {
+		bad = fmt.Sprintf(scan.NumberFault, scan.Show(text))
+	}
+	return 0, v, bad
+}
