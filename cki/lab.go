@@ -11,6 +11,7 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/ensemble"
 	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/task"
 )
@@ -82,12 +83,12 @@ func (l *Lab) EvaluateEnsemble(ctx context.Context, params []*nn.Params, src dat
 
 // Ensemble returns the models with these parameters as one, by the mean of their logits, and what frees it. Its batches are
 // those of the Lab's options.
-func (l *Lab) Ensemble(params []*nn.Params) (e *train.Ensemble, done func(), err error) {
+func (l *Lab) Ensemble(params []*nn.Params) (e *ensemble.Ensemble, done func(), err error) {
 	return l.ensemble(l.Model, params)
 }
 
-func (l *Lab) ensemble(model models.Model, params []*nn.Params) (*train.Ensemble, func(), error) {
-	var scorers []train.Scorer
+func (l *Lab) ensemble(model models.Model, params []*nn.Params) (*ensemble.Ensemble, func(), error) {
+	var scorers []train.Predictor
 	var open []*models.Program
 	done := func() {
 		for _, p := range open {
@@ -102,7 +103,7 @@ func (l *Lab) ensemble(model models.Model, params []*nn.Params) (*train.Ensemble
 		}
 		scorers, open = append(scorers, prog), append(open, prog)
 	}
-	e, err := train.NewEnsemble(train.MeanLogits, scorers...)
+	e, err := ensemble.New(ensemble.MeanLogits, scorers...)
 	if err != nil {
 		done()
 		return nil, nil, err

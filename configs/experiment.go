@@ -26,21 +26,23 @@ import (
 	_ "github.com/splice-ml/splice/models/ctr"  // registers its models
 	_ "github.com/splice-ml/splice/models/text" // registers its models
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/ensemble"
+	"github.com/splice-ml/splice/train/start"
 	"github.com/splice-ml/splice/train/task"
 )
 
 // Experiment is one config file: what to train on what, and how.
 type Experiment struct {
-	Run     string        `yaml:"run,nodigest"`     // directory of the run's files; empty: runs/ and the name of the config file
-	Seed    uint64        `yaml:"seed"`             // of everything random: initial weights, the order of rows, dropout
-	Threads int           `yaml:"threads,nodigest"` // processor threads, which change no result; 0: all
-	Data    data.Dataset  `yaml:"data,required"`    // what to learn from
-	Model   models.Model  `yaml:"model,required"`   // what to train
-	Task    task.Task     `yaml:"task"`             // loss and metrics
-	Train   train.Options `yaml:"train"`            // how to train
-	Init    Init          `yaml:"init"`             // what to start from
-	Teacher Teacher       `yaml:"teacher"`          // soft labels
-	Merge   cki.Options   `yaml:"merge"`            // how cmd/cki merges runs
+	Run     string                  `yaml:"run,nodigest"`     // directory of the run's files; empty: runs/ and the name of the config file
+	Seed    uint64                  `yaml:"seed"`             // of everything random: initial weights, the order of rows, dropout
+	Threads int                     `yaml:"threads,nodigest"` // processor threads, which change no result; 0: all
+	Data    data.Dataset            `yaml:"data,required"`    // what to learn from
+	Model   models.Model            `yaml:"model,required"`   // what to train
+	Task    task.Task               `yaml:"task"`             // loss and metrics
+	Train   train.Options           `yaml:"train"`            // how to train
+	Init    start.Options           `yaml:"init"`             // what to start from
+	Teacher ensemble.TeacherOptions `yaml:"teacher"`          // soft labels
+	Merge   cki.Options             `yaml:"merge"`            // how cmd/cki merges runs
 
 	Fetch    map[string]Fetch `yaml:"fetch,nodigest"`    // public files to get if they are not there, by the folder they belong into
 	Fallback string           `yaml:"fallback,nodigest"` // if they cannot be had: none: stop; synthetic: the section `synthetic`, keys of any section, is laid over the config; always: it is, whether they are there or not
@@ -49,7 +51,7 @@ type Experiment struct {
 // Default returns the experiment that a file's keys are laid over. Data and Model have no default.
 func Default() Experiment {
 	t, _ := task.Registry.Default("binary_classification")
-	return Experiment{Seed: 1, Task: t, Train: train.Defaults(), Init: defaultInit(), Teacher: defaultTeacher(), Merge: cki.DefaultOptions(), Fallback: FallbackNone}
+	return Experiment{Seed: 1, Task: t, Train: train.Defaults(), Init: start.Defaults(), Teacher: ensemble.TeacherDefaults(), Merge: cki.DefaultOptions(), Fallback: FallbackNone}
 }
 
 // Validate reports every value out of range.

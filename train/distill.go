@@ -15,7 +15,7 @@ import (
 	"github.com/splice-ml/splice/train/task"
 )
 
-// Teacher gives soft labels: an Ensemble, for one.
+// Teacher gives soft labels: an ensemble, for one.
 type Teacher interface {
 	// Teach returns the logits of a batch, b.Size rows row-major, valid until the next call. Rows from b.N on are not read.
 	Teach(ctx context.Context, b *data.Batch) ([]float32, error)

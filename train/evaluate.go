@@ -8,9 +8,19 @@ import (
 	"github.com/splice-ml/splice/train/task"
 )
 
-// Evaluate runs prog, an Ensemble or a models.Program compiled for evaluation, over all rows of src and returns the task's metrics by name and their order.
+// Predictor computes the logits of batches: a models.Program, or an ensemble of several.
+type Predictor interface {
+	// Batch returns the number of rows that are scored at once.
+	Batch() int
+	// Run scores a batch. step selects dropout's masks, if there are any.
+	Run(b *data.Batch, step int64) (float64, error)
+	// Logits returns the last run's logits, [batch, outputs] row-major, valid until the next Run. Rows from N on are undefined.
+	Logits() []float32
+}
+
+// Evaluate runs prog, a models.Program compiled for evaluation or an ensemble, over all rows of src and returns the task's metrics by name and their order.
 // Logits of a masked language model are compared with the tokens to predict. each, if not nil, is called after every batch with its number of rows; its error ends the evaluation.
-func Evaluate(ctx context.Context, prog Scorer, src data.Source, t task.Task, each func(rows int) error) (map[string]float64, []string, error) {
+func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task, each func(rows int) error) (map[string]float64, []string, error) {
 	ms, err := t.Metrics()
 	if err != nil {
 		return nil, nil, err

@@ -255,6 +255,16 @@ func Of(path string) string {
 	return dir
 }
 
+// Same reports whether two paths are one directory.
+func Same(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
+
 // KeptEpochs returns the epochs whose weights a run has, in their order: see EpochFile.
 func KeptEpochs(dir string) []int {
 	var kept []int

@@ -58,7 +58,7 @@ func (t *Team) print(ctx context.Context, progs []*models.Program, p part) error
 	f := t.first()
 	for _, m := range members {
 		if len(members) > 1 {
-			if m.metrics, err = f.Task.Metrics(); err != nil {
+			if m.Metrics, err = f.Task.Metrics(); err != nil {
 				return err
 			}
 		}
@@ -77,12 +77,12 @@ func (t *Team) print(ctx context.Context, progs []*models.Program, p part) error
 	}
 	for _, m := range members {
 		own := map[string]float64{}
-		for _, x := range m.metrics {
+		for _, x := range m.Metrics {
 			if own[x.Name()], err = x.Value(); err != nil {
-				return cli.BadInput(fmt.Errorf("evaluate: %s: %s: %w", m.name, x.Name(), err))
+				return cli.BadInput(fmt.Errorf("evaluate: %s: %s: %w", m.Name, x.Name(), err))
 			}
 		}
-		if _, err := fmt.Fprintf(f.Out, "%s (%d rows), %s:%s\n", p.name, rows, m.name, line(own, order)); err != nil {
+		if _, err := fmt.Fprintf(f.Out, "%s (%d rows), %s:%s\n", p.name, rows, m.Name, line(own, order)); err != nil {
 			return err
 		}
 	}

@@ -97,3 +97,8 @@ func from(file, dir string, set []string) ([]string, error) {
 	}
 	return append(own, set...), nil
 }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -13,48 +13,49 @@ import (
 	"slices"
 
 	"github.com/splice-ml/splice/cmd/internal/cli"
+	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/ensemble"
 	"github.com/splice-ml/splice/train/run"
+	"github.com/splice-ml/splice/train/start"
 )
 
 // ground is what a training stands on: its data, the weights it starts from, its teachers.
 type ground struct {
 	data     *data.Splits
 	params   *nn.Params
-	teachers *teachers
-	record   *startRecord // nil if there are neither a start nor teachers
-	digest   string       // of all that decides the result: --resume refuses another one
+	teachers *ensemble.Teachers
+	record   *start.Record // nil if there are neither a start nor teachers
+	digest   string        // of all that decides the result: --resume refuses another one
 }
 
 // ground opens what the experiment is trained on. Nothing of the run's directory is touched. digest is the config's.
 func (s *Session) ground(ctx context.Context, digest string) (*ground, error) {
 	g := &ground{digest: digest}
-	st, err := findStart(s.Init, s.Log)
+	target := start.Target{Options: s.Init, Dir: s.Dir, Model: s.Model, Seed: s.Seed, ModelOf: modelOf, Log: s.Log}
+	w, err := target.Find()
 	if err != nil {
 		return nil, cli.BadInput(err)
 	}
 	var m *data.FeatureMap
-	if st != nil {
-		if err := st.check(s); err != nil {
-			return nil, cli.BadInput(err)
-		}
-		if m, err = st.featureMap(s); err != nil {
+	if w != nil {
+		if m, err = w.FeatureMap(); err != nil {
 			return nil, cli.BadInput(err)
 		}
 	}
 	if g.data, err = s.Data.Open(ctx, data.OpenOptions{Seed: s.Seed, Threads: s.Threads, Log: s.Log, Map: m}); err != nil {
 		if m != nil && ctx.Err() == nil {
-			err = fmt.Errorf("%w\n(the data is read with the feature map of %s; set init.features to data to fit a new one)", err, st.from)
+			err = fmt.Errorf("%w\n(the data is read with the feature map of %s; set init.features to data to fit a new one)", err, s.Init.From)
 		}
 		return nil, cli.BadInput(err)
 	}
-	if st == nil {
-		g.params, err = s.newParams(g.data.Schema)
+	if w == nil {
+		g.params, err = models.NewParams(s.Model, g.data.Schema, s.Seed)
 	} else {
-		g.params, g.record, err = st.load(s, g.data)
+		g.params, g.record, err = w.Load(g.data)
 	}
 	if err != nil {
 		return nil, cli.BadInput(err)
@@ -62,14 +63,18 @@ func (s *Session) ground(ctx context.Context, digest string) (*ground, error) {
 	if err := train.CheckFreeze(s.Experiment.Train.Freeze, g.params); err != nil {
 		return nil, cli.BadInput(err)
 	}
-	if g.teachers, err = s.openTeachers(g.data, g.params, g.record); err != nil {
-		return nil, err
+	pupil := ensemble.Pupil{Dir: s.Dir, Model: s.Model, Task: s.Task, Data: g.data, Batch: s.Experiment.Train.BatchSize, Params: g.params}
+	if g.record != nil {
+		pupil.Digest = g.record.Digest
 	}
-	if len(g.teachers.records) > 0 {
+	if g.teachers, err = ensemble.OpenTeachers(s.Experiment.Teacher, pupil, openRun); err != nil {
+		return nil, cli.BadInput(err)
+	}
+	if len(g.teachers.Records) > 0 {
 		if g.record == nil {
-			g.record = &startRecord{}
+			g.record = &start.Record{}
 		}
-		g.record.Teachers = g.teachers.records
+		g.record.Teachers = g.teachers.Records
 	}
 	if g.record != nil {
 		h := sha256.New()
@@ -85,9 +90,32 @@ func (s *Session) ground(ctx context.Context, digest string) (*ground, error) {
 	return g, nil
 }
 
+// modelOf returns the model of a run's config.
+func modelOf(config string) (models.Model, error) {
+	e, err := configs.Load(config, nil)
+	if err != nil {
+		return nil, err
+	}
+	return e.Model, nil
+}
+
+// openRun opens a run to teach.
+func openRun(dir string) (*ensemble.Run, error) {
+	e, m, err := readRun(dir, nil)
+	if err != nil {
+		return nil, err
+	}
+	return asMember(e, dir, m), nil
+}
+
+// asMember is a run as an ensemble needs it.
+func asMember(e *configs.Experiment, dir string, m *data.FeatureMap) *ensemble.Run {
+	return &ensemble.Run{Model: e.Model, Task: e.Task, Map: m, Seed: e.Seed, Path: filepath.Join(dir, run.ModelFile)}
+}
+
 // checkStart reports a run in the directory that started from other weights, or learned from other teachers. What that run
 // measured of them is taken over.
-func (s *Session) checkStart(now *startRecord) error {
+func (s *Session) checkStart(now *start.Record) error {
 	path := filepath.Join(s.Dir, run.StartFile)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) || now == nil {
@@ -95,7 +123,7 @@ func (s *Session) checkStart(now *startRecord) error {
 	} else if err != nil {
 		return err
 	}
-	var was startRecord
+	var was start.Record
 	if err := json.Unmarshal(b, &was); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -103,7 +131,7 @@ func (s *Session) checkStart(now *startRecord) error {
 	if was.Digest != now.Digest {
 		return fmt.Errorf("train: resume: %s started from other weights (digest %s of %s, now %s of %s): %s", s.Dir, was.Digest, was.File, now.Digest, now.File, help)
 	}
-	if !slices.EqualFunc(was.Teachers, now.Teachers, func(a, b teacherRecord) bool { return a.Digest == b.Digest }) {
+	if !slices.EqualFunc(was.Teachers, now.Teachers, func(a, b ensemble.TeacherRecord) bool { return a.Digest == b.Digest }) {
 		return fmt.Errorf("train: resume: %s learned from other teachers (%v, now %v): %s", s.Dir, was.Teachers, now.Teachers, help)
 	}
 	now.Valid = was.Valid

@@ -12,8 +12,6 @@ import (
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
-	"github.com/splice-ml/splice/models/nn"
-	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -52,21 +50,8 @@ func readRun(dir string, set []string) (*configs.Experiment, *data.FeatureMap, e
 
 // Program compiles the run's model for evaluation, in batches of that size, and loads its weights.
 func (r *Run) Program(sc *data.Schema, batch int) (*models.Program, error) {
-	prog, _, err := program(r.Experiment, r.Dir, sc, batch)
+	prog, _, err := asMember(r.Experiment, r.Dir, r.Map).Program(sc, batch)
 	return prog, cli.BadInput(err)
-}
-
-// program compiles a run's model for evaluation and loads its weights.
-func program(e *configs.Experiment, dir string, sc *data.Schema, batch int) (*models.Program, *nn.Params, error) {
-	p := nn.NewParams(e.Seed)
-	prog, err := models.Compile(e.Model, p, sc, models.CompileOptions{Batch: batch})
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := train.LoadParams(filepath.Join(dir, run.ModelFile), p); err != nil {
-		return nil, nil, errors.Join(err, prog.Close())
-	}
-	return prog, p, nil
 }
 
 // Stream returns the rows of files in their order, encoded as the run's features. labels says that every row must have one.

@@ -3,6 +3,7 @@ package session
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"github.com/splice-ml/splice/cmd/internal/cli"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/ensemble"
 	"github.com/splice-ml/splice/train/task"
 )
 
@@ -47,7 +49,7 @@ func (t *Team) Predict(ctx context.Context, in, out string) error {
 				return err
 			}
 			if _, err := s.Run(b, 0); err != nil {
-				return err
+				return differing(err)
 			}
 			z := s.Logits()
 			width := len(z) / s.Batch()
@@ -60,7 +62,7 @@ func (t *Team) Predict(ctx context.Context, in, out string) error {
 			rows += b.N
 		}
 		if err := end(); err != nil {
-			return err
+			return differing(err)
 		}
 		return bw.Flush()
 	}
@@ -85,4 +87,12 @@ func (r *Run) predictor(sc *data.Schema) (func(line []byte, logits []float32) []
 	return func(line []byte, logits []float32) []byte {
 		return strconv.AppendFloat(line, float64(r.Task.Predict(logits)), 'g', -1, 32)
 	}, nil
+}
+
+// differing marks an error of runs that do not read the same rows as the user's to mend.
+func differing(err error) error {
+	if errors.As(err, new(ensemble.RowsError)) {
+		return cli.BadInput(err)
+	}
+	return err
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,38 +69,23 @@ func (s *Session) names() (model, dataset string) {
 
 // result is result.json.
 type result struct {
-	Model     string    `json:"model"`
-	Data      string    `json:"data"`
-	Seed      uint64    `json:"seed"`
-	Digest    string    `json:"digest"`
-	BestEpoch int       `json:"best_epoch"`
-	BestStep  int64     `json:"best_step"`
-	Steps     int64     `json:"steps"`
-	Start     numbers   `json:"start,omitempty"` // of the weights that training started from, on the validation rows
-	Valid     numbers   `json:"valid,omitempty"`
-	Test      numbers   `json:"test,omitempty"`
-	Reachable numbers   `json:"reachable,omitempty"` // synthetic data: what the true probabilities reach on the test rows
-	Train     trainTime `json:"train"`
+	Model     string      `json:"model"`
+	Data      string      `json:"data"`
+	Seed      uint64      `json:"seed"`
+	Digest    string      `json:"digest"`
+	BestEpoch int         `json:"best_epoch"`
+	BestStep  int64       `json:"best_step"`
+	Steps     int64       `json:"steps"`
+	Start     run.Metrics `json:"start,omitempty"` // of the weights that training started from, on the validation rows
+	Valid     run.Metrics `json:"valid,omitempty"`
+	Test      run.Metrics `json:"test,omitempty"`
+	Reachable run.Metrics `json:"reachable,omitempty"` // synthetic data: what the true probabilities reach on the test rows
+	Train     trainTime   `json:"train"`
 }
 
 type trainTime struct {
 	SamplesPerSec float64 `json:"samples_per_s"`
 	Seconds       float64 `json:"seconds"`
-}
-
-// numbers are metrics by name; one that is not finite is written as null.
-type numbers map[string]float64
-
-// MarshalJSON writes the metrics in the order of their names.
-func (n numbers) MarshalJSON() ([]byte, error) {
-	m := make(map[string]*float64, len(n))
-	for k, v := range n {
-		m[k] = nil
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			m[k] = &v
-		}
-	}
-	return json.Marshal(m)
 }
 
 // line writes metrics in the given order: " auc 0.812345 logloss 0.441234".

@@ -9,13 +9,15 @@ import (
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/ensemble"
+	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/task"
 )
 
 // Team is one run, or several whose predictions are put together.
 type Team struct {
 	Runs []*Run
-	Mode string // train.MeanLogits or train.MeanProbabilities
+	Mode string // ensemble.MeanLogits or ensemble.MeanProbabilities
 }
 
 // OpenTeam opens runs of one task. mode is how their predictions become one; empty: the mean of the logits.
@@ -27,17 +29,17 @@ func OpenTeam(c *cli.Command, dirs, set []string, mode string) (*Team, error) {
 		return nil, cli.BadInput(fmt.Errorf("%s: --ensemble is for several runs: give --run once for each", c.Name))
 	}
 	if mode == "" {
-		mode = train.MeanLogits
+		mode = ensemble.MeanLogits
 	}
-	if mode != train.MeanLogits && mode != train.MeanProbabilities {
-		return nil, cli.BadInput(fmt.Errorf("%s: --ensemble %q: want %s or %s", c.Name, mode, train.MeanLogits, train.MeanProbabilities))
+	if mode != ensemble.MeanLogits && mode != ensemble.MeanProbabilities {
+		return nil, cli.BadInput(fmt.Errorf("%s: --ensemble %q: want %s or %s", c.Name, mode, ensemble.MeanLogits, ensemble.MeanProbabilities))
 	}
 	t := &Team{Mode: mode}
 	var errs []error
 	for i, dir := range dirs {
 		twice := false
 		for _, other := range dirs[:i] {
-			twice = twice || sameDir(dir, other)
+			twice = twice || run.Same(dir, other)
 		}
 		if twice {
 			errs = append(errs, cli.BadInput(fmt.Errorf("%s: --run %s is given twice", c.Name, dir)))
@@ -136,26 +138,26 @@ func (t *Team) programs(p part) (progs []*models.Program, closeAll func(), err e
 }
 
 // scorer puts programs together for one pass over a part. end frees it, and says if the runs' rows were not the same.
-func (t *Team) scorer(progs []*models.Program, p part, labels bool) (s train.Scorer, members []*member, end func() error, err error) {
-	var all []train.Scorer
+func (t *Team) scorer(progs []*models.Program, p part, labels bool) (s train.Predictor, members []*ensemble.Member, end func() error, err error) {
+	var all []train.Predictor
 	for i, prog := range progs {
-		m := &member{Program: prog, name: t.Runs[i].Dir, first: t.first().Dir, labels: labels}
+		m := &ensemble.Member{Program: prog, Name: t.Runs[i].Dir, First: t.first().Dir, Labels: labels}
 		members, all = append(members, m), append(all, m)
 	}
 	if s = all[0]; len(all) > 1 {
-		if s, err = train.NewEnsemble(t.Mode, all...); err != nil {
+		if s, err = ensemble.New(t.Mode, all...); err != nil {
 			return nil, nil, nil, err
 		}
 	}
 	for i, m := range members {
 		if p.src[i] != p.src[0] {
-			m.follow(p.src[i])
+			m.Follow(p.src[i])
 		}
 	}
 	return s, members, func() error {
 		var errs []error
 		for _, m := range members {
-			errs = append(errs, m.end())
+			errs = append(errs, m.End())
 		}
 		return errors.Join(errs...)
 	}, nil

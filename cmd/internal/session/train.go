@@ -161,7 +161,7 @@ func (s *Session) report(d *data.Splits, r *train.Result, out *result) error {
 		fmt.Fprintf(s.Out, "test%s:%s\n", note, line(r.Test, order))
 	}
 	if b := d.Synthetic; b != nil && b.AUC > 0 && r.Test != nil {
-		out.Reachable = numbers{"auc": b.AUC, "logloss": b.LogLoss}
+		out.Reachable = run.Metrics{"auc": b.AUC, "logloss": b.LogLoss}
 		fmt.Fprintf(s.Out, "best reachable on these test rows, by their true probabilities: auc %.6f logloss %.6f\n", b.AUC, b.LogLoss)
 		if auc, ok := r.Test["auc"]; ok {
 			fmt.Fprintf(s.Out, "the model's auc is %.1f %% of the way from 0.5 to it\n", 100*(auc-0.5)/(b.AUC-0.5))

@@ -1,4 +1,5 @@
-package train
+// Package ensemble puts the predictions of several models together: to score rows, or to teach a model.
+package ensemble
 
 import (
 	"context"
@@ -6,17 +7,8 @@ import (
 	"math"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/train"
 )
-
-// Scorer gives logits to batches: a models.Program, or an Ensemble.
-type Scorer interface {
-	// Batch returns the number of rows that are scored at once.
-	Batch() int
-	// Run scores a batch. step selects dropout's masks, if there are any.
-	Run(b *data.Batch, step int64) (float64, error)
-	// Logits returns the last run's logits, [batch, outputs] row-major, valid until the next Run. Rows from N on are undefined.
-	Logits() []float32
-}
 
 // How an Ensemble puts its members' logits together.
 const (
@@ -24,31 +16,31 @@ const (
 	MeanProbabilities = "probabilities" // mean of the probabilities, as logits again
 )
 
-// Ensemble scores rows by the mean of several models. It is a Scorer and a Teacher, at the cost of all its members.
+// Ensemble scores rows by the mean of several models. It is a train.Predictor and a train.Teacher, at the cost of all its members.
 type Ensemble struct {
 	mode    string
-	members []Scorer
+	members []train.Predictor
 	sum     []float64
 	logits  []float32
 	z       [][]float32 // members' logits of the batch
 }
 
-// NewEnsemble returns the ensemble of members, which must have been compiled for evaluation, with batches of one size. They
+// New returns the ensemble of members, which must have been compiled for evaluation, with batches of one size. They
 // stay the caller's, to be closed after it. mode is MeanLogits or MeanProbabilities: with one output a row the latter is
 //
 //	ln(Σ_k σ(z_k)) − ln(Σ_k σ(−z_k))
 //
 // and with several, ln(Σ_k softmax(z_k)/K). Numbers, which are no logits, have no probabilities: MeanLogits is their mean.
-func NewEnsemble(mode string, members ...Scorer) (*Ensemble, error) {
+func New(mode string, members ...train.Predictor) (*Ensemble, error) {
 	if mode != MeanLogits && mode != MeanProbabilities {
-		return nil, fmt.Errorf("train: ensemble: mode %q, want %s or %s", mode, MeanLogits, MeanProbabilities)
+		return nil, fmt.Errorf("ensemble: mode %q, want %s or %s", mode, MeanLogits, MeanProbabilities)
 	}
 	if len(members) == 0 {
-		return nil, fmt.Errorf("train: ensemble: no members")
+		return nil, fmt.Errorf("ensemble: no members")
 	}
 	for i, m := range members {
 		if m.Batch() != members[0].Batch() {
-			return nil, fmt.Errorf("train: ensemble: member %d scores batches of %d rows, the first one of %d", i+1, m.Batch(), members[0].Batch())
+			return nil, fmt.Errorf("ensemble: member %d scores batches of %d rows, the first one of %d", i+1, m.Batch(), members[0].Batch())
 		}
 	}
 	return &Ensemble{mode: mode, members: members, z: make([][]float32, len(members))}, nil
@@ -66,7 +58,7 @@ func (e *Ensemble) Teach(ctx context.Context, b *data.Batch) ([]float32, error) 
 		return nil, err
 	}
 	if b.Size != e.Batch() {
-		return nil, fmt.Errorf("train: ensemble: a batch of %d rows, the members score %d", b.Size, e.Batch())
+		return nil, fmt.Errorf("ensemble: a batch of %d rows, the members score %d", b.Size, e.Batch())
 	}
 	_, err := e.Run(b, 0)
 	return e.logits, err
@@ -76,10 +68,10 @@ func (e *Ensemble) Teach(ctx context.Context, b *data.Batch) ([]float32, error) 
 func (e *Ensemble) Run(b *data.Batch, step int64) (float64, error) {
 	for i, m := range e.members {
 		if _, err := m.Run(b, step); err != nil {
-			return 0, fmt.Errorf("train: ensemble: member %d: %w", i+1, err)
+			return 0, fmt.Errorf("ensemble: member %d: %w", i+1, err)
 		}
 		if e.z[i] = m.Logits(); len(e.z[i]) != len(e.z[0]) {
-			return 0, fmt.Errorf("train: ensemble: member %d gives %d logits a row, the first one %d", i+1, len(e.z[i])/e.Batch(), len(e.z[0])/e.Batch())
+			return 0, fmt.Errorf("ensemble: member %d gives %d logits a row, the first one %d", i+1, len(e.z[i])/e.Batch(), len(e.z[0])/e.Batch())
 		}
 	}
 	if n := len(e.z[0]); len(e.logits) != n {

@@ -1,0 +1,100 @@
+package ensemble
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/train/metric"
+)
+
+// RowsError says that a member does not read the rows that the batches are of.
+type RowsError struct{ error }
+
+// Unwrap returns the error that says how they differ.
+func (e RowsError) Unwrap() error { return e.error }
+
+// Member is a model of an ensemble of runs. One whose run has a feature map of its own reads the rows itself, in step with the
+// batches that it is given.
+type Member struct {
+	*models.Program
+	Name    string          // directory of its run
+	First   string          // directory of the run that the batches are of
+	Labels  bool            // rows have labels, which must be the same
+	Metrics []metric.Metric // of its own logits; may be nil
+	rows    int64
+	next    func() (*data.Batch, error, bool) // nil: the given batches are its own
+	stop    func()
+}
+
+// Follow makes m read its rows from src.
+func (m *Member) Follow(src data.Source) {
+	m.next, m.stop = iter.Pull2(src.Batches(0, m.Batch()))
+}
+
+// End stops reading. Rows that were left over are an error.
+func (m *Member) End() error {
+	if m.next == nil {
+		return nil
+	}
+	defer func() { m.stop(); m.next = nil }()
+	_, err, more := m.next()
+	if err != nil {
+		return RowsError{err}
+	}
+	if more {
+		return m.differ("has more than the %d rows", m.rows)
+	}
+	return nil
+}
+
+// differ is the error of rows that are not those of the batches.
+func (m *Member) differ(format string, args ...any) error {
+	return RowsError{fmt.Errorf("%s: "+format+" of %s: the runs do not read the same rows; give them with --data, in a layout that both know",
+		append(append([]any{m.Name}, args...), m.First)...)}
+}
+
+// Run scores the rows of b.
+func (m *Member) Run(b *data.Batch, step int64) (float64, error) {
+	own := b
+	if m.next != nil {
+		var err error
+		if own, err = m.pull(b); err != nil {
+			return 0, err
+		}
+	}
+	if _, err := m.Program.Run(own, step); err != nil {
+		return 0, err
+	}
+	m.rows += int64(b.N)
+	z := m.Logits()
+	z = z[:len(z)/m.Batch()*b.N]
+	var group []int64
+	if b.Group != nil {
+		group = b.Group[:b.N]
+	}
+	for _, x := range m.Metrics {
+		if err := x.Add(z, b.Targets(), group); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// pull returns the rows of b as m's run reads them.
+func (m *Member) pull(b *data.Batch) (*data.Batch, error) {
+	own, err, ok := m.next()
+	switch {
+	case err != nil:
+		return nil, RowsError{err}
+	case !ok:
+		return nil, m.differ("has %d rows, fewer than those", m.rows)
+	case own.N != b.N:
+		return nil, m.differ("has %d rows, not as many as those", m.rows+int64(own.N))
+	case m.Labels && !slices.Equal(own.Label[:own.N], b.Label[:b.N]):
+		return nil, m.differ("has other labels in rows %d to %d than those", m.rows+1, m.rows+int64(b.N))
+	}
+	return own, nil
+}

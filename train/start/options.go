@@ -1,0 +1,64 @@
+// Package start finds, checks and loads the weights that a training starts from: those of a run, of a Hugging Face directory or of a
+// file; and writes down what they were.
+package start
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/splice-ml/splice/configs/registry"
+)
+
+// Options is the `init:` section: the weights that training starts from. Without from they are fresh ones.
+type Options struct {
+	From       string     `yaml:"from"`       // a run's directory, a Hugging Face directory (config.json, model.safetensors or its shards), one with model.safetensors alone, or a .safetensors file; empty: fresh weights
+	Checkpoint Checkpoint `yaml:"checkpoint"` // which weights of a run: best, last, ema, swa, or the number of an epoch that train.keep_epochs kept
+	Strict     bool       `yaml:"strict"`     // the tensors must be the model's; false: missing ones keep fresh values, unexpected ones are ignored, the log lists both
+	Features   string     `yaml:"features"`   // run: read the data with the feature map that lies with the weights, if one does; data: fit a new map and match embedding rows by token, the rest stays fresh
+}
+
+// Defaults returns the options of a config that leaves them out.
+func Defaults() Options { return Options{Checkpoint: Best, Strict: true, Features: "run"} }
+
+// Validate reports every option out of range.
+func (o Options) Validate() error {
+	return registry.OneOf("features", o.Features, "run", "data")
+}
+
+// Checkpoint names weights of a run: one of the constants, or the number of an epoch, from 1.
+type Checkpoint string
+
+// Names of checkpoints that are no epochs.
+const (
+	Best Checkpoint = "best" // of the best evaluation
+	Last Checkpoint = "last" // of the last step that was saved
+	EMA  Checkpoint = "ema"  // moving average of the steps: train.ema
+	SWA  Checkpoint = "swa"  // mean of the epochs' ends: train.swa_start
+)
+
+// Epoch returns the number of the epoch, 0 for the others.
+func (c Checkpoint) Epoch() int {
+	n, err := strconv.Atoi(string(c))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// MarshalText returns the name.
+func (c Checkpoint) MarshalText() ([]byte, error) { return []byte(c), nil }
+
+// UnmarshalText reads a name or a number.
+func (c *Checkpoint) UnmarshalText(text []byte) error {
+	*c = Checkpoint(text)
+	switch *c {
+	case Best, Last, EMA, SWA:
+		return nil
+	}
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 {
+		return fmt.Errorf("want best, last, ema, swa or the number of an epoch from 1, have %q", text)
+	}
+	*c = Checkpoint(strconv.Itoa(n))
+	return nil
+}
