@@ -148,7 +148,7 @@ func (s *Session) describeMerge(dir string, d *data.Splits, trained *train.Optio
 func (s *Session) writeMerged(passed *compare.Row, digest string) error {
 	model, dataset := s.names()
 	return s.writeJSON(run.ResultFile, result{
-		Model: model, Data: dataset, Seed: s.Seed, Digest: digest, Valid: run.Metrics(passed.Valid), Test: run.Metrics(passed.Test),
+		Model: model, Data: dataset, Seed: s.Seed, Digest: digest, Valid: numbers(passed.Valid), Test: numbers(passed.Test),
 	})
 }
 
