@@ -19,6 +19,7 @@ import (
 
 	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/cmd/internal/cli"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // statistics are the flags for results that are there already: of runs, or numbers from standard input.
@@ -133,7 +134,7 @@ func read(path string, valid bool) (*sample, error) {
 		return nil, err
 	}
 	if info.IsDir() {
-		err = x.readRun(filepath.Join(path, "result.json"), valid)
+		err = x.readRun(filepath.Join(path, run.ResultFile), valid)
 	} else {
 		err = x.readFile(path)
 	}
