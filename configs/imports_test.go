@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"models/ctr", "models/seq", "models/text", "models/modeltest"},
 	{"train/metric", "train/task", "train/optim", "train/schedule", "train/ckpt", "train/tfevent", "train/run"},
 	{"train"},
-	{"train/start", "train/ensemble"},
+	{"train/start", "train/ensemble", "train/logs"},
 	{"cki", "cki/method", "cki/assess", "cki/gate", "cki/align", "cki/report", "cki/mergetest"},
 	{"cki/regime"},
 	{"cki/compare"},

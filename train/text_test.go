@@ -16,6 +16,7 @@ import (
 	"github.com/splice-ml/splice/models/ops"
 	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/logs"
 	"github.com/splice-ml/splice/train/task"
 )
 
@@ -178,7 +179,7 @@ func reader(t *testing.T, dir string) *train.Trainer {
 	return &train.Trainer{
 		Options: o, Task: tk, Data: texts(0), Seed: 3, Dir: dir, Digest: "d", Params: nn.NewParams(3), Model: bag{Dim: 6},
 		CacheDir:  filepath.Join(dir, "cache"),
-		Callbacks: []train.Callback{&train.JSONL{Path: filepath.Join(dir, "metrics.jsonl"), LogSteps: 5}},
+		Callbacks: []train.Callback{&logs.JSONL{Path: filepath.Join(dir, "metrics.jsonl"), LogSteps: 5}},
 	}
 }
 

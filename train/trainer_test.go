@@ -20,6 +20,7 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/logs"
 	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/schedule"
 	"github.com/splice-ml/splice/train/task"
@@ -63,7 +64,7 @@ func trainer(t *testing.T, dir string) *train.Trainer {
 	return &train.Trainer{
 		Options: o, Task: tk, Data: splits(t), Seed: 5, Dir: dir, Digest: "d", Params: nn.NewParams(5),
 		Model:     ctr.DeepFM{EmbeddingDim: 4, Tower: ctr.Tower{HiddenUnits: []int{16, 8}, HiddenActivations: "relu", NetDropout: 0.2, BatchNorm: true}},
-		Callbacks: []train.Callback{&train.JSONL{Path: filepath.Join(dir, "metrics.jsonl"), LogSteps: 5}},
+		Callbacks: []train.Callback{&logs.JSONL{Path: filepath.Join(dir, "metrics.jsonl"), LogSteps: 5}},
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/logs"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -134,7 +135,7 @@ func (j *Job) begin(d *data.Splits) func(name, dir string, o train.Options) ([]t
 				return nil, err
 			}
 		}
-		callbacks := []train.Callback{&train.JSONL{Path: filepath.Join(dir, run.MetricsFile), LogSteps: o.LogSteps}}
+		callbacks := []train.Callback{&logs.JSONL{Path: filepath.Join(dir, run.MetricsFile), LogSteps: o.LogSteps}}
 		if j.Callbacks != nil {
 			callbacks = append(callbacks, j.Callbacks(o)...)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/logs"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -148,7 +149,7 @@ func (s *Session) describeMerge(dir string, d *data.Splits, trained *train.Optio
 func (s *Session) writeMerged(passed *compare.Row, digest string) error {
 	model, dataset := s.names()
 	return s.writeJSON(run.ResultFile, result{
-		Model: model, Data: dataset, Seed: s.Seed, Digest: digest, Valid: numbers(passed.Valid), Test: numbers(passed.Test),
+		Model: model, Data: dataset, Seed: s.Seed, Digest: digest, Valid: run.Metrics(passed.Valid), Test: run.Metrics(passed.Test),
 	})
 }
 
@@ -157,7 +158,7 @@ func (s *Session) progress(o train.Options) []train.Callback {
 	if s.Progress == nil || !s.Terminal {
 		return nil
 	}
-	return []train.Callback{&train.Progress{Out: s.Progress, Terminal: true, LogSteps: o.LogSteps}}
+	return []train.Callback{&logs.Progress{Out: s.Progress, Terminal: true, LogSteps: o.LogSteps}}
 }
 
 // mergeFiles merges checkpoints of which nothing but the tensors is known. The result is not evaluated.

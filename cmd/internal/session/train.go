@@ -11,6 +11,7 @@ import (
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/logs"
 	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/run"
 )
@@ -123,11 +124,11 @@ func (s *Session) describe(d *data.Splits) error {
 func (s *Session) callbacks() []train.Callback {
 	log := s.Experiment.Train.LogSteps
 	cs := []train.Callback{
-		&train.JSONL{Path: filepath.Join(s.Dir, run.MetricsFile), LogSteps: log},
-		&train.TensorBoard{Dir: s.Dir, LogSteps: log},
+		&logs.JSONL{Path: filepath.Join(s.Dir, run.MetricsFile), LogSteps: log},
+		&logs.TensorBoard{Dir: s.Dir, LogSteps: log},
 	}
 	if s.Progress != nil {
-		cs = append(cs, &train.Progress{Out: s.Progress, Terminal: s.Terminal, LogSteps: log})
+		cs = append(cs, &logs.Progress{Out: s.Progress, Terminal: s.Terminal, LogSteps: log})
 	}
 	return cs
 }

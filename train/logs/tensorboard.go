@@ -1,10 +1,11 @@
-package train
+package logs
 
 import (
 	"context"
 	"fmt"
 	"time"
 
+	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/tfevent"
 )
 
@@ -18,24 +19,24 @@ type TensorBoard struct {
 }
 
 // On writes the scalars of an event.
-func (c *TensorBoard) On(_ context.Context, e *Event) (err error) {
+func (c *TensorBoard) On(_ context.Context, e *train.Event) (err error) {
 	switch e.Kind {
-	case RunStart:
+	case train.RunStart:
 		c.rate.start(e)
 		if c.w, err = tfevent.Create(c.Dir, time.Now); err != nil {
-			return fmt.Errorf("train: %w", err)
+			return fmt.Errorf("logs: %w", err)
 		}
 		if e.Resumed {
 			return c.w.Restart(e.Step) // points of steps that are made again go
 		}
-	case StepDone:
+	case train.StepDone:
 		c.rate.add(e)
 		if c.LogSteps == 0 || e.Step%c.LogSteps != 0 {
 			return nil
 		}
 		loss, perSec := c.rate.take()
 		return c.write(e, map[string]float64{"train/loss": loss, "train/lr": e.LR, "train/samples_per_s": perSec}, "train/loss", "train/lr", "train/samples_per_s")
-	case EvalDone:
+	case train.EvalDone:
 		m, order := map[string]float64{}, make([]string, 0, len(e.MetricOrder))
 		for _, n := range e.MetricOrder {
 			tag := e.Split + "/" + n
@@ -43,7 +44,7 @@ func (c *TensorBoard) On(_ context.Context, e *Event) (err error) {
 			order = append(order, tag)
 		}
 		return c.write(e, m, order...)
-	case RunEnd:
+	case train.RunEnd:
 		if c.w != nil {
 			err = c.w.Close()
 			c.w = nil
@@ -52,10 +53,10 @@ func (c *TensorBoard) On(_ context.Context, e *Event) (err error) {
 	return err
 }
 
-func (c *TensorBoard) write(e *Event, m map[string]float64, order ...string) error {
+func (c *TensorBoard) write(e *train.Event, m map[string]float64, order ...string) error {
 	for _, tag := range order {
 		if err := c.w.Scalar(tag, e.Step, m[tag]); err != nil {
-			return fmt.Errorf("train: %w", err)
+			return fmt.Errorf("logs: %w", err)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package train
+package logs
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"github.com/splice-ml/splice/train"
 )
 
 // Progress reports a run to a person: a bar with loss, rate and ETA on a terminal, plain lines elsewhere.
@@ -23,15 +25,15 @@ type Progress struct {
 }
 
 // On reports an event.
-func (c *Progress) On(_ context.Context, e *Event) error {
+func (c *Progress) On(_ context.Context, e *train.Event) error {
 	switch e.Kind {
-	case RunStart:
+	case train.RunStart:
 		c.rate.start(e)
 		c.began, c.first = time.Now(), e.Step
 		if e.Resumed {
 			fmt.Fprintf(c.Out, "resumed after step %d\n", e.Step)
 		}
-	case StepDone:
+	case train.StepDone:
 		c.rate.add(e)
 		if c.Terminal {
 			c.draw(e)
@@ -39,12 +41,12 @@ func (c *Progress) On(_ context.Context, e *Event) error {
 			loss, perSec := c.rate.take()
 			fmt.Fprintf(c.Out, "epoch %d step %d%s loss %.5f lr %.3g %.0f samples/s%s\n", e.Epoch+1, e.Step, of(e.Steps), loss, e.LR, perSec, c.eta(e))
 		}
-	case EvalStart:
+	case train.EvalStart:
 		c.clear()
 		if c.Terminal {
 			fmt.Fprintf(c.Out, "evaluating on %s ...\r", e.Split)
 		}
-	case EvalDone:
+	case train.EvalDone:
 		var b strings.Builder
 		for _, n := range e.MetricOrder {
 			fmt.Fprintf(&b, " %s %.6f", n, e.Metrics[n])
@@ -61,11 +63,11 @@ func (c *Progress) On(_ context.Context, e *Event) error {
 			fmt.Fprintf(c.Out, "epoch %d step %d %s:%s\n", e.Epoch+1, e.Step, e.Split, b.String())
 		}
 		c.rate.t = time.Now()
-	case EpochDone:
+	case train.EpochDone:
 		c.clear()
 		c.rate.start(e)
 		fmt.Fprintf(c.Out, "epoch %d/%d: mean loss %.5f\n", e.Epoch+1, e.Epochs, e.Loss)
-	case RunEnd:
+	case train.RunEnd:
 		c.clear()
 	}
 	return nil
@@ -78,7 +80,7 @@ func of(steps int64) string {
 	return fmt.Sprintf("/%d", steps)
 }
 
-func (c *Progress) eta(e *Event) string {
+func (c *Progress) eta(e *train.Event) string {
 	done := e.Step - c.first
 	if e.Steps <= e.Step || done < 1 {
 		return ""
@@ -88,7 +90,7 @@ func (c *Progress) eta(e *Event) string {
 }
 
 // draw moves the bar, at most ten times a second.
-func (c *Progress) draw(e *Event) {
+func (c *Progress) draw(e *train.Event) {
 	if c.bar == nil {
 		total := e.Steps
 		if total == 0 {

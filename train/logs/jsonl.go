@@ -1,4 +1,5 @@
-package train
+// Package logs has the callbacks that report on a training: to a person, to a file of JSON lines, to TensorBoard.
+package logs
 
 import (
 	"bytes"
@@ -11,6 +12,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/splice-ml/splice/train"
 )
 
 // JSONL appends a line to a file for every log interval and every evaluation. After --resume the file goes on where the
@@ -28,12 +31,12 @@ type JSONL struct {
 func (c *JSONL) Name() string { return "jsonl" }
 
 // On writes the line of an event.
-func (c *JSONL) On(_ context.Context, e *Event) error {
+func (c *JSONL) On(_ context.Context, e *train.Event) error {
 	switch e.Kind {
-	case RunStart:
+	case train.RunStart:
 		c.rate.start(e)
 		return c.open()
-	case StepDone:
+	case train.StepDone:
 		c.rate.add(e)
 		if c.LogSteps == 0 || e.Step%c.LogSteps != 0 {
 			return nil
@@ -44,18 +47,18 @@ func (c *JSONL) On(_ context.Context, e *Event) error {
 		c.field("lr", e.LR)
 		c.field("samples_per_s", math.Round(perSec))
 		return c.end()
-	case EpochDone:
+	case train.EpochDone:
 		c.begin(e)
 		c.field("epoch_loss", e.Loss)
 		return c.end()
-	case EvalDone:
+	case train.EvalDone:
 		c.begin(e)
 		fmt.Fprintf(&c.buf, `,"split":%q`, e.Split)
 		for _, n := range e.MetricOrder {
 			c.field(n, e.Metrics[n])
 		}
 		return c.end()
-	case RunEnd:
+	case train.RunEnd:
 		if c.file != nil {
 			err := c.file.Close()
 			c.file = nil
@@ -68,19 +71,19 @@ func (c *JSONL) On(_ context.Context, e *Event) error {
 func (c *JSONL) open() error {
 	f, err := os.OpenFile(c.Path, os.O_CREATE|os.O_WRONLY, 0o666)
 	if err != nil {
-		return fmt.Errorf("train: %w", err)
+		return fmt.Errorf("logs: %w", err)
 	}
 	if err := f.Truncate(c.offset); err != nil {
-		return errors.Join(fmt.Errorf("train: %w", err), f.Close())
+		return errors.Join(fmt.Errorf("logs: %w", err), f.Close())
 	}
 	if _, err := f.Seek(c.offset, 0); err != nil {
-		return errors.Join(fmt.Errorf("train: %w", err), f.Close())
+		return errors.Join(fmt.Errorf("logs: %w", err), f.Close())
 	}
 	c.file = f
 	return nil
 }
 
-func (c *JSONL) begin(e *Event) {
+func (c *JSONL) begin(e *train.Event) {
 	c.buf.Reset()
 	fmt.Fprintf(&c.buf, `{"time":%q,"step":%d,"epoch":%d`, time.Now().UTC().Format(time.RFC3339), e.Step, e.Epoch+1)
 }
@@ -102,7 +105,7 @@ func (c *JSONL) end() error {
 	n, err := c.file.Write(c.buf.Bytes())
 	c.offset += int64(n)
 	if err != nil {
-		return fmt.Errorf("train: %w", err)
+		return fmt.Errorf("logs: %w", err)
 	}
 	return nil
 }
@@ -142,9 +145,9 @@ type rate struct {
 	sum  float64
 }
 
-func (r *rate) start(*Event) { *r = rate{t: time.Now()} }
+func (r *rate) start(*train.Event) { *r = rate{t: time.Now()} }
 
-func (r *rate) add(e *Event) {
+func (r *rate) add(e *train.Event) {
 	r.rows += e.Rows
 	r.sum += e.Loss * float64(e.Rows)
 }
