@@ -14,28 +14,30 @@ import (
 // Inputs is what a model sees of a batch.
 type Inputs struct {
 	Schema *data.Schema
-	Label  *G.Node // [B, 1]; of a masked language model [B·M, 1], a row for each token to predict, -1 for none
-	plan   *embed.Plan
-	label  []float32
+	// Label holds the labels, [B, 1]. For a masked language model it is [B·M, 1]: a row for each token to predict, -1 for none.
+	Label *G.Node
+	plan  *embed.Plan
+	label []float32 // the values of Label
 
 	length   int        // positions of a sequence of text
-	seq      *Sequences // nil: the model does not read text
-	features []float32  // nil: the model does not start from features
+	seq      *Sequences // nil unless the model reads text
+	features []float32  // nil unless the model starts from features
 }
 
 // embeddingStd is FuxiCTR's default standard deviation of a fresh embedding.
 const embeddingStd = 1e-4
 
-// Embeddings looks all features up: [B, F·dim], in the schema's order. Feature f's table is <name>.f.weight: [vocabulary, dim]
-// (row 0, padding, stays zero) or, for a numeric feature, one vector that its value scales. A multi-valued feature is the
-// mean or the sum of its values'.
+// Embeddings returns the embeddings of all features side by side, [B, F·dim], in the schema's order. The table of feature f is
+// <name>.f.weight, [vocabulary, dim], whose row 0, the padding, stays zero. A numeric feature has one vector instead, which its
+// value scales. A multi-valued feature has the mean or the sum of its values' embeddings.
 func (in *Inputs) Embeddings(s *nn.Scope, name string, dim int) *G.Node {
 	l := &embed.Lookup{Dim: dim}
 	sp := in.fields(s.Sub(name), l, nn.Normal(embeddingStd))
 	return s.Columns(in.add(s, name, l), nn.Join(sp...))
 }
 
-// Linear is the first-order term of all features, with a bias: [B, 1]. Feature f's weights are <name>.f.weight: [vocabulary, 1].
+// Linear returns the first-order term of all features plus a bias, [B, 1]. The weights of feature f are <name>.f.weight,
+// [vocabulary, 1]; the bias is <name>.bias.
 func (in *Inputs) Linear(s *nn.Scope, name string) *G.Node {
 	l := &embed.Lookup{Dim: 1, Reduce: true}
 	sub := s.Sub(name)
@@ -84,7 +86,8 @@ func (in *Inputs) fields(s *nn.Scope, l *embed.Lookup, init nn.Init) []nn.Space 
 	return spaces
 }
 
-// derived returns how a lookup's parameter is computed (nil: it is not), and whether what is trained, itself or in its place, is frozen.
+// derived returns how a lookup's parameter is computed, or nil if it is trained as it is. It also reports whether what is trained,
+// the parameter or what stands in its place, is frozen.
 func derived(s *nn.Scope, p *nn.Param) (*nn.Derived, bool) {
 	if p == nil {
 		return nil, false

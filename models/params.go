@@ -11,8 +11,8 @@ import (
 	"github.com/splice-ml/splice/models/ops"
 )
 
-// NewParams returns m's parameters with fresh values of a seed: those that [Compile] makes in an empty store of that seed. It
-// builds m's graph for one row, of the longest text if the data has text, and makes no machine to run it.
+// NewParams returns m's parameters with fresh values of a seed. They are those that [Compile] makes in an empty store of that
+// seed. NewParams builds m's graph for one row, of the longest text if the data has text, but makes no program to run it.
 func NewParams(m Model, sc *data.Schema, seed uint64) (*nn.Params, error) {
 	lengths, err := lengthsOf(sc, 0)
 	if err != nil {
@@ -27,8 +27,8 @@ func NewParams(m Model, sc *data.Schema, seed uint64) (*nn.Params, error) {
 	return p, nil
 }
 
-// lengthsOf returns the lengths that sequences of text are padded to, ascending: one if it is given, else those of the data. It
-// is a single 0 where the data has no text.
+// lengthsOf returns the lengths that sequences of text are padded to, ascending. They are the given one, if there is one, else
+// those of the data. Without text there is a single length of 0.
 func lengthsOf(sc *data.Schema, given int) ([]int, error) {
 	switch {
 	case sc.Text == nil:

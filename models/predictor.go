@@ -13,17 +13,17 @@ import (
 	"github.com/splice-ml/splice/models/ops"
 )
 
-// rowSizes and textSizes are the batch sizes of a Predictor's programs. A batch is used for rows that fill more than half of it:
-// fewer of them are scored sooner by smaller ones. A text is many rows of its own.
+// rowSizes and textSizes are the batch sizes of a Predictor's programs. A batch is used for rows that fill more than half of it,
+// because smaller batches score fewer rows sooner. The sizes for text are small since a text is many rows of a matrix over tokens.
 var (
 	rowSizes  = []int{1, 32, 256}
 	textSizes = []int{1, 8}
 )
 
-// Predictor gives logits to rows, from any number of goroutines at once: a pool of programs over one set of weights, which must not
-// change any more. Programs are made when they are first needed and used again; as many of them run at once as there are processors,
-// and other calls wait for their turn. The logits of a row have the same bits whatever the number of rows in a call, and are those
-// of a [Program] over the same weights.
+// Predictor is a pool of programs that computes the logits of rows, for any number of goroutines at once. All programs share one
+// set of weights, which must not change any more. A program is made when it is first needed, and kept. As many programs run at
+// once as there are processors; other calls wait for their turn. The logits of a row have the same bits whatever the number of
+// rows in a call, and the bits of a [Program] over the same weights.
 type Predictor struct {
 	model  Model
 	params *nn.Params
@@ -41,14 +41,16 @@ type Predictor struct {
 // worker is a program and the batch that it runs over. One goroutine uses it at a time.
 type worker struct {
 	prog  *Program
-	batch *data.Batch // of text: made for the longest sequences
+	batch *data.Batch // for text it is made for the longest sequences
 }
 
-// NewPredictor returns a Predictor of m over the parameters p, all of which must be there, for rows of the schema sc. Close frees it.
+// NewPredictor returns a Predictor of m over the parameters p for rows of the schema sc. A parameter that p lacks is an error, and
+// so is a model that predicts masked tokens. Close frees the Predictor.
 func NewPredictor(m Model, p *nn.Params, sc *data.Schema) (*Predictor, error) {
 	r := &Predictor{model: m, params: p, schema: sc, sizes: rowSizes, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	if sc.Text != nil {
-		if r.sizes = textSizes; sc.Text.MaskRate > 0 {
+		r.sizes = textSizes
+		if sc.Text.MaskRate > 0 {
 			return nil, fmt.Errorf("models: predictor: the model predicts masked tokens, not something of a row")
 		}
 	}
@@ -60,18 +62,20 @@ func NewPredictor(m Model, p *nn.Params, sc *data.Schema) (*Predictor, error) {
 	}
 	r.put(0, w)
 	if all := p.All(); len(all) > have {
-		return nil, errors.Join(fmt.Errorf("models: predictor: %d parameters of the model are missing, the first is %s", len(all)-have, all[have].Name), r.Close())
+		err := fmt.Errorf("models: predictor: %d parameters of the model are missing, the first is %s", len(all)-have, all[have].Name)
+		return nil, errors.Join(err, r.Close())
 	}
-	r.width = w.prog.cur.logits.Shape().TotalSize()
+	r.width = w.prog.last.logits.Shape().TotalSize()
 	return r, nil
 }
 
 // Width returns the number of logits of a row.
 func (p *Predictor) Width() int { return p.width }
 
-// Logits appends the logits of n rows to dst, [n, Width] row-major. encode makes n rows of the call, those from row i on, the rows of a
-// batch, which has room for them, as a [data.RowEncoder] does: with padding behind them, and of text with the length that they need.
-// Logits allocates nothing but what dst needs to grow, and what a first call of its size compiles.
+// Logits appends the logits of n rows to dst, [n, Width] row-major. encode writes n rows of the call, those from row i on, into a
+// batch that has room for them, as a [data.RowEncoder] does: with padding behind them, and for text with the length that they need.
+// An error of encode, and the end of ctx, end the call. Logits allocates nothing but what dst needs to grow, and what the first
+// call of its size compiles.
 func (p *Predictor) Logits(ctx context.Context, dst []float32, n int, encode func(b *data.Batch, i, n int) error) ([]float32, error) {
 	select {
 	case p.turns <- struct{}{}:

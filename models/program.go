@@ -15,71 +15,76 @@ import (
 	"github.com/splice-ml/splice/models/ops"
 )
 
-// LossFunc returns the scalar loss of a batch's logits, the mean over its live rows.
+// LossFunc returns the scalar loss of a batch's logits: the mean over its live rows.
 type LossFunc func(s *nn.Scope, logits *G.Node, in *Inputs) *G.Node
 
-// CompileOptions say what a Program is for.
+// CompileOptions says what a Program is for. All functions and pointers may be nil.
 type CompileOptions struct {
 	Batch   int               // rows of a batch; smaller batches are padded
-	Train   bool              // training mode; with a Loss also its gradients
-	Seed    uint64            // of dropout's masks
-	Loss    LossFunc          // nil: logits alone
-	Reparam nn.Reparam        // nil: none
-	Derive  nn.Derive         // nil: none
-	Freeze  func(string) bool // parameters that take no gradient, by full name; nil: none
-	Capture nn.Capture        // sees the inputs of linear maps; nil: none
-	Tape    bool              // run on Gorgonia's tape machine, as graphs with ops of others are: slower, the same bits
-	Fixed   *ops.Constants    // what programs over the same weights share, which do not change any more once one has run; nil: they may change
-	Length  int               // positions of a sequence of text, to which shorter batches are padded; 0: a graph for each bucket of the data
+	Train   bool              // build for training; with a Loss, compute its gradients
+	Seed    uint64            // seed of dropout's masks
+	Loss    LossFunc          // without one, the program computes logits alone
+	Reparam nn.Reparam        // replaces weights
+	Derive  nn.Derive         // computes parameters of lookups
+	Freeze  func(string) bool // reports whether a parameter, by its full name, takes no gradient
+	Capture nn.Capture        // receives the inputs of linear maps
+	// Tape runs the graph on Gorgonia's tape machine, as a graph with ops from elsewhere is run anyway. That is slower, and gives
+	// the same bits.
+	Tape bool
+	// Fixed is what programs over the same weights share once the weights do not change any more. Without it they may change.
+	Fixed *ops.Constants
+	// Length is the number of positions to which sequences of text are padded. If it is 0, there is a graph for each bucket of
+	// the data.
+	Length int
 }
 
-// Program runs a model over batches of one number of rows. Over text it has a graph for each length of sequences, made when
-// the first batch of that length comes. Several programs may share one nn.Params; a Program is not safe for concurrent use.
+// Program runs a model over batches of up to a fixed number of rows. Over text it has a graph for each length of sequences, made
+// when the first batch of that length comes. Several programs may share one nn.Params. One goroutine at a time may use a Program.
 // Close frees it.
 type Program struct {
 	model   Model
 	params  *nn.Params
 	schema  *data.Schema
-	o       CompileOptions
-	lengths []int // of sequences, ascending; one 0 if it does not matter
+	options CompileOptions
+	lengths []int // of sequences, ascending; a single 0 for a model that does not read text
 	graphs  []*graph
-	cur     *graph    // of the last run
+	last    *graph    // the one that ran last
 	arena   ops.Arena // the graphs' buffers
 }
 
 // graph is one graph of a program and what runs it.
 type graph struct {
-	batch   int
-	seq     *ops.Sequence // nil: the tape machine runs it
-	vm      G.VM          // nil: the sequence does
-	plan    *embed.Plan
-	in      *Inputs
-	logits  *G.Node
-	loss    *G.Node
-	rows    ops.Rows
-	step    ops.Step
-	grads   []Grad  // of the graph's leaves, then of the lookups' dense parameters
-	nodes   G.Nodes // gradient nodes of the graph's leaves
-	eNodes  G.Nodes // gradient nodes of the lookups' leaves; nil where all of a lookup is frozen
-	eGrads  [][]float32
-	rGrads  []RowGrad
-	trained []*nn.Param
-	stats   []*ops.BatchStats
-	nn      *nn.Graph
+	batch           int
+	seq             *ops.Sequence // runs the graph, or is nil
+	vm              G.VM          // runs it if seq is nil
+	plan            *embed.Plan
+	in              *Inputs
+	logits          *G.Node
+	loss            *G.Node
+	rows            ops.Rows
+	step            ops.Step
+	grads           []Grad      // of the graph's leaves, then of the lookups' dense parameters
+	gradNodes       G.Nodes     // of the gradients of the graph's leaves
+	lookupGradNodes G.Nodes     // of the gradients of the lookups' leaves; nil where all of a lookup is frozen
+	lookupGrads     [][]float32 // of the last run, by lookup
+	rowGrads        []RowGrad
+	trained         []*nn.Param
+	stats           []*ops.BatchStats
+	built           *nn.Graph // knows what the layers have declared
 }
 
 // Grad is the gradient of a whole parameter, valid until the next Run.
 type Grad = embed.Grad
 
-// RowGrad is the gradient of the rows of a table that the batch touched, valid until the next Run. IDs are distinct and
+// RowGrad is the gradient of the rows of a table that a batch touched, valid until the next Run. Its IDs are distinct and
 // ascending.
 type RowGrad = embed.RowGrad
 
 // TableUse is a trained table and the features that look its rows up.
 type TableUse = embed.TableUse
 
-// Compile builds m's graph over the parameters of p, which are made if they are not there. A parameter that is there with
-// another shape is an error that names it.
+// Compile builds m's graph over the parameters of p, and returns a Program that runs it. Parameters that p lacks are made. A
+// parameter that is there with another shape is an error that names it.
 func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program, error) {
 	if o.Batch < 1 {
 		return nil, fmt.Errorf("models: compile: batch of %d rows", o.Batch)
@@ -88,27 +93,28 @@ func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program
 	if err != nil {
 		return nil, fmt.Errorf("models: compile: %w", err)
 	}
-	r := &Program{model: m, params: p, schema: sc, o: o, lengths: lengths, arena: ops.Arena{Constants: o.Fixed}}
+	r := &Program{model: m, params: p, schema: sc, options: o, lengths: lengths, arena: ops.Arena{Constants: o.Fixed}}
 	r.graphs = make([]*graph, len(r.lengths))
-	last := len(r.lengths) - 1 // the longest one first: the others borrow its buffers
-	g, err := r.compile(r.lengths[last])
+	longest := len(r.lengths) - 1 // it comes first: the others borrow its buffers
+	g, err := r.compile(r.lengths[longest])
 	if err != nil {
 		return nil, fmt.Errorf("models: compile: %w", err)
 	}
 	if g.in.seq == nil {
-		r.lengths, r.graphs, last = []int{0}, r.graphs[:1], 0
+		r.lengths, r.graphs, longest = []int{0}, r.graphs[:1], 0
 	}
-	r.graphs[last], r.cur = g, g
+	r.graphs[longest], r.last = g, g
 	return r, nil
 }
 
 // compile builds the graph for sequences of length positions.
 func (p *Program) compile(length int) (*graph, error) {
-	o := p.o
+	o := p.options
 	r := &graph{batch: o.Batch, plan: embed.NewPlan(p.schema, o.Batch)}
 	r.step.Seed = o.Seed
 	g := &nn.Graph{
-		Params: p.params, Graph: G.NewGraph(), Train: o.Train, Batch: o.Batch, Rows: &r.rows, Step: &r.step, Reparam: o.Reparam, Derive: o.Derive, Frozen: o.Freeze, Capture: o.Capture,
+		Params: p.params, Graph: G.NewGraph(), Train: o.Train, Batch: o.Batch, Rows: &r.rows, Step: &r.step,
+		Reparam: o.Reparam, Derive: o.Derive, Frozen: o.Freeze, Capture: o.Capture,
 	}
 	defer ops.Share(g.Graph, &p.arena)()
 	s := nn.NewScope(g)
@@ -121,7 +127,7 @@ func (p *Program) compile(length int) (*graph, error) {
 	if err := s.Err(); err != nil {
 		return nil, err
 	}
-	r.stats, r.nn = g.Stats, g
+	r.stats, r.built = g.Stats, g
 	if o.Train && o.Loss != nil {
 		if err := r.differentiate(g); err != nil {
 			return nil, err
@@ -177,7 +183,7 @@ func (r *graph) differentiate(g *nn.Graph) error {
 		r.grads = append(r.grads, Grad{Param: l.Param})
 	}
 	lookups := r.plan.Lookups()
-	r.eNodes, r.eGrads = make(G.Nodes, len(lookups)), make([][]float32, len(lookups))
+	r.lookupGradNodes, r.lookupGrads = make(G.Nodes, len(lookups)), make([][]float32, len(lookups))
 	for _, l := range lookups {
 		if l.Trains() {
 			wrt = append(wrt, l.Node)
@@ -190,10 +196,10 @@ func (r *graph) differentiate(g *nn.Graph) error {
 	if err != nil {
 		return err
 	}
-	r.nodes, nodes = nodes[:len(g.Leaves)], nodes[len(g.Leaves):]
+	r.gradNodes, nodes = nodes[:len(g.Leaves)], nodes[len(g.Leaves):]
 	for i, l := range lookups {
 		if l.Trains() {
-			r.eNodes[i], nodes = nodes[0], nodes[1:]
+			r.lookupGradNodes[i], nodes = nodes[0], nodes[1:]
 		}
 	}
 	for _, l := range g.Leaves {
@@ -203,14 +209,14 @@ func (r *graph) differentiate(g *nn.Graph) error {
 	return nil
 }
 
-// Run runs the program over a batch, whose slices must hold the program's batch size, and returns the loss (0 without one).
-// step selects dropout's masks: the same step gives the same masks.
+// Run runs the program over a batch and returns the loss, or 0 without one. The batch's slices must have room for the program's
+// number of rows. step selects dropout's masks: the same step gives the same masks.
 func (p *Program) Run(b *data.Batch, step int64) (float64, error) {
 	r, err := p.pick(b)
 	if err != nil {
 		return 0, err
 	}
-	p.cur = r
+	p.last = r
 	if b.N < 1 || b.N > r.batch {
 		return 0, fmt.Errorf("models: batch of %d rows, want 1 to %d", b.N, r.batch)
 	}
@@ -224,7 +230,7 @@ func (p *Program) Run(b *data.Batch, step int64) (float64, error) {
 	if err := r.run(); err != nil {
 		return 0, fmt.Errorf("models: run: %w", err)
 	}
-	if r.nodes != nil {
+	if r.gradNodes != nil {
 		r.backward(b)
 	}
 	if r.loss == nil {
@@ -247,56 +253,57 @@ func (r *graph) run() error {
 }
 
 func (r *graph) backward(b *data.Batch) {
-	for i, n := range r.nodes {
+	for i, n := range r.gradNodes {
 		r.grads[i].Grad = values(n)
 	}
-	for i, n := range r.eNodes {
+	for i, n := range r.lookupGradNodes {
 		if n != nil {
-			r.eGrads[i] = values(n)
+			r.lookupGrads[i] = values(n)
 		}
 	}
-	rows, dense := r.plan.Scatter(b, r.eGrads)
-	r.rGrads = rows
-	r.grads = append(r.grads[:len(r.nodes)], dense...)
+	rows, dense := r.plan.Scatter(b, r.lookupGrads)
+	r.rowGrads = rows
+	r.grads = append(r.grads[:len(r.gradNodes)], dense...)
 }
 
 func values(n *G.Node) []float32 { return n.Value().(*tensor.Dense).Float32s() }
 
-// Logits returns the last run's logits, [rows, outputs] row-major, valid until the next Run: a row for each of the batch's, or
-// for each token that a masked language model predicts. Those of rows from N on are undefined.
-func (p *Program) Logits() []float32 { return values(p.cur.logits) }
+// Logits returns the last run's logits, [rows, outputs] row-major, valid until the next Run. They have a row for each row of the
+// batch, or for each token that a masked language model predicts. Those of rows from the batch's N on are undefined.
+func (p *Program) Logits() []float32 { return values(p.last.logits) }
 
 // Grads returns the last run's gradients of whole parameters.
-func (p *Program) Grads() []Grad { return p.cur.grads }
+func (p *Program) Grads() []Grad { return p.last.grads }
 
 // RowGrads returns the last run's gradients of embedding tables.
-func (p *Program) RowGrads() []RowGrad { return p.cur.rGrads }
+func (p *Program) RowGrads() []RowGrad { return p.last.rowGrads }
 
 // Trained returns the parameters that take a gradient.
-func (p *Program) Trained() []*nn.Param { return p.cur.trained }
+func (p *Program) Trained() []*nn.Param { return p.last.trained }
 
 // Tables returns the embedding tables that take a gradient.
-func (p *Program) Tables() []TableUse { return p.cur.plan.Tables() }
+func (p *Program) Tables() []TableUse { return p.last.plan.Tables() }
 
 // BatchStats returns the running statistics of the model's batch norms, in the order of its layers. A program in training
 // mode moves them at each Run.
-func (p *Program) BatchStats() []*ops.BatchStats { return p.cur.stats }
+func (p *Program) BatchStats() []*ops.BatchStats { return p.last.stats }
 
 // Symmetry returns what can be exchanged in the parameters without changing the logits. The groups' views are nodes of this
-// program: after a run they hold the batch's values, of which those of padding are undefined. Over text they are those of the
-// last run's length.
-func (p *Program) Symmetry() nn.Symmetry { return p.cur.nn.Symmetry(p.cur.logits) }
+// program, which after a run hold the batch's values; those of padding are undefined. Over text they are nodes of the graph that
+// ran last.
+func (p *Program) Symmetry() nn.Symmetry { return p.last.built.Symmetry(p.last.logits) }
 
 // Batch returns the number of rows that the program runs at once.
-func (p *Program) Batch() int { return p.o.Batch }
+func (p *Program) Batch() int { return p.options.Batch }
 
-// Close frees the program's machines. The program must not be used any more.
+// Close frees the program's machines. The program must not be used after it.
 func (p *Program) Close() error {
 	var errs []error
 	for i, r := range p.graphs {
 		if r != nil && r.vm != nil {
 			errs = append(errs, r.vm.Close())
-			runtime.SetFinalizer(r.vm, nil) // the machine is part of a cycle (its ops know the program), which a finalizer keeps alive for ever
+			// The machine is part of a cycle, since its ops know the program: a finalizer would keep it alive for ever.
+			runtime.SetFinalizer(r.vm, nil)
 		}
 		p.graphs[i] = nil
 	}

@@ -13,34 +13,35 @@ import (
 // Sequences is the text of a batch: B sequences of L positions. A matrix over tokens, [B·L, H], holds the positions of the
 // first sequence, then those of the second, and so on.
 type Sequences struct {
-	L    int
-	Live *ops.Tokens // which positions are no padding
+	L    int         // positions of a sequence
+	Live *ops.Tokens // tells which positions are not padding
 
 	batch    int
 	ids      []int32 // [B·L]
 	segments []int32 // [B·L]
 	zeros    []int32 // [B·L], in the place of segments where a table has one row
-	at       []int32 // [B·M]: rows to predict, -1 for none; nil without masking
+	at       []int32 // [B·M]: rows of the tokens to predict, -1 for none; nil without masking
 	text     *data.Text
 }
 
-// TokenInput is what a table of embeddings is looked up by.
+// TokenInput says what a table of embeddings is looked up by.
 type TokenInput uint8
 
+// The inputs of a token.
 const (
-	TokenIDs  TokenInput = iota // the tokens
-	Segments                    // 0, or 1 for what belongs to a pair's second text; always 0 of a table of one row
-	Positions                   // places in the sequence, from 0
+	TokenIDs  TokenInput = iota // its id
+	Segments                    // 1 if it belongs to the second text of a pair, else 0; always 0 for a table of one row
+	Positions                   // its place in the sequence, from 0
 )
 
 // TokenTable is a table of embeddings, [rows, H].
 type TokenTable struct {
 	Weight *G.Node
 	Of     TokenInput
-	Offset int // added to positions: RoBERTa counts them from the padding's id + 1
+	Offset int // added to positions, since RoBERTa counts them from the padding's id + 1
 }
 
-// Sequences returns the batch's text. Data without text is an error of the scope.
+// Sequences returns the text of the batch. If the data has no text, it records an error in s.
 func (in *Inputs) Sequences(s *nn.Scope) *Sequences {
 	if s.Err() != nil {
 		return nil
@@ -64,7 +65,7 @@ func (in *Inputs) Sequences(s *nn.Scope) *Sequences {
 	return in.seq
 }
 
-// Embed is the sum of the tables' rows of each token: [B·L, H].
+// Embed returns the sum of the tables' rows of each token, [B·L, H].
 func (q *Sequences) Embed(s *nn.Scope, tables ...TokenTable) *G.Node {
 	if s.Err() != nil {
 		return nil
@@ -84,7 +85,8 @@ func (q *Sequences) Embed(s *nn.Scope, tables ...TokenTable) *G.Node {
 			ids = append(ids, list)
 		default:
 			if rows := t.Weight.Shape()[0]; q.L+t.Offset > rows {
-				s.Fail(fmt.Errorf("sequences of %d tokens need %d positions, the model has %d: lower data.max_length", q.L, q.L+t.Offset, rows))
+				s.Fail(fmt.Errorf("sequences of %d tokens need %d positions, the model has %d: lower data.max_length",
+					q.L, q.L+t.Offset, rows))
 				return nil
 			}
 			p := make([]int32, q.batch*q.L)
@@ -97,7 +99,8 @@ func (q *Sequences) Embed(s *nn.Scope, tables ...TokenTable) *G.Node {
 	return s.Check(ops.Lookup(weights, ids))
 }
 
-// Masked returns the rows of a matrix over tokens that a masked language model predicts, for [ops.PickRows]: [B·M], -1 for none.
+// Masked returns the rows of a matrix over tokens that a masked language model predicts, [B·M], with -1 for none. [ops.PickRows]
+// takes them. If the data masks no tokens, Masked records an error in s.
 func (q *Sequences) Masked(s *nn.Scope) *[]int32 {
 	if s.Err() != nil {
 		return nil
@@ -109,7 +112,7 @@ func (q *Sequences) Masked(s *nn.Scope) *[]int32 {
 	return &q.at
 }
 
-// Features returns what a frozen stem made of the batch's rows, [B, dim].
+// Features returns the features that a frozen stem made of the batch's rows, [B, dim].
 func (in *Inputs) Features(s *nn.Scope, dim int) *G.Node {
 	if s.Err() != nil {
 		return nil
@@ -119,7 +122,7 @@ func (in *Inputs) Features(s *nn.Scope, dim int) *G.Node {
 	return n
 }
 
-// targets returns the rows of the labels.
+// targets returns the number of labels.
 func (in *Inputs) targets(batch int) int {
 	if in.seq != nil && in.seq.at != nil {
 		return len(in.seq.at)
@@ -127,7 +130,7 @@ func (in *Inputs) targets(batch int) int {
 	return batch
 }
 
-// fill writes a batch into the leaves that are no lookups.
+// fill writes a batch into the leaves that are not filled by lookups.
 func (in *Inputs) fill(b *data.Batch, batch int) error {
 	if in.features != nil {
 		if len(b.Features) != len(in.features) {
@@ -195,23 +198,24 @@ func (q *Sequences) fillTargets(label []float32, b *data.Batch) {
 	have, want := len(b.Tokens.Target)/q.batch, len(q.at)/q.batch
 	for r := range q.batch {
 		for k := range want {
-			if label[r*want+k] = ops.Ignored; k < have {
+			label[r*want+k] = ops.Ignored
+			if k < have {
 				label[r*want+k] = b.Tokens.Target[r*have+k]
 			}
 		}
 	}
 }
 
-// Rows appends to dst the rows of a node of the last run, as wide as its last axis, that belong to the first n rows of the batch
-// and are no padding: of a matrix over tokens those of live tokens, of the tokens to predict those that are there. It reports
-// false for a node whose rows are not those of a batch.
+// Rows appends to dst the indices of those rows of a node of the last run that belong to the first n rows of the batch and are not
+// padding. A row is as wide as the node's last axis. Of a matrix over tokens they are the rows of live tokens, and of the tokens to
+// predict the rows of those that are there. Rows reports false for a node whose rows are not those of a batch.
 func (p *Program) Rows(dst []int, node *G.Node, n int) ([]int, bool) {
-	batch, shape := p.o.Batch, node.Shape()
+	batch, shape := p.options.Batch, node.Shape()
 	rows := shape.TotalSize() / shape[len(shape)-1]
 	if rows%batch != 0 {
 		return dst, false
 	}
-	per, q := rows/batch, p.cur.in.seq
+	per, q := rows/batch, p.last.in.seq
 	for r := range n {
 		for i := range per {
 			if q != nil && per > 1 {

@@ -101,7 +101,8 @@ func BenchmarkStep(b *testing.B) {
 	sc := criteo()
 	for _, tape := range []bool{false, true} {
 		b.Run(fmt.Sprintf("tape=%v", tape), func(b *testing.B) {
-			prog, err := models.Compile(large, nn.NewParams(1), sc, models.CompileOptions{Batch: 4096, Train: true, Loss: modeltest.BCE, Tape: tape})
+			o := models.CompileOptions{Batch: 4096, Train: true, Loss: modeltest.BCE, Tape: tape}
+			prog, err := models.Compile(large, nn.NewParams(1), sc, o)
 			if err != nil {
 				b.Fatal(err)
 			}

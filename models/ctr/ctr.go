@@ -1,5 +1,5 @@
-// Package ctr holds models for click-through rates, one a file, with FuxiCTR's definitions and names of options (Zhu et al.,
-// BARS, SIGIR 2022). A model returns one logit a row.
+// Package ctr holds models that predict click-through rates, one in a file. Their definitions and the names of their options are
+// FuxiCTR's (Zhu et al., BARS, SIGIR 2022). A model returns one logit for each row.
 package ctr
 
 import (
@@ -39,9 +39,11 @@ func (t Tower) Validate() error {
 	return errors.Join(append(errs, registry.InBelow("net_dropout", t.NetDropout, 0, 1))...)
 }
 
-// mlp builds the tower with `output` units at its end, or none.
+// mlp builds the tower, with a linear layer of output units at its end if output is above 0.
 func (t Tower) mlp(s *nn.Scope, x *G.Node, output int) *G.Node {
 	act, err := nn.ParseAct(t.HiddenActivations)
 	s.Fail(err)
-	return nn.MLP(s, x, nn.MLPOptions{Hidden: t.HiddenUnits, Activation: act, Dropout: t.NetDropout, BatchNorm: t.BatchNorm, Output: output})
+	return nn.MLP(s, x, nn.MLPOptions{
+		Hidden: t.HiddenUnits, Activation: act, Dropout: t.NetDropout, BatchNorm: t.BatchNorm, Output: output,
+	})
 }

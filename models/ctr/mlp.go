@@ -10,7 +10,7 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 )
 
-// MLP is a tower over the concatenated embeddings: BARS' DNN.
+// MLP is a tower over the concatenated embeddings. BARS calls it DNN.
 type MLP struct {
 	EmbeddingDim int `yaml:"embedding_dim"` // width of each feature's embedding
 	Tower        `yaml:",inline"`

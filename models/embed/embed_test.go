@@ -113,7 +113,8 @@ func (w *world) each(b *data.Batch, k int, f func(r, off int, p *nn.Param, id in
 					f(r, off, p, int(id), 1)
 				}
 			case data.Multi:
-				ids := slices.DeleteFunc(slices.Clone(b.IDs[feat.Name][r*feat.MaxLen:(r+1)*feat.MaxLen]), func(id int32) bool { return id == 0 })
+				ids := slices.Clone(b.IDs[feat.Name][r*feat.MaxLen : (r+1)*feat.MaxLen])
+				ids = slices.DeleteFunc(ids, func(id int32) bool { return id == 0 })
 				for _, id := range ids {
 					factor := 1.0
 					if feat.Pool != data.PoolSum {

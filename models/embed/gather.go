@@ -7,10 +7,10 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
-// Gather fills every lookup's leaf from the batch. Rows from b.N on embed their padding, which is id 0 and value 0.
-// An id outside of its table is an error that names feature, row and id.
+// Gather fills the leaf of every lookup from the batch. Rows from b.N on are padding, with id 0 and value 0. An id outside of its
+// table is an error that names the feature, the row and the id.
 func (p *Plan) Gather(b *data.Batch) error {
-	p.cur = b
+	p.current = b
 	if len(p.derived) > 0 {
 		if err := p.derive(b); err != nil {
 			return err
@@ -155,6 +155,6 @@ func poolScale(p Pool, v []int32) float32 {
 }
 
 func outside(f *Field, row int, id, rows int32) error {
-	return fmt.Errorf("embed: feature %s: row %d of the batch has id %d, table %s has %d rows: was the data encoded with another vocabulary?",
-		f.Feature.Name, row, id, f.Param.Name, rows)
+	return fmt.Errorf("embed: feature %s: row %d of the batch has id %d, table %s has %d rows: "+
+		"was the data encoded with another vocabulary?", f.Feature.Name, row, id, f.Param.Name, rows)
 }

@@ -6,16 +6,17 @@ import (
 	"github.com/splice-ml/splice/data"
 )
 
-// index numbers the distinct ids that a batch looks up in one id space (a feature's, or that of features that share a
-// table), in ascending order. Embedding and linear term of a feature share it.
+// index numbers the distinct ids that a batch looks up in one id space, in ascending order. An id space is that of a feature, or
+// of features that share a table. The embedding and the linear term of a feature share an index.
 type index struct {
 	batch int
 	lanes []lane
-	ids   []int32 // slot → id, ascending
-	mark  []int32 // id → slot, valid if ids[slot] is the id
-	early bool    // built before the gather, since rows are derived
+	ids   []int32 // the id of each slot, ascending
+	mark  []int32 // the slot of each id, valid if ids[slot] is the id
+	early bool    // it is built before the gather, since rows are derived
 }
 
+// lane is one feature of an index.
 type lane struct {
 	feature *data.Feature
 	slots   []int32 // [batch·width]: the slot of each id, -1 for padding

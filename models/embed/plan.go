@@ -1,5 +1,6 @@
-// Package embed looks embeddings up outside of the graph: it gathers a batch's rows into leaves before a run, and merges the
-// leaves' gradients by id into row gradients after it. Gorgonia has no sparse gradients; in-graph tables measured 7-20 times slower.
+// Package embed looks embeddings up outside of the graph. Before a run it gathers a batch's rows into leaves, and after it it
+// merges the leaves' gradients by id into row gradients. Gorgonia has no sparse gradients: tables inside the graph were measured
+// to be 7 to 20 times slower.
 package embed
 
 import (
@@ -27,20 +28,21 @@ type Field struct {
 	Feature *data.Feature
 	Param   *nn.Param // [vocabulary, dim], or [1, dim] for a numeric feature: a vector that its value scales
 	Pool    Pool
-	Frozen  bool        // no gradient
-	Derived *nn.Derived // how Param is computed; nil: it is not
+	Frozen  bool        // Param takes no gradient
+	Derived *nn.Derived // how Param is computed, or nil if it is trained as it is
 	index   *index
 	lane    int // the index's lane that holds this feature's slots
 }
 
-// Lookup fills one leaf per batch: [B, F·dim], fields side by side, or [B, dim] if Reduce is set: their sum.
+// Lookup fills one leaf of the graph for each batch. The leaf is [B, F·dim], with the fields side by side, or with Reduce their
+// sum, [B, dim].
 type Lookup struct {
 	Dim         int
 	Fields      []Field
 	Reduce      bool
 	Bias        *nn.Param   // [dim], added to each row of a Reduce lookup; may be nil
 	BiasFrozen  bool        // Bias takes no gradient
-	BiasDerived *nn.Derived // how Bias is computed; nil: it is not
+	BiasDerived *nn.Derived // how Bias is computed, or nil if it is trained as it is
 	Node        *G.Node
 	leaf        []float32
 	gather      func(chunk int)
@@ -49,7 +51,7 @@ type Lookup struct {
 	fail        [chunks]error
 }
 
-// Trains reports whether any parameter of the lookup takes a gradient.
+// Trains reports whether a parameter of the lookup takes a gradient.
 func (l *Lookup) Trains() bool {
 	if l.Bias != nil && !l.BiasFrozen {
 		return true
@@ -75,24 +77,24 @@ type Grad struct {
 	Grad  []float32
 }
 
-// Plan is all lookups of one program.
+// Plan holds the lookups of one program.
 type Plan struct {
-	batch   int
-	schema  *data.Schema
-	lookups []*Lookup
-	indexes []*index
-	derived []*derived
-	early   []*index // of the derived tables
-	byIDs   map[string]*index
-	tables  []*tableGrad
-	dense   []*denseGrad
-	tasks   []func() // backward work, one independent piece each
-	cur     *data.Batch
-	rows    []RowGrad
-	grads   []Grad
-	bound   bool
-	runTask func(int)
-	runIdx  func(int)
+	batch      int
+	schema     *data.Schema
+	lookups    []*Lookup
+	indexes    []*index
+	derived    []*derived
+	early      []*index // of the derived tables
+	byIDs      map[string]*index
+	tables     []*tableGrad
+	dense      []*denseGrad
+	tasks      []func()    // backward work, one independent piece each
+	current    *data.Batch // that is gathered or scattered
+	rows       []RowGrad
+	grads      []Grad
+	prepared   bool
+	runTask    func(int)
+	buildIndex func(int)
 }
 
 // NewPlan returns an empty plan for batches of at most batch rows.
@@ -100,7 +102,7 @@ func NewPlan(schema *data.Schema, batch int) *Plan {
 	return &Plan{batch: batch, schema: schema, byIDs: map[string]*index{}}
 }
 
-// Add adds a lookup whose leaf is node, backed by leaf.
+// Add adds a lookup that fills node, whose values are leaf.
 func (p *Plan) Add(l *Lookup, node *G.Node, leaf []float32) {
 	l.Node, l.leaf, l.numDense = node, leaf, p.schema.NumDense
 	for i := range l.Fields {
@@ -113,7 +115,7 @@ func (p *Plan) Add(l *Lookup, node *G.Node, leaf []float32) {
 	if l.Bias != nil {
 		p.addDerived(l.Bias, l.BiasDerived, nil)
 	}
-	l.gather = func(c int) { l.fail[c] = l.gatherRows(p.cur, p.batch*c/chunks, p.batch*(c+1)/chunks) }
+	l.gather = func(c int) { l.fail[c] = l.gatherRows(p.current, p.batch*c/chunks, p.batch*(c+1)/chunks) }
 	p.lookups = append(p.lookups, l)
 }
 

@@ -10,7 +10,7 @@ import (
 type use struct {
 	lookup *Lookup
 	field  *Field
-	off    int
+	offset int // first column in the leaf
 }
 
 // tableGrad merges the gradients of all uses of one table.
@@ -19,8 +19,8 @@ type tableGrad struct {
 	index    *index
 	uses     []use
 	grad     []float32
-	out      int       // position in Plan.rows
-	derived  *derived  // nil: param is trained itself
+	place    int       // position in Plan.rows
+	derived  *derived  // nil if param is trained itself
 	fromGrad []float32 // of what is trained in param's place
 }
 
@@ -39,7 +39,7 @@ type denseGrad struct {
 	sum      []float64
 	part     []float32 // sum over a few rows
 	grad     []float32
-	derived  *derived  // nil: param is trained itself
+	derived  *derived  // nil if param is trained itself
 	fromGrad []float32 // of what is trained in param's place
 }
 
@@ -60,7 +60,7 @@ func (p *Plan) prepare() {
 			f := &l.Fields[i]
 			u := use{l, f, i * l.Dim}
 			if l.Reduce {
-				u.off = 0
+				u.offset = 0
 			}
 			switch {
 			case f.Frozen:
@@ -92,17 +92,17 @@ func (p *Plan) prepare() {
 		p.tasks = append(p.tasks, func() { p.sumRows(d) })
 	}
 	p.runTask = func(i int) { p.tasks[i]() }
-	p.runIdx = func(i int) {
+	p.buildIndex = func(i int) {
 		if x := p.indexes[i]; !x.early {
-			x.build(p.cur)
+			x.build(p.current)
 		}
 	}
-	p.bound = true
+	p.prepared = true
 }
 
 // Trained returns the parameters that take a gradient from the lookups.
 func (p *Plan) Trained() []*nn.Param {
-	if !p.bound {
+	if !p.prepared {
 		p.prepare()
 	}
 	var out []*nn.Param
@@ -129,7 +129,7 @@ func (p *Plan) addDense(q *nn.Param) int {
 
 // addTable adds the table of a field. One that is derived from a single row has the gradient of a whole parameter.
 func (p *Plan) addTable(f *Field) {
-	t := &tableGrad{param: f.Param, index: f.index, out: len(p.rows), derived: p.derivedOf(f.Param)}
+	t := &tableGrad{param: f.Param, index: f.index, place: len(p.rows), derived: p.derivedOf(f.Param)}
 	p.tables = append(p.tables, t)
 	if t.derived != nil && t.derived.shared() {
 		t.fromGrad = make([]float32, len(t.derived.From.Data))
@@ -149,17 +149,17 @@ func (p *Plan) derivedOf(q *nn.Param) *derived {
 	return nil
 }
 
-// Scatter merges the gradients of the leaves, grads[i] belonging to lookup i, into row gradients and dense gradients, which
-// are valid until the next call. The sums run over the batch's rows in order: the number of threads changes no bit.
+// Scatter merges the gradients of the leaves into row gradients and dense gradients, which are valid until the next call. grads[i]
+// belongs to lookup i. The sums run over the batch's rows in order, so the number of threads changes no bit.
 func (p *Plan) Scatter(b *data.Batch, grads [][]float32) ([]RowGrad, []Grad) {
-	if !p.bound {
+	if !p.prepared {
 		p.prepare()
 	}
-	p.cur = b
+	p.current = b
 	for i, l := range p.lookups {
 		l.leafGrad = grads[i]
 	}
-	kernel.Parallel(len(p.indexes), p.runIdx)
+	kernel.Parallel(len(p.indexes), p.buildIndex)
 	kernel.Parallel(len(p.tasks), p.runTask)
 	return p.rows, p.grads
 }
@@ -179,10 +179,10 @@ func (p *Plan) mergeRows(t *tableGrad) {
 		}
 		slots, dy := x.lanes[u.field.lane].slots, u.lookup.leafGrad
 		if w > 1 || u.field.Feature.Kind == data.Multi {
-			ids := p.cur.IDs[u.field.Feature.Name]
-			for r := range p.cur.N {
+			ids := p.current.IDs[u.field.Feature.Name]
+			for r := range p.current.N {
 				scale := poolScale(u.field.Pool, ids[r*w:(r+1)*w])
-				src := dy[r*stride+u.off : r*stride+u.off+d]
+				src := dy[r*stride+u.offset : r*stride+u.offset+d]
 				for _, s := range slots[r*w : (r+1)*w] {
 					if s >= 0 {
 						kernel.Axpy(g[int(s)*d:int(s)*d+d], scale, src)
@@ -192,14 +192,14 @@ func (p *Plan) mergeRows(t *tableGrad) {
 			continue
 		}
 		if d == 1 {
-			for r := range p.cur.N {
+			for r := range p.current.N {
 				if s := slots[r]; s >= 0 {
-					g[s] += dy[r*stride+u.off]
+					g[s] += dy[r*stride+u.offset]
 				}
 			}
 			continue
 		}
-		kernel.ScatterAddRows(g, d, slots[:p.cur.N], dy[u.off:], stride)
+		kernel.ScatterAddRows(g, d, slots[:p.current.N], dy[u.offset:], stride)
 	}
 	t.grad = g
 	if t.derived != nil {
@@ -210,12 +210,13 @@ func (p *Plan) mergeRows(t *tableGrad) {
 			}
 			t.fromGrad = t.fromGrad[:n]
 		}
-		if t.derived.rowGrads(t.fromGrad, x.ids, g); t.derived.shared() {
+		t.derived.rowGrads(t.fromGrad, x.ids, g)
+		if t.derived.shared() {
 			return
 		}
 		g = t.fromGrad
 	}
-	p.rows[t.out].IDs, p.rows[t.out].Grad = x.ids, g
+	p.rows[t.place].IDs, p.rows[t.place].Grad = x.ids, g
 }
 
 // partRows is the number of rows that are summed in float32 before they go to the float64 sum.
@@ -230,17 +231,17 @@ func (p *Plan) sumRows(t *denseGrad) {
 		if u.lookup.Reduce {
 			stride = d
 		}
-		for lo := 0; lo < p.cur.N; lo += partRows {
+		for lo := 0; lo < p.current.N; lo += partRows {
 			clear(t.part)
-			for r := lo; r < min(lo+partRows, p.cur.N); r++ {
+			for r := lo; r < min(lo+partRows, p.current.N); r++ {
 				x := float32(1)
 				if u.field != nil {
-					x = p.cur.Dense[r*nd+u.field.Feature.Column]
+					x = p.current.Dense[r*nd+u.field.Feature.Column]
 				}
 				if d == 1 {
-					t.part[0] += x * dy[r*stride+u.off]
+					t.part[0] += x * dy[r*stride+u.offset]
 				} else {
-					kernel.Axpy(t.part, x, dy[r*stride+u.off:r*stride+u.off+d])
+					kernel.Axpy(t.part, x, dy[r*stride+u.offset:r*stride+u.offset+d])
 				}
 			}
 			for k, v := range t.part {

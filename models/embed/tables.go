@@ -11,9 +11,9 @@ type TableUse struct {
 	Features []*data.Feature // each once, in the order of the lookups
 }
 
-// Tables returns the tables that take a gradient, or what they are derived from, row by row.
+// Tables returns the tables that take a gradient. A table that is derived row by row is replaced by what it is derived from.
 func (p *Plan) Tables() []TableUse {
-	if !p.bound {
+	if !p.prepared {
 		p.prepare()
 	}
 	var out []TableUse
@@ -33,5 +33,5 @@ func (p *Plan) Tables() []TableUse {
 	return out
 }
 
-// Live returns the ids of a feature in the batch's live rows, padding among them: of a multi-valued one MaxLen a row.
+// Live returns the ids of a feature in the batch's live rows. A multi-valued feature has MaxLen ids a row, padding among them.
 func Live(b *data.Batch, f *data.Feature) []int32 { return b.IDs[f.Name][:b.N*width(f)] }

@@ -1,6 +1,6 @@
-// Package modeltest is the conformance suite that every registered model runs: its parameters can be made without a program,
-// padding changes nothing, gradients are those of the loss, results do not depend on threads, a step allocates nothing,
-// and a few steps learn.
+// Package modeltest is the conformance suite that every registered model runs. It checks that parameters can be made without a
+// program, that padding changes nothing, that gradients are those of the loss, that results do not depend on threads or on the
+// rows beside a row, that a step allocates nothing, and that a few steps learn.
 package modeltest
 
 import (
@@ -260,7 +260,8 @@ func allocations(t *testing.T, m suite) {
 		runtime.ReadMemStats(&before)
 		n = testing.AllocsPerRun(steps-1, func() { run(t, prog, b) }) // it makes one run more
 		runtime.ReadMemStats(&after)
-		if bytes = (after.TotalAlloc - before.TotalAlloc) / steps; n == 0 && bytes <= 1<<10 { // measuring takes some, too
+		bytes = (after.TotalAlloc - before.TotalAlloc) / steps
+		if n == 0 && bytes <= 1<<10 { // measuring takes some of its own
 			return
 		}
 	}
@@ -317,7 +318,8 @@ func freeze(t *testing.T, m suite) {
 		run(t, prog, b)
 		n := 0
 		for _, g := range snapshot(prog) {
-			if n++; g.name == q.Name {
+			n++
+			if g.name == q.Name {
 				t.Errorf("frozen %s has a gradient", q.Name)
 			} else if !slices.Equal(g.grad, want[g.name].grad) {
 				t.Errorf("freezing %s changes the gradient of %s", q.Name, g.name)

@@ -5,7 +5,7 @@ import (
 	"github.com/splice-ml/splice/data/rng"
 )
 
-// Schema is a small schema with every kind of feature, two of which share a table.
+// Schema returns a small schema with every kind of feature, two of which share a table.
 func Schema() *data.Schema {
 	return &data.Schema{NumDense: 2, Features: []data.Feature{
 		{Name: "n1", Kind: data.Numeric, Column: 0, Table: "n1"},

@@ -172,7 +172,7 @@ func predictor(t *testing.T, m suite) {
 	}
 }
 
-// Put makes n rows of from, those from row lo on, the rows of b, with padding behind them and sequences of the length that they need.
+// Put writes n rows of from, those from row lo on, into b, with padding behind them and sequences of the length that they need.
 func Put(sc *data.Schema, b, from *data.Batch, lo, n int) {
 	b.N = n
 	for name, ids := range from.IDs {

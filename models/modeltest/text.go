@@ -14,8 +14,8 @@ import (
 	"github.com/splice-ml/splice/models/ops"
 )
 
-// TextSchema is a small schema of text in buckets of 6 and 9 positions: of rows in that many classes, of numbers to regress on
-// if there are fewer than 2, or of masked tokens if mask is above 0.
+// TextSchema returns a small schema of text in buckets of 6 and 9 positions. Rows are in that many classes, and have numbers to
+// regress on if there are fewer than 2 classes. Tokens are masked at the rate mask if it is above 0.
 func TextSchema(classes int, mask float64) *data.Schema {
 	t := &data.Text{Vocab: 23, Pad: 1, Lengths: []int{6, 9}, MaskRate: mask}
 	if classes > 1 {
@@ -43,7 +43,8 @@ func sentences(sc *data.Schema, n, size int, seed uint64) *data.Batch {
 		for k, at := range r.Perm(live)[:min(m, 1+r.IntN(live))] {
 			b.Tokens.At[i*m+k], b.Tokens.Target[i*m+k] = int32(i*length+at), float32(r.IntN(text.Vocab))
 		}
-		if b.Label[i] = float32(r.NormFloat64()); len(text.Labels) > 0 {
+		b.Label[i] = float32(r.NormFloat64())
+		if len(text.Labels) > 0 {
 			b.Label[i] = float32(r.IntN(len(text.Labels)))
 		}
 	}
@@ -147,7 +148,8 @@ func stages(t *testing.T, m suite, staged models.Staged) {
 		t.Errorf("the head has %d parameters of its own", len(p.All())-n)
 	}
 	freeze := models.CompileOptions{Train: true, Loss: m.loss, Freeze: func(name string) bool { return frozen[name] }}
-	if a, c := logits(compile(staged.Stem(), models.CompileOptions{Train: true, Freeze: freeze.Freeze}), b, 1), b.Features; !slices.Equal(a, c) {
+	training := compile(staged.Stem(), models.CompileOptions{Train: true, Freeze: freeze.Freeze})
+	if !slices.Equal(logits(training, b, 1), b.Features) {
 		t.Error("in training a frozen stem makes other features")
 	}
 	whole, head := compile(m.m, freeze), compile(staged.Head(), freeze)

@@ -1,22 +1,24 @@
 package nn
 
-// Derived says that a parameter of a lookup, an embedding table or the vector of a numeric feature, is not trained: its rows are
-// computed from those of another parameter, such as gates between the rows of parents' tables, which is trained in its place.
+// Derived describes a parameter of a lookup that is computed, not trained. The parameter is an embedding table or the vector of a
+// numeric feature. Its rows are computed from those of another parameter, which is trained in its place: gates between the rows
+// of parents' tables, for example.
 type Derived struct {
-	// From is what the rows are computed from: a row for each row of the parameter, or one for all. Nil: nothing is trained,
-	// the parameter holds its values already.
+	// From is what the rows are computed from. It has a row for each row of the parameter, or one row for all. It is nil if
+	// nothing is trained, and then the parameter holds its values already.
 	From *Param
-	// Row sets dst to row id, given the row of From that belongs to it. It is called for rows of batches, of several at once.
+	// Row sets dst to row id, given the row of From that belongs to it. Several goroutines may call it at once.
 	Row func(id int, from, dst []float32)
 	// Grad sets grad to the gradient of that row of From, given the gradient dy of row id.
 	Grad func(id int, from, dy, grad []float32)
 }
 
-// Derive returns how a lookup's parameter is computed, whose values it must have set by then; nil: it is trained as it is. The model cannot
-// tell: it is how a splice of the parents' tables takes a table's place. It is called once for each parameter.
+// Derive returns how a lookup's parameter is computed, or nil if the parameter is trained as it is. It must have set the
+// parameter's values when it returns. The model cannot tell the difference: so a splice of the parents' tables takes the place of
+// a table. Derive is called once for each parameter.
 type Derive func(s *Scope, p *Param) *Derived
 
-// Derived returns how a lookup's parameter is computed; nil: it is trained as it is.
+// Derived returns how a lookup's parameter is computed, or nil if it is trained as it is.
 func (s *Scope) Derived(p *Param) *Derived {
 	if s.Derive == nil || p == nil || s.err != nil {
 		return nil

@@ -10,20 +10,20 @@ import (
 // Init fills dst, a new parameter of the given shape, with initial values drawn from r.
 type Init func(r *rand.Rand, shape []int, dst []float32)
 
-// stream is the parameter's own source of random numbers.
+// stream returns the parameter's own source of random numbers.
 func (p *Params) stream(name string) *rand.Rand { return rng.New(rng.Key(p.Seed, "init", name)) }
 
-// Zeros fills with 0.
+// Zeros sets all values to 0.
 func Zeros(_ *rand.Rand, _ []int, dst []float32) { clear(dst) }
 
-// Ones fills with 1.
+// Ones sets all values to 1.
 func Ones(_ *rand.Rand, _ []int, dst []float32) {
 	for i := range dst {
 		dst[i] = 1
 	}
 }
 
-// Normal draws from N(0, std²).
+// Normal returns an Init that draws values from N(0, std²).
 func Normal(std float64) Init {
 	return func(r *rand.Rand, _ []int, dst []float32) {
 		for i := range dst {
@@ -32,7 +32,7 @@ func Normal(std float64) Init {
 	}
 }
 
-// XavierNormal draws a weight [out, in] from N(0, 2/(in+out)) (Glorot and Bengio 2010, eq. 16 with normal draws).
+// XavierNormal draws the values of a weight [out, in] from N(0, 2/(in+out)) (Glorot and Bengio 2010, eq. 16 with normal draws).
 func XavierNormal(r *rand.Rand, shape []int, dst []float32) {
 	in, out := fans(shape)
 	Normal(math.Sqrt(2/float64(in+out)))(r, shape, dst)

@@ -10,7 +10,7 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
-// Linear is act(x·Wᵀ + b): [B, in] → [B, out], with parameters weight [out, in] and bias [out].
+// Linear returns act(x·Wᵀ + b), [B, in] → [B, out]. Its parameters are weight, [out, in], and bias, [out].
 func Linear(s *Scope, x *G.Node, out int, act kernel.Act) *G.Node {
 	if s.Err() != nil {
 		return nil
@@ -24,8 +24,9 @@ func Linear(s *Scope, x *G.Node, out int, act kernel.Act) *G.Node {
 	return s.affine(x, s.Check(ops.Linear(x, w, b, act)), act != kernel.None)
 }
 
-// BatchNorm is act((x - mean)/sqrt(var + 1e-5)·weight + bias) over the rows of the batch: [B, C] → [B, C] (Ioffe and Szegedy
-// 2015). Running statistics (momentum 0.1) take the batch's place in evaluation.
+// BatchNorm returns act((x - mean)/sqrt(var + 1e-5)·weight + bias), [B, C] → [B, C], with the mean and the variance of each column
+// over the rows of the batch (Ioffe and Szegedy 2015). In evaluation, running statistics with a momentum of 0.1 take the place of
+// the batch's.
 func BatchNorm(s *Scope, x *G.Node, act kernel.Act) *G.Node {
 	if s.Err() != nil {
 		return nil
@@ -43,7 +44,8 @@ func BatchNorm(s *Scope, x *G.Node, act kernel.Act) *G.Node {
 	return s.scaled(x, s.Check(ops.BatchNorm(x, w, b, st, act, s.Rows, s.Train)), "weight", "bias", "running_mean", "running_var")
 }
 
-// Dropout zeroes each value with probability p in training and scales the others by 1/(1-p) (Srivastava et al. 2014).
+// Dropout sets each value to 0 with probability p and scales the others by 1/(1-p) (Srivastava et al. 2014). Outside of training
+// it returns x itself.
 func Dropout(s *Scope, x *G.Node, p float64) *G.Node {
 	if s.Err() != nil || p == 0 || !s.Train {
 		return x
@@ -51,17 +53,17 @@ func Dropout(s *Scope, x *G.Node, p float64) *G.Node {
 	return s.Columns(s.Check(ops.Dropout(x, p, s.Path("dropout"), s.Step)), s.SpaceOf(x))
 }
 
-// MLPOptions are the layers of a tower.
+// MLPOptions describes the layers of a tower.
 type MLPOptions struct {
 	Hidden     []int      // units of the hidden layers
-	Activation kernel.Act // after each hidden layer
-	Dropout    float64    // after each activation
-	BatchNorm  bool       // between the linear map and the activation
-	Output     int        // units of a last linear layer without activation; 0: none
+	Activation kernel.Act // comes after each hidden layer
+	Dropout    float64    // probability of the dropout after each activation
+	BatchNorm  bool       // normalise between the linear map and the activation
+	Output     int        // units of a last linear layer without activation, or 0 for none
 }
 
-// MLP is a tower of linear layers: [B, in] → [B, Output], or [B, last hidden] if Output is 0. Layer i's parameters are
-// i.weight and i.bias, with i.bn for its batch norm.
+// MLP returns the output of a tower of linear layers over x: [B, in] → [B, Output], or [B, last hidden] if Output is 0. The
+// parameters of layer i are i.weight and i.bias, and those of its batch norm have the prefix i.bn.
 func MLP(s *Scope, x *G.Node, o MLPOptions) *G.Node {
 	for i, n := range o.Hidden {
 		l := s.Sub(strconv.Itoa(i))
@@ -79,7 +81,7 @@ func MLP(s *Scope, x *G.Node, o MLPOptions) *G.Node {
 	return x
 }
 
-// Concat joins along the columns: [B, a], [B, b] ... → [B, a+b+...].
+// Concat returns the columns of xs side by side: [B, a], [B, b] and so on → [B, a+b+…].
 func Concat(s *Scope, xs ...*G.Node) *G.Node {
 	if s.Err() != nil {
 		return nil
@@ -87,7 +89,7 @@ func Concat(s *Scope, xs ...*G.Node) *G.Node {
 	return s.joined(s.Check(ops.Concat(xs...)), xs...)
 }
 
-// Add sums nodes of one shape.
+// Add returns the sum of nodes of one shape.
 func Add(s *Scope, xs ...*G.Node) *G.Node {
 	if s.Err() != nil {
 		return nil
@@ -95,8 +97,8 @@ func Add(s *Scope, xs ...*G.Node) *G.Node {
 	return s.summed(s.Check(ops.Add(xs...)), xs...)
 }
 
-// Pairwise is the second-order term of a factorisation machine over embeddings of width dim: [B, F·D] → [B, 1] (Rendle 2010,
-// lemma 3.1).
+// Pairwise returns the second-order term of a factorisation machine over embeddings e of width dim, [B, F·dim] → [B, 1]: the sum of
+// the inner products of all pairs of fields (Rendle 2010, lemma 3.1).
 func Pairwise(s *Scope, e *G.Node, dim int) *G.Node {
 	if s.Err() != nil {
 		return nil
@@ -106,7 +108,9 @@ func Pairwise(s *Scope, e *G.Node, dim int) *G.Node {
 	return s.Columns(y, s.Fixed(1))
 }
 
-// CrossNet is n cross layers of DCN: x_{l+1} = x_0·(w_l·x_l) + b_l + x_l, [B, D] → [B, D] (Wang et al. 2017, eq. 3).
+// CrossNet returns the output of n cross layers of DCN over x0, [B, D] → [B, D] (Wang et al. 2017, eq. 3):
+//
+//	x_{l+1} = x_0·(w_l·x_l) + b_l + x_l
 func CrossNet(s *Scope, x0 *G.Node, n int) *G.Node {
 	x, sp := x0, s.SpaceOf(x0)
 	for i := range n {
@@ -125,8 +129,11 @@ func CrossNet(s *Scope, x0 *G.Node, n int) *G.Node {
 	return x
 }
 
-// CrossNetV2 is n cross layers of DCN-V2: x_{l+1} = x_0 ⊙ (W_l·x_l + b_l) + x_l, [B, D] → [B, D] (Wang et al. 2021, eq. 1), with
-// W_l = U_l·V_l of rank `rank` (eq. 2) if rank is above 0.
+// CrossNetV2 returns the output of n cross layers of DCN-V2 over x0, [B, D] → [B, D] (Wang et al. 2021, eq. 1):
+//
+//	x_{l+1} = x_0 ⊙ (W_l·x_l + b_l) + x_l
+//
+// If rank is above 0, W_l is the product U_l·V_l of matrices of that rank (eq. 2).
 func CrossNetV2(s *Scope, x0 *G.Node, n, rank int) *G.Node {
 	x, sp := x0, s.SpaceOf(x0)
 	s.Rigid(sp)
@@ -164,7 +171,8 @@ func CrossNetV2(s *Scope, x0 *G.Node, n, rank int) *G.Node {
 	return x
 }
 
-// ParseAct reads the name of an activation: "", "none", "relu", "tanh" or "sigmoid", in any case as FuxiCTR's.
+// ParseAct returns the activation of a name: none, relu, tanh or sigmoid. As FuxiCTR does, it also knows the names ReLU, Tanh,
+// Sigmoid and linear, and takes an empty name for none.
 func ParseAct(name string) (kernel.Act, error) {
 	switch name {
 	case "", "none", "linear":

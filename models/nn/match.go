@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Match returns the predicate of a list of patterns over full parameter names. In a pattern `*` stands for any characters,
-// dots included, and `?` for one; all others stand for themselves. A pattern that starts with `!` takes names out again: the
-// last pattern that matches a name decides. An empty list matches nothing. An empty pattern, one of `!` alone and a list
-// that begins by taking out are errors; all are reported at once.
+// Match returns a function that reports whether a list of patterns matches the full name of a parameter. In a pattern `*` stands
+// for any characters, dots included, and `?` for one; all others stand for themselves. A pattern that starts with `!` takes names
+// out again: the last pattern that matches a name decides. An empty list matches nothing. An empty pattern, a `!` alone and a list
+// that begins by taking out are errors, and all errors are reported at once.
 func Match(patterns []string) (func(name string) bool, error) {
 	var errs []error
 	bad := func(p, why string) { errs = append(errs, fmt.Errorf("pattern %q: %s", p, why)) }
@@ -41,7 +41,7 @@ func Match(patterns []string) (func(name string) bool, error) {
 	}, nil
 }
 
-// Unmatched returns the patterns that match none of the names: most likely misspelt.
+// Unmatched returns the patterns that match none of the names. They are most likely misspelt.
 func Unmatched(patterns, names []string) []string {
 	var out []string
 next:

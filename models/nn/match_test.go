@@ -11,7 +11,9 @@ import (
 )
 
 func TestMatch(t *testing.T) {
-	names := []string{"embedding.user.weight", "embedding.ad.weight", "linear.bias", "mlp.0.weight", "mlp.0.bias", "mlp.10.bn.weight", "größe"}
+	names := []string{
+		"embedding.user.weight", "embedding.ad.weight", "linear.bias", "mlp.0.weight", "mlp.0.bias", "mlp.10.bn.weight", "größe",
+	}
 	for _, tc := range []struct {
 		patterns, want []string
 	}{

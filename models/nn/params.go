@@ -1,5 +1,5 @@
-// Package nn holds a model's parameters apart from the code that uses them: Params stores named values, Scope hands them to
-// a graph under a path, and layers are a few lines each.
+// Package nn holds the parameters of a model apart from the code that uses them. Params stores named values, Scope hands them to
+// a graph under a path, and layers are functions of a few lines each.
 package nn
 
 import (
@@ -19,14 +19,14 @@ const (
 // String returns the kind's name in lower case.
 func (k Kind) String() string { return [...]string{"weight", "table", "buffer"}[k] }
 
-// Param is a named tensor of a model. Data is row-major and is updated in place: every Program over the same Params sees it.
+// Param is a named tensor of a model. Its values are updated in place, so that every Program over the same Params sees them.
 type Param struct {
 	Name      string
 	Shape     []int
-	Data      []float32
+	Data      []float32 // row-major
 	Kind      Kind
-	Embedding bool     // belongs to an embedding or a linear term of a feature: regularised as an embedding
-	L2        *float64 // L2 of this parameter, in place of what its kind gets; nil: that
+	Embedding bool     // it belongs to an embedding or a linear term of a feature, and is regularised as an embedding
+	L2        *float64 // weight of this parameter's L2 penalty, or nil for that of its kind
 }
 
 // Dim returns the width of a row: the product of all dimensions but the first.
@@ -38,9 +38,11 @@ func (p *Param) Dim() int {
 	return d
 }
 
-// Params is the ordered store of a model's parameters. The zero value is not usable: see NewParams.
+// Params is the ordered store of a model's parameters. Its zero value is not usable: NewParams makes one.
 type Params struct {
-	Seed   uint64 // initial values are drawn from the stream (Seed, "init", name): adding a parameter moves no other
+	// Seed is that of the initial values. They are drawn from the stream (Seed, "init", name), so a further parameter does not
+	// change the others.
+	Seed   uint64
 	list   []*Param
 	byName map[string]*Param
 }
@@ -67,7 +69,7 @@ func (p *Params) Count() int {
 	return n
 }
 
-// Add puts a parameter into the store. It is an error to add a name twice or data that does not fill the shape.
+// Add puts a parameter into the store. A name that is there already is an error, and so are values that do not fill the shape.
 func (p *Params) Add(q *Param) error {
 	if p.byName[q.Name] != nil {
 		return fmt.Errorf("nn: parameter %s: already there", q.Name)

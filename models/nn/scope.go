@@ -9,28 +9,28 @@ import (
 	"github.com/splice-ml/splice/models/ops"
 )
 
-// Reparam replaces the leaf of a weight by another node of the same shape. The model cannot tell: it is how a splice of two
-// frozen parents takes a weight's place. It returns the leaf itself for weights that it leaves alone.
+// Reparam replaces the leaf of a weight by another node of the same shape. The model cannot tell the difference: so a splice of
+// two frozen parents takes the place of a weight. It returns the leaf itself for a weight that it leaves alone.
 type Reparam func(s *Scope, name string, leaf *G.Node) *G.Node
 
-// Capture gets the inputs x, [B, in], of the linear map whose weight, [out, in], has that full name, for statistics of layers'
-// inputs: x holds a batch's values after a run.
+// Capture receives the node x of a linear map's inputs, [B, in], with the full name of its weight, [out, in]. After a run x holds the
+// values of the batch, of which statistics can be made.
 type Capture func(name string, x *G.Node)
 
-// Graph is one compiled graph under construction: what all its scopes share.
+// Graph is a graph under construction: what all of its scopes share.
 type Graph struct {
 	Params  *Params
 	Graph   *G.ExprGraph
-	Train   bool              // training mode: dropout drops, batch norm uses the batch's statistics
+	Train   bool              // training mode: dropout drops, and batch norm uses the batch's statistics
 	Batch   int               // rows of a batch, padding included
 	Rows    *ops.Rows         // live rows of the current batch
-	Step    *ops.Step         // current step: source of dropout's masks
-	Reparam Reparam           // nil: none
-	Frozen  func(string) bool // weights that take no gradient; nil: none
+	Step    *ops.Step         // current step, the source of dropout's masks
+	Reparam Reparam           // may be nil
+	Frozen  func(string) bool // reports whether a weight takes no gradient; may be nil
 	Leaves  []Leaf            // weights that take a gradient, in order of creation
-	Capture Capture           // called for each weight matrix of a linear map; nil: nobody looks
+	Capture Capture           // called for each weight matrix of a linear map; may be nil
 	Stats   []*ops.BatchStats // running statistics of the batch norms, in order of creation
-	Derive  Derive            // how lookups' parameters are computed; nil: they are not
+	Derive  Derive            // how lookups' parameters are computed; may be nil
 	derived map[*Param]*Derived
 	used    map[string]bool // full names that this graph has asked for
 	sym     *recorder       // what the layers declare to be interchangeable
@@ -43,8 +43,8 @@ type Leaf struct {
 	Node  *G.Node
 }
 
-// Scope is a path into a Graph's parameters. Only a Scope makes leaves. The first error sticks, with its path: layers go on
-// with nil nodes, and the one who built the graph reads Err once.
+// Scope is a path into a Graph's parameters. Only a Scope makes leaves. The first error sticks, with its path: layers then return
+// nil, and whoever builds the graph reads Err once at the end.
 type Scope struct {
 	*Graph
 	path string
@@ -56,7 +56,7 @@ func NewScope(g *Graph) *Scope {
 	return &Scope{Graph: g}
 }
 
-// Sub returns the scope one name further down.
+// Sub returns the scope of a name below s.
 func (s *Scope) Sub(name string) *Scope { return &Scope{Graph: s.Graph, path: s.Path(name)} }
 
 // Path returns the full name of a parameter of this scope.
@@ -73,7 +73,7 @@ func (s *Scope) Path(name string) string {
 // Err returns the first error of the graph.
 func (s *Scope) Err() error { return s.err }
 
-// Fail records err under this scope's path, unless an earlier one is there.
+// Fail records err under this scope's path, unless it is nil or an earlier error is there.
 func (s *Scope) Fail(err error) {
 	if s.err == nil && err != nil {
 		if s.path == "" {
@@ -84,9 +84,10 @@ func (s *Scope) Fail(err error) {
 	}
 }
 
-// Check returns n, recording err. Layers wrap op calls in it: s.Check(ops.Linear(x, w, b, act)).
+// Check records err and returns n, or nil if the graph has an error. Layers wrap op calls in it: s.Check(ops.Linear(x, w, b, act)).
 func (s *Scope) Check(n *G.Node, err error) *G.Node {
-	if s.Fail(err); s.err != nil {
+	s.Fail(err)
+	if s.err != nil {
 		return nil
 	}
 	return n
@@ -113,7 +114,8 @@ func (s *Scope) claim(name string) bool {
 	return true
 }
 
-// Param returns the node of a weight, made by init if Params does not have it, and replaced by the graph's Reparam, if any.
+// Param returns the node of a weight. It is filled by init if Params does not have it yet, and replaced by the graph's Reparam if
+// there is one.
 func (s *Scope) Param(name string, init Init, shape ...int) *G.Node {
 	if !s.claim(name) {
 		return nil
@@ -138,7 +140,7 @@ func (s *Scope) Param(name string, init Init, shape ...int) *G.Node {
 	return node
 }
 
-// Constant returns a leaf over values that take no gradient and are not part of the model, such as a parent's frozen weight.
+// Constant returns a leaf over values that take no gradient and are not part of the model, such as the frozen weight of a parent.
 func (s *Scope) Constant(name string, data []float32, shape ...int) *G.Node {
 	if !s.claim(name) {
 		return nil
@@ -146,7 +148,7 @@ func (s *Scope) Constant(name string, data []float32, shape ...int) *G.Node {
 	return s.leaf(s.Path(name), data, shape)
 }
 
-// Buffer returns the values of a parameter that is state, not weight: running statistics.
+// Buffer returns the values of a parameter that is state and not a weight, such as running statistics.
 func (s *Scope) Buffer(name string, init Init, shape ...int) []float32 {
 	if !s.claim(name) {
 		return nil
@@ -159,7 +161,7 @@ func (s *Scope) Buffer(name string, init Init, shape ...int) []float32 {
 	return p.Data
 }
 
-// Table returns an embedding table of this scope, [rows, dim], which stays outside of the graph. Asking twice is allowed:
+// Table returns an embedding table of this scope, [rows, dim], which stays outside of the graph. It may be asked for twice, since
 // features that share a table look up the same rows. kind is Table, or Weight for the vector of a numeric feature.
 func (s *Scope) Table(name string, kind Kind, rows, dim int, init Init) *Param {
 	if s.err != nil {
@@ -174,7 +176,7 @@ func (s *Scope) Table(name string, kind Kind, rows, dim int, init Init) *Param {
 	return p
 }
 
-// Input returns the leaf of a batch's input of that name and its values, to be written before each run.
+// Input returns the leaf of an input of that name, and its values, which are to be written before each run.
 func (s *Scope) Input(name string, shape ...int) (*G.Node, []float32) {
 	if !s.claim(name) {
 		return nil, nil

@@ -12,7 +12,7 @@ type Symmetry struct {
 	Fixed  []Group // entries of axes that have nothing to exchange, such as logits and the rows of tables
 }
 
-// Group is a set of interchangeable units, such as a hidden layer's: moving its units by one permutation along all of its
+// Group is a set of interchangeable units, such as those of a hidden layer. Moving its units by one permutation along all of its
 // Uses changes no output of the model.
 type Group struct {
 	Name       string
@@ -22,23 +22,23 @@ type Group struct {
 	// Inner are the groups within each unit, as places in Symmetry.Groups: Inner[u][k] is class k of unit u. The groups
 	// of a class have one size, and are moved with their unit. Heads of attention have such groups; others do not.
 	Inner [][]int
-	Views []View // a node that shows the units' values, once or more; empty if no node does
+	Views []View // where one node shows the units' values; empty if no node does
 }
 
-// Use is where the units of a group lie along an axis of a parameter: unit u owns the Block entries from Offset + u·Block on.
+// Use says where the units of a group lie along an axis of a parameter: unit u owns the Block entries from Offset + u·Block on.
 type Use struct {
 	Param               string
 	Axis, Offset, Block int
 }
 
-// View is where the units' values lie in the columns of a node, after a run: unit u owns the Block columns from Offset + u·Block on.
+// View says where the units' values lie in the columns of a node after a run: unit u owns the Block columns from Offset + u·Block on.
 type View struct {
 	Node          *G.Node // its last axis has the columns
 	Offset, Block int
 }
 
-// Uncovered returns the axes of p, longer than 1, with entries that no layer has declared: neither to lie in a group nor to be
-// fixed.
+// Uncovered describes the axes of p's parameters, longer than 1, with entries of which no layer has declared that they lie in a
+// group or are fixed.
 func (s Symmetry) Uncovered(p *Params) []string {
 	covered := map[axis][]bool{}
 	for _, list := range [][]Group{s.Groups, s.Fixed} {
@@ -78,7 +78,7 @@ func (s Symmetry) Uncovered(p *Params) []string {
 	return out
 }
 
-// Symmetry returns what can be exchanged without changing out, as the layers have declared it. What the graph computes with
+// Symmetry returns what can be exchanged without changing out, by what the layers have declared. What the graph computes with
 // undeclared operations stays fixed, and so do the columns of out.
 func (g *Graph) Symmetry(out *G.Node) Symmetry {
 	if g.sym == nil || out == nil {

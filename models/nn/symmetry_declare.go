@@ -7,8 +7,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// Space says which units lie along an axis: sets of units, as Scope.Units makes them, side by side. Layers declare with it,
-// while they build the graph, what may be exchanged in them:
+// Space says which units lie along an axis. It consists of sets of units side by side, as Scope.Units makes them. While layers
+// build the graph, they declare with it what may be exchanged in them:
 //
 //   - SpaceOf gives the space of a node's columns, Columns sets it. A node without one, made by an operation that no layer
 //     declared, is fixed, and so is what it is computed from.
@@ -29,7 +29,7 @@ import (
 //	return s.Columns(y, h)
 type Space []int
 
-// Join returns the space of axes side by side. A space that comes up several times moves alike in all of its places.
+// Join returns the space of several spaces side by side. A space that comes up several times moves alike in all of its places.
 func Join(spaces ...Space) Space {
 	var out Space
 	for _, sp := range spaces {
@@ -59,7 +59,7 @@ func (s *Scope) SpaceOf(x *G.Node) Space {
 	return s.Fixed(shape[len(shape)-1])
 }
 
-// Columns declares the space of the columns of y, and with it that y is computed by a declared operation; it returns y.
+// Columns declares the space of the columns of y, and thereby that y is computed by a declared operation. It returns y.
 func (s *Scope) Columns(y *G.Node, sp Space) *G.Node {
 	if s.err != nil || y == nil {
 		return y

@@ -118,12 +118,24 @@ func TestWrongDeclarations(t *testing.T) {
 		declare func(s *nn.Scope, x *G.Node)
 		want    string
 	}{
-		{"columns", func(s *nn.Scope, x *G.Node) { s.Columns(x, s.Units(4)) }, "nn: l: symmetry: a node of shape (2, 3) is declared to have 4 columns"},
+		{
+			"columns", func(s *nn.Scope, x *G.Node) { s.Columns(x, s.Units(4)) },
+			"nn: l: symmetry: a node of shape (2, 3) is declared to have 4 columns",
+		},
 		{"no parameter", func(s *nn.Scope, x *G.Node) { s.Along("v", 0, s.Units(4)) }, "nn: l: symmetry: there is no parameter l.v"},
-		{"width", func(s *nn.Scope, x *G.Node) { s.Along("w", 1, s.Units(4)) }, "nn: l: symmetry: l.w is [2 3], its axis 1 is declared to have 4 entries"},
-		{"axis", func(s *nn.Scope, x *G.Node) { s.Along("w", 2, s.Units(4)) }, "nn: l: symmetry: l.w is [2 3], its axis 2 is declared to have 4 entries"},
+		{
+			"width", func(s *nn.Scope, x *G.Node) { s.Along("w", 1, s.Units(4)) },
+			"nn: l: symmetry: l.w is [2 3], its axis 1 is declared to have 4 entries",
+		},
+		{
+			"axis", func(s *nn.Scope, x *G.Node) { s.Along("w", 2, s.Units(4)) },
+			"nn: l: symmetry: l.w is [2 3], its axis 2 is declared to have 4 entries",
+		},
 		{"tie", func(s *nn.Scope, x *G.Node) { s.Tie(s.Units(4), s.Units(3)) }, "nn: l: symmetry: 4 columns are tied to 3"},
-		{"heads", func(s *nn.Scope, x *G.Node) { s.Heads(s.Units(4), s.Units(4), s.Units(5), 2) }, "nn: l: symmetry: 2 heads over 4 columns of queries, 4 of keys, 5 of values"},
+		{
+			"heads", func(s *nn.Scope, x *G.Node) { s.Heads(s.Units(4), s.Units(4), s.Units(5), 2) },
+			"nn: l: symmetry: 2 heads over 4 columns of queries, 4 of keys, 5 of values",
+		},
 	} {
 		_, _, err := declared(func(s *nn.Scope) *G.Node {
 			l := s.Sub("l")

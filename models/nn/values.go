@@ -22,7 +22,7 @@ func (p *Params) Clone() *Params {
 }
 
 // Equal reports whether p and other have the same parameters, with equal shapes and with values that are equal bit for bit.
-// It looks at the names for which of is true; nil: at all. The order of the parameters does not matter.
+// It looks at the names for which of is true, or at all names if of is nil. The order of the parameters does not matter.
 func (p *Params) Equal(other *Params, of func(name string) bool) bool {
 	n := 0
 	for _, q := range p.list {
@@ -45,7 +45,8 @@ func (p *Params) Equal(other *Params, of func(name string) bool) bool {
 
 func sameBits(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) }
 
-// Digest identifies parameters: the first 16 hexadecimal digits of a SHA-256 hash of names, shapes and values, in p's order.
+// Digest returns a text that identifies parameters: the first 16 hexadecimal digits of a SHA-256 hash of their names, shapes and
+// values, in p's order.
 func (p *Params) Digest() string {
 	h := sha256.New()
 	buf := make([]byte, 0, 1<<16)

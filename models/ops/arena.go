@@ -10,7 +10,7 @@ import (
 // lengths of text. Buffers are lent in the order in which ops are made: a graph built like the one before it, for smaller
 // inputs, needs no memory of its own. The zero value is empty. What a graph has computed is lost when another one runs.
 type Arena struct {
-	Constants *Constants // what is kept of weights that do not change; nil: they may
+	Constants *Constants // what is kept of weights that do not change; nil if they may change
 
 	buffers [][]float32
 	next    int
@@ -67,8 +67,8 @@ func tableGradient(V, H, n int, in []*G.Node) *tableGrad {
 	return *t
 }
 
-// Fill sets all buffers to v, as another graph's run may: a test that an op writes all of its result. Gradients of tables, which
-// their ops keep at zero where nothing was looked up, stay.
+// Fill sets all buffers to v, as the run of another graph may change them. It is for tests that an op writes all of its result.
+// Gradients of tables stay: their ops keep them at zero where nothing was looked up.
 func (a *Arena) Fill(v float32) {
 	for _, b := range a.buffers {
 		for i := range b {

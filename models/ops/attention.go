@@ -15,7 +15,7 @@ type AttentionOptions struct {
 	Tokens  *Tokens // which rows are the tokens of a sequence, and which of them are live
 	Dropout float64 // probability with which a weight of the softmax is dropped, in [0, 1); 0 in evaluation graphs
 	Name    string  // path of the layer, which names the stream of the dropout
-	Step    *Step   // where training stands; may be nil without dropout
+	Step    *Step   // seed and step of the training; may be nil without dropout
 }
 
 // Attention is multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2): q, k and v [B*L, H] →
@@ -23,10 +23,10 @@ type AttentionOptions struct {
 //
 //	P = softmax(q·kᵀ/√d)  [n, n],  y = drop(P)·v  [n, d]
 //
-// over the n live tokens of the sequence. Padding takes no part: its rows are not even read (those that a mask hides
-// between live ones must be finite), its result is 0, it takes no gradient, and the result of the live tokens has the
-// same bits for any L. drop is [Dropout] of the weights: which are dropped depends on the seed, the name, the step and
-// the place in the sequence, not on L.
+// over the n live tokens of the sequence. Padding takes no part: its rows are not read, its result is 0, it takes no gradient, and
+// the result of the live tokens has the same bits for any L. Rows that a mask hides between live ones must be finite. drop is
+// [Dropout] of the weights. Which of them are dropped depends on the seed, the name, the step and the place in the sequence, and
+// not on L.
 //
 // Its backward pass uses the weights P that the forward pass leaves behind, B·Heads·L² numbers that only a graph with a
 // backward pass keeps. With dP = drop(dy·vᵀ):

@@ -2,13 +2,13 @@ package ops
 
 import "fmt"
 
-// Tokens tells which positions of a batch of token sequences are live, shared by pointer with the ops that must skip
+// Tokens tells which positions of a batch of token sequences are live. It is shared by pointer with the ops that must skip
 // padding. A matrix over tokens, [B*L, H], holds the L positions of the first sequence, then those of the second, and so
-// on. L is read when the graph is built, Len and Mask at each run.
+// on. L is read when the graph is built, and Len and Mask at each run.
 type Tokens struct {
 	L    int       // positions of a sequence
-	Len  []int32   // [B]: sequence b has positions 0..Len[b]-1, the others are padding; nil: all have L
-	Mask []float32 // [B*L], nil: none. A position with 0 is hidden, as if it were padding, wherever it stands
+	Len  []int32   // [B]: sequence b has positions 0..Len[b]-1, and the others are padding; nil if all have L
+	Mask []float32 // [B*L]: a position with 0 is hidden as if it were padding, wherever it stands; may be nil
 }
 
 // live writes the number of positions of each sequence up to its last live one to n.
@@ -35,7 +35,7 @@ func (t *Tokens) live(n []int) error {
 	return nil
 }
 
-// mask returns the mask of sequence b, nil for none.
+// mask returns the mask of sequence b, or nil if there is none.
 func (t *Tokens) mask(b int) []float32 {
 	if t.Mask == nil {
 		return nil

@@ -1,12 +1,12 @@
-// Package ops holds the Gorgonia operations Splice trains with: few, fused, each with its backward pass beside it.
+// Package ops holds the Gorgonia operations that Splice trains with. They are few and fused, and each has its backward pass
+// beside it.
 //
-// Every function takes nodes of a float32 graph and returns a new node. Shapes are checked when the graph is built and
-// an error names the op and the shapes; running a built graph cannot fail but for bad values (a label outside of [0, 1])
-// or a bad live-row count. Matrices are row-major [batch, width]; weights are [out, in].
+// Every function takes nodes of a float32 graph and returns a new node. Shapes are checked when the graph is built, and an error
+// names the op and the shapes. Running a built graph fails only for bad values, such as a label outside of [0, 1], or for a bad
+// count of live rows. Matrices are row-major [batch, width]; weights are [out, in].
 //
-// An op owns the buffer of its result and overwrites it at each run, so a run allocates nothing: whoever needs a value
-// after the next run copies it. An op, and so a graph, is run by one tape machine at a time. Results do not depend on
-// the number of threads.
+// An op owns the buffer of its result and overwrites it at each run, so a run allocates nothing. Whoever needs a value after the
+// next run copies it. An op, and so a graph, is run by one goroutine at a time. Results do not depend on the number of threads.
 package ops
 
 import (
@@ -23,8 +23,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Rows is the number of live rows of a batch, shared by pointer with the ops that must skip padding: rows N and beyond
-// take part in no loss, gradient or statistic. N must lie in 1..batch when the graph runs.
+// Rows is the number of live rows of a batch, shared by pointer with the ops that must skip padding. Rows N and beyond take part
+// in no loss, gradient or statistic. N must lie in 1..batch when the graph runs.
 type Rows struct{ N int }
 
 // live returns the number of live rows of a batch; a nil Rows means that all of them are.
@@ -58,8 +58,8 @@ type op struct {
 	scalar *G.F32  // or as a scalar
 
 	run  func() error // computes out from in
-	grad backward     // nil: the op has no gradient
-	diff []bool       // inputs that have a gradient; nil: all
+	grad backward     // nil if the op has no gradient
+	diff []bool       // inputs that have a gradient; nil if all have
 }
 
 var ids atomic.Uint64
@@ -200,7 +200,7 @@ func (o *op) Do(vals ...G.Value) (G.Value, error) {
 	return o.val, nil
 }
 
-// Type returns the op's type; a fresh one each time, because Gorgonia recycles what it is given.
+// Type returns the op's type. It is a fresh one each time, because Gorgonia recycles what it is given.
 func (o *op) Type() hm.Type {
 	t := make([]hm.Type, 0, len(o.dims)+1)
 	for _, d := range o.dims {

@@ -106,21 +106,26 @@ func TestDoChecksInputs(t *testing.T) {
 	}{
 		{"fine", []G.Value{v}, ""},
 		{"none", nil, "ops: scale: 0 inputs, want 1"},
-		{"long", []G.Value{tensor.New(tensor.WithShape(3, 3), tensor.WithBacking(make([]float32, 9)))}, "ops: scale: input 0 has 9 values, want 6"},
+		{
+			"long", []G.Value{tensor.New(tensor.WithShape(3, 3), tensor.WithBacking(make([]float32, 9)))},
+			"ops: scale: input 0 has 9 values, want 6",
+		},
 		{"turned", []G.Value{turned}, "ops: scale: input 0 is not a contiguous row-major float32 tensor"},
-		{"wide", []G.Value{tensor.New(tensor.WithShape(2, 3), tensor.WithBacking(make([]float64, 6)))}, "ops: scale: input 0 is not a contiguous row-major float32 tensor"},
+		{
+			"wide", []G.Value{tensor.New(tensor.WithShape(2, 3), tensor.WithBacking(make([]float64, 6)))},
+			"ops: scale: input 0 is not a contiguous row-major float32 tensor",
+		},
 		{"number", []G.Value{G.NewF64(1)}, "ops: scale: input 0 is a *gorgonia.F64, want a float32 tensor"},
 		{"nil", []G.Value{nil}, "ops: scale: input 0 is a <nil>, want a float32 tensor"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := o.Do(tc.in...)
-			if got := ""; err != nil || tc.want != "" {
-				if err != nil {
-					got = err.Error()
-				}
-				if got != tc.want {
-					t.Errorf("error %q, want %q", got, tc.want)
-				}
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			if got != tc.want {
+				t.Errorf("error %q, want %q", got, tc.want)
 			}
 		})
 	}

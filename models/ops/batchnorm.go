@@ -7,8 +7,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// BatchStats is the running mean and variance of the columns that a batch normalisation sees. The caller owns the
-// buffers; training updates them in place, once per run.
+// BatchStats holds the running mean and variance of the columns that a batch normalisation sees. The caller owns the
+// buffers, and training updates them in place, once in a run.
 type BatchStats struct {
 	Mean, Var []float32
 	Momentum  float64 // weight of a new batch in the running statistics, in [0, 1]; PyTorch's default is 0.1
@@ -19,11 +19,11 @@ type BatchStats struct {
 //
 //	act((x − mean)/√(var + eps)·gamma + beta)
 //
-// x [B, C], gamma and beta [C] → [B, C]. In training, mean and variance are those of the live rows of the batch (the
-// variance over n), accumulated in float64, and the running statistics move towards them by Momentum (the variance over
-// n−1). Else they are the running ones, and also for a training batch of a single live row, which has no variance: so the
-// last batch of an epoch may be of any size (PyTorch refuses it). Padding rows give 0 and take
-// no gradient. A nil rows means that all rows are live.
+// x [B, C], gamma and beta [C] → [B, C]. In training, mean and variance are those of the n live rows of the batch, accumulated in
+// float64, and the running statistics move towards them by Momentum. The batch's variance divides by n, and the running one by
+// n−1. Outside of training they are the running ones. So they are for a training batch of a single live row, which has no
+// variance; PyTorch refuses such a batch, but the last one of an epoch may have any size. Padding rows give 0 and take no gradient.
+// A nil rows means that all rows are live.
 //
 // Its backward pass is, with dz = dy·act′(y), x̂ = (x − mean)/√(var + eps) and means over the live rows:
 //

@@ -12,8 +12,8 @@ import (
 //
 //	max(z, 0) − z·y + log(1 + exp(−|z|))
 //
-// summed in float64. Labels lie in [0, 1]; another value is an error of the run. The gradient (σ(z) − y)/N goes to the
-// logits, zero in padding rows; labels have none. A nil rows means that all rows are live.
+// It is summed in float64. Labels lie in [0, 1]; another value is an error of the run. The gradient of the logits is (σ(z) − y)/N,
+// and zero in padding rows. Labels have none. A nil rows means that all rows are live.
 func BCE(logits, label *G.Node, rows *Rows) (*G.Node, error) {
 	c := checker{op: "bce"}
 	B, W := c.mat("logits", logits)

@@ -5,7 +5,7 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Concat puts matrices with equally many rows side by side: [B, K₁], [B, K₂], ... → [B, K₁+K₂+...]. One matrix is
+// Concat puts matrices with equally many rows side by side: [B, K₁], [B, K₂] and so on → [B, K₁+K₂+…]. One matrix is
 // returned as it is.
 //
 // Its backward pass cuts dy into the columns of each input.

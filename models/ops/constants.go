@@ -7,8 +7,8 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
-// Constants keeps what is computed of weights that do not change any more, for graphs of single rows: their transposes, each
-// made once for all graphs over the same weights. It may be used by several goroutines. The zero value is empty.
+// Constants keeps what is computed once from weights that do not change any more, for all graphs over the same weights. These are
+// the transposes that graphs of single rows need. Several goroutines may use it. The zero value is empty.
 type Constants struct {
 	mu sync.Mutex
 	of map[*float32]*kernel.Transposed // by the weights' place

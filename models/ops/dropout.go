@@ -6,17 +6,16 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// Step is where training stands, shared by pointer with the ops that draw random numbers: the seed of the run and the
-// number of the current step. The same seed, step and name of an op give the same numbers on any machine.
+// Step is the seed of a run and the number of its current step, shared by pointer with the ops that draw random numbers. The same
+// seed, step and name of an op give the same numbers on any machine.
 type Step struct {
 	Seed uint64
 	N    int64
 }
 
-// Dropout sets each element of x to 0 with probability p and scales the others by 1/(1−p) (Srivastava et al. 2014), of
-// any shape. The mask depends on (step.Seed, name, step.N) alone; name is the path of the layer. The backward pass
-// recomputes the mask, so the step must not change while the graph runs. With p = 0 it is x itself; an evaluation graph
-// leaves the op out.
+// Dropout sets each element of x, of any shape, to 0 with probability p and scales the others by 1/(1−p) (Srivastava et al. 2014).
+// The mask depends on (step.Seed, name, step.N) alone, where name is the path of the layer. The backward pass recomputes the mask,
+// so the step must not change while the graph runs. With p = 0 the result is x itself. A graph for evaluation leaves the op out.
 func Dropout(x *G.Node, p float64, name string, step *Step) (*G.Node, error) {
 	c := checker{op: "dropout"}
 	c.any("x", x)

@@ -44,8 +44,14 @@ func TestShapeErrors(t *testing.T) {
 		{node(ops.Dropout(x, .5, "a", nil)), "ops: dropout: a: no step to draw the mask from"},
 		{node(ops.BatchNorm(x, b, v, st, kernel.None, nil, true)), "ops: batchnorm: gamma is (3), want (6): one value per column"},
 		{node(ops.BatchNorm(x, v, v, nil, kernel.None, nil, true)), "ops: batchnorm: no running statistics"},
-		{node(ops.BatchNorm(x, v, v, &ops.BatchStats{}, kernel.None, nil, true)), "ops: batchnorm: running statistics of 0 and 0 columns, x is (4, 6)"},
-		{node(ops.BatchNorm(x, v, v, &ops.BatchStats{Mean: st.Mean, Var: st.Var}, kernel.None, nil, true)), "ops: batchnorm: eps 0, want a number above 0"},
+		{
+			node(ops.BatchNorm(x, v, v, &ops.BatchStats{}, kernel.None, nil, true)),
+			"ops: batchnorm: running statistics of 0 and 0 columns, x is (4, 6)",
+		},
+		{
+			node(ops.BatchNorm(x, v, v, &ops.BatchStats{Mean: st.Mean, Var: st.Var}, kernel.None, nil, true)),
+			"ops: batchnorm: eps 0, want a number above 0",
+		},
 		{node(ops.LayerNorm(x, v, v, 0)), "ops: layernorm: eps 0, want a number above 0"},
 		{node(ops.Concat()), "ops: concat: no inputs"},
 		{node(ops.Concat(x, z)), "ops: concat: inputs are (4, 6) and (5, 6), want equally many rows"},

@@ -12,8 +12,8 @@ import (
 //
 // It differs from gorgonia.Grad in three ways: only gradients that lead to one of wrt are made, gradients that meet are
 // summed by [Add], and nothing is bound to the nodes. Stock ops are differentiated by their SymDiff, ours by Backward.
-// It is an error if the loss does not depend on one of wrt (the error lists them all), or only through an op without a
-// gradient.
+// It is an error if the loss does not depend on one of wrt, or depends on it only through an op without a gradient. The error
+// lists all such nodes.
 func Grad(loss *G.Node, wrt ...*G.Node) (G.Nodes, error) {
 	c := checker{op: "grad"}
 	c.shape("loss", loss, "the loss is a scalar")
@@ -26,7 +26,7 @@ func Grad(loss *G.Node, wrt ...*G.Node) (G.Nodes, error) {
 }
 
 // VJP adds to the graph the product of the gradient dy with the Jacobian of y, Σ_i dy_i · ∂y_i/∂w, for each node w of
-// wrt: what [Grad] does, for a y of any shape and a dy of the same shape.
+// wrt. It does what [Grad] does, for a y of any shape and a dy of the same shape.
 func VJP(y, dy *G.Node, wrt ...*G.Node) (G.Nodes, error) {
 	c := checker{op: "grad"}
 	s := c.any("y", y)

@@ -41,7 +41,8 @@ func TestStockParity(t *testing.T) {
 		loss  *G.Node
 		grads G.Nodes
 	}
-	build := func(bias []int, loss func(g *G.ExprGraph, x, w, b, v, y *G.Node) *G.Node, grad func(*G.Node, ...*G.Node) (G.Nodes, error)) graph {
+	type lossFunc func(g *G.ExprGraph, x, w, b, v, y *G.Node) *G.Node
+	build := func(bias []int, loss lossFunc, grad func(*G.Node, ...*G.Node) (G.Nodes, error)) graph {
 		r := rand.New(rand.NewPCG(1, 2)) // values of its own for each graph: stock ops overwrite leaves through Reshape
 		g := G.NewGraph()
 		x, w, v := matrix(g, "x", B, I, random(r, B*I)...), matrix(g, "w", H, I, random(r, H*I)...), matrix(g, "v", 1, H, random(r, H)...)

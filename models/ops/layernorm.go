@@ -74,7 +74,8 @@ type layerNorm struct {
 
 // sum sets dst to the sum of the terms' values from place at on.
 func (n *layerNorm) sum(dst []float32, in [][]float32, at int) {
-	if x := in[0][at : at+len(dst)]; n.terms == 2 {
+	x := in[0][at : at+len(dst)]
+	if n.terms == 2 {
 		kernel.AddTo(dst, x, in[1][at:at+len(dst)])
 	} else {
 		copy(dst, x)

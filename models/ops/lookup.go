@@ -8,15 +8,15 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Lookup is the sum of rows of tables W_k [V_k, H], a row of each for every entry of their ids: [n, H] with
+// Lookup is the sum of rows of tables W_k [V_k, H], with one row of each table for every entry of its ids. The result is [n, H]:
 //
 //	y_i = Σ_k W_k[ids_k[i]]
 //
-// as the embeddings of a transformer are the sum of those of token, position and segment. ids are shared by pointer and read at
+// So the embeddings of a transformer are the sum of those of token, position and segment. ids are shared by pointer and read at
 // each run; their length n must not change. An id outside of its table is an error of the run.
 //
-// The gradient of a table is a whole matrix, zero in the rows that were not looked up: this is for tables of words, whose
-// optimizer moves every row anyway. Tables of recommenders stay outside of the graph (package embed).
+// The gradient of a table is a whole matrix, with zeros in the rows that were not looked up. Lookup is for tables of words, whose
+// optimizer moves every row anyway. Tables of recommenders stay outside of the graph, in package embed.
 func Lookup(tables []*G.Node, ids []*[]int32) (*G.Node, error) {
 	c := checker{op: "lookup"}
 	if len(tables) == 0 || len(tables) != len(ids) || ids[0] == nil || len(*ids[0]) == 0 {
@@ -25,7 +25,8 @@ func Lookup(tables []*G.Node, ids []*[]int32) (*G.Node, error) {
 	_, H := c.mat("table", tables[0])
 	l := &lookup{ids: ids, n: len(*ids[0]), H: H, V: make([]int, len(tables))}
 	for k, t := range tables {
-		if l.V[k], _ = c.mat("table", t); c.err == nil {
+		l.V[k], _ = c.mat("table", t)
+		if c.err == nil {
 			c.shape("table", t, "tables of one width", l.V[k], H)
 		}
 	}
@@ -37,7 +38,8 @@ func Lookup(tables []*G.Node, ids []*[]int32) (*G.Node, error) {
 		for i := lo; i < hi; i++ {
 			y := o.out[i*H : (i+1)*H]
 			for k, w := range o.in {
-				if at := int((*ids[k])[i]) * H; k == 0 {
+				at := int((*ids[k])[i]) * H
+				if k == 0 {
 					copy(y, w[at:at+H])
 				} else {
 					kernel.Add(y, w[at:at+H])
@@ -71,7 +73,8 @@ func (l *lookup) check() error {
 		}
 		for i, id := range *list {
 			if id < 0 || int(id) >= l.V[k] {
-				return fmt.Errorf("id %d of row %d is outside of table %d, which has %d rows: was the text encoded with another vocabulary?", id, i, k+1, l.V[k])
+				return fmt.Errorf("id %d of row %d is outside of table %d, which has %d rows: "+
+					"was the text encoded with another vocabulary?", id, i, k+1, l.V[k])
 			}
 		}
 	}
@@ -109,8 +112,8 @@ func (l *lookup) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error)
 	return grads, nil
 }
 
-// tableGrad is the gradient of a table, of which the rows that were not looked up stay zero without being written: whoever runs next
-// clears those that were, so that graphs can share it.
+// tableGrad is the gradient of a table. Its rows that were not looked up stay zero without being written. Whoever runs next clears
+// those that were, so that graphs can share it.
 type tableGrad struct {
 	values  []float32 // [V, H]
 	touched []int32   // rows of the last run that are not zero

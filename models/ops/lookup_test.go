@@ -15,7 +15,8 @@ import (
 
 // weight returns a leaf of those values, one a row.
 func weight(g *G.ExprGraph, name string, x ...float32) *G.Node {
-	return G.NewTensor(g, tensor.Float32, 2, G.WithShape(len(x), 1), G.WithName(name), G.WithValue(tensor.New(tensor.WithShape(len(x), 1), tensor.WithBacking(x))))
+	t := tensor.New(tensor.WithShape(len(x), 1), tensor.WithBacking(x))
+	return G.NewTensor(g, tensor.Float32, 2, G.WithShape(len(x), 1), G.WithName(name), G.WithValue(t))
 }
 
 func TestLookup(t *testing.T) {

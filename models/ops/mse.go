@@ -11,8 +11,8 @@ import (
 //
 //	(z − y)²
 //
-// summed in float64. A label that is not finite is an error of the run. The gradient 2(z − y)/N goes to the predictions, zero
-// in padding rows; labels have none. A nil rows means that all rows are live.
+// It is summed in float64. A label that is not finite is an error of the run. The gradient of the predictions is 2(z − y)/N, and
+// zero in padding rows. Labels have none. A nil rows means that all rows are live.
 func MSE(pred, label *G.Node, rows *Rows) (*G.Node, error) {
 	c := checker{op: "mse"}
 	B, W := c.mat("predictions", pred)

@@ -60,7 +60,8 @@ func TestMSEBadValues(t *testing.T) {
 	if err := runErr(g); err == nil || !strings.Contains(err.Error(), "label of row 1 is -Inf, want a number") {
 		t.Errorf("error %v", err)
 	}
-	if _, err := ops.MSE(matrix(g, "z2", 2, 2, 0, 0, 0, 0), matrix(g, "y2", 2, 1, 0, 0), nil); err == nil || !strings.Contains(err.Error(), "one prediction per row") {
+	_, err := ops.MSE(matrix(g, "z2", 2, 2, 0, 0, 0, 0), matrix(g, "y2", 2, 1, 0, 0), nil)
+	if err == nil || !strings.Contains(err.Error(), "one prediction per row") {
 		t.Errorf("error %v of two columns", err)
 	}
 }

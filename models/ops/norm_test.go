@@ -113,7 +113,8 @@ func TestBatchNormLargeMean(t *testing.T) {
 	for i := range v {
 		v[i] = 1e6 + float32(i%2)
 	}
-	y := must(ops.BatchNorm(matrix(g, "x", B, 1, v...), vector(g, "gamma", 1), vector(g, "beta", 0), stats(1, 0, 1), kernel.None, nil, true))
+	x, gamma, beta := matrix(g, "x", B, 1, v...), vector(g, "gamma", 1), vector(g, "beta", 0)
+	y := must(ops.BatchNorm(x, gamma, beta, stats(1, 0, 1), kernel.None, nil, true))
 	run(t, g)
 	for i, got := range opstest.Values(y) {
 		want := (float64(i%2) - 0.5) / math.Sqrt(0.25+1e-5)
@@ -127,7 +128,8 @@ func TestBatchNormLargeMean(t *testing.T) {
 func TestBatchNormOneRow(t *testing.T) {
 	g := G.NewGraph()
 	st := stats(1, 3, 4)
-	y := must(ops.BatchNorm(matrix(g, "x", 2, 1, 7, 100), vector(g, "gamma", 2), vector(g, "beta", 1), st, kernel.None, &ops.Rows{N: 1}, true))
+	x, gamma, beta := matrix(g, "x", 2, 1, 7, 100), vector(g, "gamma", 2), vector(g, "beta", 1)
+	y := must(ops.BatchNorm(x, gamma, beta, st, kernel.None, &ops.Rows{N: 1}, true))
 	run(t, g)
 	want := (7-float64(st.Mean[0]))/math.Sqrt(float64(st.Var[0])+st.Eps)*2 + 1
 	if v := opstest.Values(y); math.Abs(float64(v[0])-want) > 1e-5 || v[1] != 0 {

@@ -8,8 +8,8 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// FirstToken is the row of the first token of each sequence of L, the pooling of BERT's [CLS] (Devlin et al. 2019):
-// x [B*L, H] → [B, H]. The gradient of the other rows is 0.
+// FirstToken returns the row of the first token of each sequence, x [B*L, H] → [B, H]: BERT pools a sequence so, by its [CLS]
+// token (Devlin et al. 2019). The gradient of the other rows is 0.
 func FirstToken(x *G.Node, t *Tokens) (*G.Node, error) {
 	c := checker{op: "firsttoken"}
 	R, H := c.mat("x", x)
@@ -46,8 +46,8 @@ func FirstToken(x *G.Node, t *Tokens) (*G.Node, error) {
 	return o.apply(x)
 }
 
-// MeanTokens is the mean of the live tokens of each sequence, 0 for a sequence without any: x [B*L, H] → [B, H]. Padding
-// is not read and takes no gradient.
+// MeanTokens is the mean of the live tokens of each sequence, x [B*L, H] → [B, H]. It is 0 for a sequence without live tokens.
+// Padding is not read and takes no gradient.
 func MeanTokens(x *G.Node, t *Tokens) (*G.Node, error) {
 	c := checker{op: "meantokens"}
 	R, H := c.mat("x", x)
@@ -135,9 +135,9 @@ func (p *pooling) count() error {
 	return nil
 }
 
-// PickRows is the rows at of x, one after the other, with zeros for an entry of -1: x [R, H] → [len(at), H]. at is shared
-// by pointer and read at each run; its length must not change. A masked language model so computes the logits of the
-// tokens to be guessed alone. A row may be picked more than once: its gradient is the sum.
+// PickRows returns the rows of x whose numbers are in at, one after the other, with zeros for a number of -1: x [R, H] →
+// [len(at), H]. at is shared by pointer and read at each run; its length must not change. With it a masked language model computes
+// the logits of only those tokens that are to be guessed. A row may be picked more than once, and its gradient is then the sum.
 func PickRows(x *G.Node, at *[]int32) (*G.Node, error) {
 	c := checker{op: "pickrows"}
 	R, H := c.mat("x", x)

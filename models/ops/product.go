@@ -14,9 +14,9 @@ type product struct {
 	m, n, k int
 	a, b, c []float32
 	epi     func(r0, r1 int)
-	special func() // nil: GEMM
+	special func() // takes the place of GEMM; may be nil
 
-	constants *Constants         // of a single row: what keeps the transpose of b, which does not change; nil: none
+	constants *Constants         // keeps the transpose of b for a single row if b does not change; may be nil
 	columns   *kernel.Transposed // b, from the first run on
 }
 

@@ -7,13 +7,13 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Sequence runs a graph that is made of this package's ops alone. They are sorted once, in the order in which Gorgonia's tape
-// machine runs them, and read their inputs where those lie: a run allocates nothing and starts no goroutine. Its results are the
-// tape machine's, bit by bit. Like that one, it is run by one goroutine at a time.
+// Sequence runs a graph that is made of this package's ops alone. It sorts them once, in the order in which Gorgonia's tape
+// machine runs them, and they read their inputs where those lie. So a run allocates nothing and starts no goroutine. The results
+// are the tape machine's, bit by bit. One goroutine at a time may use a Sequence.
 type Sequence struct{ ops []*op }
 
-// NewSequence returns the sequence of a graph whose leaves have their values. ok is false if a node is not of this package: such
-// a graph needs a tape machine.
+// NewSequence returns the sequence of a graph whose leaves have their values. ok is false if the op of a node is not of this
+// package, and then the graph needs a tape machine.
 func NewSequence(g *G.ExprGraph) (s *Sequence, ok bool, err error) {
 	sorted, err := G.Sort(g)
 	if err != nil {

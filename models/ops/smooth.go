@@ -12,8 +12,8 @@ import (
 //
 //	(1 − ε)·onehot(y) + ε/C
 //
-// (Szegedy et al. 2016, section 7). A label of a live row that is no class is an error of the run; padding rows are zero. It has no gradient.
-// A nil rows means that all rows are live.
+// (Szegedy et al. 2016, section 7). A label of a live row that is no class is an error of the run. Padding rows are zero.
+// SmoothLabels has no gradient. A nil rows means that all rows are live.
 func SmoothLabels(label *G.Node, classes int, epsilon float64, rows *Rows) (*G.Node, error) {
 	c := checker{op: "smooth"}
 	B, _ := c.mat("label", label)

@@ -9,16 +9,16 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Ignored is the label of a row that has no part in [SoftmaxCE]: a token that a masked language model need not guess.
+// Ignored is the label of a row that has no part in [SoftmaxCE], such as a token that a masked language model need not guess.
 const Ignored = -1
 
 // SoftmaxCE is the mean cross-entropy of the softmax of logits z [B, C] with the classes y [B, 1], a scalar:
 //
 //	log Σ_c exp(z_c) − z_y
 //
-// over the live rows whose class is not [Ignored]; 0 if there are none. Classes are whole numbers from 0 to C−1; another
-// one is an error of the run. The sum of the loss is in float64. The gradient (softmax(z) − onehot(y))/N goes to the
-// logits, zero in padding and ignored rows; labels have none. A nil rows means that all rows are live.
+// over the live rows whose class is not [Ignored], or 0 if there are none. Classes are whole numbers from 0 to C−1; another
+// one is an error of the run. The loss is summed in float64. The gradient of the logits is (softmax(z) − onehot(y))/N, and zero in
+// padding and ignored rows. Labels have none. A nil rows means that all rows are live.
 func SoftmaxCE(logits, label *G.Node, rows *Rows) (*G.Node, error) {
 	c := checker{op: "softmaxce"}
 	B, C := c.mat("logits", logits)
@@ -48,9 +48,9 @@ func SoftmaxCE(logits, label *G.Node, rows *Rows) (*G.Node, error) {
 //
 //	Σ_c p_c·(log Σ_k exp(z_k) − z_c)
 //
-// summed in float64. Each live row of p has numbers of 0 or more whose sum is 1 within 0.001; another one is an error of
-// the run. The gradient (softmax(z)·Σ_c p_c − p)/N goes to the logits, zero in padding rows; targets have none. A nil
-// rows means that all rows are live. Logits divided by a temperature are for [Scale] to make.
+// It is summed in float64. Each live row of p has numbers of 0 or more whose sum is 1 within 0.001; another row is an error of
+// the run. The gradient of the logits is (softmax(z)·Σ_c p_c − p)/N, and zero in padding rows. Targets have none. A nil rows means
+// that all rows are live. [Scale] divides logits by a temperature.
 func SoftmaxCESoft(logits, target *G.Node, rows *Rows) (*G.Node, error) {
 	c := checker{op: "softmaxcesoft"}
 	B, C := c.mat("logits", logits)

@@ -105,7 +105,8 @@ func TestSoftmaxCESoft(t *testing.T) {
 				for at := 0; at < len(x); at += s.C {
 					row, sum := x[at:at+s.C], float32(0)
 					for j := range row {
-						if row[j] = max(0, row[j]); j == 0 {
+						row[j] = max(0, row[j])
+						if j == 0 {
 							row[j] = 0.1
 						}
 						sum += row[j]
@@ -209,7 +210,8 @@ func TestSoftmaxCEBadValues(t *testing.T) {
 	if _, err := ops.SoftmaxCE(z, z, nil); err == nil || err.Error() != "ops: softmaxce: label is (3, 2), want (3, 1): one class per row" {
 		t.Errorf("error %v", err)
 	}
-	if _, err := ops.SoftmaxCESoft(z, matrix(g, "y", 3, 1, 0, 0, 0), nil); err == nil || err.Error() != "ops: softmaxcesoft: target is (3, 1), want (3, 2): one number per logit" {
+	_, err := ops.SoftmaxCESoft(z, matrix(g, "y", 3, 1, 0, 0, 0), nil)
+	if err == nil || err.Error() != "ops: softmaxcesoft: target is (3, 1), want (3, 2): one number per logit" {
 		t.Errorf("error %v", err)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// Splice puts a tensor together from those of K parents with the weights that a Splicing makes of gate logits:
+// Splice computes a tensor from those of K parents, with the weights w_k that a Splicing makes of gate logits:
 //
 //	soft              W = W_1 + sum_{k>1} w_k·(W_k - W_1), which is sum_k w_k·W_k
 //	hard              W = W_k of the largest w_k
@@ -76,7 +76,7 @@ type splice struct {
 	gates   int       // logits of a kind
 	span    int       // values that share a gate, one after the other
 	w       []float32 // [gates, parents]: the soft weights of the last run
-	pair    *pair     // in place of w: the way of two parents with a gate for each value; nil: none
+	pair    *pair     // takes the place of w for two parents with a gate for each value; may be nil
 }
 
 // gateScratch is the space of one gate's computation.

@@ -190,7 +190,8 @@ func TestSpliceOfEqualParents(t *testing.T) {
 	opstest.Uniform(v, rand.New(rand.NewPCG(1, 1)))
 	s := matrix(g, "s", 3, 4, v...)
 	a, b := matrix(g, "a", 3, 4, v...), matrix(g, "b", 3, 4, slices.Clone(v)...)
-	y := must(ops.Splice(G.Nodes{s}, G.Nodes{a, b}, ops.Splicing{Form: ops.SpliceRecommendation, Global: globals(2), Scale: 1, Temperature: 1}))
+	splicing := ops.Splicing{Form: ops.SpliceRecommendation, Global: globals(2), Scale: 1, Temperature: 1}
+	y := must(ops.Splice(G.Nodes{s}, G.Nodes{a, b}, splicing))
 	run(t, g)
 	if got := opstest.Values(y); !slices.Equal(got, v) {
 		t.Errorf("the splice of equal parents is %v, want %v", got, v)
@@ -227,7 +228,8 @@ func TestSplicingIsFinite(t *testing.T) {
 
 func TestSpliceErrors(t *testing.T) {
 	g := G.NewGraph()
-	a, b, c := matrix(g, "a", 2, 3, make([]float32, 6)...), matrix(g, "b", 2, 3, make([]float32, 6)...), matrix(g, "c", 3, 2, make([]float32, 6)...)
+	six := make([]float32, 6)
+	a, b, c := matrix(g, "a", 2, 3, six...), matrix(g, "b", 2, 3, six...), matrix(g, "c", 3, 2, six...)
 	two := vector(g, "two", 0, 0, 0)
 	ok := ops.Splicing{Form: ops.SpliceLanguage, Global: globals(2), Scale: 1, Temperature: 1}
 	with := func(f func(*ops.Splicing)) ops.Splicing {

@@ -17,13 +17,13 @@ const (
 	SpliceLanguage                         // w_k = g_1·l_k, and 1 - g_1 more for the base
 )
 
-// SpliceChoice says what becomes of the weights.
+// SpliceChoice says how the weights of the parents make a tensor of theirs.
 type SpliceChoice uint8
 
 // The choices.
 const (
 	SpliceSoft            SpliceChoice = iota // W = sum_k w_k·W_k
-	SpliceHard                                // the parent with the largest weight; of equal ones the last. No gradient
+	SpliceHard                                // W = W_k of the largest w_k, and of equal ones the last; it has no gradient
 	SpliceStraightThrough                     // forward as hard, backward as soft (Bengio et al. 2013)
 )
 
@@ -46,8 +46,8 @@ const (
 type Splicing struct {
 	Form        SpliceForm
 	Choice      SpliceChoice
-	Global      []float64 // g_k; not used by the local form
-	Scale       float64   // before the sigmoid
+	Global      []float64 // g_k, which the local form does not use
+	Scale       float64   // factor of the logits in the sigmoid
 	Temperature float64   // T
 }
 
@@ -84,7 +84,8 @@ func (p *Splicing) Check(parents int) error {
 	return errors.Join(errs...)
 }
 
-// Weights sets w, of one value a parent, to the weights for the logits s. Its scratch may be nil, or have 3 values a parent.
+// Weights sets w, which has one value for each parent, to the weights for the logits s. scratch may be nil, or have 3 values for
+// each parent.
 func (p *Splicing) Weights(w, s, scratch []float64) {
 	k := len(w)
 	if len(scratch) < 3*k {
@@ -140,8 +141,8 @@ func (p *Splicing) locals(local, s []float64) {
 	}
 }
 
-// Grad sets ds to the gradient of the logits s from that of the weights, dw, whose soft values are w. Its scratch may be nil, or
-// have 3 values a parent.
+// Grad sets ds to the gradient of the logits s, given the gradient dw of the weights and their soft values w. scratch may be nil,
+// or have 3 values for each parent.
 func (p *Splicing) Grad(ds, s, w, dw, scratch []float64) {
 	if p.Form == SpliceGlobal {
 		return
@@ -190,7 +191,8 @@ func (p *Splicing) normalGrad(d, l, local, w, dw []float64, mean float64) {
 			if k == 0 {
 				u += 1 - share
 			}
-			if d[k] = 0; u > 0 {
+			d[k] = 0
+			if u > 0 {
 				d[k] = w[k] * (dw[k] - mean) / (p.Temperature * u)
 			}
 		}
@@ -202,8 +204,8 @@ func (p *Splicing) normalGrad(d, l, local, w, dw []float64, mean float64) {
 	}
 }
 
-// Chosen returns the parent that the hard splice takes: the largest weight, of equal ones the last, as the published "A if w_A >
-// w_B, else B".
+// Chosen returns the parent that the hard splice takes: the one with the largest weight, and of equal ones the last, as in the
+// published "A if w_A > w_B, else B".
 func Chosen(w []float64) int {
 	at := 0
 	for k := range w {

@@ -77,7 +77,8 @@ func (s *splice) forwardPair(lo, hi int) {
 			continue
 		}
 		for i, v := range x {
-			if out[i] = b[i]; v > 1-v {
+			out[i] = b[i]
+			if v > 1-v {
 				out[i] = a[i]
 			}
 		}

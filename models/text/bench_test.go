@@ -20,7 +20,8 @@ func BenchmarkStep(b *testing.B) {
 			const rows, length = 32, 32
 			m := &text.BERT{
 				Encoder: text.Encoder{
-					HiddenSize: 384, NumHiddenLayers: 6, NumAttentionHeads: 12, IntermediateSize: 1536, HiddenAct: "gelu", MaxPositionEmbeddings: 512,
+					HiddenSize: 384, NumHiddenLayers: 6, NumAttentionHeads: 12, IntermediateSize: 1536,
+					HiddenAct: "gelu", MaxPositionEmbeddings: 512,
 					TypeVocabSize: 2, LayerNormEps: 1e-12, InitializerRange: 0.02, HiddenDropoutProb: 0.1, AttentionProbsDropoutProb: 0.1,
 				},
 				Classifier: text.Classifier{Pooling: "cls"},

@@ -13,13 +13,13 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
-// BERT is transformers' BertForSequenceClassification: a logit for each class of the data, or one number.
+// BERT is transformers' BertForSequenceClassification. Its outputs are a logit for each class of the data, or one number.
 type BERT struct {
 	Encoder    `yaml:",inline"`
 	Classifier `yaml:",inline"`
 }
 
-// RoBERTa is transformers' RobertaForSequenceClassification: a logit for each class of the data, or one number.
+// RoBERTa is transformers' RobertaForSequenceClassification. Its outputs are a logit for each class of the data, or one number.
 type RoBERTa struct {
 	Encoder    `yaml:",inline"`
 	Classifier `yaml:",inline"`

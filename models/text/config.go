@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// file is what is read of a config.json; a key that is not there stays nil.
+// file holds what is read of a config.json. A key that is not there stays nil.
 type file struct {
 	ModelType         *string  `json:"model_type"`
 	VocabSize         *int     `json:"vocab_size"`
@@ -137,7 +137,7 @@ func (f *family) read(path string, masked bool) (*file, error) {
 	return h, errors.Join(errs...)
 }
 
-// suffix is that of the names of models that predict masked tokens.
+// suffix returns the end of a model's name: "_mlm" if it predicts masked tokens.
 func suffix(masked bool) string {
 	if masked {
 		return "_mlm"

@@ -52,8 +52,10 @@ func TestResolve(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := text.Encoder{
-		VocabSize: 30522, HiddenSize: 384, NumHiddenLayers: 6, NumAttentionHeads: 12, IntermediateSize: 1536, HiddenAct: "gelu", HiddenDropoutProb: 0.1,
-		AttentionProbsDropoutProb: 0.1, Dropout: &drop, MaxPositionEmbeddings: 512, TypeVocabSize: 2, LayerNormEps: 1e-12, PadTokenID: &zero, InitializerRange: 0.02,
+		VocabSize: 30522, HiddenSize: 384, NumHiddenLayers: 6, NumAttentionHeads: 12, IntermediateSize: 1536,
+		HiddenAct: "gelu", HiddenDropoutProb: 0.1,
+		AttentionProbsDropoutProb: 0.1, Dropout: &drop, MaxPositionEmbeddings: 512, TypeVocabSize: 2,
+		LayerNormEps: 1e-12, PadTokenID: &zero, InitializerRange: 0.02,
 	}
 	if !reflect.DeepEqual(m.Encoder, want) || m.Pooling != "mean" || m.ClassifierDropout != nil {
 		t.Errorf("options %+v, want %+v", m.Encoder, want)
@@ -69,8 +71,10 @@ func TestResolve(t *testing.T) {
 		t.Fatal(err)
 	}
 	want = text.Encoder{ // the rest is RobertaConfig's, which is not that of roberta-base
-		VocabSize: 50265, HiddenSize: 24, NumHiddenLayers: 12, NumAttentionHeads: 12, IntermediateSize: 3072, HiddenAct: "gelu", HiddenDropoutProb: 0.1,
-		AttentionProbsDropoutProb: 0.1, MaxPositionEmbeddings: 512, TypeVocabSize: 2, LayerNormEps: 1e-12, PadTokenID: &one, InitializerRange: 0.02,
+		VocabSize: 50265, HiddenSize: 24, NumHiddenLayers: 12, NumAttentionHeads: 12, IntermediateSize: 3072,
+		HiddenAct: "gelu", HiddenDropoutProb: 0.1,
+		AttentionProbsDropoutProb: 0.1, MaxPositionEmbeddings: 512, TypeVocabSize: 2, LayerNormEps: 1e-12,
+		PadTokenID: &one, InitializerRange: 0.02,
 	}
 	if !reflect.DeepEqual(r.Encoder, want) || r.ClassifierDropout == nil || *r.ClassifierDropout != 0.25 {
 		t.Errorf("options %+v, want %+v", r.Encoder, want)
@@ -90,11 +94,26 @@ func TestBadConfigs(t *testing.T) {
 		{&text.BERT{}, `{"model_type": "deberta-v2"}`, ": model_type is deberta-v2, want bert"},
 		{&text.BERT{}, `{"model_type": "roberta"}`, ": model_type is roberta: write model.type: roberta"},
 		{&text.RoBERTaMasked{}, `{"model_type": "bert"}`, ": model_type is bert: write model.type: bert_mlm"},
-		{&text.BERT{}, `{"model_type": "bert", "position_embedding_type": "relative_key"}`, ": position_embedding_type is relative_key, want absolute"},
-		{&text.BERT{}, `{"model_type": "bert", "is_decoder": true}`, ": the model is a decoder (is_decoder, add_cross_attention), want an encoder"},
-		{&text.BERTMasked{}, `{"model_type": "bert", "tie_word_embeddings": false}`, ": tie_word_embeddings is false: the decoder of masked tokens must be the table of tokens"},
-		{&text.BERTMasked{}, `{"model_type": "bert", "num_attention_heads": 7}`, ": num_attention_heads: 7 heads do not divide the hidden_size of 768"},
-		{&text.BERTMasked{}, `{"model_type": "bert", "hidden_act": "silu"}`, ": hidden_act: must be gelu, gelu_new, gelu_pytorch_tanh or relu"},
+		{
+			&text.BERT{}, `{"model_type": "bert", "position_embedding_type": "relative_key"}`,
+			": position_embedding_type is relative_key, want absolute",
+		},
+		{
+			&text.BERT{}, `{"model_type": "bert", "is_decoder": true}`,
+			": the model is a decoder (is_decoder, add_cross_attention), want an encoder",
+		},
+		{
+			&text.BERTMasked{}, `{"model_type": "bert", "tie_word_embeddings": false}`,
+			": tie_word_embeddings is false: the decoder of masked tokens must be the table of tokens",
+		},
+		{
+			&text.BERTMasked{}, `{"model_type": "bert", "num_attention_heads": 7}`,
+			": num_attention_heads: 7 heads do not divide the hidden_size of 768",
+		},
+		{
+			&text.BERTMasked{}, `{"model_type": "bert", "hidden_act": "silu"}`,
+			": hidden_act: must be gelu, gelu_new, gelu_pytorch_tanh or relu",
+		},
 	} {
 		path := filepath.Join(write(t, c.config), "config.json")
 		field := reflect.ValueOf(c.m).Elem().FieldByName("Encoder").Addr().Interface().(*text.Encoder)
@@ -109,7 +128,8 @@ func TestBadConfigs(t *testing.T) {
 		}
 	}
 	m := &text.BERT{Encoder: text.Encoder{Config: filepath.Join(t.TempDir(), "absent")}}
-	if err := m.Resolve(); err == nil || !strings.HasSuffix(err.Error(), "absent: there is no such file: give a directory with a config.json, or the file") {
+	want := "absent: there is no such file: give a directory with a config.json, or the file"
+	if err := m.Resolve(); err == nil || !strings.HasSuffix(err.Error(), want) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -118,7 +138,8 @@ func TestBadOptions(t *testing.T) {
 	off, bad := -1, 1.5
 	m := &text.BERT{
 		Encoder: text.Encoder{
-			VocabSize: -1, NumAttentionHeads: 3, HiddenSize: 32, HiddenAct: "swish", HiddenDropoutProb: 1, AttentionProbsDropoutProb: -0.1, Dropout: &bad,
+			VocabSize: -1, NumAttentionHeads: 3, HiddenSize: 32, HiddenAct: "swish", HiddenDropoutProb: 1,
+			AttentionProbsDropoutProb: -0.1, Dropout: &bad,
 			LayerNormEps: 0, PadTokenID: &off,
 		},
 		Classifier: text.Classifier{Pooling: "max", ClassifierDropout: &bad},

@@ -18,7 +18,7 @@ type encoder struct {
 	*Encoder
 	*family
 	seq  *models.Sequences
-	drop bool // dropout drops: in training, unless all of the encoder is frozen
+	drop bool // dropout is at work: in training, unless all of the encoder is frozen
 }
 
 // layer returns the name of layer i.
@@ -27,11 +27,12 @@ func (f *family) layer(i int) string { return f.name + ".encoder.layer." + strco
 // rows picks rows of a matrix over tokens: [B·L, H] → [n, H].
 type rows func(q *models.Sequences, x *G.Node) (*G.Node, error)
 
-// encode is the encoder without its pooler: an embedding of each token, then layers of attention and of a feed-forward part, each
-// followed by dropout, the sum with its input, and a layer norm (Vaswani et al. 2017, figure 1, left half). take picks the rows
-// that the caller needs; what only makes the others is left out of the last layer. It may be nil. words is the table of tokens.
+// encode builds the encoder without its pooler: an embedding of each token, then layers of attention and of a feed-forward part,
+// each followed by dropout, the sum with its input, and a layer norm (Vaswani et al. 2017, figure 1, left half). take picks the
+// rows that the caller needs, and the last layer leaves out what only makes the others. It may be nil. words is the table of
+// tokens.
 //
-// If every parameter is frozen the encoder runs without dropout, so that what it makes of a row is the same at each step.
+// If every parameter is frozen, the encoder runs without dropout, so that its results for a row are the same at each step.
 func (f *family) encode(s *nn.Scope, e *Encoder, in *models.Inputs, take rows) (x, words *G.Node) {
 	m := &encoder{Encoder: e, family: f, seq: in.Sequences(s), drop: s.Train && !f.frozen(s, e)}
 	if s.Err() != nil {
@@ -81,7 +82,7 @@ func (m *encoder) fits(in *models.Inputs) error {
 	return nil
 }
 
-// embed is the sum of a token's embeddings, of itself, its segment and its position, normalised: [B·L, H].
+// embed returns the normalised sum of the embeddings of each token, its segment and its position, [B·L, H].
 func (m *encoder) embed(s *nn.Scope, in *models.Inputs) (x, word *G.Node) {
 	t, h := in.Schema.Text, m.HiddenSize
 	sp := s.Units(h)
@@ -119,7 +120,7 @@ func zeroRow(init nn.Init, row int) nn.Init {
 	}
 }
 
-// attend is layer i; pick picks rows after its attention.
+// attend builds layer i. pick picks rows after its attention.
 func (m *encoder) attend(s *nn.Scope, x *G.Node, i int, pick func(x *G.Node) *G.Node) *G.Node {
 	l := s.Sub(m.layer(i))
 	a := l.Sub("attention").Sub("self")
@@ -154,7 +155,7 @@ func (m *encoder) dropped(s *nn.Scope, x *G.Node, p float64) *G.Node {
 	return nn.Dropout(s, x, p)
 }
 
-// dense is act(x·Wᵀ + b), [n, in] → [n, out], with parameters weight [out, in] and bias [out].
+// dense returns act(x·Wᵀ + b), [n, in] → [n, out]. Its parameters are weight, [out, in], and bias, [out].
 func (e *Encoder) dense(s *nn.Scope, x *G.Node, out int, act activation) *G.Node {
 	if s.Err() != nil {
 		return nil
@@ -184,7 +185,7 @@ func (e *Encoder) dense(s *nn.Scope, x *G.Node, out int, act activation) *G.Node
 	return s.Columns(s.Check(ops.GELU(z, b, act.form)), sp)
 }
 
-// norm is the layer norm of x + r, or of x where r is nil, with parameters weight and bias.
+// norm returns the layer norm of x + r, or of x if r is nil. Its parameters are weight and bias.
 func (e *Encoder) norm(s *nn.Scope, x, r *G.Node) *G.Node {
 	if s.Err() != nil {
 		return nil

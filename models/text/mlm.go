@@ -9,12 +9,13 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
-// BERTMasked is transformers' BertForMaskedLM: a logit for each id of the vocabulary, for each token that the data masks.
+// BERTMasked is transformers' BertForMaskedLM. For each token that the data masks it has a logit for each id of the vocabulary.
 type BERTMasked struct {
 	Encoder `yaml:",inline"`
 }
 
-// RoBERTaMasked is transformers' RobertaForMaskedLM: a logit for each id of the vocabulary, for each token that the data masks.
+// RoBERTaMasked is transformers' RobertaForMaskedLM. For each token that the data masks it has a logit for each id of the
+// vocabulary.
 type RoBERTaMasked struct {
 	Encoder `yaml:",inline"`
 }
@@ -33,7 +34,7 @@ func (m *BERTMasked) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 // Build returns the logits, [B·M, vocabulary].
 func (m *RoBERTaMasked) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 	p := s.Sub("lm_head")
-	return roberta.predict(s, &m.Encoder, in, layers{p.Sub("dense"), p.Sub("layer_norm"), p}, "gelu") // whatever hidden_act is
+	return roberta.predict(s, &m.Encoder, in, layers{p.Sub("dense"), p.Sub("layer_norm"), p}, "gelu") // it is GELU whatever hidden_act says
 }
 
 // layers are the scopes of a head that predicts tokens.

@@ -64,7 +64,8 @@ func TestDataThatDoesNotFit(t *testing.T) {
 			"sequences of 13 tokens need 13 positions, max_position_embeddings is 12: lower data.max_length to 12",
 		},
 		{
-			"long sequences after an offset", &text.RoBERTa{Encoder: robertaEncoder(func(e *text.Encoder) { e.MaxPositionEmbeddings = 14 })}, schema(3, 0, 1),
+			"long sequences after an offset",
+			&text.RoBERTa{Encoder: robertaEncoder(func(e *text.Encoder) { e.MaxPositionEmbeddings = 14 })}, schema(3, 0, 1),
 			"sequences of 13 tokens need 15 positions, max_position_embeddings is 14: lower data.max_length to 12",
 		},
 		{
@@ -79,7 +80,10 @@ func TestDataThatDoesNotFit(t *testing.T) {
 			"masks without need", roberta(), schema(3, 0.3, 1),
 			"the data masks tokens, which the model does not predict: give the data labels, or take model roberta_mlm",
 		},
-		{"no masks", &text.BERTMasked{Encoder: tiny}, schema(3, 0, 0), "the model predicts masked tokens, the data masks none: set data.mask_rate"},
+		{
+			"no masks", &text.BERTMasked{Encoder: tiny}, schema(3, 0, 0),
+			"the model predicts masked tokens, the data masks none: set data.mask_rate",
+		},
 	} {
 		_, err := models.Compile(c.m, nn.NewParams(1), c.sc, models.CompileOptions{Batch: 2})
 		if err == nil || !strings.HasSuffix(err.Error(), c.want) {

@@ -86,7 +86,8 @@ func TestParity(t *testing.T) {
 	cases := parityCases()
 	for _, c := range references(t) {
 		p, ok := cases[c.Name]
-		if delete(cases, c.Name); !ok {
+		delete(cases, c.Name)
+		if !ok {
 			t.Errorf("%s: no model", c.Name)
 			continue
 		}

@@ -1,9 +1,10 @@
 // Package text holds encoders of text as Hugging Face's transformers defines them: BERT (Devlin et al. 2019) and RoBERTa (Liu et
 // al. 2019), with a head that classifies, ranks or regresses, or one that predicts masked tokens. Parameters have the names and
-// shapes of transformers' checkpoints, options those of its config.json: a run's directory is one of Hugging Face's, too.
+// shapes of transformers' checkpoints, and options have the names of its config.json. So transformers can load a run's directory.
 //
-// The tables of embeddings are weights of the graph with dense gradients, not rows outside of it as a recommender's are: so the
-// decoder of a masked language model is tied to the table of tokens by using the same node, and the gradient is the sum of both uses.
+// The tables of embeddings are weights of the graph with dense gradients, and not rows outside of it as those of a recommender. So
+// the decoder of a masked language model is tied to the table of tokens by using the same node, and the gradient is the sum over
+// both uses.
 package text
 
 import (
@@ -105,7 +106,7 @@ func share(key string, p *float64) error {
 	return registry.InBelow(key, *p, 0, 1)
 }
 
-// hidden, attention and (of a head) classifier are the dropouts that hold.
+// hidden, attention and classifier return the dropouts that hold: that of hidden values, of attention's weights, and of a head.
 func (e *Encoder) hidden() float64    { return *first(e.Dropout, &e.HiddenDropoutProb) }
 func (e *Encoder) attention() float64 { return *first(e.Dropout, &e.AttentionProbsDropoutProb) }
 func (e *Encoder) classifier(h *Classifier) float64 {
@@ -149,13 +150,13 @@ var activations = map[string]activation{
 
 // family is what tells BERT from RoBERTa.
 type family struct {
-	name     string // config.json's model_type, and the first part of the names of the encoder's parameters
-	offset   bool   // positions are counted from the padding's id + 1
-	classify string // transformers' classes
-	mask     string
-	absent   Encoder // what a config.json that lacks a key means
-	noPad    int     // and its pad_token_id
-	noVocab  int     // and its vocab_size
+	name     string  // config.json's model_type, and the first part of the names of the encoder's parameters
+	offset   bool    // positions are counted from the padding's id + 1
+	classify string  // transformers' class for sequence classification
+	mask     string  // transformers' class for masked tokens
+	absent   Encoder // what a config.json means that lacks a key
+	noPad    int     // pad_token_id of one that lacks it
+	noVocab  int     // vocab_size of one that lacks it
 }
 
 var bert = &family{

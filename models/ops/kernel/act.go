@@ -73,8 +73,8 @@ func Activate(dst, x []float32, act Act) {
 // does not depend on its place.
 type tail [8]float32
 
-// BiasAct sets dst = act(dst + bias). If dst is longer than bias, bias is added to each of its rows of len(bias)
-// elements: len(dst) must be a multiple of len(bias).
+// BiasAct sets dst = act(dst + bias). If dst is longer than bias, bias is added to each of its rows of len(bias) elements, and
+// len(dst) must be a multiple of len(bias).
 func BiasAct(dst, bias []float32, act Act) {
 	n := len(bias)
 	if n == 0 && len(dst) > 0 {
@@ -114,7 +114,7 @@ func ActGrad(dst, y, dy []float32, act Act) {
 	ActGradRef(dst[i:], y[i:], dy[i:], act)
 }
 
-// Exp sets dst = exp(x), for len(dst) elements: +Inf above 88.72, 0 below -104, NaN for NaN.
+// Exp sets dst = exp(x), for len(dst) elements. The result is +Inf above 88.72, 0 below -104, and NaN for NaN.
 func Exp(dst, x []float32) {
 	x = x[:len(dst)]
 	i := expVec(len(dst), unsafe.SliceData(dst), unsafe.SliceData(x))

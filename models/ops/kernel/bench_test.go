@@ -51,7 +51,8 @@ func BenchmarkGemm(b *testing.B) {
 		if s.tb {
 			ldb = s.k
 		}
-		name := fmt.Sprintf("%s%s/%dx%dx%d", map[bool]string{true: "T", false: "N"}[s.ta], map[bool]string{true: "T", false: "N"}[s.tb], s.m, s.n, s.k)
+		letter := map[bool]string{true: "T", false: "N"}
+		name := fmt.Sprintf("%s%s/%dx%dx%d", letter[s.ta], letter[s.tb], s.m, s.n, s.k)
 		for _, threads := range []int{1, 2} {
 			b.Run(fmt.Sprintf("%s/threads=%d", name, threads), func(b *testing.B) {
 				SetThreads(threads)

@@ -2,9 +2,9 @@ package kernel
 
 import "unsafe"
 
-// DropoutMask sets dst = x/(1-p) with probability 1-p and 0 otherwise, for len(dst) elements. Whether an element is kept
-// depends on key and offset+i alone: a tensor may be done in any pieces, and the gradient with the same call. p is in
-// [0, 1); its resolution is 2^-31.
+// DropoutMask sets dst = x/(1-p) with probability 1-p and 0 otherwise, for len(dst) elements. Whether element i is kept depends on
+// key and offset+i alone. So a tensor may be done in any pieces, and the same call does the gradient. p is in [0, 1), with a
+// resolution of 2^-31.
 func DropoutMask(dst, x []float32, key, offset uint64, p float32) {
 	x = x[:len(dst)]
 	thr, scale := dropScalars(p)

@@ -7,13 +7,15 @@ import "fmt"
 //	op(A) is [m, k]: a[i*lda+p], or a[p*lda+i] if transA
 //	op(B) is [k, n]: b[p*ldb+j], or b[j*ldb+p] if transB
 //
-// epi, if not nil, is called once for each finished block of rows [r0, r1) of C, with all columns done; the blocks cover
-// the rows, and calls may come from several goroutines at once. Work is split over the threads of [Parallel]; the
-// result does not depend on their number. c must not overlap a or b.
+// epi, if not nil, is called once for each finished block of rows [r0, r1) of C, with all columns done. The blocks cover the rows,
+// and calls may come from several goroutines at once. Work is split over the threads of [Parallel], and the result does not depend
+// on their number. c must not overlap a or b.
 //
-// A row of A·Bᵀ, the product of a layer with its weights, has the same bits whatever the number of rows: a row of data is scored
-// alone as it is among others.
-func Gemm(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, acc bool, epi func(r0, r1 int)) {
+// A row of A·Bᵀ, the product of a layer with its weights, has the same bits whatever the number of rows. So a row of data has the
+// same score alone and among others.
+func Gemm(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int,
+	acc bool, epi func(r0, r1 int),
+) {
 	checkGemm(transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
 	multiply(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, epi, Parallel)
 }
@@ -35,7 +37,9 @@ func serial(n int, f func(i int)) {
 // smallWork is the number of multiplications under which handing out tasks costs more than it gains.
 const smallWork = 1 << 17
 
-func multiply(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, acc bool, epi func(r0, r1 int), each func(int, func(int))) {
+func multiply(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int,
+	acc bool, epi func(r0, r1 int), each func(int, func(int)),
+) {
 	if m == 0 {
 		return
 	}

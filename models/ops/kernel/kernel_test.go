@@ -77,18 +77,62 @@ func TestElementwise(t *testing.T) {
 		{"None", 2, false, func(x [][]float32) { Activate(x[0], x[1], None) }, func(x [][]float32) { ActivateRef(x[0], x[1], None) }},
 		{"BiasNone", 2, false, func(x [][]float32) { BiasAct(x[0], x[1], None) }, func(x [][]float32) { BiasActRef(x[0], x[1], None) }},
 		{"BiasReLU", 2, false, func(x [][]float32) { BiasAct(x[0], x[1], ReLU) }, func(x [][]float32) { BiasActRef(x[0], x[1], ReLU) }},
-		{"NoneGrad", 3, false, func(x [][]float32) { ActGrad(x[0], x[1], x[2], None) }, func(x [][]float32) { ActGradRef(x[0], x[1], x[2], None) }},
-		{"ReLUGrad", 3, false, func(x [][]float32) { ActGrad(x[0], x[1], x[2], ReLU) }, func(x [][]float32) { ActGradRef(x[0], x[1], x[2], ReLU) }},
-		{"TanhGrad", 3, false, func(x [][]float32) { ActGrad(x[0], x[1], x[2], Tanh) }, func(x [][]float32) { ActGradRef(x[0], x[1], x[2], Tanh) }},
-		{"SigmoidGrad", 3, false, func(x [][]float32) { ActGrad(x[0], x[1], x[2], Sigmoid) }, func(x [][]float32) { ActGradRef(x[0], x[1], x[2], Sigmoid) }},
-		{"Cross", 5, false, func(x [][]float32) { Cross(x[0], x[1], x[2], x[3], x[4]) }, func(x [][]float32) { CrossRef(x[0], x[1], x[2], x[3], x[4]) }},
-		{"Adam", 4, true, func(x [][]float32) { Adam(x[0], x[1], x[2], x[3], 0.01, 0.9, 0.999, 1e-8, 0.19, 0.002, 0) }, func(x [][]float32) { AdamRef(x[0], x[1], x[2], x[3], 0.01, 0.9, 0.999, 1e-8, 0.19, 0.002, 0) }},
-		{"AdamW", 4, true, func(x [][]float32) { Adam(x[0], x[1], x[2], x[3], 0.01, 0.9, 0.999, 1e-8, 0.19, 0.002, 0.1) }, func(x [][]float32) { AdamRef(x[0], x[1], x[2], x[3], 0.01, 0.9, 0.999, 1e-8, 0.19, 0.002, 0.1) }},
-		{"Adagrad", 3, true, func(x [][]float32) { Adagrad(x[0], x[1], x[2], 0.01, 1e-10) }, func(x [][]float32) { AdagradRef(x[0], x[1], x[2], 0.01, 1e-10) }},
-		{"RMSProp", 3, true, func(x [][]float32) { RMSProp(x[0], x[1], x[2], 0.01, 0.99, 1e-8) }, func(x [][]float32) { RMSPropRef(x[0], x[1], x[2], 0.01, 0.99, 1e-8) }},
+		{
+			"NoneGrad", 3, false,
+			func(x [][]float32) { ActGrad(x[0], x[1], x[2], None) },
+			func(x [][]float32) { ActGradRef(x[0], x[1], x[2], None) },
+		},
+		{
+			"ReLUGrad", 3, false,
+			func(x [][]float32) { ActGrad(x[0], x[1], x[2], ReLU) },
+			func(x [][]float32) { ActGradRef(x[0], x[1], x[2], ReLU) },
+		},
+		{
+			"TanhGrad", 3, false,
+			func(x [][]float32) { ActGrad(x[0], x[1], x[2], Tanh) },
+			func(x [][]float32) { ActGradRef(x[0], x[1], x[2], Tanh) },
+		},
+		{
+			"SigmoidGrad", 3, false,
+			func(x [][]float32) { ActGrad(x[0], x[1], x[2], Sigmoid) },
+			func(x [][]float32) { ActGradRef(x[0], x[1], x[2], Sigmoid) },
+		},
+		{
+			"Cross", 5, false,
+			func(x [][]float32) { Cross(x[0], x[1], x[2], x[3], x[4]) },
+			func(x [][]float32) { CrossRef(x[0], x[1], x[2], x[3], x[4]) },
+		},
+		{
+			"Adam", 4, true,
+			func(x [][]float32) { Adam(x[0], x[1], x[2], x[3], 0.01, 0.9, 0.999, 1e-8, 0.19, 0.002, 0) },
+			func(x [][]float32) { AdamRef(x[0], x[1], x[2], x[3], 0.01, 0.9, 0.999, 1e-8, 0.19, 0.002, 0) },
+		},
+		{
+			"AdamW", 4, true,
+			func(x [][]float32) { Adam(x[0], x[1], x[2], x[3], 0.01, 0.9, 0.999, 1e-8, 0.19, 0.002, 0.1) },
+			func(x [][]float32) { AdamRef(x[0], x[1], x[2], x[3], 0.01, 0.9, 0.999, 1e-8, 0.19, 0.002, 0.1) },
+		},
+		{
+			"Adagrad", 3, true,
+			func(x [][]float32) { Adagrad(x[0], x[1], x[2], 0.01, 1e-10) },
+			func(x [][]float32) { AdagradRef(x[0], x[1], x[2], 0.01, 1e-10) },
+		},
+		{
+			"RMSProp", 3, true,
+			func(x [][]float32) { RMSProp(x[0], x[1], x[2], 0.01, 0.99, 1e-8) },
+			func(x [][]float32) { RMSPropRef(x[0], x[1], x[2], 0.01, 0.99, 1e-8) },
+		},
 		{"SGD", 2, false, func(x [][]float32) { SGD(x[0], x[1], nil, 0.01, 0) }, func(x [][]float32) { SGDRef(x[0], x[1], nil, 0.01, 0) }},
-		{"Momentum", 3, false, func(x [][]float32) { SGD(x[0], x[1], x[2], 0.01, 0.9) }, func(x [][]float32) { SGDRef(x[0], x[1], x[2], 0.01, 0.9) }},
-		{"DropoutMask", 2, false, func(x [][]float32) { DropoutMask(x[0], x[1], 7, 1<<32-37, 0.3) }, func(x [][]float32) { DropoutMaskRef(x[0], x[1], 7, 1<<32-37, 0.3) }},
+		{
+			"Momentum", 3, false,
+			func(x [][]float32) { SGD(x[0], x[1], x[2], 0.01, 0.9) },
+			func(x [][]float32) { SGDRef(x[0], x[1], x[2], 0.01, 0.9) },
+		},
+		{
+			"DropoutMask", 2, false,
+			func(x [][]float32) { DropoutMask(x[0], x[1], 7, 1<<32-37, 0.3) },
+			func(x [][]float32) { DropoutMaskRef(x[0], x[1], 7, 1<<32-37, 0.3) },
+		},
 	}
 	paths(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(11, 12))
@@ -196,7 +240,8 @@ func TestTranscendental(t *testing.T) {
 			x := []float32{-inf, inf, -200, 200, float32(math.NaN()), 0, float32(math.Copysign(0, -1)), 1e-44}
 			dst := make([]float32, len(x))
 			k.run(dst, x)
-			want := []float32{k.nInf, k.pI, k.nInf, k.pI, x[4], float32(k.exact(0)), float32(k.exact(math.Copysign(0, -1))), float32(k.exact(1e-44))}
+			exact := func(v float64) float32 { return float32(k.exact(v)) }
+			want := []float32{k.nInf, k.pI, k.nInf, k.pI, x[4], exact(0), exact(math.Copysign(0, -1)), exact(1e-44)}
 			if path == generic {
 				want[2] = float32(k.exact(-200))
 			}

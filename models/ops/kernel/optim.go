@@ -54,7 +54,8 @@ func Adagrad(w, g, acc []float32, lr, eps float64) {
 func RMSProp(w, g, sq []float32, lr, alpha, eps float64) {
 	n := len(w)
 	g, sq = g[:n], sq[:n]
-	i := rmspropVec(n, unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(sq), float32(lr), float32(alpha), float32(1-alpha), float32(eps))
+	i := rmspropVec(n, unsafe.SliceData(w), unsafe.SliceData(g), unsafe.SliceData(sq),
+		float32(lr), float32(alpha), float32(1-alpha), float32(eps))
 	RMSPropRef(w[i:], g[i:], sq[i:], lr, alpha, eps)
 }
 

@@ -48,7 +48,8 @@ func TestPack(t *testing.T) {
 							want = src.data[(p-lo)*src.ld+j]
 						}
 						if dst[i] != want {
-							t.Fatalf("copyRows w=%d kc=%d rows [%d, %d) cols=%d: panel %d [%d, %d] is %v, want %v", w, kc, lo, hi, cols, q, p, i%w, dst[i], want)
+							t.Fatalf("copyRows w=%d kc=%d rows [%d, %d) cols=%d: panel %d [%d, %d] is %v, want %v",
+								w, kc, lo, hi, cols, q, p, i%w, dst[i], want)
 						}
 					}
 					if !v.intact() {

@@ -12,7 +12,7 @@ var threads atomic.Int32
 
 func init() { SetThreads(0) }
 
-// SetThreads sets the number of threads that [Parallel] uses, from the next call on; n < 1 means GOMAXPROCS. Results do
+// SetThreads sets the number of threads that [Parallel] uses from the next call on. An n below 1 means GOMAXPROCS. Results do
 // not depend on it.
 func SetThreads(n int) {
 	if n < 1 {

@@ -50,7 +50,7 @@ func SumSq(x []float32) float64 {
 	return sum + SumSqRef(x[i:])
 }
 
-// Max returns the greatest element of x, -Inf if x is empty, NaN if it holds one.
+// Max returns the greatest element of x. It is -Inf if x is empty, and NaN if an element is.
 func Max(x []float32) float32 {
 	var lanes [32]float32 // maxima, and as many lanes of greatest magnitudes
 	i := maxAbsVec(len(x), unsafe.SliceData(x), &lanes[0])

@@ -312,7 +312,9 @@ func PairwiseFwdRef(e []float32, fields, dim int, s []float32) float32 {
 }
 
 // GemmRef is the definition of [Gemm], but for the order and precision of the sums: it adds up in float64.
-func GemmRef(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, acc bool, epi func(r0, r1 int)) {
+func GemmRef(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int,
+	acc bool, epi func(r0, r1 int),
+) {
 	ai, ak, bk, bj := lda, 1, ldb, 1
 	if transA {
 		ai, ak = 1, lda

@@ -5,11 +5,11 @@ import "fmt"
 // stripWidth is the number of columns of a strip: their sums stay in the first-level cache, in whole vectors.
 const stripWidth = 256
 
-// Transposed is a matrix b, [n, k], kept so that products of single rows with its transpose read it once, from start to end. It is
-// not changed after it is made: goroutines may share it.
+// Transposed is a matrix b, [n, k], stored so that a product of a single row with its transpose reads it once, from start to end.
+// It does not change after it is made, so goroutines may share it.
 type Transposed struct {
 	n, k int
-	data []float32 // for each strip of columns of bᵀ, [k, stripWidth], filled up with zeros to whole strips and to fours of rows
+	data []float32 // the strips of columns of bᵀ, [k, stripWidth], with zeros to fill up strips and groups of four rows
 }
 
 // Transpose returns b, [n, k], as a [Transposed].

@@ -27,7 +27,8 @@ func TestRowBits(t *testing.T) {
 				kept.Times(times[:n], a[i*k:(i+1)*k])
 				for j, want := range c[i*n : (i+1)*n] {
 					if math.Float32bits(alone[j]) != math.Float32bits(want) || math.Float32bits(times[j]) != math.Float32bits(want) {
-						t.Fatalf("n=%d k=%d: element %d is %v alone, %v against a transpose, %v among others", n, k, j, alone[j], times[j], want)
+						t.Fatalf("n=%d k=%d: element %d is %v alone, %v against a transpose, %v among others",
+							n, k, j, alone[j], times[j], want)
 					}
 				}
 			}

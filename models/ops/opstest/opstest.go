@@ -26,19 +26,20 @@ const (
 type Case struct {
 	Name   string
 	Shapes [][]int // of the inputs; an empty shape is a scalar
-	// Build makes the op over inputs of those shapes. It is called several times.
+	// Build returns the op over inputs of those shapes. It is called several times.
 	Build func(x ...*G.Node) (*G.Node, error)
 	// Oracle is the forward pass in float64, written as naively as possible.
 	Oracle func(x ...[]float64) []float64
 	// Fill draws the values of an input; nil draws them from [-1, 1).
 	Fill func(input int, x []float32, r *rand.Rand)
-	// Margin is the distance of inputs from the nearest kink of the op (the 0 of a ReLU). Inputs nearer than 1e-3 are
-	// drawn again: there, differences do not approach the derivative. Nil: no kinks, or Fill keeps away from them.
+	// Margin returns the distance of inputs from the nearest kink of the op, such as the 0 of a ReLU. Inputs nearer than 1e-3 are
+	// drawn again, because differences do not approach the derivative there. It is nil if there are no kinks, or if Fill keeps
+	// away from them.
 	Margin func(x ...[]float64) float64
 	// NoGrad lists the inputs that have no gradient.
 	NoGrad []int
-	// Big marks shapes with hundreds of kilobytes, where an op splits its work. Threads and memory are checked there,
-	// gradients at a few places only, and not the op used twice.
+	// Big marks shapes with hundreds of kilobytes, where an op splits its work. Threads and memory are checked there, gradients
+	// only at a few places, and an op that is used twice not at all.
 	Big bool
 }
 
@@ -262,7 +263,7 @@ func (p *program) compare(t *testing.T, c Case, r *rand.Rand, factor float64, wh
 	}
 }
 
-// near compares got with want at the given places (nil: everywhere).
+// near compares got with want at the given places, or everywhere if places is nil.
 func near(t *testing.T, what string, got []float32, want []float64, at []int, tol float64) {
 	t.Helper()
 	if len(got) != len(want) {

@@ -47,7 +47,8 @@ func at(p *float32, i int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointe
 			fmt.Fprintf(w, "} else if path == avx2 && n >= 8 {\ndone = n &^ 7\n%sAVX2(done, %s)\n}\nreturn done\n}\n", k.name, first)
 			continue
 		}
-		fmt.Fprintf(w, "}\nif rest := (n - done) &^ 7; rest > 0 && path != generic {\n%sAVX2(rest, %s)\ndone += rest\n}\nreturn done\n}\n", k.name, strings.Join(next, ", "))
+		fmt.Fprintf(w, "}\nif rest := (n - done) &^ 7; rest > 0 && path != generic {\n%sAVX2(rest, %s)\ndone += rest\n}\nreturn done\n}\n",
+			k.name, strings.Join(next, ", "))
 	}
 }
 

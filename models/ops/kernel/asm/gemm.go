@@ -185,7 +185,8 @@ func copyPanels(c *build.Context) {
 		c.Function(fmt.Sprintf("copy%d", width))
 		c.Pragma("noescape")
 		c.SignatureExpr("func(rows, panels int, src *float32, ld int, dst *float32, stride int)")
-		c.Doc(fmt.Sprintf("copy%d: dst[q*stride+p*%d+i] = src[p*ld+q*%d+i] for p < rows, q < panels, i < %d; rows, panels > 0.", width, width, width, width))
+		const doc = "copy%[1]d: dst[q*stride+p*%[1]d+i] = src[p*ld+q*%[1]d+i] for p < rows, q < panels, i < %[1]d; rows, panels > 0."
+		c.Doc(fmt.Sprintf(doc, width))
 		g := &gen{Context: c, lanes: 8}
 		rows, panels, src, ld, dst, stride := g.gp("rows"), g.gp("panels"), g.gp("src"), g.gp("ld"), g.gp("dst"), g.gp("stride")
 		g.SHLQ(operand.U8(2), ld)

@@ -212,50 +212,72 @@ var kernels = []routine{
 			g.VMOVUPS(t, p["w"])
 		}
 	})},
-	{name: "adagrad", ptrs: "w grad acc", rest: "step, eps float32", doc: "one update; see AdagradRef.", emit: each(1, func(g *gen) func(int, mem) {
-		step, eps := g.broadcast("step"), g.broadcast("eps")
-		return func(_ int, p mem) {
-			gr, a := g.load(p["grad"]), g.vec()
-			g.VMULPS(gr, gr, a)
-			g.VADDPS(p["acc"], a, a)
-			g.VMOVUPS(a, p["acc"])
-			rootStep(g, p["w"], gr, a, step, eps)
-		}
-	})},
-	{name: "rmsprop", ptrs: "w grad sq", rest: "step, alpha, beta, eps float32", doc: "one update; see RMSPropRef.", emit: each(1, func(g *gen) func(int, mem) {
-		step, eps, alpha, beta := g.broadcast("step"), g.broadcast("eps"), g.broadcast("alpha"), g.broadcast("beta")
-		return func(_ int, p mem) {
-			gr, a, t := g.load(p["grad"]), g.vec(), g.vec()
-			g.VMULPS(p["sq"], alpha, a)
-			g.VMULPS(beta, gr, t)
-			g.VMULPS(gr, t, t)
-			g.VADDPS(t, a, a)
-			g.VMOVUPS(a, p["sq"])
-			rootStep(g, p["w"], gr, a, step, eps)
-		}
-	})},
-	{name: "sgd", ptrs: "w grad buf", rest: "step, momentum float32", doc: "buf = momentum*buf + g; w -= step*buf.", emit: each(2, func(g *gen) func(int, mem) {
-		step, mo := g.broadcast("step"), g.broadcast("momentum")
-		return func(_ int, p mem) {
-			b, w := g.vec(), g.load(p["w"])
-			g.VMULPS(p["buf"], mo, b)
-			g.VADDPS(p["grad"], b, b)
-			g.VMOVUPS(b, p["buf"])
-			g.VMULPS(b, step, b)
-			g.VSUBPS(b, w, w)
-			g.VMOVUPS(w, p["w"])
-		}
-	})},
-	{name: "axpy4", ptrs: "dst x", rest: "ld int, a *float32", doc: "dst += a[0]*x + a[1]*x[ld:] + a[2]*x[2*ld:] + a[3]*x[3*ld:], fused.", emit: axpy4},
+	{
+		name: "adagrad", ptrs: "w grad acc", rest: "step, eps float32",
+		doc: "one update; see AdagradRef.",
+		emit: each(1, func(g *gen) func(int, mem) {
+			step, eps := g.broadcast("step"), g.broadcast("eps")
+			return func(_ int, p mem) {
+				gr, a := g.load(p["grad"]), g.vec()
+				g.VMULPS(gr, gr, a)
+				g.VADDPS(p["acc"], a, a)
+				g.VMOVUPS(a, p["acc"])
+				rootStep(g, p["w"], gr, a, step, eps)
+			}
+		}),
+	},
+	{
+		name: "rmsprop", ptrs: "w grad sq", rest: "step, alpha, beta, eps float32",
+		doc: "one update; see RMSPropRef.",
+		emit: each(1, func(g *gen) func(int, mem) {
+			step, eps, alpha, beta := g.broadcast("step"), g.broadcast("eps"), g.broadcast("alpha"), g.broadcast("beta")
+			return func(_ int, p mem) {
+				gr, a, t := g.load(p["grad"]), g.vec(), g.vec()
+				g.VMULPS(p["sq"], alpha, a)
+				g.VMULPS(beta, gr, t)
+				g.VMULPS(gr, t, t)
+				g.VADDPS(t, a, a)
+				g.VMOVUPS(a, p["sq"])
+				rootStep(g, p["w"], gr, a, step, eps)
+			}
+		}),
+	},
+	{
+		name: "sgd", ptrs: "w grad buf", rest: "step, momentum float32",
+		doc: "buf = momentum*buf + g; w -= step*buf.",
+		emit: each(2, func(g *gen) func(int, mem) {
+			step, mo := g.broadcast("step"), g.broadcast("momentum")
+			return func(_ int, p mem) {
+				b, w := g.vec(), g.load(p["w"])
+				g.VMULPS(p["buf"], mo, b)
+				g.VADDPS(p["grad"], b, b)
+				g.VMOVUPS(b, p["buf"])
+				g.VMULPS(b, step, b)
+				g.VSUBPS(b, w, w)
+				g.VMOVUPS(w, p["w"])
+			}
+		}),
+	},
+	{
+		name: "axpy4", ptrs: "dst x", rest: "ld int, a *float32",
+		doc: "dst += a[0]*x + a[1]*x[ld:] + a[2]*x[2*ld:] + a[3]*x[3*ld:], fused.", emit: axpy4,
+	},
 	{name: "dot", ptrs: "a b", rest: "out *float32", reduces: true, doc: "a vector of partial sums of a*b, fused, to out.", emit: dot},
 	{name: "sum", ptrs: "x", rest: "out *float64", reduces: true, doc: "a vector of partial sums of x to out.", emit: sumTo(false)},
 	{name: "sumSq", ptrs: "x", rest: "out *float64", reduces: true, doc: "a vector of partial sums of x*x to out.", emit: sumTo(true)},
-	{name: "maxAbs", ptrs: "x", rest: "out *float32", reduces: true, doc: "a vector of maxima of x to out, and behind it one of maxima of |x| compared as integers, which are above Inf for NaN.", emit: maxAbs},
+	{
+		name: "maxAbs", ptrs: "x", rest: "out *float32", reduces: true,
+		doc:  "a vector of maxima of x to out, and behind it one of maxima of |x| compared as integers, which are above Inf for NaN.",
+		emit: maxAbs,
+	},
 	{name: "exp", ptrs: "dst x", doc: "dst = exp(x).", emit: each(2, expKernel)},
 	{name: "sigmoid", ptrs: "dst x", doc: "dst = 1/(1+exp(-x)).", emit: each(2, sigmoidKernel)},
 	{name: "tanh", ptrs: "dst x", doc: "dst = tanh(x).", emit: each(2, tanhKernel)},
 	{name: "gelu", ptrs: "y d z", doc: "y = z*Phi(z), d = Phi(z) + z*phi(z).", emit: each(1, geluKernel)},
-	{name: "dropout", ptrs: "dst x", rest: "counter, k0, k1, thr uint32, scale float32", doc: "dst = hash(counter+i)>>1 < thr ? 0 : x*scale; see dropHash.", emit: each(1, dropout)},
+	{
+		name: "dropout", ptrs: "dst x", rest: "counter, k0, k1, thr uint32, scale float32",
+		doc: "dst = hash(counter+i)>>1 < thr ? 0 : x*scale; see dropHash.", emit: each(1, dropout),
+	},
 }
 
 // rootStep is w -= step*g / (sqrt(a) + eps). It overwrites g and a.

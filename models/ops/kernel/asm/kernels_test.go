@@ -48,7 +48,9 @@ func same(a, b float32) bool {
 	return math.Float32bits(a) == math.Float32bits(b) || a != a && b != b
 }
 
-var special = []float32{0, float32(math.Copysign(0, -1)), float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), 1e-42, math.MaxFloat32, 88.9, -103}
+var special = []float32{
+	0, float32(math.Copysign(0, -1)), float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), 1e-42, math.MaxFloat32, 88.9, -103,
+}
 
 const lr, b1, b2, eps, c1, c2, decay = 0.01, 0.9, 0.999, 1e-8, 0.19, 0.002, 0.1
 
@@ -123,7 +125,8 @@ func TestKernels(t *testing.T) {
 				for i := range strings.Fields(k.ptrs) {
 					x := make([]float32, n)
 					for j := range x {
-						if x[j] = r.Float32()*8 - 4; r.IntN(8) == 0 {
+						x[j] = r.Float32()*8 - 4
+						if r.IntN(8) == 0 {
 							x[j] = special[r.IntN(len(special))]
 						}
 						if (k.name == "adam" && i == 3 || k.name == "adagrad" || k.name == "rmsprop") && i > 1 && x[j] < 0 {
@@ -145,7 +148,8 @@ func TestKernels(t *testing.T) {
 					for j, g := range toFloats[float32](mems[i]) {
 						wj := want[i][j]
 						if tw.poly && kernel.Path() == "generic" { // the twin is exact
-							if same(g, wj) || math.Abs(float64(g-wj)) <= 3e-7*math.Abs(float64(wj)) || k.name == "gelu" && math.Abs(float64(g-wj)) <= 1e-6 || math.Abs(float64(wj)) < 1e-37 {
+							size, diff := math.Abs(float64(wj)), math.Abs(float64(g-wj))
+							if same(g, wj) || diff <= 3e-7*size || k.name == "gelu" && diff <= 1e-6 || size < 1e-37 {
 								continue
 							}
 						}
@@ -174,7 +178,8 @@ func TestDropout(t *testing.T) {
 		m := newMachine(code)
 		dst := toBytes(make([]float32, n))
 		pr := float32(p)
-		if err := m.call(f, n, m.place(dst), m.place(toBytes(x)), uint32(offset), k0, k1, uint32(float64(pr)*(1<<31)), float32(1/(1-float64(pr)))); err != nil {
+		threshold, scale := uint32(float64(pr)*(1<<31)), float32(1/(1-float64(pr)))
+		if err := m.call(f, n, m.place(dst), m.place(toBytes(x)), uint32(offset), k0, k1, threshold, scale); err != nil {
 			t.Fatal(err)
 		}
 		for i, g := range toFloats[float32](dst) {
@@ -296,7 +301,8 @@ func TestGemm(t *testing.T) {
 				}
 				m := newMachine(code)
 				out := toBytes(c)
-				if err := m.call(function(t, "gemm"+w.suffix), k, m.place(toBytes(a)), m.place(toBytes(b)), m.place(out), ldc, acc); err != nil {
+				err := m.call(function(t, "gemm"+w.suffix), k, m.place(toBytes(a)), m.place(toBytes(b)), m.place(out), ldc, acc)
+				if err != nil {
 					t.Fatal(err)
 				}
 				got := toFloats[float32](out)

@@ -1,6 +1,6 @@
 // Command asm writes the assembly of package kernel: vector_amd64.s, its declarations vector_amd64.go, and the functions
-// that choose between the two instruction sets, dispatch_amd64.go and dispatch_other.go. One description of each kernel gives the AVX2 version
-// (8 lanes) and the AVX-512 version (16 lanes).
+// that choose between the two instruction sets, dispatch_amd64.go and dispatch_other.go. One description of each kernel
+// gives the AVX2 version (8 lanes) and the AVX-512 version (16 lanes).
 package main
 
 import (
@@ -57,7 +57,9 @@ func render(f *ir.File) (map[string][]byte, error) {
 	var calls, none bytes.Buffer
 	dispatch(&calls)
 	noDispatch(&none)
-	files := map[string][]byte{"vector_amd64.s": asm, "vector_amd64.go": stubs, "dispatch_amd64.go": calls.Bytes(), "dispatch_other.go": none.Bytes()}
+	files := map[string][]byte{
+		"vector_amd64.s": asm, "vector_amd64.go": stubs, "dispatch_amd64.go": calls.Bytes(), "dispatch_other.go": none.Bytes(),
+	}
 	for name, text := range files {
 		if filepath.Ext(name) != ".go" {
 			continue

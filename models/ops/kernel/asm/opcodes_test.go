@@ -140,7 +140,8 @@ func (m *machine) step(i *ir.Instruction) {
 	case "VADDPD", "VFMADD231PD":
 		b, a, d := m.read(o[0], size), m.read(o[1], size), m.read(o[2], size)
 		for j := 0; j < size; j += 8 {
-			x, y, z := math.Float64frombits(le.Uint64(a[j:])), math.Float64frombits(le.Uint64(b[j:])), math.Float64frombits(le.Uint64(d[j:]))
+			number := func(bytes []byte) float64 { return math.Float64frombits(le.Uint64(bytes)) }
+			x, y, z := number(a[j:]), number(b[j:]), number(d[j:])
 			if i.Opcode == "VADDPD" {
 				z = x + y
 			} else {

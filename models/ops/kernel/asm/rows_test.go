@@ -43,7 +43,8 @@ func TestRows(t *testing.T) {
 
 		m := newMachine(code)
 		dst, want := toBytes(wide), append([]float32(nil), wide...)
-		if err := m.call(function(t, "gatherRows"), n, dim, ids32(m, all), ahead, m.place(toBytes(table)), m.place(dst), stride); err != nil {
+		err := m.call(function(t, "gatherRows"), n, dim, ids32(m, all), ahead, m.place(toBytes(table)), m.place(dst), stride)
+		if err != nil {
 			t.Fatal(err)
 		}
 		kernel.GatherRowsRef(want, stride, table, dim, all[:n])
@@ -52,7 +53,8 @@ func TestRows(t *testing.T) {
 		m = newMachine(code)
 		slots := []int32{3, -1, 3, -1, 0}
 		dst, want = toBytes(table), append([]float32(nil), table...)
-		if err := m.call(function(t, "scatterAdd"), n, dim, ids32(m, slots), ahead, m.place(dst), m.place(toBytes(wide)), stride); err != nil {
+		err = m.call(function(t, "scatterAdd"), n, dim, ids32(m, slots), ahead, m.place(dst), m.place(toBytes(wide)), stride)
+		if err != nil {
 			t.Fatal(err)
 		}
 		kernel.ScatterAddRowsRef(want, dim, slots[:n], wide, stride)
