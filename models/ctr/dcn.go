@@ -22,7 +22,8 @@ func init() { models.Register("dcn", DCN{EmbeddingDim: 16, NumCrossLayers: 3, To
 
 // Validate reports every option out of range.
 func (m DCN) Validate() error {
-	return errors.Join(registry.AtLeast("embedding_dim", m.EmbeddingDim, 1), registry.AtLeast("num_cross_layers", m.NumCrossLayers, 1), m.Tower.Validate())
+	return errors.Join(registry.AtLeast("embedding_dim", m.EmbeddingDim, 1), registry.AtLeast("num_cross_layers", m.NumCrossLayers, 1),
+		m.Tower.Validate())
 }
 
 // Build returns the logits, [B, 1].
