@@ -14,17 +14,14 @@ import (
 // mostRows is how many rows a terminal is shown all of.
 const mostRows = 10
 
-// Short returns the rows that tell a comparison's story: all of them if they are few, else the better parent, the ensemble, the plain
-// average, the published method, the merge with what is trained from it, and its controls: longer training and one model on all rows.
-func (rs Rows) Short() Rows {
-	if len(rs) <= mostRows {
-		return rs
+// Short returns the rows that tell the comparison's story: all of them if they are few, else the better parent, the ensemble, the plain
+// average, the published method, the merge, what was trained from it, what is passed on, longer training and one model on all rows.
+func (t *Table) Short() Rows {
+	if len(t.Rows) <= mostRows {
+		return t.Rows
 	}
-	names := []RowName{RowBestParent, RowEnsemble, RowAverage, RowCKI, RowMerge, RowMergeTrained, RowLonger, RowAllData}
-	if r := rs.results(); len(r) > 0 {
-		names = append(names, r[len(r)-1].Name)
-	}
-	return slices.DeleteFunc(slices.Clone(rs), func(r Row) bool { return !slices.Contains(names, r.Name) })
+	names := []RowName{RowBestParent, RowEnsemble, RowAverage, RowCKI, RowMerge, RowMergeTrained, RowLonger, RowAllData, t.Passed}
+	return slices.DeleteFunc(slices.Clone(t.Rows), func(r Row) bool { return !slices.Contains(names, r.Name) })
 }
 
 // parents returns the rows of the parents.

@@ -147,11 +147,17 @@ func TestShort(t *testing.T) {
 		return out
 	}
 	want := []RowName{RowBestParent, RowEnsemble, RowAverage, RowCKI, RowMerge, RowMergeTrained, RowLonger, RowAllData}
-	if d := cmp.Diff(want, names(table(nil).Rows.Short())); d != "" {
+	if d := cmp.Diff(want, names(table(nil).Short())); d != "" {
 		t.Errorf("want (-), got (+):\n%s", d)
 	}
+	rounds := table(func(t *Table) {
+		t.Rows, t.Passed = append(t.Rows, scored(RoundRow(2), "auc", .9), scored(RoundRow(3), "auc", .8)), RoundRow(2)
+	})
+	if d := cmp.Diff(append(want, RoundRow(2)), names(rounds.Short())); d != "" {
+		t.Errorf("of rounds, want (-), got (+):\n%s", d)
+	}
 	few := table(func(t *Table) { t.drop(RowHeadAverage, RowCounts) })
-	if d := cmp.Diff(names(few.Rows), names(few.Rows.Short())); d != "" {
+	if d := cmp.Diff(names(few.Rows), names(few.Short())); d != "" {
 		t.Errorf("of few rows, want all (-), got (+):\n%s", d)
 	}
 }

@@ -195,6 +195,9 @@ func TestTastesRefuses(t *testing.T) {
 	if _, err := (Tastes{Users: 2, Items: 2, Rows: 100}).Open(ctx, data.OpenOptions{CacheDir: t.TempDir()}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
+	if _, err := (Tastes{Users: 2, Items: 2, Rows: 100}).generate(ctx, &bytes.Buffer{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled while rows are made: %v", err)
+	}
 	// One user and one item: nothing to scale.
 	if rows, _ := tastesRows(t, Tastes{Users: 1, Items: 1, Rows: 500}); slices.ContainsFunc(rows, func(r scored) bool { return !(r.p > 0 && r.p < 1) }) {
 		t.Error("probabilities outside of (0, 1)")

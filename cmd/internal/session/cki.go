@@ -218,7 +218,7 @@ func (s *Session) printTable(t *compare.Table) error {
 	if t.Synthetic {
 		label = " (synthetic)"
 	}
-	rows := t.Rows.Short()
+	rows := t.Short()
 	more := ""
 	if len(rows) < len(t.Rows) {
 		file := run.TableFile
