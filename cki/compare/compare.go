@@ -82,11 +82,7 @@ func Run(ctx context.Context, l *cki.Lab, o cki.Options, f *cki.Family, each fun
 	for _, m := range f.Members {
 		c.out.Counts = c.out.Counts.Plus(m.Counts)
 	}
-	list, err := c.list()
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range list {
+	for _, e := range c.list() {
 		r, err := c.row(ctx, e)
 		if err != nil {
 			return nil, fmt.Errorf("cki: %s: %w", e.name, err)

@@ -21,17 +21,13 @@ func (c *comparison) checkpoints() (epochs []int, average string) {
 	if dir == "" {
 		return nil, ""
 	}
-	if average = filepath.Join(dir, run.EMAFile); !isThere(average) {
-		average = ""
-	}
 	epochs = run.KeptEpochs(dir)
 	slices.Reverse(epochs)
+	average = filepath.Join(dir, run.EMAFile)
+	if _, err := os.Stat(average); err != nil {
+		return epochs, ""
+	}
 	return epochs, average
-}
-
-func isThere(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // epochSoup is the row of the greedy soup of the base's epochs.

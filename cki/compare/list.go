@@ -10,7 +10,7 @@ import (
 )
 
 // list returns the rows of the comparison in their order. What a row starts from stands before it.
-func (c *comparison) list() ([]*entry, error) {
+func (c *comparison) list() []*entry {
 	epochs, average := c.checkpoints()
 	var (
 		o        = c.options
@@ -79,7 +79,7 @@ func (c *comparison) list() ([]*entry, error) {
 		row(RowEpochSoup, fmt.Sprintf("control: greedy soup of the base's %d epochs", len(epochs)), c.epochSoup(epochs)))
 	add(controls && average != "", row(RowBaseMovingAverage, "control: EMA of the base's steps", c.stored(average)))
 	add(apart, row(RowAllData, "upper bound: one model on all rows", c.allData))
-	return rows, nil
+	return rows
 }
 
 func row(name RowName, note string, m maker) *entry { return &entry{name: name, note: note, make: m} }

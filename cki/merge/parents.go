@@ -10,7 +10,7 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 )
 
-// OpenParents opens parents: see [cki.Open]. The error says everything that cannot be opened. Close closes what it opened.
+// OpenParents opens parents: see [cki.Open]. The error says everything that cannot be opened. CloseParents closes them.
 func OpenParents(paths []string) ([]*cki.Parent, error) {
 	var parents []*cki.Parent
 	var errs []error
