@@ -20,7 +20,7 @@ func CrossV2(x0, x, w, b *G.Node) (*G.Node, error) {
 	}
 	o := newOp("crossv2", x.Shape(), x0, x, w, b)
 	z := make([]float32, B*D)
-	p := newProduct(false, true, B, D, D, crossEpilogue(o, z, D)).of(w)
+	p := newLayer(B, D, D, w, crossEpilogue(o, z, D))
 	o.run = func() error {
 		p.run(z, o.in[1], o.in[2])
 		return nil
@@ -64,8 +64,8 @@ func CrossLowRank(x0, x, u, v, b *G.Node) (*G.Node, error) {
 	}
 	o := newOp("crosslowrank", x.Shape(), x0, x, u, v, b)
 	t, z := make([]float32, B*R), make([]float32, B*D)
-	inner := newProduct(false, true, B, R, D, nil).of(v)
-	outer := newProduct(false, true, B, D, R, crossEpilogue(o, z, D)).of(u)
+	inner := newLayer(B, R, D, v, nil)
+	outer := newLayer(B, D, R, u, crossEpilogue(o, z, D))
 	o.run = func() error {
 		inner.run(t, o.in[1], o.in[3])
 		outer.run(z, t, o.in[2])

@@ -40,7 +40,7 @@ func Linear(x, w, b *G.Node, act kernel.Act) (*G.Node, error) {
 	case act != kernel.None:
 		epi = func(r0, r1 int) { kernel.Activate(o.out[r0*O:r1*O], o.out[r0*O:r1*O], act) }
 	}
-	p := newProduct(false, true, B, O, I, epi).of(w)
+	p := newLayer(B, O, I, w, epi)
 	o.run = func() error {
 		p.run(o.out, o.in[0], o.in[1])
 		return nil

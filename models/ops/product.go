@@ -16,6 +16,7 @@ type product struct {
 	epi     func(r0, r1 int)
 	special func() // takes the place of GEMM; may be nil
 
+	layer     bool               // x·wᵀ of a layer: a row has the same bits whatever the number of rows
 	constants *Constants         // keeps the transpose of b for a single row if b does not change; may be nil
 	columns   *kernel.Transposed // b, from the first run on
 }
@@ -78,6 +79,10 @@ func (p *product) run(c, a, b []float32) {
 		}
 		return
 	}
+	if p.layer {
+		kernel.GemmRows(p.m, p.n, p.k, a, p.k, b, p.k, c, p.n, p.epi)
+		return
+	}
 	lda, ldb := p.k, p.n
 	if p.ta {
 		lda = p.m
@@ -88,9 +93,11 @@ func (p *product) run(c, a, b []float32) {
 	kernel.Gemm(p.ta, p.tb, p.m, p.n, p.k, a, lda, b, ldb, c, p.n, false, p.epi)
 }
 
-// of tells the product x·wᵀ of a layer what its weights are: those of a leaf may be kept in another form.
-func (p *product) of(w *G.Node) *product {
-	if a := arenaOf([]*G.Node{w}); a != nil && w.Op() == nil && p.m == 1 && p.special == nil {
+// newLayer returns the product x·wᵀ, [rows, out] of [rows, in] and [out, in]. Weights of a leaf may be kept in another form.
+func newLayer(rows, out, in int, w *G.Node, epi func(r0, r1 int)) *product {
+	p := newProduct(false, true, rows, out, in, epi)
+	p.layer = true
+	if a := arenaOf([]*G.Node{w}); a != nil && w.Op() == nil && rows == 1 && p.special == nil {
 		p.constants = a.Constants
 	}
 	return p

@@ -10,21 +10,25 @@ import "fmt"
 // epi, if not nil, is called once for each finished block of rows [r0, r1) of C, with all columns done. The blocks cover the rows,
 // and calls may come from several goroutines at once. Work is split over the threads of [Parallel], and the result does not depend
 // on their number. c must not overlap a or b.
-//
-// A row of A·Bᵀ, the product of a layer with its weights, has the same bits whatever the number of rows. So a row of data has the
-// same score alone and among others.
 func Gemm(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int,
 	acc bool, epi func(r0, r1 int),
 ) {
 	checkGemm(transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
-	multiply(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, epi, Parallel)
+	multiply(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, epi, Parallel, n == 1 || m == 1)
+}
+
+// GemmRows is Gemm for A·Bᵀ, the product of a layer's inputs with its weights, without acc. A row of it has the same bits whatever
+// the number of rows, so that a row of data has the same score alone and among others. Gemm takes another way for one row.
+func GemmRows(m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, epi func(r0, r1 int)) {
+	checkGemm(false, true, m, n, k, a, lda, b, ldb, c, ldc)
+	multiply(false, true, m, n, k, a, lda, b, ldb, c, ldc, false, epi, Parallel, n == 1)
 }
 
 // GemmST is Gemm without epi on the calling goroutine alone, for use inside tasks of [Parallel]. The result has the same
 // bits as Gemm's.
 func GemmST(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, acc bool) {
 	checkGemm(transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
-	multiply(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, nil, serial)
+	multiply(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, nil, serial, n == 1 || m == 1)
 }
 
 // serial runs tasks as [Parallel] does, on the calling goroutine.
@@ -37,8 +41,9 @@ func serial(n int, f func(i int)) {
 // smallWork is the number of multiplications under which handing out tasks costs more than it gains.
 const smallWork = 1 << 17
 
+// multiply is Gemm on the goroutines of each. A product of a vector is a row of dot products, or a sum of rows.
 func multiply(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int,
-	acc bool, epi func(r0, r1 int), each func(int, func(int)),
+	acc bool, epi func(r0, r1 int), each func(int, func(int)), vector bool,
 ) {
 	if m == 0 {
 		return
@@ -55,7 +60,7 @@ func multiply(transA, transB bool, m, n, k int, a []float32, lda int, b []float3
 		g.empty()
 	case k == 1:
 		g.outer()
-	case n == 1 || m == 1 && (transA || !transB):
+	case vector:
 		g.vector()
 	default:
 		g.blocked()

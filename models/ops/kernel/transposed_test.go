@@ -18,12 +18,12 @@ func TestRowBits(t *testing.T) {
 			n, k := s[0], s[1]
 			const rows = 15
 			a, b, c := values(r, rows*k), values(r, n*k), make([]float32, rows*n)
-			Gemm(false, true, rows, n, k, a, k, b, k, c, n, false, nil)
+			GemmRows(rows, n, k, a, k, b, k, c, n, nil)
 			kept := Transpose(n, k, b)
 			alone, times := make([]float32, n), values(r, n+1)
 			times[n] = guard
 			for i := range rows {
-				Gemm(false, true, 1, n, k, a[i*k:], k, b, k, alone, n, false, nil)
+				GemmRows(1, n, k, a[i*k:], k, b, k, alone, n, nil)
 				kept.Times(times[:n], a[i*k:(i+1)*k])
 				for j, want := range c[i*n : (i+1)*n] {
 					if math.Float32bits(alone[j]) != math.Float32bits(want) || math.Float32bits(times[j]) != math.Float32bits(want) {
