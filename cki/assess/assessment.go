@@ -15,7 +15,6 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops"
-	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
 // prefix begins the names of all that is learned for a merge: cki.<tensor>.assessor, .bias and .gate, with the parent's number for more than
@@ -213,7 +212,7 @@ func (a *assessment) logits(at *nn.Scope, which string, shape []int, distance fu
 	if at.Err() != nil {
 		return nil
 	}
-	return at.Check(ops.Linear(x, p, b, kernel.None))
+	return at.Check(ops.LinearMap(x, p, b))
 }
 
 // trained returns the node of a gate's parameter, with the prior's pull.

@@ -9,7 +9,15 @@ import (
 // Linear is a fully connected layer with its activation, act(x·wᵀ + b): x [B, I], w [O, I], b [O] or nil → [B, O].
 //
 // Its backward pass is dz = dy·act′(y), dx = dz·w, dw = dzᵀ·x and db = Σ_rows dz.
-func Linear(x, w, b *G.Node, act kernel.Act) (*G.Node, error) {
+//
+// A row of x has the same bits in y whatever the number of rows.
+func Linear(x, w, b *G.Node, act kernel.Act) (*G.Node, error) { return linear(x, w, b, act, newLayer) }
+
+// LinearMap is [Linear] without an activation for rows that are not rows of data, such as those of a weight. A single row takes a
+// quicker way, whose last bits may differ.
+func LinearMap(x, w, b *G.Node) (*G.Node, error) { return linear(x, w, b, kernel.None, newMap) }
+
+func linear(x, w, b *G.Node, act kernel.Act, mul func(rows, out, in int, w *G.Node, epi func(r0, r1 int)) *product) (*G.Node, error) {
 	c := checker{op: "linear"}
 	B, I := c.mat("x", x)
 	O, _ := c.mat("w", w)
@@ -40,7 +48,7 @@ func Linear(x, w, b *G.Node, act kernel.Act) (*G.Node, error) {
 	case act != kernel.None:
 		epi = func(r0, r1 int) { kernel.Activate(o.out[r0*O:r1*O], o.out[r0*O:r1*O], act) }
 	}
-	p := newLayer(B, O, I, w, epi)
+	p := mul(B, O, I, w, epi)
 	o.run = func() error {
 		p.run(o.out, o.in[0], o.in[1])
 		return nil

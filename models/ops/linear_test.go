@@ -112,6 +112,11 @@ func TestLinear(t *testing.T) {
 					c.Margin = func(x ...[]float64) float64 { return smallest(pre(x...)) }
 				}
 				opstest.Check(t, c)
+				if a == kernel.None && bias {
+					c.Name = "map"
+					c.Build = func(x ...*G.Node) (*G.Node, error) { return ops.LinearMap(x[0], x[1], x[2]) }
+					opstest.Check(t, c)
+				}
 			}
 		}
 	}

@@ -103,6 +103,11 @@ func newLayer(rows, out, in int, w *G.Node, epi func(r0, r1 int)) *product {
 	return p
 }
 
+// newMap returns the product x·wᵀ, [rows, out] of [rows, in] and [out, in], as Gemm computes it.
+func newMap(rows, out, in int, _ *G.Node, epi func(r0, r1 int)) *product {
+	return newProduct(false, true, rows, out, in, epi)
+}
+
 // matmul returns op(a)·op(b), plus the node plus of the same shape when that is not nil. It is a part of backward
 // passes and has no gradient itself.
 func matmul(name string, ta, tb bool, a, b, plus *G.Node) (*G.Node, error) {
