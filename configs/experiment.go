@@ -44,14 +44,19 @@ type Experiment struct {
 	Teacher ensemble.TeacherOptions `yaml:"teacher"`          // soft labels
 	Merge   cki.Options             `yaml:"merge"`            // how cmd/cki merges runs
 
-	Fetch    map[string]Fetch `yaml:"fetch,nodigest"`    // public files to get if they are not there, by the folder they belong into
-	Fallback string           `yaml:"fallback,nodigest"` // if they cannot be had: none: stop; synthetic: the section `synthetic`, keys of any section, is laid over the config; always: it is, whether they are there or not
+	Fetch map[string]Fetch `yaml:"fetch,nodigest"` // public files to get if they are not there, by the folder they belong into
+	// if they cannot be had: none: stop; synthetic: the section `synthetic`, keys of any section, is laid over the config;
+	// always: it is, whether they are there or not
+	Fallback string `yaml:"fallback,nodigest"`
 }
 
 // Default returns the experiment that a file's keys are laid over. Data and Model have no default.
 func Default() Experiment {
 	t, _ := task.Registry.Default("binary_classification")
-	return Experiment{Seed: 1, Task: t, Train: train.Defaults(), Init: start.Defaults(), Teacher: ensemble.TeacherDefaults(), Merge: cki.DefaultOptions(), Fallback: FallbackNone}
+	return Experiment{
+		Seed: 1, Task: t, Train: train.Defaults(), Init: start.Defaults(), Teacher: ensemble.TeacherDefaults(),
+		Merge: cki.DefaultOptions(), Fallback: FallbackNone,
+	}
 }
 
 // Validate reports every value out of range.
@@ -76,7 +81,8 @@ func (e *Experiment) Validate() error {
 			names = append(names, m.Name())
 		}
 		if !slices.Contains(names, m) {
-			errs = append(errs, registry.Field("train.monitor", "is not among the task's metrics ("+strings.Join(names, ", ")+"); add it there, or monitor one of them"))
+			errs = append(errs, registry.Field("train.monitor",
+				"is not among the task's metrics ("+strings.Join(names, ", ")+"); add it there, or monitor one of them"))
 		}
 	}
 	return errors.Join(errs...)

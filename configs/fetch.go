@@ -25,10 +25,11 @@ const (
 // Fetch is an entry of the `fetch:` section, under the name of a folder: public files that the experiment reads there, and where they
 // are published. What is there is used as it is. An entry counts only if another key of the config names its folder or a path in it.
 type Fetch struct {
-	To    string            `yaml:"-"`              // the folder
-	Files map[string]string `yaml:"files,required"` // names of the files, with the SHA-256 of each; "" if that is not known: then what is received is printed
-	Or    []string          `yaml:"or"`             // other files: if all of them are there, nothing is fetched
-	From  []Origin          `yaml:"from,required"`  // sources, tried in turn
+	To string `yaml:"-"` // the folder
+	// names of the files, with the SHA-256 of each; "" if that is not known: then what is received is printed
+	Files map[string]string `yaml:"files,required"`
+	Or    []string          `yaml:"or"`            // other files: if all of them are there, nothing is fetched
+	From  []Origin          `yaml:"from,required"` // sources, tried in turn
 }
 
 // Origin is a place where files are published: a zip archive that holds them, or a folder of a web site.
@@ -134,8 +135,9 @@ func names(n *yaml.Node, dir string) bool {
 // syntheticKey is the section of a config that `fallback` speaks of.
 const syntheticKey = "synthetic"
 
-// withFallback takes the section `synthetic` off the tree. It is laid over the rest if `fallback` says so, and overrides are
-// applied once more, but for those of a section that has another type then: they were meant for what is not there. found reports whether there was one.
+// withFallback takes the section `synthetic` off the tree. It is laid over the rest if `fallback` says so, and overrides
+// are applied once more, but for those of a section that has another type then: they were meant for what is not there.
+// found reports whether there was one.
 func withFallback(root *yaml.Node, overrides []string, p *registry.Problems) (_ *yaml.Node, found bool) {
 	key, section := takeKey(root, syntheticKey)
 	always := false
@@ -152,7 +154,9 @@ func withFallback(root *yaml.Node, overrides []string, p *registry.Problems) (_ 
 		gone := append(otherTypes(root, section, ""), syntheticKey)
 		root = merge(root, section, "", p)
 		rest := slices.DeleteFunc(slices.Clone(overrides), func(s string) bool {
-			return slices.ContainsFunc(gone, func(path string) bool { return strings.HasPrefix(s, path+".") || strings.HasPrefix(s, path+"=") })
+			return slices.ContainsFunc(gone, func(path string) bool {
+				return strings.HasPrefix(s, path+".") || strings.HasPrefix(s, path+"=")
+			})
 		})
 		root = override(root, rest, p)
 	}

@@ -190,30 +190,75 @@ func TestLoadProblems(t *testing.T) {
 	}{
 		{"missing file", "godd.yaml", nil, "godd.yaml: no such file; did you mean good.yaml?"},
 		{"directory", ".", nil, ".: is a directory; give a .yaml file"},
-		{"two files", "child.yaml", nil, "child.yaml:2: title: want text, have a list\nbad.yaml:2: pen.widht: unknown key; did you mean \"width\"?\nbad.yaml:4: main: unknown shape \"boxx\"; did you mean \"box\"?"},
-		{"two levels", "grandchild.yaml", nil, "child.yaml:1: extends: grandchild.yaml extends this file, and only one level is allowed; extend the last one directly"},
+		{
+			"two files", "child.yaml", nil,
+			"child.yaml:2: title: want text, have a list\nbad.yaml:2: pen.widht: unknown key; did you mean \"width\"?\nbad.yaml:4: main: unknown shape \"boxx\"; did you mean \"box\"?",
+		},
+		{
+			"two levels", "grandchild.yaml", nil,
+			"child.yaml:1: extends: grandchild.yaml extends this file, and only one level is allowed; extend the last one directly",
+		},
 		{"parent syntax", "of_broken.yaml", nil, "broken.yaml:2: not valid YAML: did not find expected node content"},
 		{"parent missing", "of_missing.yaml", nil, "of_missing.yaml:2: extends: god.yaml: no such file; did you mean good.yaml?"},
 		{"parent empty", "of_empty.yaml", nil, "empty.yaml: is empty, so there is nothing to extend"},
 		{"parents", "of_list.yaml", nil, "of_list.yaml:1: extends: want one file name, relative to this file"},
-		{"duplicates in both", "of_dups.yaml", nil, "of_dups.yaml:3: main: duplicate key; it is on line 2 already, keep one\ndups.yaml:3: title: duplicate key; it is on line 1 already, keep one"},
+		{
+			"duplicates in both", "of_dups.yaml", nil,
+			"of_dups.yaml:3: main: duplicate key; it is on line 2 already, keep one\ndups.yaml:3: title: duplicate key; it is on line 1 already, keep one",
+		},
 		{"empty", "empty.yaml", nil, "empty.yaml: is empty; a config needs at least the sections data and model (see docs/config.md)"},
 		{"null", "null.yaml", nil, "null.yaml: is empty; a config needs at least the sections data and model (see docs/config.md)"},
-		{"set unknown", "good.yaml", []string{"pne.width=1", "pen.widht=2"}, "--set pen.widht=2: pen.widht: unknown key; did you mean \"width\"?\n--set pne.width=1: pne: unknown key; did you mean \"pen\"?"},
-		{"set wrong type", "good.yaml", []string{"pen.width=thick", "pen=[1]"}, "--set pen=[1]: pen: want a section of `key: value` lines, have a list"},
-		{"set type error", "good.yaml", []string{"pen.width='2'"}, "--set pen.width='2': pen.width: want a number, have the text \"2\"; remove the quotes"},
-		{"set range", "good.yaml", []string{"main.type=circle", "main.radius=-1"}, "--set main.radius=-1: main.radius: must not be negative, have -1"},
-		{"set unknown type", "good.yaml", []string{"main.type=circel"}, "--set main.type=circel: main.type: unknown shape \"circel\"; did you mean \"circle\"?"},
-		{"set type by text", "good.yaml", []string{"main=circel"}, "--set main=circel: main: unknown shape \"circel\"; did you mean \"circle\"?"},
-		{"set item", "good.yaml", []string{"main.sides.2=1"}, "--set main.sides.2=1: main.sides.2: the list main.sides has items 0 to 1; want one of them, or set the whole list"},
-		{"set item of no list", "good.yaml", []string{"sizes.0=1"}, "--set sizes.0=1: sizes: is not a list in the file, so it has no item 0; set the whole list: sizes=[...]"},
-		{"set below a number", "good.yaml", []string{"pen.width.x=1"}, "--set pen.width.x=1: pen.width.x: pen.width is the value 1, it has no keys below it"},
+		{
+			"set unknown", "good.yaml", []string{"pne.width=1", "pen.widht=2"},
+			"--set pen.widht=2: pen.widht: unknown key; did you mean \"width\"?\n--set pne.width=1: pne: unknown key; did you mean \"pen\"?",
+		},
+		{
+			"set wrong type", "good.yaml", []string{"pen.width=thick", "pen=[1]"},
+			"--set pen=[1]: pen: want a section of `key: value` lines, have a list",
+		},
+		{
+			"set type error", "good.yaml", []string{"pen.width='2'"},
+			"--set pen.width='2': pen.width: want a number, have the text \"2\"; remove the quotes",
+		},
+		{
+			"set range", "good.yaml", []string{"main.type=circle", "main.radius=-1"},
+			"--set main.radius=-1: main.radius: must not be negative, have -1",
+		},
+		{
+			"set unknown type", "good.yaml", []string{"main.type=circel"},
+			"--set main.type=circel: main.type: unknown shape \"circel\"; did you mean \"circle\"?",
+		},
+		{
+			"set type by text", "good.yaml", []string{"main=circel"},
+			"--set main=circel: main: unknown shape \"circel\"; did you mean \"circle\"?",
+		},
+		{
+			"set item", "good.yaml", []string{"main.sides.2=1"},
+			"--set main.sides.2=1: main.sides.2: the list main.sides has items 0 to 1; want one of them, or set the whole list",
+		},
+		{
+			"set item of no list", "good.yaml", []string{"sizes.0=1"},
+			"--set sizes.0=1: sizes: is not a list in the file, so it has no item 0; set the whole list: sizes=[...]",
+		},
+		{
+			"set below a number", "good.yaml", []string{"pen.width.x=1"},
+			"--set pen.width.x=1: pen.width.x: pen.width is the value 1, it has no keys below it",
+		},
 		{"set nothing", "good.yaml", []string{"title"}, "--set title: want key=value, like train.learning_rate=0.01"},
-		{"set empty", "good.yaml", []string{"title="}, "--set title=: title: has no value; want text, or remove the key to get the default"},
-		{"set no key", "good.yaml", []string{"=1", "a..b=1", "a b=1"}, "--set =1: \"\" is not a key; want names with dots between, like train.learning_rate\n--set a..b=1: \"a..b\" is not a key; want names with dots between, like train.learning_rate\n--set a b=1: \"a b\" is not a key; want names with dots between, like train.learning_rate"},
+		{
+			"set empty", "good.yaml", []string{"title="},
+			"--set title=: title: has no value; want text, or remove the key to get the default",
+		},
+		{
+			"set no key", "good.yaml", []string{"=1", "a..b=1", "a b=1"},
+			"--set =1: \"\" is not a key; want names with dots between, like train.learning_rate\n--set a..b=1: \"a..b\" is not a key; want names with dots between, like train.learning_rate\n--set a b=1: \"a b\" is not a key; want names with dots between, like train.learning_rate",
+		},
 		{"set syntax", "good.yaml", []string{"title=[1"}, "--set title=[1: not valid YAML: did not find expected ',' or ']'"},
 		{"set extends", "good.yaml", []string{"extends=x"}, "--set extends=x: extends cannot be set here; it belongs into the file"},
-		{"set and file", "bad.yaml", []string{"title=1"}, "bad.yaml:2: pen.widht: unknown key; did you mean \"width\"?\nbad.yaml:4: main: unknown shape \"boxx\"; did you mean \"box\"?\n--set title=1: title: want text, have the number 1; put it in quotes if it is meant as text: \"1\""},
+		{
+			"set and file", "bad.yaml", []string{"title=1"},
+			"bad.yaml:2: pen.widht: unknown key; did you mean \"width\"?\nbad.yaml:4: main: unknown shape \"boxx\"; did you mean \"box\"?\n--set title=1: title: want text, have the number 1; put it in quotes if it is meant as text: \"1\"",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := loadDrawing(tc.path, tc.set...)

@@ -132,7 +132,8 @@ func sections() []string {
 	var out []string
 	t := reflect.TypeFor[Experiment]()
 	for field := range t.Fields() {
-		if key, _, _ := strings.Cut(field.Tag.Get("yaml"), ","); field.Type.Kind() == reflect.Struct {
+		if field.Type.Kind() == reflect.Struct {
+			key, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
 			out = append(out, key)
 		}
 	}

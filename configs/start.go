@@ -40,7 +40,8 @@ func LoadFinetune(dir string, overrides []string) (*Experiment, error) {
 // once replaces the train section of a run's config by that of one more whole epoch.
 func once(root *yaml.Node, p *registry.Problems) (*yaml.Node, error) {
 	e := Default()
-	if registry.DecodeStruct(root, &e, p, ""); p.Len() > 0 {
+	registry.DecodeStruct(root, &e, p, "")
+	if p.Len() > 0 {
 		return nil, p.Err()
 	}
 	l := e.Train.Length()

@@ -64,7 +64,8 @@ func (a *accumulator) add(prog *models.Program, rows int, weight int64, loss flo
 		}
 	}
 	if len(grads) != len(a.grads) || len(tables) != len(a.tables) {
-		return fmt.Errorf("a batch has gradients of %d weights and %d tables, one before of %d and %d", len(grads), len(tables), len(a.grads), len(a.tables))
+		return fmt.Errorf("a batch has gradients of %d weights and %d tables, one before of %d and %d",
+			len(grads), len(tables), len(a.grads), len(a.tables))
 	}
 	w, first := float32(weight), a.batches == 1
 	for i, g := range grads {

@@ -138,7 +138,8 @@ func TestAccumulationResume(t *testing.T) {
 	for name, one := range map[string]func(*testing.T, string) *train.Trainer{"text": reader, "tables": trainer} {
 		build := func(dir string) *train.Trainer {
 			tr := one(t, dir)
-			tr.Epochs, tr.GradientAccumulation, tr.CheckpointSteps, tr.Resume = 2, 5, 1, true // 11 or 12 batches: steps of 5, 5 and the rest
+			// 11 or 12 batches: steps of 5, 5 and the rest
+			tr.Epochs, tr.GradientAccumulation, tr.CheckpointSteps, tr.Resume = 2, 5, 1, true
 			return tr
 		}
 		whole := t.TempDir()

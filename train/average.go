@@ -229,7 +229,8 @@ func (f *fit) finishAverages(ctx context.Context, r *Result) error {
 			return err
 		}
 		r.Averages[a.name] = m
-		if err := f.emit(ctx, &Event{Kind: EvalDone, Split: split, Metrics: m, MetricOrder: order}); err != nil && !errors.Is(err, ErrStop) {
+		err = f.emit(ctx, &Event{Kind: EvalDone, Split: split, Metrics: m, MetricOrder: order})
+		if err != nil && !errors.Is(err, ErrStop) {
 			return err
 		}
 	}

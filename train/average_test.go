@@ -53,7 +53,8 @@ func TestAverages(t *testing.T) {
 					}
 				}
 			case e.Kind == train.EpochDone:
-				if epochs = append(epochs, now); e.Epoch == 0 {
+				epochs = append(epochs, now)
+				if e.Epoch == 0 {
 					return
 				}
 				for name, w := range now {
@@ -280,7 +281,8 @@ func TestKeepLast(t *testing.T) {
 				t.Fatal(err)
 			}
 			if r.BestStep != tc.steps || r.Steps != tc.steps || r.BestEpoch != tc.epoch || evals != tc.evals {
-				t.Errorf("model of step %d of %d, epoch %d, after %d evaluations; want %d, %d, %d", r.BestStep, r.Steps, r.BestEpoch, evals, tc.steps, tc.epoch, tc.evals)
+				t.Errorf("model of step %d of %d, epoch %d, after %d evaluations; want %d, %d, %d",
+					r.BestStep, r.Steps, r.BestEpoch, evals, tc.steps, tc.epoch, tc.evals)
 			}
 			c, err := ckpt.Load(filepath.Join(dir, run.ModelFile))
 			if err != nil {

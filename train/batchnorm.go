@@ -86,7 +86,8 @@ func averageStats(ctx context.Context, prog *models.Program, stats []*ops.BatchS
 	}
 	for i, s := range stats {
 		if nn.NotFinite(s.Mean) >= 0 || nn.NotFinite(s.Var) >= 0 {
-			return fmt.Errorf("the statistics of layer %d of %d are not finite: look for extreme values in weights or data", i+1, len(stats))
+			return fmt.Errorf("the statistics of layer %d of %d are not finite: look for extreme values in weights or data",
+				i+1, len(stats))
 		}
 	}
 	return nil

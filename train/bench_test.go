@@ -160,8 +160,10 @@ func BenchmarkStep(b *testing.B) {
 		b.Run(fmt.Sprintf("minilm/%d", length), func(b *testing.B) {
 			m := &text.BERT{
 				Encoder: text.Encoder{
-					HiddenSize: 384, NumHiddenLayers: 6, NumAttentionHeads: 12, IntermediateSize: 1536, HiddenAct: "gelu", HiddenDropoutProb: 0.1,
-					AttentionProbsDropoutProb: 0.1, MaxPositionEmbeddings: 512, TypeVocabSize: 2, LayerNormEps: 1e-12, InitializerRange: 0.02,
+					HiddenSize: 384, NumHiddenLayers: 6, NumAttentionHeads: 12, IntermediateSize: 1536,
+					HiddenAct: "gelu", HiddenDropoutProb: 0.1,
+					AttentionProbsDropoutProb: 0.1, MaxPositionEmbeddings: 512, TypeVocabSize: 2,
+					LayerNormEps: 1e-12, InitializerRange: 0.02,
 				},
 				Classifier: text.Classifier{Pooling: "cls"},
 			}

@@ -76,7 +76,8 @@ func (f *fit) loss() (models.LossFunc, error) {
 		if s.Err() != nil {
 			return nil
 		}
-		if hard = s.Check(ops.Scale(hard, 1-w)); s.Err() != nil {
+		hard = s.Check(ops.Scale(hard, 1-w))
+		if s.Err() != nil {
 			return nil
 		}
 		return s.Check(ops.Add(hard, soft))

@@ -18,9 +18,12 @@ type Predictor interface {
 	Logits() []float32
 }
 
-// Evaluate runs prog, a models.Program compiled for evaluation or an ensemble, over all rows of src and returns the task's metrics by name and their order.
-// Logits of a masked language model are compared with the tokens to predict. each, if not nil, is called after every batch with its number of rows; its error ends the evaluation.
-func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task, each func(rows int) error) (map[string]float64, []string, error) {
+// Evaluate runs prog, a models.Program compiled for evaluation or an ensemble, over all rows of src and returns the task's
+// metrics by name and their order. Logits of a masked language model are compared with the tokens to predict. each, if not
+// nil, is called after every batch with its number of rows; its error ends the evaluation.
+func Evaluate(
+	ctx context.Context, prog Predictor, src data.Source, t task.Task, each func(rows int) error,
+) (map[string]float64, []string, error) {
 	ms, err := t.Metrics()
 	if err != nil {
 		return nil, nil, err

@@ -21,15 +21,16 @@ const (
 
 // Event is what a Callback hears. It is valid during the call.
 type Event struct {
-	Kind        EventKind
-	Epoch       int     // current epoch, from 0
-	Epochs      int     // epochs of the run, at most
-	Step        int64   // optimizer steps done
-	Steps       int64   // steps of the run, at most; 0 if unknown
-	Loss        float64 // StepDone: of this step; EpochDone: mean of the epoch
-	LR          float64
-	Rows        int64              // StepDone, EvalStep: rows of the batch
-	Split       string             // Eval*: "train", "valid" or "test"; "valid/ema" and "valid/swa": averaged weights, which selection ignores
+	Kind   EventKind
+	Epoch  int     // current epoch, from 0
+	Epochs int     // epochs of the run, at most
+	Step   int64   // optimizer steps done
+	Steps  int64   // steps of the run, at most; 0 if unknown
+	Loss   float64 // StepDone: of this step; EpochDone: mean of the epoch
+	LR     float64
+	Rows   int64 // StepDone, EvalStep: rows of the batch
+	// Eval*: "train", "valid" or "test"; "valid/ema" and "valid/swa": averaged weights, which selection ignores
+	Split       string
 	Metrics     map[string]float64 // EvalDone
 	MetricOrder []string           // EvalDone: names in the task's order
 	Best        bool               // EvalDone: the best on validation so far

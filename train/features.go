@@ -31,10 +31,11 @@ type FeatureOptions struct {
 	load    func() error          // sets the parameters that are there
 }
 
-// Features splits a model, of which only the head trains, from its frozen stem, which it runs once over all rows of src. What the stem makes of
-// them is kept in a file, for later runs too. It returns the head, and src with Batch.Features: batches have the same rows in the
-// same order, and the head makes the same of them as m does. m and src are returned as they are if m is not [models.Staged], a
-// weight of its stem is not frozen by o.Compile.Freeze or is computed by o.Compile.Reparam or o.Compile.Derive, or if src does not name its rows.
+// Features splits a model, of which only the head trains, from its frozen stem, which it runs once over all rows of src.
+// What the stem makes of them is kept in a file, for later runs too. It returns the head, and src with Batch.Features:
+// batches have the same rows in the same order, and the head makes the same of them as m does. m and src are returned as
+// they are if m is not [models.Staged], a weight of its stem is not frozen by o.Compile.Freeze or is computed by
+// o.Compile.Reparam or o.Compile.Derive, or if src does not name its rows.
 //
 // The file's name is of the stem's weights, the model's options and the rows. An interrupted pass leaves no file.
 func Features(ctx context.Context, m models.Model, p *nn.Params, src data.Source, o FeatureOptions) (models.Model, data.Source, error) {
@@ -153,7 +154,8 @@ func (s *stem) features(ctx context.Context, src Fingerprinter) (*featureFile, e
 	if f, err = openFeatures(path); err != nil {
 		return nil, err
 	}
-	s.info("features of the frozen part: kept", "rows", f.rows, "width", f.width, "seconds", int(time.Since(start).Seconds()+0.5), "file", path)
+	seconds := int(time.Since(start).Seconds() + 0.5)
+	s.info("features of the frozen part: kept", "rows", f.rows, "width", f.width, "seconds", seconds, "file", path)
 	return f, nil
 }
 
@@ -190,7 +192,8 @@ func (s *stem) run(ctx context.Context, src data.Source, path string) error {
 					return err
 				}
 			}
-			if done += int64(b.N); time.Since(said) > logFeatures {
+			done += int64(b.N)
+			if time.Since(said) > logFeatures {
 				said = time.Now()
 				s.info("features of the frozen part", "rows", done, "of", src.Rows())
 			}

@@ -15,7 +15,8 @@ func (f *fit) train(ctx context.Context) error {
 		err := f.epoch(ctx)
 		switch {
 		case errors.Is(err, ErrStop):
-			if f.st.Done = true; f.lastUnseen(true) {
+			f.st.Done = true
+			if f.lastUnseen(true) {
 				if err := f.validate(ctx); err != nil && !errors.Is(err, ErrStop) {
 					return err
 				}

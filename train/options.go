@@ -11,38 +11,56 @@ import (
 
 // Options is the `train:` section.
 type Options struct {
-	BatchSize            int              `yaml:"batch_size"`                // rows a step
-	Epochs               int              `yaml:"epochs"`                    // passes over the training rows, at most
-	MaxSteps             int64            `yaml:"max_steps"`                 // stop after this many steps; 0: no such limit
-	LearningRate         float64          `yaml:"learning_rate"`             // the schedule's base
-	Optimizer            optim.Options    `yaml:"optimizer"`                 // sgd, adagrad, adam, adamw or rmsprop
-	Schedule             schedule.Options `yaml:"schedule"`                  // constant, linear, cosine, step or plateau
-	Embeddings           string           `yaml:"embeddings"`                // lazy: update the rows of the batch; dense: all rows each step, as PyTorch's dense optimizers do
-	GradientAccumulation int              `yaml:"gradient_accumulation"`     // batches of an optimizer step, whose gradient is the mean over all their rows; an epoch's last step has those that are left
-	LayerDecay           float64          `yaml:"layer_decay"`               // factor of the learning rate from a layer to the one below: the head has the whole rate, embeddings the least; 1: all layers have it
-	LearningRates        []RateOptions    `yaml:"learning_rates"`            // factors of the learning rate for some parameters, such as [{match: ["classifier.*"], factor: 10}]; the last that matches counts
-	NoDecay              []string         `yaml:"no_decay"`                  // patterns of parameters without weight decay, as in freeze; those of one dimension, such as biases and norms, never have it
-	EmbeddingRegularizer float64          `yaml:"embedding_regularizer"`     // L2 on embeddings and linear terms: adds l/2·|E|² to the loss (lazy: of the batch's rows)
-	NetRegularizer       float64          `yaml:"net_regularizer"`           // L2 on all other weights
-	Freeze               []string         `yaml:"freeze"`                    // patterns of the parameters that are not trained, such as ["embedding.*"]: * stands for any characters, ? for one; !pattern takes out again, the last match decides
-	MaxGradNorm          float64          `yaml:"max_grad_norm"`             // clip the gradient's global norm; 0: do not
-	Monitor              string           `yaml:"monitor"`                   // metric of the validation rows that selection goes by; empty: the task's first
-	Keep                 string           `yaml:"keep"`                      // best: the run's model is the best on validation rows; last: the last one
-	Patience             int              `yaml:"patience"`                  // stop after this many evaluations in a row without improvement; 0: never
-	MinDelta             float64          `yaml:"min_delta"`                 // smallest change of the monitored metric that counts as improvement
-	EvalSteps            int64            `yaml:"eval_steps"`                // evaluate every so many steps; 0: after each epoch
-	CacheFeatures        bool             `yaml:"cache_features,nodigest"`   // if freeze leaves nothing to train below the head of a text model, compute its features once and keep them in the cache: the same results, sooner
-	KeepEpochs           bool             `yaml:"keep_epochs"`               // write the weights after each epoch to epochs/model-N.safetensors
-	EMA                  float64          `yaml:"ema"`                       // decay of a moving average of the weights over the steps, such as 0.999, for ema.safetensors; 0: none. Each step then reads all weights, whole embedding tables included
-	SWAStart             int              `yaml:"swa_start"`                 // epoch, from 1, from which on the weights at the epochs' ends are averaged for swa.safetensors; 0: none
-	CheckpointSteps      int64            `yaml:"checkpoint_steps,nodigest"` // save for --resume every so many steps; 0: after each evaluation
-	LogSteps             int64            `yaml:"log_steps,nodigest"`        // log loss and rate every so many steps
+	BatchSize    int              `yaml:"batch_size"`    // rows a step
+	Epochs       int              `yaml:"epochs"`        // passes over the training rows, at most
+	MaxSteps     int64            `yaml:"max_steps"`     // stop after this many steps; 0: no such limit
+	LearningRate float64          `yaml:"learning_rate"` // the schedule's base
+	Optimizer    optim.Options    `yaml:"optimizer"`     // sgd, adagrad, adam, adamw or rmsprop
+	Schedule     schedule.Options `yaml:"schedule"`      // constant, linear, cosine, step or plateau
+	// lazy: update the rows of the batch; dense: all rows each step, as PyTorch's dense optimizers do
+	Embeddings string `yaml:"embeddings"`
+	// batches of an optimizer step, whose gradient is the mean over all their rows; an epoch's last step has those that are
+	// left
+	GradientAccumulation int `yaml:"gradient_accumulation"`
+	// factor of the learning rate from a layer to the one below: the head has the whole rate, embeddings the least; 1: all
+	// layers have it
+	LayerDecay float64 `yaml:"layer_decay"`
+	// factors of the learning rate for some parameters, such as [{match: ["classifier.*"], factor: 10}]; the last that
+	// matches counts
+	LearningRates []RateOptions `yaml:"learning_rates"`
+	// patterns of parameters without weight decay, as in freeze; those of one dimension, such as biases and norms, never
+	// have it
+	NoDecay []string `yaml:"no_decay"`
+	// L2 on embeddings and linear terms: adds l/2·|E|² to the loss (lazy: of the batch's rows)
+	EmbeddingRegularizer float64 `yaml:"embedding_regularizer"`
+	NetRegularizer       float64 `yaml:"net_regularizer"` // L2 on all other weights
+	// patterns of the parameters that are not trained, such as ["embedding.*"]: * stands for any characters, ? for one;
+	// !pattern takes out again, the last match decides
+	Freeze      []string `yaml:"freeze"`
+	MaxGradNorm float64  `yaml:"max_grad_norm"` // clip the gradient's global norm; 0: do not
+	Monitor     string   `yaml:"monitor"`       // metric of the validation rows that selection goes by; empty: the task's first
+	Keep        string   `yaml:"keep"`          // best: the run's model is the best on validation rows; last: the last one
+	Patience    int      `yaml:"patience"`      // stop after this many evaluations in a row without improvement; 0: never
+	MinDelta    float64  `yaml:"min_delta"`     // smallest change of the monitored metric that counts as improvement
+	EvalSteps   int64    `yaml:"eval_steps"`    // evaluate every so many steps; 0: after each epoch
+	// if freeze leaves nothing to train below the head of a text model, compute its features once and keep them in the
+	// cache: the same results, sooner
+	CacheFeatures bool `yaml:"cache_features,nodigest"`
+	KeepEpochs    bool `yaml:"keep_epochs"` // write the weights after each epoch to epochs/model-N.safetensors
+	// decay of a moving average of the weights over the steps, such as 0.999, for ema.safetensors; 0: none. Each step then
+	// reads all weights, whole embedding tables included
+	EMA float64 `yaml:"ema"`
+	// epoch, from 1, from which on the weights at the epochs' ends are averaged for swa.safetensors; 0: none
+	SWAStart        int   `yaml:"swa_start"`
+	CheckpointSteps int64 `yaml:"checkpoint_steps,nodigest"` // save for --resume every so many steps; 0: after each evaluation
+	LogSteps        int64 `yaml:"log_steps,nodigest"`        // log loss and rate every so many steps
 }
 
 // Defaults returns the options of a config that leaves the section out.
 func Defaults() Options {
 	return Options{
-		BatchSize: 4096, Epochs: 10, LearningRate: 1e-3, Embeddings: "lazy", MaxGradNorm: 10, Keep: "best", Patience: 2, MinDelta: 1e-6, LogSteps: 100,
+		BatchSize: 4096, Epochs: 10, LearningRate: 1e-3, Embeddings: "lazy", MaxGradNorm: 10,
+		Keep: "best", Patience: 2, MinDelta: 1e-6, LogSteps: 100,
 		GradientAccumulation: 1, LayerDecay: 1, CacheFeatures: true,
 		Optimizer: must(optim.Types.Default("adam")), Schedule: must(schedule.Types.Default("constant")),
 	}

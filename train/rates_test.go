@@ -52,7 +52,8 @@ func TestRates(t *testing.T) {
 		for p, d := range moved(t, change) {
 			for i := range d {
 				if math.Abs(d[i]-want[p]*plain[p][i]) > 1e-6 {
-					t.Fatalf("%s: value %d of %s moved by %v, at the whole rate by %v: want %v times", name, i, p, d[i], plain[p][i], want[p])
+					t.Fatalf("%s: value %d of %s moved by %v, at the whole rate by %v: want %v times",
+						name, i, p, d[i], plain[p][i], want[p])
 				}
 			}
 			if slices.Max(plain[p]) == 0 {
@@ -95,7 +96,10 @@ func TestRatesMistakes(t *testing.T) {
 		change func(*train.Trainer)
 		want   string
 	}{
-		{func(tr *train.Trainer) { tr.NoDecay = []string{"haed.*"} }, `train: no_decay: "haed.*" matches no parameter; nearest is "head.weight"`},
+		{
+			func(tr *train.Trainer) { tr.NoDecay = []string{"haed.*"} },
+			`train: no_decay: "haed.*" matches no parameter; nearest is "head.weight"`,
+		},
 		{func(tr *train.Trainer) {
 			tr.LearningRates = []train.RateOptions{{Match: []string{"layr.*"}, Factor: 2}}
 		}, `train: learning_rates.0.match: "layr.*" matches no parameter; nearest is "layer.weight"`},

@@ -30,7 +30,8 @@ func (f *fit) validate(ctx context.Context) error {
 		f.st.Best.Stale++
 		if f.Keep == "last" {
 			if v != v {
-				return fmt.Errorf("train: %s is not a number on the validation rows after step %d: there is no last model to keep", f.monitor, f.st.Step)
+				return fmt.Errorf("train: %s is not a number on the validation rows after step %d: there is no last model to keep",
+					f.monitor, f.st.Step)
 			}
 			f.st.Best.Epoch, f.st.Best.Step, f.st.Best.Metrics = f.st.Epoch, f.st.Step, m
 		}
@@ -107,7 +108,8 @@ func (f *fit) finish(ctx context.Context) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := f.emit(ctx, &Event{Kind: EvalDone, Split: "test", Metrics: m, MetricOrder: order}); err != nil && !errors.Is(err, ErrStop) {
+		err = f.emit(ctx, &Event{Kind: EvalDone, Split: "test", Metrics: m, MetricOrder: order})
+		if err != nil && !errors.Is(err, ErrStop) {
 			return nil, err
 		}
 		r.Test = m

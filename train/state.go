@@ -134,7 +134,8 @@ func (f *fit) readState() (*state, error) {
 		return nil, fmt.Errorf("%w: %s: %w", ErrResume, filepath.Join(dir, run.StateFile), err)
 	}
 	if st.Digest != f.Digest {
-		return nil, fmt.Errorf("%w: %s was trained with another config (digest %.12s, this one has %.12s): undo the change, or start another run", ErrResume, f.Dir, st.Digest, f.Digest)
+		return nil, fmt.Errorf("%w: %s was trained with another config (digest %.12s, this one has %.12s): "+
+			"undo the change, or start another run", ErrResume, f.Dir, st.Digest, f.Digest)
 	}
 	for _, n := range []string{st.Model, st.Optimizer, st.Counts, st.Averages} {
 		if n != "" && filepath.Base(n) != n {

@@ -42,7 +42,8 @@ func (f *fit) step(ctx context.Context, b *data.Batch) error {
 	if f.counts != nil {
 		f.counts.add(b)
 	}
-	if f.st.Seconds += time.Since(start).Seconds(); f.acc.batches < f.GradientAccumulation {
+	f.st.Seconds += time.Since(start).Seconds()
+	if f.acc.batches < f.GradientAccumulation {
 		return nil
 	}
 	return f.update(ctx)
@@ -96,7 +97,8 @@ func (f *fit) diverged(what string) error {
 	if f.savedAny {
 		last = fmt.Sprintf("the last good checkpoint is step %d in %s", f.saved, filepath.Join(f.Dir, run.LastDir))
 	}
-	return fmt.Errorf("train: step %d: %s (first tensor that is not finite: %s); %s. Lower train.learning_rate or train.max_grad_norm, or look for extreme values in the data",
+	return fmt.Errorf("train: step %d: %s (first tensor that is not finite: %s); %s. "+
+		"Lower train.learning_rate or train.max_grad_norm, or look for extreme values in the data",
 		f.st.Step+1, what, f.notFinite(), last)
 }
 

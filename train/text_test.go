@@ -200,7 +200,8 @@ func TestTextLearns(t *testing.T) {
 		if r.Valid["accuracy"] < 0.8 || r.Averages["ema"]["accuracy"] == 0 {
 			t.Errorf("accuracy %v, of averages %v; want at least 0.8", r.Valid, r.Averages)
 		}
-		if got := fmt.Sprint(r.Valid, r.Test, r.Averages, model(t, dir)); want == "" {
+		got := fmt.Sprint(r.Valid, r.Test, r.Averages, model(t, dir))
+		if want == "" {
 			want = got
 		} else if got != want {
 			t.Error("another number of threads gives another model")

@@ -45,7 +45,9 @@ type Result struct {
 	SamplesPerSec float64                       // training rows a second, evaluation and checkpoints not counted
 	Seconds       float64                       // spent in training steps
 	Averages      map[string]map[string]float64 // validation metrics of the averaged models, by ema and swa
-	Counts        map[string][]int64            // how often each row of each trained table was in a training batch, for the best model; nil if the run began without counting
+	// how often each row of each trained table was in a training batch, for the best model; nil if the run began without
+	// counting
+	Counts map[string][]int64
 }
 
 // ErrInterrupted says that the context ended the run, whose state is on disk.
@@ -117,14 +119,16 @@ func (f *fit) prepare(ctx context.Context) error {
 	if f.Data == nil || f.Data.Train == nil {
 		return fmt.Errorf("train: no training rows")
 	}
-	if f.GradientAccumulation = max(1, f.GradientAccumulation); f.LayerDecay == 0 {
+	f.GradientAccumulation = max(1, f.GradientAccumulation)
+	if f.LayerDecay == 0 {
 		f.LayerDecay = 1
 	}
 	ms, err := f.Task.Metrics()
 	if err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	if f.monitor = f.Monitor; f.monitor == "" && len(ms) > 0 {
+	f.monitor = f.Monitor
+	if f.monitor == "" && len(ms) > 0 {
 		f.monitor = ms[0].Name()
 	}
 	known := false

@@ -192,8 +192,10 @@ func (m *moments) add(prog *models.Program, n int) error {
 				shape := v.Node.Shape()
 				cols := shape[len(shape)-1]
 				live, whole := prog.Rows(m.at[:0], v.Node, n)
-				if m.at = live; !ok || !whole {
-					return fmt.Errorf("align: activations: %s holds %T of shape %v, want float32 rows of a batch of %d", v.Node.Name(), v.Node.Value().Data(), shape, prog.Batch())
+				m.at = live
+				if !ok || !whole {
+					return fmt.Errorf("align: activations: %s holds %T of shape %v, want float32 rows of a batch of %d",
+						v.Node.Name(), v.Node.Value().Data(), shape, prog.Batch())
 				}
 				if len(live) == 0 {
 					continue

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -20,11 +19,15 @@ import (
 
 // Options is the `align:` section.
 type Options struct {
-	Match      string `yaml:"match"`      // none, weights (units by similar weights) or activations (by correlated values on training rows)
-	Embeddings string `yaml:"embeddings"` // dimensions of embeddings: orthogonal (rotated where the model allows it, and so other linear units; else permuted), permutation, or none
+	Match string `yaml:"match"` // none, weights (units by similar weights) or activations (by correlated values on training rows)
+	// dimensions of embeddings: orthogonal (rotated where the model allows it, and so other linear units; else permuted),
+	// permutation, or none
+	Embeddings string `yaml:"embeddings"`
 	Iterations int    `yaml:"iterations"` // match: weights: at most this many sweeps over the layers
-	Scaled     bool   `yaml:"scaled"`     // match: weights: in units of each tensor's root mean square, so that large tensors do not decide alone; false: as they are (Git Re-Basin)
-	Rows       int64  `yaml:"rows"`       // match: activations: how many training rows are looked at
+	// match: weights: in units of each tensor's root mean square, so that large tensors do not decide alone; false: as they
+	// are (Git Re-Basin)
+	Scaled bool  `yaml:"scaled"`
+	Rows   int64 `yaml:"rows"` // match: activations: how many training rows are looked at
 }
 
 // None is the match that aligns nothing.
@@ -108,7 +111,8 @@ func Align(ctx context.Context, m models.Model, sc *data.Schema, base, other *nn
 	r.Before = whole(base, other, groups).cosine()
 	for i, g := range groups {
 		r.Groups = append(r.Groups, GroupReport{
-			Name: g.Name, Size: g.Size, Moved: max(0, maps[i].moved()), Rotated: maps[i].Rotation != nil, Before: along(base, other, g).cosine(),
+			Name: g.Name, Size: g.Size, Moved: max(0, maps[i].moved()), Rotated: maps[i].Rotation != nil,
+			Before: along(base, other, g).cosine(),
 		})
 	}
 	for i, g := range groups {
@@ -168,8 +172,9 @@ func comparable(a, b *nn.Params) error {
 			continue
 		}
 		for i, p := range []*nn.Params{a, b} {
-			if slices.ContainsFunc(p.Get(q.Name).Data, func(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) }) {
-				errs = append(errs, fmt.Errorf("align: %s of the %s has a value that is not a finite number", q.Name, []string{"base", "other model"}[i]))
+			if nn.NotFinite(p.Get(q.Name).Data) >= 0 {
+				model := []string{"base", "other model"}[i]
+				errs = append(errs, fmt.Errorf("align: %s of the %s has a value that is not a finite number", q.Name, model))
 			}
 		}
 	}

@@ -83,7 +83,8 @@ func TestIndependentModels(t *testing.T) {
 					t.Errorf("%s %s %s: the logits change by %v", name, match, embeddings, d)
 				}
 				if after := distance(b, a); match == "weights" && (after > 0.99*before || r.After <= r.Before) {
-					t.Errorf("%s %s %s: distance goes from %v to %v, similarity from %v to %v", name, match, embeddings, before, after, r.Before, r.After)
+					t.Errorf("%s %s %s: distance goes from %v to %v, similarity from %v to %v",
+						name, match, embeddings, before, after, r.Before, r.After)
 				}
 				if distance(a, base) != 0 {
 					t.Errorf("%s %s %s: the base has changed", name, match, embeddings)
@@ -166,8 +167,14 @@ func TestBadModels(t *testing.T) {
 			q.Shape, q.Data = []int{3}, q.Data[:3]
 			return a, b
 		}, "align: mlp.0.bias is [24] in the base and [3] in the other model"},
-		{"a parameter is missing", func(a, _ *nn.Params) (*nn.Params, *nn.Params) { return a, nn.NewParams(1) }, "has no parameter embedding.n1.weight"},
-		{"the base lacks one", func(_, b *nn.Params) (*nn.Params, *nn.Params) { return nn.NewParams(1), b }, "align: the parameters lack embedding.n1.weight of the model"},
+		{
+			"a parameter is missing", func(a, _ *nn.Params) (*nn.Params, *nn.Params) { return a, nn.NewParams(1) },
+			"has no parameter embedding.n1.weight",
+		},
+		{
+			"the base lacks one", func(_, b *nn.Params) (*nn.Params, *nn.Params) { return nn.NewParams(1), b },
+			"align: the parameters lack embedding.n1.weight of the model",
+		},
 	} {
 		a, b := tc.spoil(fresh(t, m, 1), fresh(t, m, 2))
 		o := align.Defaults()

@@ -54,7 +54,8 @@ func TestAssignmentIsTheBestOfAll(t *testing.T) {
 		for range 40 {
 			cost := make([]float64, n*n)
 			for i := range cost {
-				if cost[i] = r.NormFloat64(); r.IntN(3) == 0 {
+				cost[i] = r.NormFloat64()
+				if r.IntN(3) == 0 {
 					cost[i] = float64(r.IntN(3)) // ties
 				}
 			}

@@ -95,7 +95,8 @@ func (m *matcher) headProducts(c coord, seen []bool) (*mat.Dense, []*mat.Dense) 
 		}
 		seen = nil
 	}
-	if w := m.weigh(c.group); m.seen[c.group] != nil {
+	if m.seen[c.group] != nil {
+		w := m.weigh(c.group)
 		rest.Scale(w, rest)
 		for k, e := range m.evidence(c.group, c.inner) {
 			class[k].Scale(w, class[k])

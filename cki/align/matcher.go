@@ -27,7 +27,8 @@ type matcher struct {
 	moves  map[axis][]int     // groups along each axis
 	maps   []Map
 	coords []coord
-	seen   map[int][]*mat.Dense // by group: what the units' values say of each pair, in b's first order; by class for heads. It outweighs weights
+	// by group: what the units' values say of each pair, in b's first order; by class for heads. It outweighs weights
+	seen map[int][]*mat.Dense
 }
 
 // axis is one of a parameter's.
@@ -63,7 +64,8 @@ func newMatcher(a, b *nn.Params, groups []nn.Group, o WeightsOptions) (*matcher,
 	n := len(groups)
 	m := &matcher{
 		a: a, b: map[string][]float32{}, groups: groups, turn: make([]bool, n), gram: make([]*mat.Dense, n), shared: make([][]nn.Use, n),
-		square: make([]bool, n), scale: make([]float64, n), moves: map[axis][]int{}, maps: make([]Map, n), seen: map[int][]*mat.Dense{}, factor: map[string]float64{},
+		square: make([]bool, n), scale: make([]float64, n), moves: map[axis][]int{}, maps: make([]Map, n),
+		seen: map[int][]*mat.Dense{}, factor: map[string]float64{},
 	}
 	owners, within := map[string][]int{}, map[int]bool{}
 	for i, g := range groups {
@@ -137,7 +139,8 @@ func same(a, b *nn.Params, name string) error {
 	case p == nil || q == nil:
 		return fmt.Errorf("align: one of the models has no parameter %s", name)
 	case !slices.Equal(p.Shape, q.Shape):
-		return fmt.Errorf("align: %s is %v in the base and %v in the other model: only models of one architecture and vocabulary can be aligned", name, p.Shape, q.Shape)
+		return fmt.Errorf("align: %s is %v in the base and %v in the other model: "+
+			"only models of one architecture and vocabulary can be aligned", name, p.Shape, q.Shape)
 	}
 	return nil
 }
@@ -249,8 +252,8 @@ func (m *matcher) along(groups []int) float64 {
 	return sum
 }
 
-// products returns the inner products of all pairs of units of a group, or what else speaks for them. A seen that is not nil leaves the shared parameters
-// out that groups which it does not have move along other axes, unless nothing remains.
+// products returns the inner products of all pairs of units of a group, or what else speaks for them. A seen that is not
+// nil leaves the shared parameters out that groups which it does not have move along other axes, unless nothing remains.
 func (m *matcher) products(i int, seen []bool) *mat.Dense {
 	n := m.groups[i].Size
 	c := mat.NewDense(n, n, nil)

@@ -18,13 +18,14 @@ type WeightsOptions struct {
 }
 
 // Weights returns by group how the units of b are moved to lie close to those of a, one map a group, to be applied in the
-// groups' order. It maximises Σ a·b, which minimises the distance |a - b|, with each parameter in units of its root mean square in
-// either model, so that large ones do not decide alone, unless Unscaled. It does so by coordinate descent: for one group after another, in a
-// random order, the best permutation by the inner products of all pairs of units over all uses of the group, with the other
-// groups as they are, until nothing changes (Ainsworth, Hayase and Srinivasa 2023, "Git Re-Basin", algorithm 1). It descends
-// twice, from b as it is and from a first sweep from the inputs to the outputs that leaves weights out to groups not yet
-// matched, and takes the better end. For a group along both axes of a weight, where the assignment is only an
-// approximation, a step counts if the sum really grows. Heads are matched together with the units within them.
+// groups' order. It maximises Σ a·b, which minimises the distance |a - b|, with each parameter in units of its root mean
+// square in either model, so that large ones do not decide alone, unless Unscaled. It does so by coordinate descent: for
+// one group after another, in a random order, the best permutation by the inner products of all pairs of units over all
+// uses of the group, with the other groups as they are, until nothing changes (Ainsworth, Hayase and Srinivasa 2023, "Git
+// Re-Basin", algorithm 1). It descends twice, from b as it is and from a first sweep from the inputs to the outputs that
+// leaves weights out to groups not yet matched, and takes the better end. For a group along both axes of a weight, where
+// the assignment is only an approximation, a step counts if the sum really grows. Heads are matched together with the units
+// within them.
 func Weights(ctx context.Context, a, b *nn.Params, groups []nn.Group, o WeightsOptions) ([]Map, error) {
 	m, err := newMatcher(a, b, groups, o)
 	if err != nil {

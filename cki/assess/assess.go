@@ -28,9 +28,9 @@ import (
 //	perspective: dual, form: recommendation   w = softmax(v), v_k = g_k·(1 - exp(-g_k·L_k))
 //	perspective: dual, form: language         w_k = g_1·l_k, and the base 1 - g_1 more
 //
-// Two parents share one assessor: D_1 = D_2 = |W_A - W_B| and P_2 = -P_1, b_2 = -b_1, so that L_2 = 1 - L_1; with g_2 = 1 - g_1 these are the
-// published forms, v_B = (1-g)·(1 - exp(-(1-g)·(1-L))) and w_A = g·L + (1 - g). A temperature T raises the weights to 1/T and
-// normalises them, which is softmax(v/T) in the recommendation form.
+// Two parents share one assessor: D_1 = D_2 = |W_A - W_B| and P_2 = -P_1, b_2 = -b_1, so that L_2 = 1 - L_1; with g_2 = 1 -
+// g_1 these are the published forms, v_B = (1-g)·(1 - exp(-(1-g)·(1-L))) and w_A = g·L + (1 - g). A temperature T raises
+// the weights to 1/T and normalises them, which is softmax(v/T) in the recommendation form.
 //
 // In the recommendation form v differs by so little that w always lies in [.413, .587] with the published a and T = 1 and two
 // parents: it is an average give or take 9 points, whatever an assessor learns. Entropy enters the two dual forms with opposite
@@ -39,23 +39,31 @@ import (
 // Biases, gains and other vectors are matrices of one row. Rows of embedding tables have a gate each, or one for the table, in place of an
 // assessor. Running statistics of batch norms are averaged. One graph trains, is evaluated and makes the result.
 type CKI struct {
-	Perspective string  `yaml:"perspective"` // what weighs the parents: local (learned gates), global (entropies of whole tensors) or dual (both)
-	Form        string  `yaml:"form"`        // of the dual perspective: recommendation or language
-	Splice      string  `yaml:"splice"`      // soft: weighted mean; hard: the parent of the largest weight, whose gates cannot learn; straight_through: hard, with the gradient of soft
+	// what weighs the parents: local (learned gates), global (entropies of whole tensors) or dual (both)
+	Perspective string `yaml:"perspective"`
+	Form        string `yaml:"form"` // of the dual perspective: recommendation or language
+	// soft: weighted mean; hard: the parent of the largest weight, whose gates cannot learn; straight_through: hard, with
+	// the gradient of soft
+	Splice      string  `yaml:"splice"`
 	Scale       float64 `yaml:"scale"`       // of gate logits, before the sigmoid
 	Bias        bool    `yaml:"bias"`        // assessors with a bias
 	Temperature float64 `yaml:"temperature"` // below 1 sharpens the weights: they are raised to 1/temperature and normalised
 	A           float64 `yaml:"a"`           // global: amplitude of the gate
 	C           float64 `yaml:"c"`           // global: steepness of the gate; 500 makes it almost a sign function
 	Bins        int     `yaml:"bins"`        // global: bins of the entropy's histogram
-	Granularity string  `yaml:"granularity"` // gates of weights: weight (an assessor, as published), unit (one gate an output unit) or layer (one a tensor)
-	Tables      string  `yaml:"tables"`      // gates of embedding tables: row, table, or base for the base's tables
-	Assessor    string  `yaml:"assessor"`    // start of assessors: random (uniform in ±1/√in), or zero, where all parents weigh alike
-	Start       string  `yaml:"start"`       // start of the gates of tables' rows: zero, where all parents weigh alike, or counts: by how often each parent trained the row
-	Smoothing   float64 `yaml:"smoothing"`   // start: counts: added to each count
-	Prior       float64 `yaml:"prior"`       // pull of gates towards their start, of assessors towards 0: adds prior/(2·rows)·|change|² to the loss; 1 is a normal prior of variance 1
-	Encoder     bool    `yaml:"encoder"`     // train all other parameters, too
-	Train       Train   `yaml:"train"`       // how gates learn
+	// gates of weights: weight (an assessor, as published), unit (one gate an output unit) or layer (one a tensor)
+	Granularity string `yaml:"granularity"`
+	Tables      string `yaml:"tables"`   // gates of embedding tables: row, table, or base for the base's tables
+	Assessor    string `yaml:"assessor"` // start of assessors: random (uniform in ±1/√in), or zero, where all parents weigh alike
+	// start of the gates of tables' rows: zero, where all parents weigh alike, or counts: by how often each parent trained
+	// the row
+	Start     string  `yaml:"start"`
+	Smoothing float64 `yaml:"smoothing"` // start: counts: added to each count
+	// pull of gates towards their start, of assessors towards 0: adds prior/(2·rows)·|change|² to the loss; 1 is a normal
+	// prior of variance 1
+	Prior   float64 `yaml:"prior"`
+	Encoder bool    `yaml:"encoder"` // train all other parameters, too
+	Train   Train   `yaml:"train"`   // how gates learn
 }
 
 // Train is how gates learn. What it does not say is as the run's training section says.
@@ -67,9 +75,10 @@ type Train struct {
 	MaxSteps     int64            `yaml:"max_steps"`     // stop after this many steps; 0: no such limit
 	EvalSteps    int64            `yaml:"eval_steps"`    // evaluate every so many steps; 0: after each epoch
 	Patience     int              `yaml:"patience"`      // stop after this many evaluations in a row without improvement; 0: never
-	Embeddings   string           `yaml:"embeddings"`    // gates of rows: dense: all of them move at each step, the prior's pull among it; lazy: those of the batch
-	Rows         string           `yaml:"rows"`          // what gates learn on: train, or valid: a part of the validation rows, the others select
-	Share        float64          `yaml:"share"`         // rows: valid: share of the validation rows that gates learn on
+	// gates of rows: dense: all of them move at each step, the prior's pull among it; lazy: those of the batch
+	Embeddings string  `yaml:"embeddings"`
+	Rows       string  `yaml:"rows"`  // what gates learn on: train, or valid: a part of the validation rows, the others select
+	Share      float64 `yaml:"share"` // rows: valid: share of the validation rows that gates learn on
 }
 
 func init() {

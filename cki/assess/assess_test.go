@@ -130,7 +130,8 @@ func TestBakedIsTrained(t *testing.T) {
 					}
 					for k, want := range stats.Learned.Valid {
 						if got[k] != want {
-							t.Errorf("%s, %s, %d parents, encoder %v: %s of the result is %v, of the graph that learned %v", name, variant, n, encoder, k, got[k], want)
+							t.Errorf("%s, %s, %d parents, encoder %v: %s of the result is %v, of the graph that learned %v",
+								name, variant, n, encoder, k, got[k], want)
 						}
 					}
 				}

@@ -17,8 +17,8 @@ import (
 	"github.com/splice-ml/splice/models/ops"
 )
 
-// prefix begins the names of all that is learned for a merge: cki.<tensor>.assessor, .bias and .gate, with the parent's number for more than
-// two parents.
+// prefix begins the names of all that is learned for a merge: cki.<tensor>.assessor, .bias and .gate, with the parent's
+// number for more than two parents.
 const prefix = "cki"
 
 // maxAssessor is the largest width of a tensor that gets an assessor, which has its square of weights: 256 MB.
@@ -58,11 +58,15 @@ func (m CKI) prepare(ctx context.Context, in *cki.Input) (*assessment, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	a := &assessment{CKI: m, in: in, params: nn.NewParams(in.Seed), lookup: map[string]bool{}, globals: map[string]*global{}, stats: map[string]*TensorStats{}}
-	prog, err := models.Compile(in.Lab.Model, a.params, in.Lab.Data.Schema, models.CompileOptions{Batch: 1, Derive: func(_ *nn.Scope, p *nn.Param) *nn.Derived {
+	a := &assessment{
+		CKI: m, in: in, params: nn.NewParams(in.Seed), lookup: map[string]bool{},
+		globals: map[string]*global{}, stats: map[string]*TensorStats{},
+	}
+	seen := func(_ *nn.Scope, p *nn.Param) *nn.Derived {
 		a.lookup[p.Name] = true
 		return nil
-	}})
+	}
+	prog, err := models.Compile(in.Lab.Model, a.params, in.Lab.Data.Schema, models.CompileOptions{Batch: 1, Derive: seen})
 	if err != nil {
 		return nil, fmt.Errorf("assess: cki: %w", err)
 	}
@@ -88,13 +92,17 @@ func (a *assessment) check() error {
 		if !a.spliced(q.Name) {
 			continue
 		}
-		if cols := len(q.Data) / max(1, q.Shape[0]); !a.lookup[q.Name] && a.Granularity == "weight" && a.form() != ops.SpliceGlobal && max(cols, vector(q.Shape)) > maxAssessor {
-			return fmt.Errorf("assess: cki: tensor %s %v: its assessor would be %d by %d; use granularity: unit, or leave it out of select", q.Name, q.Shape, cols, cols)
+		cols, assessed := len(q.Data)/max(1, q.Shape[0]), a.Granularity == "weight" && a.form() != ops.SpliceGlobal
+		if assessed && !a.lookup[q.Name] && max(cols, vector(q.Shape)) > maxAssessor {
+			return fmt.Errorf("assess: cki: tensor %s %v: its assessor would be %d by %d; use granularity: unit, or leave it out of select",
+				q.Name, q.Shape, cols, cols)
 		}
 		if a.Start == "counts" && q.Kind == nn.Table {
 			for _, p := range a.in.Parents {
 				if n := len(p.Counts[q.Name]); n != q.Shape[0] {
-					return fmt.Errorf("assess: cki: parent %s: table %s has %d rows, counts of %d: start: counts needs runs that stored how often each row was trained; use start: zero", p.Name, q.Name, q.Shape[0], n)
+					return fmt.Errorf("assess: cki: parent %s: table %s has %d rows, counts of %d: "+
+						"start: counts needs runs that stored how often each row was trained; use start: zero",
+						p.Name, q.Name, q.Shape[0], n)
 				}
 			}
 		}
@@ -114,7 +122,8 @@ func vector(shape []int) int {
 // running statistics are averaged.
 func (a *assessment) spliced(name string) bool {
 	q := a.params.Get(name)
-	if q == nil || q.Kind == nn.Buffer || len(q.Data) == 0 || strings.HasPrefix(name, prefix+".") || a.in.Select != nil && !a.in.Select(name) {
+	if q == nil || q.Kind == nn.Buffer || len(q.Data) == 0 || strings.HasPrefix(name, prefix+".") ||
+		a.in.Select != nil && !a.in.Select(name) {
 		return false
 	}
 	return !a.lookup[name] || a.Tables != "base"

@@ -17,10 +17,11 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
-// testdata/cki_dense.json.gz holds stacks of dense layers with tanh between them: inputs x, both parents A and B, the bias, which is A's, and
-// an assessor P for each layer; and what comes of them in every form: entropies, g, L, weights, merged matrices, and of the soft
-// recommendation form the outputs, the loss mean(out²) and its gradient with respect to each P. It was computed in float32 by an independent
-// implementation of the formulas in PyTorch, with a = 0.4, c = 500 and 10 bins.
+// testdata/cki_dense.json.gz holds stacks of dense layers with tanh between them: inputs x, both parents A and B, the bias,
+// which is A's, and an assessor P for each layer; and what comes of them in every form: entropies, g, L, weights, merged
+// matrices, and of the soft recommendation form the outputs, the loss mean(out²) and its gradient with respect to each P.
+// It was computed in float32 by an independent implementation of the formulas in PyTorch, with a = 0.4, c = 500 and 10
+// bins.
 
 type array struct {
 	Shape []int     `json:"shape"`

@@ -108,7 +108,8 @@ func (a *assessment) read() error {
 			}
 			for i, x := range v {
 				if x-x != 0 {
-					return fmt.Errorf("assess: cki: parent %s: tensor %s: value %d is %v; a model that is not finite cannot be merged", p.Name, q.Name, i, x)
+					return fmt.Errorf("assess: cki: parent %s: tensor %s: value %d is %v; a model that is not finite cannot be merged",
+						p.Name, q.Name, i, x)
 				}
 			}
 			values = append(values, v)
@@ -122,8 +123,8 @@ func (a *assessment) read() error {
 	return nil
 }
 
-// name returns the training's directory: another one for all that decides what the gates become, so that an interrupted training goes on and
-// another one is not taken for it.
+// name returns the training's directory: another one for all that decides what the gates become, so that an interrupted
+// training goes on and another one is not taken for it.
 func (a *assessment) name() (string, error) {
 	h := xxhash.New()
 	fmt.Fprintf(h, "%#v %d", a.CKI, a.in.Seed) // a hash has no errors

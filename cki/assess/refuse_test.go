@@ -19,9 +19,15 @@ func TestRefuses(t *testing.T) {
 		spoil  func(*cki.Input)
 		want   string
 	}{
-		{"options", func(m *assess.CKI) { m.Perspective, m.Temperature, m.Train.Rows = "both", 0, "test" }, nil, "perspective: must be local, global or dual"},
+		{
+			"options", func(m *assess.CKI) { m.Perspective, m.Temperature, m.Train.Rows = "both", 0, "test" }, nil,
+			"perspective: must be local, global or dual",
+		},
 		{"train options", func(m *assess.CKI) { m.Train.Rows = "test" }, nil, "train: rows: must be train or valid"},
-		{"no counts", func(m *assess.CKI) { m.Start = "counts" }, func(in *cki.Input) { in.Parents[1].Counts = nil }, "parent1: table embedding.a.weight has 7 rows, counts of 0"},
+		{
+			"no counts", func(m *assess.CKI) { m.Start = "counts" }, func(in *cki.Input) { in.Parents[1].Counts = nil },
+			"parent1: table embedding.a.weight has 7 rows, counts of 0",
+		},
 		{"no validation rows", nil, func(in *cki.Input) { in.Lab.Data.Valid = nil }, "need validation rows"},
 		{"other model", nil, func(in *cki.Input) { in.Parents[0].Reader = mergetest.Odd(t, 1)[0].Reader }, "the model wants"},
 		{"not a number", nil, func(in *cki.Input) {

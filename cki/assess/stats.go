@@ -64,7 +64,8 @@ func (a *assessment) report() Stats {
 		s.Form = a.Form
 	}
 	if a.form() == ops.SpliceRecommendation {
-		s.Note = "in the recommendation form the base's weight always lies between least and largest (for two parents with the published options: .413 and .587), whatever assessors learn"
+		s.Note = "in the recommendation form the base's weight always lies between least and largest " +
+			"(for two parents with the published options: .413 and .587), whatever assessors learn"
 	}
 	for _, name := range a.order {
 		s.Tensors = append(s.Tensors, a.stats[name])

@@ -11,7 +11,9 @@ import (
 
 // Changes are the options of methods that add up what donors changed since a common origin W_0: d_k = W_k - W_0.
 type Changes struct {
-	Origin  string    `yaml:"origin"`  // base: the first parent is what the others started from (the trunk of branches), and no donor; mean: the parents' mean, and all are donors
+	// base: the first parent is what the others started from (the trunk of branches), and no donor; mean: the parents'
+	// mean, and all are donors
+	Origin  string    `yaml:"origin"`
 	Weights []float64 `yaml:"weights"` // v_k of each donor; empty: 1
 	Lambda  float64   `yaml:"lambda"`  // how much of the sum is added
 }
@@ -31,7 +33,8 @@ func (c Changes) donors(in *cki.Input, method string) (first int, w []float64, e
 		first = 1
 	}
 	if len(in.Parents) < 2 {
-		return 0, nil, fmt.Errorf("method: %s: have %d parents, want at least 2: give what the models started from first (origin: base), or at least two models (origin: mean)",
+		return 0, nil, fmt.Errorf("method: %s: have %d parents, want at least 2: "+
+			"give what the models started from first (origin: base), or at least two models (origin: mean)",
 			method, len(in.Parents))
 	}
 	w, err = weightsOf(method, c.Weights, len(in.Parents)-first, "donors")

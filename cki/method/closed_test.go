@@ -278,7 +278,10 @@ func TestErrors(t *testing.T) {
 		{method.Average{Rows: "equal", Weights: []float64{-1, 2}}, "method: average: weights: each must be a number that is not negative"},
 		{method.Slerp{T: 1.5}, "method: slerp: t: must be in [0, 1]"},
 		{method.Ties{Changes: changes, Density: 2}, "method: ties: density: must be in [0, 1]"},
-		{method.Ties{Changes: method.Changes{Origin: "base", Weights: []float64{1, 1}}}, "method: ties: 2 weights for 1 donors: give one each, or none"},
+		{
+			method.Ties{Changes: method.Changes{Origin: "base", Weights: []float64{1, 1}}},
+			"method: ties: 2 weights for 1 donors: give one each, or none",
+		},
 		{method.Dare{Changes: changes, DropRate: 1, Combine: "linear"}, "method: dare: drop_rate: must be in [0, 1)"},
 		{method.TaskArithmetic{Changes: method.Changes{Origin: "trunk"}}, "method: task_arithmetic: origin: must be base or mean"},
 		{method.Prune{Form: "signed", Share: 0.5}, "method: prune: share: only form: magnitude has a share"},

@@ -15,10 +15,11 @@ import (
 //
 //	W = sum_k v_k (F_k + e) W_k / sum_k v_k (F_k + e),  F_k = mean over batches of (d loss / d W_k)²
 //
-// with the gradients of parent k's model, on the Lab's training rows and their labels (the empirical Fisher), in training mode:
-// batch norm goes by the batch, dropout drops. The gradient of a batch's mean loss stands for those of its rows: near a minimum
-// its square is smaller by the number of rows, which cancels. e is `epsilon` times the mean of all F of the tensor, so it has no
-// unit; the authors use 1e-6 without scale. A tensor without gradients is averaged with the weights v. Merging a model with itself returns it.
+// with the gradients of parent k's model, on the Lab's training rows and their labels (the empirical Fisher), in training
+// mode: batch norm goes by the batch, dropout drops. The gradient of a batch's mean loss stands for those of its rows: near
+// a minimum its square is smaller by the number of rows, which cancels. e is `epsilon` times the mean of all F of the
+// tensor, so it has no unit; the authors use 1e-6 without scale. A tensor without gradients is averaged with the weights v.
+// Merging a model with itself returns it.
 type Fisher struct {
 	Weights   []float64 `yaml:"weights"`    // v_k of each parent; empty: equal
 	Rows      int64     `yaml:"rows"`       // training rows that F is estimated from, at most
@@ -42,7 +43,8 @@ func (m Fisher) Validate() error {
 
 // Merge estimates the parents' Fisher information.
 func (m Fisher) Merge(ctx context.Context, in *cki.Input) (cki.Merged, error) {
-	if err := errors.Join(checkParents(in, "fisher", 1, 0), valid("fisher", m), needsLab(in, "fisher", "estimating gradients")); err != nil {
+	err := errors.Join(checkParents(in, "fisher", 1, 0), valid("fisher", m), needsLab(in, "fisher", "estimating gradients"))
+	if err != nil {
 		return cki.Merged{}, err
 	}
 	v, err := weightsOf("fisher", m.Weights, len(in.Parents), "parents")
@@ -129,7 +131,8 @@ func (m Fisher) information(ctx context.Context, in *cki.Input, k int) (map[stri
 		for i := range f {
 			f[i] /= float64(batches)
 			if f[i]-f[i] != 0 {
-				return nil, fmt.Errorf("method: fisher: parent %s: gradient of %s is not finite: look for extreme values in the data", in.Parents[k].Name, name)
+				return nil, fmt.Errorf("method: fisher: parent %s: gradient of %s is not finite: look for extreme values in the data",
+					in.Parents[k].Name, name)
 			}
 		}
 	}

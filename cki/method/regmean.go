@@ -49,7 +49,8 @@ func (m RegMean) Validate() error {
 
 // Merge runs the parents' models for the Gram matrices of their layers' inputs.
 func (m RegMean) Merge(ctx context.Context, in *cki.Input) (cki.Merged, error) {
-	if err := errors.Join(checkParents(in, "regmean", 1, 0), valid("regmean", m), needsLab(in, "regmean", "measuring layers' inputs")); err != nil {
+	err := errors.Join(checkParents(in, "regmean", 1, 0), valid("regmean", m), needsLab(in, "regmean", "measuring layers' inputs"))
+	if err != nil {
 		return cki.Merged{}, err
 	}
 	v, err := weightsOf("regmean", m.Weights, len(in.Parents), "parents")
@@ -126,7 +127,8 @@ func (m RegMean) inputs(ctx context.Context, in *cki.Input, k int) (map[string]*
 			values, ok := l.x.Value().Data().([]float32)
 			var whole bool
 			if at, whole = prog.Rows(at[:0], l.x, rows); !ok || !whole {
-				bad = fmt.Errorf("method: regmean: inputs of %s are %T of shape %v, want float32 rows of a batch", l.name, l.x.Value().Data(), l.x.Shape())
+				bad = fmt.Errorf("method: regmean: inputs of %s are %T of shape %v, want float32 rows of a batch",
+					l.name, l.x.Value().Data(), l.x.Shape())
 				return
 			}
 			if len(at) == 0 {
@@ -183,7 +185,8 @@ func (m RegMean) factors(gram []map[string]*mat.SymDense, v []float64) (map[stri
 		}
 		out[name] = new(mat.Cholesky)
 		if !out[name].Factorize(sum) {
-			return nil, fmt.Errorf("method: regmean: the inputs of %s do not determine it: give a smaller alpha, and look for extreme values in the data", name)
+			return nil, fmt.Errorf("method: regmean: the inputs of %s do not determine it: "+
+				"give a smaller alpha, and look for extreme values in the data", name)
 		}
 	}
 	return out, nil

@@ -71,7 +71,8 @@ func (r *Report) figures() []figure {
 		if m == "" {
 			continue
 		}
-		out = append(out, figure{run.BarrierFigure(i + 1), "Models between the base and " + l.Other, func() (*plot.Plot, vg.Length, error) { return drawLine(l, m) }})
+		draw := func() (*plot.Plot, vg.Length, error) { return drawLine(l, m) }
+		out = append(out, figure{run.BarrierFigure(i + 1), "Models between the base and " + l.Other, draw})
 	}
 	if f, ok := r.gatesFigure(); ok {
 		out = append(out, f)
@@ -236,8 +237,9 @@ func (r *Report) gatesFigure() (figure, bool) {
 		for i, s := range ranges { // a single stray value must not squeeze the rest
 			ranges[i].lo, ranges[i].hi = max(lo, s.lo), min(hi, s.hi)
 		}
-		if err := errors.Join(addRule(p, .5, len(list), "average"), addBars(p, ranges, light, vg.Points(5)), addBars(p, sds, palette[0], vg.Points(2.5)),
-			addDots(p, dots, palette[0], "")); err != nil {
+		err := errors.Join(addRule(p, .5, len(list), "average"), addBars(p, ranges, light, vg.Points(5)),
+			addBars(p, sds, palette[0], vg.Points(2.5)), addDots(p, dots, palette[0], ""))
+		if err != nil {
 			return nil, 0, err
 		}
 		p.X.Min, p.X.Max = lo, hi
@@ -269,7 +271,8 @@ func (r *Report) cosineFigure() (figure, bool) {
 		if len(before) > 0 {
 			a, b = "as trained", "aligned"
 		}
-		if err := errors.Join(addRule(p, 0, len(list), ""), addDots(p, before, palette[0], a), addDots(p, after, palette[1], b)); err != nil {
+		err := errors.Join(addRule(p, 0, len(list), ""), addDots(p, before, palette[0], a), addDots(p, after, palette[1], b))
+		if err != nil {
 			return nil, 0, err
 		}
 		p.X.Min, p.X.Max = lo-.03, hi+.03

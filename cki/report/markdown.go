@@ -43,7 +43,8 @@ func (r *Report) verdict(b *strings.Builder) {
 	if g.Passed == "" {
 		return
 	}
-	values := fmt.Sprintf("%s %s on the validation rows, the best parent has %s", m, number(float64(g.Result), 5), number(float64(g.Parent), 5))
+	values := fmt.Sprintf("%s %s on the validation rows, the best parent has %s",
+		m, number(float64(g.Result), 5), number(float64(g.Parent), 5))
 	if g.Result-g.Result != 0 || g.Parent-g.Parent != 0 {
 		values = "" // not known
 	}
@@ -82,7 +83,8 @@ func (r *Report) comparison(b *strings.Builder) {
 	if len(r.Rows) == 0 {
 		return
 	}
-	b.WriteString("## Comparison\n\nEverything is chosen on the validation rows. The test columns are for reading alone. An ensemble costs the inference of all its models; every other row is one model.\n\n")
+	b.WriteString("## Comparison\n\nEverything is chosen on the validation rows. The test columns are for reading alone. " +
+		"An ensemble costs the inference of all its models; every other row is one model.\n\n")
 	b.WriteString(Markdown(cells(r.Rows, r.order())))
 	r.link(b, run.RowsFigure)
 }
@@ -130,7 +132,8 @@ func (r *Report) groups(b *strings.Builder) {
 	if len(r.Groups) == 0 {
 		return
 	}
-	b.WriteString("\n## Alignment\n\nUnits of the other parents were moved to where those of the base are; what each parent computes stayed the same. Cosine of the parents along a group's weights:\n\n")
+	b.WriteString("\n## Alignment\n\nUnits of the other parents were moved to where those of the base are; " +
+		"what each parent computes stayed the same. Cosine of the parents along a group's weights:\n\n")
 	var body [][]string
 	for _, g := range r.Groups {
 		name := g.Name
@@ -148,7 +151,8 @@ func (r *Report) barriers(b *strings.Builder) {
 		if m == "" {
 			continue
 		}
-		fmt.Fprintf(b, "\n## Line to %s\n\nThe models (1 - alpha) · base + alpha · other on the validation rows, %s:\n\n", escape(l.Other), m)
+		fmt.Fprintf(b, "\n## Line to %s\n\nThe models (1 - alpha) · base + alpha · other on the validation rows, %s:\n\n",
+			escape(l.Other), m)
 		var body [][]string
 		for j, p := range l.Before {
 			line := []string{number(p.Alpha, 2), p.Valid.cell(m)}
@@ -176,9 +180,11 @@ func (r *Report) tensors(b *strings.Builder) {
 	if len(r.Tensors) == 0 {
 		return
 	}
-	b.WriteString("\n## Tensors\n\n*Weight* is that of the base in the result, found from the values: mean, standard deviation and range over the values " +
-		"(with more than two parents: over the rows) that determine it. *Shares*: of the result's values, by the parent that they are nearest to. *Off*: distance of the result " +
-		"from the nearest combination of the parents with weights of sum 1, over the result's norm. *Gate*: what the published entropy gate gives the base, for comparison. " +
+	b.WriteString("\n## Tensors\n\n*Weight* is that of the base in the result, found from the values: " +
+		"mean, standard deviation and range over the values (with more than two parents: over the rows) that determine it. " +
+		"*Shares*: of the result's values, by the parent that they are nearest to. " +
+		"*Off*: distance of the result from the nearest combination of the parents with weights of sum 1, over the result's norm. " +
+		"*Gate*: what the published entropy gate gives the base, for comparison. " +
 		"*Cosine* and *L2*: of base and other parents, as they were merged; *before*: before alignment.\n\n")
 	var body [][]string
 	for _, t := range r.Tensors {
@@ -195,7 +201,8 @@ func (r *Report) tensors(b *strings.Builder) {
 			cosines(t.Before), cosines(t.Parents), lengths(t.Parents),
 		})
 	}
-	b.WriteString(Markdown([]string{"tensor", "shape", "entropies", "gate", "weight", "sd", "range", "shares", "off", "cosine before", "cosine", "L2"}, body))
+	head := []string{"tensor", "shape", "entropies", "gate", "weight", "sd", "range", "shares", "off", "cosine before", "cosine", "L2"}
+	b.WriteString(Markdown(head, body))
 	r.link(b, run.GatesFigure)
 	r.link(b, run.CosineFigure)
 	body = nil
@@ -207,7 +214,8 @@ func (r *Report) tensors(b *strings.Builder) {
 		}
 	}
 	if len(body) > 0 {
-		fmt.Fprintf(b, "\n### Most incompatible units\n\nThe rows in which the parents differ most, relative to their length: 0 for equal rows, %s for orthogonal ones, 2 for opposite ones.\n\n", number(math.Sqrt2, 2))
+		fmt.Fprintf(b, "\n### Most incompatible units\n\nThe rows in which the parents differ most, relative to their length: "+
+			"0 for equal rows, %s for orthogonal ones, 2 for opposite ones.\n\n", number(math.Sqrt2, 2))
 		b.WriteString(Markdown([]string{"tensor", "row", "distance"}, body))
 	}
 }

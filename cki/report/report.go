@@ -183,7 +183,8 @@ func (r *Report) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	return errors.Join(r.WriteJSON(filepath.Join(dir, run.ReportFile)), r.WriteMarkdown(filepath.Join(dir, run.MarkdownFile)), r.Figures(dir))
+	return errors.Join(r.WriteJSON(filepath.Join(dir, run.ReportFile)), r.WriteMarkdown(filepath.Join(dir, run.MarkdownFile)),
+		r.Figures(dir))
 }
 
 // WriteJSON writes the report as JSON, atomically.

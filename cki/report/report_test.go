@@ -230,12 +230,21 @@ func TestMarkdownSaysIt(t *testing.T) {
 		change     func(r *report.Report)
 		want, none string
 	}{
-		{"passed", func(*report.Report) {}, "**Passed on: the row *merge*.** It has auc 0.97250 on the validation rows, the best parent has 0.97100", "worse"},
-		{"row", func(*report.Report) {}, `| merge + training | 0.97420 | 0.10258 | 0.97320 | 0.21000 | 6.0 | note \| merge + training |`, "synthetic"},
+		{
+			"passed", func(*report.Report) {}, "**Passed on: the row *merge*.** It has auc 0.97250 on the validation rows, the best parent has 0.97100",
+			"worse",
+		},
+		{
+			"row", func(*report.Report) {}, `| merge + training | 0.97420 | 0.10258 | 0.97320 | 0.21000 | 6.0 | note \| merge + training |`,
+			"synthetic",
+		},
 		{"barrier", func(*report.Report) {}, "between the ends: 0.25000; after alignment 0.02500.", ""},
 		{"group", func(*report.Report) {}, "| runs/b: mlp.0 | 128 | 127 | 0.020 | 0.310 |", ""},
 		{"NaN", func(*report.Report) {}, "| runs/b | - | - |", "NaN"},
-		{"guarded", func(r *report.Report) { r.Guard.Kept, r.Guard.Passed, r.Guard.Result = true, "best parent", .96 }, "**The merge did not help, and is not passed on.** It has auc 0.96000", "Passed on:"},
+		{
+			"guarded", func(r *report.Report) { r.Guard.Kept, r.Guard.Passed, r.Guard.Result = true, "best parent", .96 }, "**The merge did not help, and is not passed on.** It has auc 0.96000",
+			"Passed on:",
+		},
 		{"unguarded", func(r *report.Report) { r.Guard.On, r.Guard.Result = false, .96 }, "**worse than the best parent**", "did not help"},
 		{"synthetic", func(r *report.Report) { r.Synthetic = true }, "The rows are synthetic", ""},
 	} {

@@ -24,15 +24,18 @@ const (
 type TensorStats struct {
 	Name      string    `json:"name"`
 	Shape     []int     `json:"shape"`
-	Entropies []float64 `json:"entropies"`         // by parent: histogram entropy in nats, 10 bins
-	Gates     []float64 `json:"gates"`             // by parent: the weights that the published entropy gate gives; a = 0.4, c = 500
-	Shares    []float64 `json:"shares"`            // by parent: share of the result's values that are nearest to its; ties are shared
-	Fit       []float64 `json:"fit,omitempty"`     // by parent: weights of sum 1 whose combination of the parents is nearest to the result; none if the parents do not determine them
-	Residual  Float     `json:"residual"`          // distance of that combination from the result, over the norm of the result; null without one
-	Weight    *Spread   `json:"weight,omitempty"`  // of the base, over the tensor's parts; none if the parents do not determine it
-	Before    []Pair    `json:"before,omitempty"`  // base and each other parent, before alignment; none without alignment
-	Parents   []Pair    `json:"parents,omitempty"` // base and each other parent, as they were merged
-	Units     []Unit    `json:"units,omitempty"`   // the most incompatible ones: rows of a matrix in which the parents differ most
+	Entropies []float64 `json:"entropies"` // by parent: histogram entropy in nats, 10 bins
+	Gates     []float64 `json:"gates"`     // by parent: the weights that the published entropy gate gives; a = 0.4, c = 500
+	Shares    []float64 `json:"shares"`    // by parent: share of the result's values that are nearest to its; ties are shared
+	// by parent: weights of sum 1 whose combination of the parents is nearest to the result; none if the parents do not
+	// determine them
+	Fit []float64 `json:"fit,omitempty"`
+	// distance of that combination from the result, over the norm of the result; null without one
+	Residual Float   `json:"residual"`
+	Weight   *Spread `json:"weight,omitempty"`  // of the base, over the tensor's parts; none if the parents do not determine it
+	Before   []Pair  `json:"before,omitempty"`  // base and each other parent, before alignment; none without alignment
+	Parents  []Pair  `json:"parents,omitempty"` // base and each other parent, as they were merged
+	Units    []Unit  `json:"units,omitempty"`   // the most incompatible ones: rows of a matrix in which the parents differ most
 }
 
 // Spread is how a value is spread over the parts of a tensor.

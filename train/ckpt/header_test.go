@@ -34,7 +34,10 @@ func TestBadHeaders(t *testing.T) {
 		{"type of type", `{"a":{"dtype":8,"shape":[8],"data_offsets":[0,8]}}`, "tensor a: dtype: json: cannot unmarshal"},
 		{"fraction", `{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,8]}}`, "tensor a: shape: json: cannot unmarshal"},
 		{"negative shape", `{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}`, "tensor a: dimension -2 is impossible"},
-		{"overflow", `{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,8]}}`, "tensor a: shape [4294967296 4294967296 4] is impossible"},
+		{
+			"overflow", `{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,8]}}`,
+			"tensor a: shape [4294967296 4294967296 4] is impossible",
+		},
 		{"negative offset", `{"a":{"dtype":"F32","shape":[2],"data_offsets":[-8,0]}}`, "tensor a: data_offsets [-8 0] are impossible"},
 		{"backward", `{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}`, "tensor a: data_offsets [8 0] are impossible"},
 		{"size", `{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}`, "tensor a: F32 [3] takes 12 bytes, data_offsets [0 8] are 8"},

@@ -103,7 +103,8 @@ func verify(f io.ReaderAt, first, head []byte, size int64, want string) error {
 	hex, ok := strings.CutPrefix(want, checksumPrefix)
 	at := bytes.Index(head, []byte(`"`+checksumKey+`":"`+want+`"`))
 	if !ok || len(hex) != checksumDigits || at < 0 {
-		return fmt.Errorf("checksum %q is not as it was written: the file is damaged, or another program rewrote it and kept the metadata %s (drop that key)",
+		return fmt.Errorf("checksum %q is not as it was written: "+
+			"the file is damaged, or another program rewrote it and kept the metadata %s (drop that key)",
 			want, checksumKey)
 	}
 	copy(head[at+len(checksumKey)+4+len(checksumPrefix):], zeroDigits)
@@ -115,7 +116,8 @@ func verify(f io.ReaderAt, first, head []byte, size int64, want string) error {
 		return err
 	}
 	if got := fmt.Sprintf("%0*x", checksumDigits, h.Sum64()); got != hex {
-		return fmt.Errorf("checksum is %s, the file says %s: it is damaged, or another program rewrote it and kept the metadata %s (drop that key)",
+		return fmt.Errorf("checksum is %s, the file says %s: "+
+			"it is damaged, or another program rewrote it and kept the metadata %s (drop that key)",
 			got, hex, checksumKey)
 	}
 	return nil

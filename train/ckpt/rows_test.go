@@ -22,7 +22,8 @@ func raw(d ckpt.DType, n int) []byte {
 	b := make([]byte, n*d.Size())
 	for i := range n {
 		e := b[i*d.Size() : (i+1)*d.Size()]
-		switch v := i%7 + 1; d {
+		v := i%7 + 1
+		switch d {
 		case ckpt.F64:
 			binary.LittleEndian.PutUint64(e, math.Float64bits(-float64(v)/3))
 		case ckpt.F32:

@@ -48,10 +48,13 @@ func (r *rows) each(logits, labels []float32, f func(predicted, label int)) erro
 	}
 	for i, y := range labels {
 		p, ok := 0, true
-		if z := logits[i*C : (i+1)*C]; C > 1 {
-			if counts, err := r.class(y, C); err != nil {
+		z := logits[i*C : (i+1)*C]
+		if C > 1 {
+			counts, err := r.class(y, C)
+			if err != nil {
 				return err
-			} else if !counts {
+			}
+			if !counts {
 				continue
 			}
 			p, ok = greatest(z)
@@ -59,11 +62,13 @@ func (r *rows) each(logits, labels []float32, f func(predicted, label int)) erro
 			if err := r.binary(y); err != nil {
 				return err
 			}
-			if ok = z[0] == z[0]; z[0] > 0 {
+			ok = z[0] == z[0]
+			if z[0] > 0 {
 				p = 1
 			}
 		}
-		if r.n++; !ok {
+		r.n++
+		if !ok {
 			r.nans++
 		}
 		f(p, int(y))

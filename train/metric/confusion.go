@@ -19,7 +19,8 @@ func (m *Confusion) Add(logits, labels []float32, _ []int64) error {
 	if err != nil {
 		return err
 	}
-	if C = max(2, C); m.label == nil {
+	C = max(2, C)
+	if m.label == nil {
 		m.predicted, m.label, m.right = make([]int64, C), make([]int64, C), make([]int64, C)
 	}
 	if C != len(m.label) {
@@ -27,7 +28,8 @@ func (m *Confusion) Add(logits, labels []float32, _ []int64) error {
 	}
 	return m.each(logits, labels, func(p, y int) {
 		m.predicted[p]++
-		if m.label[y]++; p == y {
+		m.label[y]++
+		if p == y {
 			m.right[y]++
 		}
 	})

@@ -242,7 +242,10 @@ func TestNames(t *testing.T) {
 		{"log_loss", "did you mean logloss?"},
 		{"ndgc@10", "did you mean ndcg?"},
 		{"ndgc", "did you mean ndcg@10?"},
-		{"xyzzyx", "there are accuracy, auc, calibration, cross_entropy, ece, f1, gauc, hr@k, logloss, macro_f1, mae, mcc, mse, ndcg@k, pearson, perplexity, rmse, spearman, user_auc"},
+		{
+			"xyzzyx",
+			"there are accuracy, auc, calibration, cross_entropy, ece, f1, gauc, hr@k, logloss, macro_f1, mae, mcc, mse, ndcg@k, pearson, perplexity, rmse, spearman, user_auc",
+		},
 		{"auc@5", "auc takes no cut-off: write auc, not auc@5"},
 		{"ndcg", "ndcg needs a cut-off from 1 to 1000000, such as ndcg@10"},
 		{"ndcg@0", "ndcg needs a cut-off"},

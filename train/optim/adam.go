@@ -29,7 +29,8 @@ func (o Adam) New() *Optimizer {
 
 // Validate implements the check of a config section.
 func (o Adam) Validate() error {
-	return errors.Join(registry.InBelow("beta1", o.Beta1, 0, 1), registry.InBelow("beta2", o.Beta2, 0, 1), registry.AtLeast("eps", o.Eps, 0),
+	return errors.Join(registry.InBelow("beta1", o.Beta1, 0, 1), registry.InBelow("beta2", o.Beta2, 0, 1),
+		registry.AtLeast("eps", o.Eps, 0),
 		registry.AtLeast("weight_decay", o.WeightDecay, 0))
 }
 

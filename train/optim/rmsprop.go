@@ -31,7 +31,8 @@ func (o RMSProp) New() *Optimizer {
 
 // Validate implements the check of a config section.
 func (o RMSProp) Validate() error {
-	return errors.Join(registry.InBelow("alpha", o.Alpha, 0, 1), registry.AtLeast("eps", o.Eps, 0), registry.AtLeast("weight_decay", o.WeightDecay, 0),
+	return errors.Join(registry.InBelow("alpha", o.Alpha, 0, 1), registry.AtLeast("eps", o.Eps, 0),
+		registry.AtLeast("weight_decay", o.WeightDecay, 0),
 		registry.InBelow("momentum", o.Momentum, 0, 1))
 }
 

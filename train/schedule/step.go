@@ -29,5 +29,6 @@ func (o Step) New(lr float64, _ bool) Schedule {
 
 // Validate implements the check of a config section.
 func (o Step) Validate() error {
-	return errors.Join(registry.Above("gamma", o.Gamma, 0), registry.AtLeast("every", o.Every, 1), registry.OneOf("unit", o.Unit, "epoch", "step"))
+	return errors.Join(registry.Above("gamma", o.Gamma, 0), registry.AtLeast("every", o.Every, 1),
+		registry.OneOf("unit", o.Unit, "epoch", "step"))
 }

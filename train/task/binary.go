@@ -13,7 +13,8 @@ func init() { Register("binary_classification", Binary{MetricNames: []string{"au
 
 // Binary is classification into 0 and 1 by one logit: the loss is the mean binary cross-entropy.
 type Binary struct {
-	MetricNames []string `yaml:"metrics"` // what evaluation prints: auc, logloss, gauc, user_auc, ndcg@k, hr@k, accuracy, f1, mcc, calibration, ece
+	// what evaluation prints: auc, logloss, gauc, user_auc, ndcg@k, hr@k, accuracy, f1, mcc, calibration, ece
+	MetricNames []string `yaml:"metrics"`
 }
 
 // Validate reports every unknown metric.

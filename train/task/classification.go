@@ -27,13 +27,15 @@ func init() {
 // Classification is classification into as many classes as the model gives logits: the loss is the mean cross-entropy of their
 // softmax. A row of label -1 has no part in it.
 type Classification struct {
-	LabelSmoothing float64  `yaml:"label_smoothing"` // share of each label that is spread over all classes, in [0, 1)
-	MetricNames    []string `yaml:"metrics"`         // what evaluation prints: accuracy, cross_entropy, perplexity, f1 (of class 1 of two, else macro_f1), macro_f1, mcc
+	LabelSmoothing float64 `yaml:"label_smoothing"` // share of each label that is spread over all classes, in [0, 1)
+	// what evaluation prints: accuracy, cross_entropy, perplexity, f1 (of class 1 of two, else macro_f1), macro_f1, mcc
+	MetricNames []string `yaml:"metrics"`
 }
 
 // Validate reports every option out of range.
 func (t Classification) Validate() error {
-	return checkMetrics(t.MetricNames, metric.Classes, "[accuracy, cross_entropy]", registry.InBelow("label_smoothing", t.LabelSmoothing, 0, 1))
+	smoothing := registry.InBelow("label_smoothing", t.LabelSmoothing, 0, 1)
+	return checkMetrics(t.MetricNames, metric.Classes, "[accuracy, cross_entropy]", smoothing)
 }
 
 // Loss is the mean over the live rows of log Σ_c exp(z_c) − z_y, or with label smoothing ε of
@@ -64,7 +66,8 @@ func (t Classification) Distill(s *nn.Scope, logits, teacher *G.Node, temperatur
 	if s.Err() != nil {
 		return nil
 	}
-	if soft = s.Check(ops.Softmax(soft)); s.Err() != nil {
+	soft = s.Check(ops.Softmax(soft))
+	if s.Err() != nil {
 		return nil
 	}
 	return s.Check(ops.SoftmaxCESoft(z, soft, s.Rows))

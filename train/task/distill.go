@@ -28,7 +28,8 @@ func (t Binary) Distill(s *nn.Scope, logits, teacher *G.Node, temperature float6
 	if s.Err() != nil {
 		return nil
 	}
-	if soft = s.Check(ops.Activate(soft, kernel.Sigmoid)); s.Err() != nil {
+	soft = s.Check(ops.Activate(soft, kernel.Sigmoid))
+	if s.Err() != nil {
 		return nil
 	}
 	return s.Check(ops.BCE(z, soft, s.Rows))

@@ -16,7 +16,8 @@ func init() {
 // MaskedLM predicts the tokens that were masked, by logits over the vocabulary: the loss is the mean cross-entropy over the tokens to
 // predict (Devlin et al. 2019, section 3.1). It has one row of logits for each of them, several for a row of the data.
 type MaskedLM struct {
-	MetricNames []string `yaml:"metrics"` // what evaluation prints, over the tokens to predict: cross_entropy, perplexity (exp of it), accuracy
+	// what evaluation prints, over the tokens to predict: cross_entropy, perplexity (exp of it), accuracy
+	MetricNames []string `yaml:"metrics"`
 }
 
 // Validate reports every unknown metric.

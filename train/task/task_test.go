@@ -83,19 +83,28 @@ func TestLossesArePyTorchs(t *testing.T) {
 			"plain",
 			task.Classification{},
 			labels(3, 2, 1, 0, 0), 0.6307262778282166,
-			[]float32{0.2012496441602707, 0.010019629262387753, -0.21126925945281982, 0.01400335505604744, -0.05206843465566635, 0.038065068423748016, -0.1707148253917694, 0.1626185178756714, 0.00809630099684, 0, 0, 0},
+			[]float32{
+				0.2012496441602707, 0.010019629262387753, -0.21126925945281982, 0.01400335505604744, -0.05206843465566635, 0.038065068423748016,
+				-0.1707148253917694, 0.1626185178756714, 0.00809630099684, 0, 0, 0,
+			},
 		},
 		{
 			"smooth",
 			task.Classification{LabelSmoothing: 0.1},
 			labels(3, 2, 1, 0, 0), 0.7418373823165894,
-			[]float32{0.19013851881027222, -0.001091483049094677, -0.18904702365398407, 0.00289224274456501, -0.029846208170056343, 0.02695395238697529, -0.14849258959293365, 0.1515073925256729, -0.0030148110818117857, 0, 0, 0},
+			[]float32{
+				0.19013851881027222, -0.001091483049094677, -0.18904702365398407, 0.00289224274456501, -0.029846208170056343, 0.02695395238697529,
+				-0.14849258959293365, 0.1515073925256729, -0.0030148110818117857, 0, 0, 0,
+			},
 		},
 		{
 			"ignored",
 			task.Classification{},
 			labels(3, 2, -1, 0, 0), 0.8611664175987244,
-			[]float32{0.30187445878982544, 0.015029443427920341, -0.31690388917922974, 0.0, 0.0, 0.0, -0.2560722231864929, 0.24392777681350708, 0.012144451029598713, 0, 0, 0},
+			[]float32{
+				0.30187445878982544, 0.015029443427920341, -0.31690388917922974, 0.0, 0.0, 0.0,
+				-0.2560722231864929, 0.24392777681350708, 0.012144451029598713, 0, 0, 0,
+			},
 		},
 	} {
 		loss, grad := lossOf(t, c.task.Loss, m, c.b, &data.Schema{})
@@ -173,10 +182,14 @@ func TestMistakes(t *testing.T) {
 		z    []float32
 		want string
 	}{
-		{task.Classification{}, []float32{1, 2}, "task classification: the model returns logits of shape (2, 1), want one for each of several classes"},
+		{
+			task.Classification{}, []float32{1, 2},
+			"task classification: the model returns logits of shape (2, 1), want one for each of several classes",
+		},
 		{task.Regression{}, []float32{1, 2, 3, 4}, "task regression: the model returns logits of shape (2, 2), want one a row"},
 	} {
-		_, err := models.Compile(table{rows: 2, z: c.z}, nn.NewParams(1), &data.Schema{}, models.CompileOptions{Batch: 2, Loss: c.task.Loss})
+		_, err := models.Compile(table{rows: 2, z: c.z}, nn.NewParams(1), &data.Schema{},
+			models.CompileOptions{Batch: 2, Loss: c.task.Loss})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want %q", err, c.want)
 		}

@@ -58,7 +58,8 @@ func fields(t *testing.T, b []byte, f func(field int, n uint64, b []byte)) {
 	}
 	for len(b) > 0 {
 		tag := varint()
-		switch field := int(tag >> 3); tag & 7 {
+		field := int(tag >> 3)
+		switch tag & 7 {
 		case 0:
 			f(field, varint(), nil)
 		case 1:
