@@ -1,8 +1,8 @@
-// Package configs reads experiments from YAML files: strictly, with every mistake of a file reported at once, with
-// defaults that live in the option structs of the packages, one level of `extends`, and overrides from the command line.
+// Package configs reads experiments from YAML files. It is strict, and reports every mistake of a file at once. Defaults live in the
+// option structs of the packages. A file may extend another one, at one level, and the command line may override its values.
 //
-// The result does not depend on the environment: no variables are expanded, and files are found relative to the working
-// directory (`extends` relative to the file it is in).
+// The result does not depend on the environment: no variables are expanded. Files are found relative to the working directory, and
+// those of `extends` relative to the file that names them.
 package configs
 
 import (
@@ -31,7 +31,7 @@ import (
 	"github.com/splice-ml/splice/train/task"
 )
 
-// Experiment is one config file: what to train on what, and how.
+// Experiment is one config file. It says what is trained on which data, and how.
 type Experiment struct {
 	Run     string                  `yaml:"run,nodigest"`     // directory of the run's files; empty: runs/ and the name of the config file
 	Seed    uint64                  `yaml:"seed"`             // of everything random: initial weights, the order of rows, dropout
@@ -50,7 +50,7 @@ type Experiment struct {
 	Fallback string `yaml:"fallback,nodigest"`
 }
 
-// Default returns the experiment that a file's keys are laid over. Data and Model have no default.
+// Default returns the experiment over which the keys of a file are laid. Data and Model have no default.
 func Default() Experiment {
 	t, _ := task.Registry.Default("binary_classification")
 	return Experiment{
@@ -88,9 +88,9 @@ func (e *Experiment) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Load reads an experiment from a file, and from the file that it extends, and applies overrides ("train.epochs=2") in
-// their order; an override of a section's `type` comes first and drops the section's other keys. The error lists every
-// mistake, one a line: "file:line: path: what, what to do".
+// Load reads an experiment from a file, and from the file that it extends, and applies overrides such as "train.epochs=2" in their
+// order. An override of a section's `type` comes first, and drops the section's other keys. The error lists every mistake in a line
+// of its own: "file:line: path: what is wrong, what to do".
 func Load(path string, overrides []string) (*Experiment, error) {
 	e, found := Default(), false
 	err := loadWith(path, overrides, &e, func(root *yaml.Node, p *registry.Problems) *yaml.Node {
@@ -108,7 +108,7 @@ func Load(path string, overrides []string) (*Experiment, error) {
 	return &e, nil
 }
 
-// YAML returns the experiment as YAML with every default filled in, in a fixed order. It loads to the same experiment.
+// YAML returns the experiment as YAML, with every default filled in and in a fixed order. Loading it gives the same experiment.
 func (e *Experiment) YAML() ([]byte, error) {
 	n, err := registry.Encode(e, nil)
 	if err != nil {
@@ -117,8 +117,8 @@ func (e *Experiment) YAML() ([]byte, error) {
 	return registry.Marshal(n)
 }
 
-// Digest names what decides the results of the experiment: a hash, 16 hexadecimal digits, of the resolved config
-// without the keys that change no result, which are `run` and `threads` and those marked so in the reference. Two
+// Digest returns a text that identifies what decides the results of the experiment. It is a hash of 16 hexadecimal digits of the
+// resolved config, without the keys that change no result. These are `run`, `threads` and those that the reference marks so. Two
 // configs of equal digest give equal models from equal data files.
 func (e *Experiment) Digest() (string, error) {
 	n, err := registry.EncodeResult(e)
@@ -133,7 +133,7 @@ func (e *Experiment) Digest() (string, error) {
 	return hex.EncodeToString(sum[:8]), nil
 }
 
-// MergeYAML returns the merge section as YAML with every default filled in.
+// MergeYAML returns the `merge:` section as YAML, with every default filled in.
 func (e *Experiment) MergeYAML() ([]byte, error) {
 	n, err := registry.Encode(&e.Merge, nil)
 	if err != nil {

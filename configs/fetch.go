@@ -15,11 +15,11 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 )
 
-// What an experiment does if files of `fetch` can be had nowhere.
+// The values of `fallback`: what an experiment does if files of `fetch` can be had nowhere.
 const (
-	FallbackNone      = "none"      // nothing: that is an error
-	FallbackSynthetic = "synthetic" // the section `synthetic` is laid over the config
-	FallbackAlways    = "always"    // the same, whether the files are there or not
+	FallbackNone      = "none"      // it stops with an error
+	FallbackSynthetic = "synthetic" // it lays the section `synthetic` over the config
+	FallbackAlways    = "always"    // it does so whether the files are there or not
 )
 
 // Fetch is an entry of the `fetch:` section, under the name of a folder: public files that the experiment reads there, and where they
@@ -40,7 +40,7 @@ type Origin struct {
 	Folder string   `yaml:"folder"`       // of an archive: folder of the files in the last archive
 }
 
-// FilePlace stands for the name of a file in the URL of an Origin.
+// FilePlace is the text that stands for the name of a file in the URL of an Origin.
 const FilePlace = "{file}"
 
 // Single reports whether the files are published one by one.

@@ -22,7 +22,7 @@ func load(path string, overrides []string, into any) error {
 	return loadWith(path, overrides, into, nil)
 }
 
-// loadWith is load with a last change of the syntax tree before it is decoded; nil: none.
+// loadWith is load with a last change of the syntax tree before it is decoded. The change may be nil.
 func loadWith(path string, overrides []string, into any, last func(*yaml.Node, *registry.Problems) *yaml.Node) error {
 	src, err := readFile(path)
 	if err != nil {

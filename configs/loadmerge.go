@@ -19,9 +19,9 @@ type files struct {
 	Merge   cki.Options `yaml:"merge,required"`
 }
 
-// LoadMerge is [Load] for a config whose merge.parents are given: sections data, model, task and train that it leaves out are
-// those of the first parent's run. If that is no run but a bare checkpoint, and the config has no model, the experiment has
-// neither Data nor Model: its tensors can be merged, but not evaluated.
+// LoadMerge reads a config whose merge.parents are given, as [Load] does. Sections data, model, task and train that it leaves out
+// are those of the first parent's run. If the first parent is a bare checkpoint and no run, and the config has no model, the
+// experiment has neither Data nor Model. Its tensors can then be merged, but not evaluated.
 func LoadMerge(path string, overrides []string) (*Experiment, error) {
 	bare := false
 	inherit := func(root *yaml.Node, p *registry.Problems) *yaml.Node {

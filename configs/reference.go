@@ -19,14 +19,14 @@ import (
 //go:embed reference.json
 var referenceJSON []byte
 
-// TypeDoc is the documentation of one option struct, from the comments in its source.
+// TypeDoc is the documentation of one option struct. It is made of the comments in its source.
 type TypeDoc struct {
 	Doc    string            `json:"doc,omitempty"`    // the first paragraph of the type's comment
 	Fields map[string]string `json:"fields,omitempty"` // by Go name of the field
 }
 
-// Reference is the documentation of every option struct, by "package path.Type". It is generated from the source by
-// configs/docgen and embedded; a test keeps it current.
+// Reference holds the documentation of every option struct, by "package path.Type". configs/docgen generates it from the source, and
+// a test keeps it current.
 var Reference = sync.OnceValue(func() map[string]TypeDoc {
 	out := map[string]TypeDoc{}
 	if err := json.Unmarshal(referenceJSON, &out); err != nil {
@@ -35,17 +35,16 @@ var Reference = sync.OnceValue(func() map[string]TypeDoc {
 	return out
 })
 
-// TypeKey returns the key of a struct type in Reference.
+// TypeKey returns the key in Reference of a struct type.
 func TypeKey(t reflect.Type) string { return t.PkgPath() + "." + t.Name() }
 
-// Comment returns what an option means.
+// Comment returns the comment of the option that is this field of the struct type owner.
 func Comment(owner reflect.Type, field string) string {
 	return Reference()[TypeKey(owner)].Fields[field]
 }
 
-// Defaults writes the options of a registered type (a model, data set, task, optimizer, schedule ...) or of a section
-// ("train") with their defaults and meaning, as YAML that can be pasted into a config. An unknown name is an error that
-// lists the valid ones.
+// Defaults writes the options of a registered type, such as a model or an optimizer, or of a section, such as "train", with their
+// defaults and meaning. They are YAML that can be pasted into a config. An unknown name is an error that lists the valid ones.
 func Defaults(w io.Writer, name string) error {
 	e := Default()
 	found := false
@@ -140,7 +139,8 @@ func sections() []string {
 	return out
 }
 
-// Location returns the dotted path of the section that takes a kind ("train.optimizer"), "" if no section of its own does.
+// Location returns the dotted path of the section that takes a kind, such as "train.optimizer". It is "" if no section of its own
+// does.
 func Location(iface reflect.Type) string {
 	var find func(t reflect.Type, path string) string
 	find = func(t reflect.Type, path string) string {
@@ -166,7 +166,7 @@ func Location(iface reflect.Type) string {
 	return find(reflect.TypeFor[Experiment](), "")
 }
 
-// StructOf returns the struct type of a value of options, which may be a pointer to it.
+// StructOf returns the struct type of options, which may be a struct or a pointer to one.
 func StructOf(v any) reflect.Type {
 	t := reflect.TypeOf(v)
 	for t.Kind() == reflect.Pointer {

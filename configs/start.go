@@ -9,8 +9,8 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// LoadFinetune returns the experiment that trains the model of a run on: the run's data, model, task and train sections, for one
-// whole epoch, with overrides laid over them. Where to start from and where to write are the caller's to say.
+// LoadFinetune returns the experiment that goes on with the training of a run's model. It has the run's data, model, task and train
+// sections, for one whole epoch, with overrides laid over them. The caller sets where to start from and where to write.
 func LoadFinetune(dir string, overrides []string) (*Experiment, error) {
 	path := filepath.Join(dir, run.ConfigFile)
 	src, err := readFile(path)

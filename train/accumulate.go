@@ -10,7 +10,7 @@ import (
 	"github.com/splice-ml/splice/train/task"
 )
 
-// accumulator is the gradient of an optimizer step: that of one batch, or the mean over the rows of several,
+// accumulator is the gradient of an optimizer step. It is that of one batch, or the mean over the rows of several,
 //
 //	Σ_b n_b·g_b / Σ_b n_b
 //

@@ -76,7 +76,7 @@ func (a *average) chunk(i int) {
 
 // averages are the means that a run keeps.
 type averages struct {
-	ema, swa *average // nil: not kept
+	ema, swa *average // nil if it is not kept
 	written  string   // the last file of the state
 }
 
@@ -96,7 +96,7 @@ func (a *averages) list() []*average {
 	return slices.DeleteFunc([]*average{a.ema, a.swa}, func(x *average) bool { return x == nil })
 }
 
-// stateName returns the name of the file of the state in last/, empty if nothing is kept.
+// stateName returns the name of the state's file in last/, or "" if nothing is kept.
 func (a *averages) stateName(step int64) string {
 	if len(a.list()) == 0 {
 		return ""

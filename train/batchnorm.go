@@ -12,17 +12,17 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
-// RecomputeOptions say how RecomputeBatchNorm runs.
+// RecomputeOptions says how RecomputeBatchNorm runs.
 type RecomputeOptions struct {
-	Batch int    // rows of a batch: that of training, since the statistics are of batches
-	Rows  int64  // rows to use, at most; 0: all
-	Seed  uint64 // of dropout's masks
+	Batch int    // rows of a batch; as many as in training, since the statistics are of batches
+	Rows  int64  // number of rows to use at most, or 0 for all
+	Seed  uint64 // seed of dropout's masks
 }
 
-// RecomputeBatchNorm sets the running statistics of m's batch norms to the average over the batches of src, as weights that
-// were put together from several models need. Batches run in training mode, dropout included, each layer on what the
-// statistics of the batch make of the layers before it: what PyTorch's torch.optim.swa_utils.update_bn does. A smaller batch
-// after the first is left out. A model without batch norm is left as it is, and so are the statistics after an error.
+// RecomputeBatchNorm sets the running statistics of m's batch norms to the average over the batches of src. Weights that were put
+// together from several models need it. Batches run in training mode, dropout included, and each layer sees what the layers before
+// it make with the statistics of the batch, as in PyTorch's torch.optim.swa_utils.update_bn. A smaller batch after the first is left
+// out. A model without batch norm is left as it is, and so are the statistics after an error.
 func RecomputeBatchNorm(ctx context.Context, m models.Model, p *nn.Params, src data.Source, o RecomputeOptions) error {
 	return recomputeBatchNorm(ctx, m, p, src, models.CompileOptions{Batch: o.Batch, Seed: o.Seed}, o.Rows)
 }

@@ -83,7 +83,7 @@ func (c *counts) save(path string) error {
 	return writeCounts(path, table)
 }
 
-// SaveCounts writes, beside a run's model, how often each row of each of its tables was trained, by the table's name.
+// SaveCounts writes how often each row of each table was trained, by the table's name, to a file beside the run's model.
 func SaveCounts(dir string, counts map[string][]int64) error {
 	return writeCounts(filepath.Join(dir, run.CountsFile), counts)
 }
@@ -130,8 +130,8 @@ func (c *counts) load(path string) error {
 	return nil
 }
 
-// LoadCounts returns how often each row of each table of a run's model was trained, by the table's name; nil if the run has
-// no such file.
+// LoadCounts returns how often each row of each table of a run's model was trained, by the table's name. It returns nil if the run
+// has no such file.
 func LoadCounts(dir string) (map[string][]int64, error) {
 	c, err := readCounts(filepath.Join(dir, run.CountsFile))
 	if errors.Is(err, fs.ErrNotExist) {

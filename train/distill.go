@@ -15,18 +15,19 @@ import (
 	"github.com/splice-ml/splice/train/task"
 )
 
-// Teacher gives soft labels: an ensemble, for one.
+// Teacher gives soft labels. An ensemble is one.
 type Teacher interface {
 	// Teach returns the logits of a batch, b.Size rows row-major, valid until the next call. Rows from b.N on are not read.
 	Teach(ctx context.Context, b *data.Batch) ([]float32, error)
 }
 
-// DistillOptions say how much a teacher's soft labels count. With the logits z of the model, z' of the teacher, the weight w
-// and the temperature T the loss is
+// DistillOptions says how much a teacher's soft labels count. With the logits z of the model and z' of the teacher, the weight w and
+// the temperature T, the loss is
 //
 //	(1−w)·loss(z, label) + w·T²·soft(z/T, z'/T)
 //
-// with the task's soft loss, such as the cross-entropy with the teacher's probabilities (Hinton, Vinyals and Dean 2015, section 2).
+// where soft is the task's loss of soft labels, such as the cross-entropy with the teacher's probabilities (Hinton, Vinyals and Dean
+// 2015, section 2).
 type DistillOptions struct {
 	Weight      float64 `yaml:"weight"`      // share of the soft labels in the loss, from 0 (the true labels alone) to 1
 	Temperature float64 `yaml:"temperature"` // both models' logits are divided by it for the soft labels' loss

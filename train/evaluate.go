@@ -8,7 +8,7 @@ import (
 	"github.com/splice-ml/splice/train/task"
 )
 
-// Predictor computes the logits of batches: a models.Program, or an ensemble of several.
+// Predictor computes the logits of batches. It is a models.Program, or an ensemble of several.
 type Predictor interface {
 	// Batch returns the number of rows that are scored at once.
 	Batch() int
@@ -18,9 +18,9 @@ type Predictor interface {
 	Logits() []float32
 }
 
-// Evaluate runs prog, a models.Program compiled for evaluation or an ensemble, over all rows of src and returns the task's
-// metrics by name and their order. Logits of a masked language model are compared with the tokens to predict. each, if not
-// nil, is called after every batch with its number of rows; its error ends the evaluation.
+// Evaluate runs prog, a models.Program compiled for evaluation or an ensemble, over all rows of src. It returns the task's metrics by
+// name, and the names in their order. Logits of a masked language model are compared with the tokens to predict. each, if not nil,
+// is called after every batch with its number of rows, and its error ends the evaluation.
 func Evaluate(
 	ctx context.Context, prog Predictor, src data.Source, t task.Task, each func(rows int) error,
 ) (map[string]float64, []string, error) {

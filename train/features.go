@@ -16,28 +16,29 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 )
 
-// Fingerprinter is a Source whose rows are known by Batch.Row, each under a number of its own.
+// Fingerprinter is a Source whose rows are known by Batch.Row: each has a number of its own.
 type Fingerprinter interface {
 	data.Source
-	// Fingerprint identifies the rows and their numbers, whatever their order: equal ones are the same rows.
+	// Fingerprint returns a text that identifies the rows and their numbers, whatever their order. Equal texts mean the same rows.
 	Fingerprint() string
 }
 
-// FeatureOptions say how Features runs.
+// FeatureOptions says how Features runs.
 type FeatureOptions struct {
-	Dir     string                // of the files; ".cache" if empty
+	Dir     string                // directory of the files; ".cache" if empty
 	Compile models.CompileOptions // Batch, and what of the model is frozen
-	Log     *slog.Logger          // nil: none
+	Log     *slog.Logger          // may be nil
 	load    func() error          // sets the parameters that are there
 }
 
-// Features splits a model, of which only the head trains, from its frozen stem, which it runs once over all rows of src.
-// What the stem makes of them is kept in a file, for later runs too. It returns the head, and src with Batch.Features:
-// batches have the same rows in the same order, and the head makes the same of them as m does. m and src are returned as
-// they are if m is not [models.Staged], a weight of its stem is not frozen by o.Compile.Freeze or is computed by
-// o.Compile.Reparam or o.Compile.Derive, or if src does not name its rows.
+// Features splits a model of which only the head trains, and runs its frozen stem once over all rows of src. The features that the
+// stem makes are kept in a file, which later runs use. Features returns the head, and src with Batch.Features. Its batches have the
+// same rows in the same order, and the head makes the same logits of them as m does.
 //
-// The file's name is of the stem's weights, the model's options and the rows. An interrupted pass leaves no file.
+// m and src are returned as they are if m is not [models.Staged]; if a weight of its stem is not frozen by o.Compile.Freeze, or is
+// computed by o.Compile.Reparam or o.Compile.Derive; or if src is no Fingerprinter.
+//
+// The name of the file depends on the stem's weights, the model's options and the rows. An interrupted pass leaves no file.
 func Features(ctx context.Context, m models.Model, p *nn.Params, src data.Source, o FeatureOptions) (models.Model, data.Source, error) {
 	head, parts, err := staged(ctx, m, p, []data.Source{src}, o)
 	if err != nil || head == nil {
@@ -46,7 +47,7 @@ func Features(ctx context.Context, m models.Model, p *nn.Params, src data.Source
 	return head, parts[0], nil
 }
 
-// staged does what Features does for several parts of a data set, which may be nil; a nil head says that it cannot.
+// staged does what Features does for several parts of a data set, which may be nil. It returns a nil head if that cannot be done.
 func staged(ctx context.Context, m models.Model, p *nn.Params, parts []data.Source, o FeatureOptions) (models.Model, []data.Source, error) {
 	st, ok := m.(models.Staged)
 	if !ok || o.Compile.Freeze == nil || o.Compile.Capture != nil {
@@ -211,15 +212,15 @@ type featured struct {
 	file *featureFile
 }
 
-// Fingerprint identifies the rows.
+// Fingerprint implements [Fingerprinter].
 func (s *featured) Fingerprint() string { return s.Source.(Fingerprinter).Fingerprint() }
 
-// Batches returns the rows of an epoch.
+// Batches returns the batches of an epoch.
 func (s *featured) Batches(epoch, size int) iter.Seq2[*data.Batch, error] {
 	return s.BatchesFrom(epoch, size, 0)
 }
 
-// BatchesFrom returns the rows of an epoch without the first skip batches.
+// BatchesFrom returns the batches of an epoch without the first skip ones.
 func (s *featured) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error] {
 	return func(yield func(*data.Batch, error) bool) {
 		x := make([]float32, size*s.file.width)
@@ -245,7 +246,7 @@ func (s *featured) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, err
 	}
 }
 
-// stage makes the run one of the model's head, if that is all that trains.
+// stage makes the run one of the model's head, if the head is all that trains.
 func (f *fit) stage(ctx context.Context) error {
 	if !f.CacheFeatures {
 		return nil

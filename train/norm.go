@@ -20,7 +20,7 @@ type norm struct {
 // normPiece is a part of Σ (g + l2·w)², expanded: Σg² + 2·l2·Σg·w + l2²·Σw².
 type normPiece struct {
 	g, w  []float32
-	ids   []int32 // g's rows are these rows of w; nil: g and w are aligned
+	ids   []int32 // the rows of w that g's rows belong to; nil if g and w are aligned
 	l2    float64
 	cross bool // leave out the last term
 	sum   float64

@@ -9,7 +9,7 @@ import (
 	"github.com/splice-ml/splice/train/schedule"
 )
 
-// Options is the `train:` section.
+// Options says how a model is trained: the `train:` section.
 type Options struct {
 	BatchSize    int              `yaml:"batch_size"`    // rows a step
 	Epochs       int              `yaml:"epochs"`        // passes over the training rows, at most
@@ -56,7 +56,7 @@ type Options struct {
 	LogSteps        int64 `yaml:"log_steps,nodigest"`        // log loss and rate every so many steps
 }
 
-// Defaults returns the options of a config that leaves the section out.
+// Defaults returns the options of a config without a `train:` section.
 func Defaults() Options {
 	return Options{
 		BatchSize: 4096, Epochs: 10, LearningRate: 1e-3, Embeddings: "lazy", MaxGradNorm: 10,

@@ -7,8 +7,8 @@ import (
 	"github.com/splice-ml/splice/train/ckpt"
 )
 
-// Snapshot returns the parameters as a checkpoint over the same memory: write it before the next step. Its metadata say what
-// transformers wants to read: that the tensors are PyTorch's.
+// Snapshot returns the parameters as a checkpoint over the same memory, which must be written before the next step. Its metadata say
+// that the tensors are PyTorch's, as transformers wants to read it.
 func Snapshot(p *nn.Params) *ckpt.Checkpoint {
 	c := &ckpt.Checkpoint{Meta: map[string]string{"format": "pt"}}
 	for _, q := range p.All() {
@@ -17,8 +17,8 @@ func Snapshot(p *nn.Params) *ckpt.Checkpoint {
 	return c
 }
 
-// LoadParams reads the checkpoint at path into the parameters of p, all or none: every tensor that is missing, unexpected or
-// misshapen is reported at once.
+// LoadParams reads the checkpoint at path into the parameters of p, all of them or none. The error lists every tensor that is
+// missing, unexpected or misshapen.
 func LoadParams(path string, p *nn.Params) error {
 	c, err := ckpt.Load(path)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 )
 
-// RateOptions are the learning rate of some parameters.
+// RateOptions gives some parameters a learning rate of their own.
 type RateOptions struct {
 	Match  []string `yaml:"match"`  // patterns of parameters' names, as in train.freeze
 	Factor float64  `yaml:"factor"` // of the learning rate, such as 10

@@ -119,7 +119,7 @@ func (f *fit) sweep(dir string) {
 	}
 }
 
-// readState reads the state for --resume; nil if there is none.
+// readState reads the state for --resume. It returns nil if there is none.
 func (f *fit) readState() (*state, error) {
 	dir := filepath.Join(f.Dir, run.LastDir)
 	b, err := os.ReadFile(filepath.Join(dir, run.StateFile))

@@ -1,5 +1,5 @@
-// Package train fits a model to a data set: the loop, evaluation, checkpoints that a killed run goes on from bit by bit, and
-// the callbacks that report on it.
+// Package train fits a model to a data set. It holds the loop, evaluation, the checkpoints from which a killed run goes on bit by
+// bit, and the callbacks that report on a run.
 package train
 
 import (
@@ -17,43 +17,43 @@ import (
 	"github.com/splice-ml/splice/train/task"
 )
 
-// Trainer is one run.
+// Trainer is one training run.
 type Trainer struct {
 	Options
 	Model     models.Model
 	Task      task.Task
 	Data      *data.Splits
 	Params    *nn.Params // starting values; a parameter that is not there gets its initial value
-	Seed      uint64     // of dropout's masks
-	Dir       string     // the run's directory; it must exist
-	Digest    string     // of the resolved config: --resume refuses another one
+	Seed      uint64     // seed of dropout's masks
+	Dir       string     // the run's directory, which must exist
+	Digest    string     // digest of the resolved config; --resume refuses another one
 	CacheDir  string     // where features of a frozen part are kept; ".cache" if empty
 	Resume    bool       // go on from the run's last checkpoint, if there is one
 	Compile   models.CompileOptions
-	Teacher   Teacher        // soft labels of the training rows, in batches of BatchSize; nil: none
+	Teacher   Teacher        // gives soft labels to the training rows, in batches of BatchSize; may be nil
 	Distill   DistillOptions // how much the Teacher counts
 	Callbacks []Callback
-	Log       *slog.Logger // nil: none
+	Log       *slog.Logger // may be nil
 }
 
-// Result is what a finished run is worth.
+// Result says what a finished run is worth.
 type Result struct {
 	BestEpoch     int                           // the epoch that the model is from, from 1
 	BestStep      int64                         // the step that the model is from
 	Steps         int64                         // optimizer steps made
-	Valid, Test   map[string]float64            // of the best model; nil if there are no such rows
-	SamplesPerSec float64                       // training rows a second, evaluation and checkpoints not counted
-	Seconds       float64                       // spent in training steps
-	Averages      map[string]map[string]float64 // validation metrics of the averaged models, by ema and swa
-	// how often each row of each trained table was in a training batch, for the best model; nil if the run began without
-	// counting
+	Valid, Test   map[string]float64            // metrics of the best model; nil if there are no such rows
+	SamplesPerSec float64                       // training rows a second, without evaluation and checkpoints
+	Seconds       float64                       // time spent in training steps
+	Averages      map[string]map[string]float64 // validation metrics of the averaged models, under ema and swa
+	// Counts says how often each row of each trained table was in a training batch before the best model. It is nil if the run
+	// began before rows were counted.
 	Counts map[string][]int64
 }
 
-// ErrInterrupted says that the context ended the run, whose state is on disk.
+// ErrInterrupted means that the context ended the run. Its state is on disk.
 var ErrInterrupted = errors.New("train: interrupted")
 
-// ErrResume says that a run cannot go on from what is in its directory.
+// ErrResume means that a run cannot go on from what is in its directory.
 var ErrResume = errors.New("train: resume")
 
 // fit is the state of one Fit.
@@ -68,7 +68,7 @@ type fit struct {
 	acc      accumulator
 	factors  map[string]float64 // of the learning rate, by parameter; 1 if it is not there
 	averages *averages
-	counts   *counts   // nil: the run began before runs counted
+	counts   *counts   // nil if the run began before rows were counted
 	soft     []float32 // the teacher's logits of the batch; nil without a teacher
 	l2       func(*nn.Param) float64
 	monitor  string
@@ -81,7 +81,7 @@ type fit struct {
 }
 
 // Fit trains until the last epoch, early stopping or ctx ends it, and evaluates the best model once on validation and test
-// rows. If ctx ends, the state is saved and the error is ErrInterrupted.
+// rows. If ctx ends first, the state is saved and the error is ErrInterrupted.
 func (t *Trainer) Fit(ctx context.Context) (_ *Result, err error) {
 	if t.Params == nil {
 		t.Params = nn.NewParams(t.Seed)

@@ -26,7 +26,7 @@ const (
 	Bool DType = "BOOL"
 )
 
-// Size returns the bytes of one element, 0 for a type that is not known.
+// Size returns the number of bytes of one element, or 0 for a type that is not known.
 func (d DType) Size() int {
 	switch d {
 	case F64, I64, U64:
@@ -44,8 +44,8 @@ func (d DType) Size() int {
 // maxExact is 2^24: every integer up to it is a float32.
 const maxExact = 1 << 24
 
-// decode writes the values of src (little-endian, type d) to dst. F16 and BF16 are exact, F64 is rounded to the nearest
-// float32; an integer that float32 cannot hold, or an F64 beyond its range, is an error rather than another number.
+// decode writes the values of src, little-endian and of type d, to dst. F16 and BF16 are exact, and F64 is rounded to the nearest
+// float32. An integer that float32 cannot hold is an error, and so is an F64 beyond its range.
 func (d DType) decode(dst []float32, src []byte) error {
 	le := binary.LittleEndian
 	switch d {

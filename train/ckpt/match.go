@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Match checks that have has the tensors of want, of the same shapes and with values in float32, and no others. The error
-// lists every tensor that is missing, unexpected or misshapen.
+// Match checks that have holds the tensors of want and no others, of the same shapes and with values in float32. The error lists
+// every tensor that is missing, unexpected or misshapen.
 func Match(have, want *Checkpoint) error {
 	var errs []error
 	index := make(map[string]*Tensor, len(have.Tensors))

@@ -12,19 +12,19 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// File is an open checkpoint file: the header is in memory, tensors are read one by one.
+// File is an open checkpoint file. Its header is in memory, and its tensors are read one by one.
 type File struct {
 	Path    string
 	Tensors []Info            // in the order of the data
-	Meta    map[string]string // without the checksum
+	Meta    map[string]string // the metadata without the checksum
 	f       io.ReaderAt
 	close   io.Closer
 	start   int64 // of the data
 	index   map[string]int
 }
 
-// Open opens a safetensors file, checks that its header is sound and that the file is as long as it says, and if Save wrote
-// it, reads it through once to verify its checksum. Errors name the file.
+// Open opens a safetensors file and checks that its header is sound and that the file is as long as the header says. If Save wrote
+// it, Open reads it through once to verify its checksum. Errors name the file.
 func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -134,8 +134,8 @@ func (r *File) Info(name string) *Info {
 	return nil
 }
 
-// Read returns the values of the tensor called name as float32: F16 and BF16 exactly, F64 rounded, integers if float32 can
-// hold each of them.
+// Read returns the values of the tensor called name as float32. F16 and BF16 are exact, and F64 is rounded. Integers are read if
+// float32 can hold each of them.
 func (r *File) Read(name string) ([]float32, error) {
 	t := r.Info(name)
 	if t == nil {
@@ -148,7 +148,7 @@ func (r *File) Read(name string) ([]float32, error) {
 	return dst, nil
 }
 
-// ReadInto is [File.Read] into dst, which has the tensor's number of elements.
+// ReadInto reads the tensor called name into dst, as [File.Read] does. dst must have the tensor's number of elements.
 func (r *File) ReadInto(name string, dst []float32) error {
 	t := r.Info(name)
 	if t == nil {
@@ -176,7 +176,7 @@ func (r *File) Raw(name string) ([]byte, error) {
 	return b, nil
 }
 
-// Ints returns the values of a tensor of integers.
+// Ints returns the values of the tensor called name, which must be of integers.
 func (r *File) Ints(name string) ([]int64, error) {
 	b, err := r.Raw(name)
 	if err != nil {
@@ -194,7 +194,7 @@ func (r *File) Ints(name string) ([]int64, error) {
 	return dst, nil
 }
 
-// Load reads a whole file: every tensor as float32, but integers that float32 cannot hold as Raw.
+// Load reads a whole file. Every tensor becomes float32, but integers that float32 cannot hold stay as Raw.
 func Load(path string) (*Checkpoint, error) {
 	r, err := Open(path)
 	if err != nil {

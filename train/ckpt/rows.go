@@ -13,8 +13,8 @@ func (t *Info) rows() (n, width int) {
 	return n, width
 }
 
-// ReadRows reads rows lo to hi, without hi, of the first dimension of the tensor called name into dst, which has exactly their
-// number of elements, with the conversions of [File.Read]. A scalar is one row. Nothing else of the tensor is read.
+// ReadRows reads rows lo to hi, without hi, of the first dimension of the tensor called name into dst, with the conversions of
+// [File.Read]. dst must have exactly their number of elements. A scalar is one row. Nothing else of the tensor is read.
 func (r *File) ReadRows(name string, lo, hi int, dst []float32) error {
 	t := r.Info(name)
 	if t == nil {

@@ -1,7 +1,9 @@
-// Package ckpt reads and writes checkpoints: safetensors files, with a checksum, and any other file of a run atomically.
+// Package ckpt reads and writes checkpoints, which are safetensors files with a checksum. It writes the other files of a run
+// atomically as well.
 //
-// A file is 8 bytes of header length, a JSON header, and the tensors' little-endian data. Python's safetensors reads what
-// is written here, and what it writes is read here; the checksum is in the header's metadata, where others let it be.
+// A file consists of 8 bytes with the header's length, a JSON header, and the tensors' little-endian data. Python's safetensors
+// reads what is written here, and what it writes is read here. The checksum is in the header's metadata, where other programs
+// ignore it.
 package ckpt
 
 import (
@@ -32,8 +34,9 @@ func named(err error) error {
 	return fmt.Errorf("ckpt: %w", err)
 }
 
-// Save writes c to path atomically (see [atomicfile.Write]). The same checkpoint gives the same bytes: tensors in the order of
-// their element size (the format wants each aligned), those of a size in the given order; metadata sorted by key.
+// Save writes c to path atomically, as [atomicfile.Write] does. The same checkpoint gives the same bytes. Tensors are in the order of
+// their element size, since the format wants each of them aligned, and those of one size in the given order. The metadata are
+// sorted by key.
 func Save(path string, c *Checkpoint) error { return save(atomicfile.OS{}, path, c) }
 
 func save(on atomicfile.System, path string, c *Checkpoint) error {
@@ -77,8 +80,8 @@ func save(on atomicfile.System, path string, c *Checkpoint) error {
 	})
 }
 
-// Stream writes a file tensor by tensor, atomically, so that not all of it need be in memory: data is called for each
-// tensor, in the order of the file, and writes its little-endian values, exactly as many as its Info says.
+// Stream writes a file tensor by tensor, atomically, so that not all of it need be in memory. data is called for each tensor in the
+// order of the file, and writes its little-endian values, exactly as many as its Info says.
 func Stream(path string, tensors []Info, meta map[string]string, data func(name string, w io.Writer) error) error {
 	return stream(atomicfile.OS{}, path, tensors, meta, data)
 }

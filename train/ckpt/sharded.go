@@ -18,8 +18,8 @@ const (
 	pickleFile = "pytorch_model.bin"
 )
 
-// OpenDir opens the checkpoint in a directory: model.safetensors, or the shards that model.safetensors.index.json names. If there is
-// a PyTorch pickle alone, the error says how to convert it.
+// OpenDir opens the checkpoint in a directory. It is model.safetensors, or the shards that model.safetensors.index.json names. If
+// there is only a PyTorch pickle, the error says how to convert it.
 func OpenDir(dir string) (*File, error) {
 	single, index := filepath.Join(dir, SingleFile), filepath.Join(dir, IndexFile)
 	switch {

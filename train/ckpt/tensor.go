@@ -1,16 +1,16 @@
 package ckpt
 
-// Tensor is a named array in row-major order. Either Data holds its values (then it is stored as F32), or Raw holds its
-// little-endian bytes in the type DType.
+// Tensor is a named array in row-major order. Either Data holds its values, which are stored as F32, or Raw holds its little-endian
+// bytes in the type DType.
 type Tensor struct {
 	Name  string
-	Shape []int     // nil is a scalar: one element
+	Shape []int     // nil for a scalar, which has one element
 	Data  []float32 // values; nil if Raw is used
 	DType DType     // type of Raw; "" means F32
 	Raw   []byte    // little-endian values of DType
 }
 
-// Checkpoint is an ordered set of named tensors with a map of strings beside them.
+// Checkpoint is an ordered set of named tensors, with a map of strings as metadata.
 type Checkpoint struct {
 	Tensors []Tensor
 	Meta    map[string]string

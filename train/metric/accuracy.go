@@ -2,8 +2,8 @@ package metric
 
 func init() { Register("accuracy", Kind{New: newAccuracy, Better: Higher, Reads: Logit | Classes}) }
 
-// Accuracy is the share of the rows whose class is predicted right. The predicted class is that of the greatest logit, the first
-// one of several; with one logit a row it is 1 if the logit is above 0 (a probability above ½), else 0.
+// Accuracy is the share of the rows whose class is predicted right. The predicted class is that of the greatest logit, and of
+// equal ones the first. With one logit a row it is 1 if the logit is above 0, which is a probability above ½, else 0.
 type Accuracy struct {
 	rows
 	right int64

@@ -9,13 +9,13 @@ import (
 
 func init() { Register("auc", Kind{New: newAUC, Better: Higher, Reads: Logit}) }
 
-// AUC is the area under the ROC curve: the probability that a random positive is scored above a random negative, ties
-// counting half (Mann-Whitney):
+// AUC is the area under the ROC curve. It is the probability that a random positive is scored above a random negative, where a tie
+// counts half (Mann and Whitney 1947):
 //
 //	AUC = (1/PN) Σ_{i positive, j negative} [s_i > s_j] + ½[s_i = s_j]
 //
-// It is counted in integers, so it is exact. Scores are compared as float32 logits: they do not saturate as probabilities
-// do. Up to 4 M rows are held in memory (32 MB), more in a temporary file (8 bytes a row).
+// It is counted in integers, so it is exact. Scores are compared as float32 logits, because probabilities saturate. Up to 4 million
+// rows are held in memory, in 32 MB. The rows beyond them go to a temporary file, with 8 bytes a row.
 type AUC struct {
 	rows
 	keys sorter[uint64]
@@ -115,7 +115,7 @@ func (r *ranks) close() {
 	r.tiePos, r.tieN = 0, 0
 }
 
-// auc returns the area, false without both classes.
+// auc returns the area. It reports false if a class is missing.
 func (r *ranks) auc() (float64, bool) {
 	r.close()
 	if r.pos == 0 || r.neg == 0 {

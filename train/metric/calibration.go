@@ -4,8 +4,8 @@ import "fmt"
 
 func init() { Register("calibration", Kind{New: newCalibration, Better: Neither, Reads: Logit}) }
 
-// Calibration is the sum of the predicted probabilities over the sum of the labels: 1 for a model that is right on
-// average, above 1 for one that promises too much (He et al. 2014). The best value is neither the greatest nor the least.
+// Calibration is the sum of the predicted probabilities over the sum of the labels (He et al. 2014). It is 1 for a model that is
+// right on average, and above 1 for one that promises too much. The best value is neither the greatest nor the least.
 type Calibration struct {
 	rows
 	predicted, label float64

@@ -2,11 +2,11 @@ package metric
 
 import "fmt"
 
-// Ignored is the label of a row that no metric of classes counts: one without a label, or a token that a masked language model
-// need not guess.
+// Ignored is the label of a row that no metric of classes counts. Such a row has no label, or is a token that a masked language
+// model need not guess.
 const Ignored = -1
 
-// width returns the logits of a row, given those of all rows and the rows' labels.
+// width returns the number of logits of a row, given those of all rows and the rows' labels.
 func (r *rows) width(logits, labels []float32) (int, error) {
 	if len(labels) == 0 || len(logits) == 0 || len(logits)%len(labels) != 0 {
 		return 0, fmt.Errorf("metric: %s: %d logits, %d labels", r.name, len(logits), len(labels))
@@ -14,7 +14,7 @@ func (r *rows) width(logits, labels []float32) (int, error) {
 	return len(logits) / len(labels), nil
 }
 
-// class checks a label of C classes; false: the row does not count.
+// class checks a label of C classes. It reports false if the row does not count.
 func (r *rows) class(y float32, C int) (bool, error) {
 	if y == Ignored {
 		return false, nil
@@ -39,8 +39,8 @@ func greatest(z []float32) (best int, ok bool) {
 	return best, ok
 }
 
-// each calls f with the predicted and the true class of each row that counts: the greatest logit's, or of one logit a row whether
-// it is above 0 (a probability above ½).
+// each calls f with the predicted and the true class of each row that counts. The predicted class is that of the greatest logit.
+// With one logit a row it is 1 if the logit is above 0, which is a probability above ½.
 func (r *rows) each(logits, labels []float32, f func(predicted, label int)) error {
 	C, err := r.width(logits, labels)
 	if err != nil {

@@ -2,7 +2,8 @@ package metric
 
 import "fmt"
 
-// Confusion is a number made of how often each class was predicted (p_k), was the label (t_k), and both (r_k), with s rows.
+// Confusion is a number that is computed from counts over the s rows: how often each class k was predicted (p_k), was the label
+// (t_k), and was both (r_k).
 type Confusion struct {
 	rows
 	predicted, label, right []int64

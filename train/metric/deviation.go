@@ -11,8 +11,8 @@ func init() {
 	Register("mae", Kind{New: newDeviation(math.Abs, identity), Reads: Number})
 }
 
-// Deviation is a mean over the rows of what separates the predicted number x from the label y: mse, the mean of (x − y)²; rmse, its
-// root; mae, the mean of |x − y|.
+// Deviation is a mean over the rows of what separates the predicted number x from the label y. It is mse, the mean of (x − y)²;
+// rmse, the root of that; or mae, the mean of |x − y|.
 type Deviation struct {
 	rows
 	sum      float64

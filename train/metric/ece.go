@@ -4,11 +4,13 @@ import "math"
 
 func init() { Register("ece", Kind{New: newECE, Reads: Logit}) }
 
-// bins is the number of bins of [ECE], the paper's.
+// bins is the number of bins of [ECE] in the paper.
 const bins = 15
 
-// ECE is the expected calibration error (Guo et al. 2017) of the probability of the positive class: over 15 bins of equal
-// width of the prediction, Σ_b (n_b/n)·|mean label of b − mean prediction of b|.
+// ECE is the expected calibration error of the probability of the positive class (Guo et al. 2017). Over 15 bins b of predictions,
+// of equal width, it is
+//
+//	Σ_b (n_b/n)·|mean label of b − mean prediction of b|
 type ECE struct {
 	rows
 	predicted, label [bins]float64

@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// Grouped is the mean over the groups (users, sessions) of a number of each group, with weights.
+// Grouped is the weighted mean over the groups, such as users or sessions, of a number of each group.
 //
-// Groups without a positive are left out, and for the AUCs those without a negative. Of rows with equal scores the
-// negatives are ranked first, so that a model which scores all the same gains nothing. Up to 4 M rows are held in memory
-// (64 MB), more in a temporary file (16 bytes a row); the rows of one group are held together.
+// Groups without a positive are left out, and for the AUCs those without a negative. Of rows with equal scores the negatives are
+// ranked first, so that a model which scores all the same gains nothing. Up to 4 million rows are held in memory, in 64 MB. The
+// rows beyond them go to a temporary file, with 16 bytes a row. The rows of one group are held in memory together.
 type Grouped struct {
 	rows
 	rankings sorter[row]

@@ -1,5 +1,5 @@
 // Package metric measures predictions: probabilities, rankings within groups of rows, classes and numbers. A metric is one file,
-// which registers its name. All are exact, the same for any size of the batches, and bounded in memory.
+// which registers its name. All metrics are exact and bounded in memory, and do not depend on the size of the batches.
 package metric
 
 import (
@@ -14,26 +14,26 @@ import (
 
 // Metric is a number over the rows that it was given since the last Reset.
 type Metric interface {
-	// Name is the name that [New] was given.
+	// Name returns the name that [New] was given.
 	Name() string
-	// Add counts rows: a label each and, row by row, len(logits)/len(labels) logits, and their groups, which only the grouped
-	// metrics need. An error says what is wrong with the rows (lengths, a label, no groups) or that the disk is full.
+	// Add counts rows. Each row has a label, and len(logits)/len(labels) logits, row by row. Its group is needed by the grouped
+	// metrics alone. An error says what is wrong with the rows, such as a label or missing groups, or that the disk is full.
 	Add(logits, labels []float32, group []int64) error
-	// Value returns the metric. It is an error if a logit was NaN, or if the metric is not defined for the rows (an AUC
-	// without a negative). Value may be called again, also after more rows.
+	// Value returns the metric. It is an error if a logit was NaN, or if the metric is not defined for the rows, as an AUC
+	// without a negative. Value may be called again, and after more rows.
 	Value() (float64, error)
 	// Reset forgets all rows, and removes the temporary file if there is one.
 	Reset()
 }
 
-// Output says what a model's outputs are, and so what a metric reads.
+// Output says what a model's outputs are, and so what a metric reads. Several kinds are joined by |.
 type Output uint8
 
 // Kinds of outputs.
 const (
-	Logit   Output = 1 << iota // one a row: of the probability of label 1, the other label is 0
-	Classes                    // one a class: the softmax is the probabilities; a label is a class's number, or Ignored
-	Number                     // one a row: a number like the label
+	Logit   Output = 1 << iota // one for each row: the logit of the probability of label 1, where the other label is 0
+	Classes                    // one for each class: their softmax is the probabilities; a label is a class's number, or Ignored
+	Number                     // one for each row: a number like the label
 )
 
 // Direction says which of two values of a metric is the better one.
@@ -41,15 +41,15 @@ type Direction uint8
 
 // Directions of metrics.
 const (
-	Lower   Direction = iota // the lesser value
-	Higher                   // the greater value
-	Neither                  // none of them: no model can be chosen by such a metric
+	Lower   Direction = iota // the lower value is better
+	Higher                   // the higher value is better
+	Neither                  // neither is: no model can be chosen by such a metric
 )
 
 // Kind is a type of metric.
 type Kind struct {
-	New    func(name string, k int) Metric // k is the cut-off
-	Cutoff bool                            // its name ends in @k
+	New    func(name string, k int) Metric // returns a fresh metric; k is the cut-off
+	Cutoff bool                            // the name ends in @k
 	Better Direction
 	Reads  Output // all the outputs that it measures
 }
@@ -70,7 +70,7 @@ func Register(name string, k Kind) {
 // maxCutoff bounds the k of ndcg@k and hr@k.
 const maxCutoff = 1_000_000
 
-// Names returns the names of all metrics that read such outputs, sorted; those with a cut-off end in @k.
+// Names returns the sorted names of all metrics that read such outputs. Those with a cut-off end in @k.
 func Names(of Output) []string {
 	var names []string
 	for n, k := range kinds {
@@ -86,7 +86,7 @@ func Names(of Output) []string {
 	return names
 }
 
-// Check reports an unknown name, and that of a metric that does not read such outputs.
+// Check reports a name that is unknown, or that of a metric that does not read such outputs.
 func Check(name string, of Output) error {
 	m, _, err := parse(name)
 	if err == nil && m.Reads&of == 0 {
@@ -104,14 +104,13 @@ func New(name string) (Metric, error) {
 	return m.New(name, k), nil
 }
 
-// HigherIsBetter says of a name that New accepts whether the greater value is the better one. The answer is false for unknown
-// names.
+// HigherIsBetter reports whether the greater value is the better one, for a name that New accepts. It is false for unknown names.
 func HigherIsBetter(name string) bool {
 	m, _, err := parse(name)
 	return err == nil && m.Better == Higher
 }
 
-// Selectable says whether a model may be chosen by the metric of this name.
+// Selectable reports whether a model may be chosen by the metric of this name.
 func Selectable(name string) bool {
 	m, _, err := parse(name)
 	return err == nil && m.Better != Neither
@@ -135,7 +134,7 @@ func parse(name string) (m Kind, k int, err error) {
 	return m, k, nil
 }
 
-// hint names what may be meant.
+// hint returns the name that may be meant, as the end of an error.
 func hint(base string, at bool) string {
 	var names []string
 	for n := range kinds {
@@ -152,7 +151,7 @@ func hint(base string, at bool) string {
 	return fmt.Sprintf("did you mean %s?", n)
 }
 
-// Sigmoid returns 1/(1 + e^−x), the probability of a logit.
+// Sigmoid returns 1/(1 + e^−x): the probability of a logit.
 func Sigmoid(x float32) float32 { return float32(sigmoid(float64(x))) }
 
 // sigmoid keeps its relative accuracy for any x: e^x does not overflow.
@@ -173,7 +172,7 @@ type rows struct {
 // Name implements [Metric].
 func (r *rows) Name() string { return r.name }
 
-// add checks the lengths and counts.
+// add checks the lengths, and counts the rows.
 func (r *rows) add(logits, labels []float32) error {
 	if len(logits) != len(labels) {
 		return fmt.Errorf("metric: %s: %d logits, %d labels", r.name, len(logits), len(labels))
@@ -187,7 +186,7 @@ func (r *rows) add(logits, labels []float32) error {
 	return nil
 }
 
-// err reports rows for which there is no value.
+// err returns an error if there is no value for the rows.
 func (r *rows) err() error {
 	switch {
 	case r.n == 0:

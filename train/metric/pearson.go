@@ -11,7 +11,7 @@ func init() { Register("pearson", Kind{New: newPearson, Better: Higher, Reads: N
 //
 //	Σ(x − x̄)(y − ȳ) / √(Σ(x − x̄)²·Σ(y − ȳ)²)
 //
-// It is 0 if all predictions are equal: they say nothing of the labels. Equal labels are an error.
+// It is 0 if all predictions are equal, since they say nothing of the labels then. Labels that are all equal are an error.
 type Pearson struct {
 	rows
 	x, y, xx, yy, xy float64 // means, and sums of products of deviations from them (Welford 1962)

@@ -7,12 +7,11 @@ import (
 	"os"
 )
 
-// runRows is how many rows are sorted in memory: 32 MB of 8 bytes a row, 64 MB of 16 for a grouped metric. What is beyond
-// goes to a temporary file, 8 or 16 bytes a row, in sorted runs that are merged at the end, so that memory does not
-// grow with the rows.
+// runRows is the number of rows that are sorted in memory. They take 32 MB at 8 bytes a row, and 64 MB at 16 for a grouped metric.
+// The rows beyond them go to a temporary file, in sorted runs that are merged at the end, so memory does not grow with the rows.
 const runRows = 4 << 20
 
-// sorter gives values back in order: an external merge sort.
+// sorter is an external merge sort: it takes values and gives them back in order.
 type sorter[T any] struct {
 	kind *order[T]
 	buf  []T

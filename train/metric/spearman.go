@@ -7,9 +7,9 @@ import (
 
 func init() { Register("spearman", Kind{New: newSpearman, Better: Higher, Reads: Number}) }
 
-// Spearman is the Pearson correlation of the ranks of predictions and labels; equal ones have the mean of their ranks. It is 0 if all
-// predictions are equal; equal labels are an error. Up to 4 M rows are held in memory, more in temporary files; rows of equal
-// predictions are held together.
+// Spearman is the Pearson correlation of the ranks of predictions and labels, where equal ones have the mean of their ranks. It is 0
+// if all predictions are equal. Labels that are all equal are an error. Up to 4 million rows are held in memory, and the rows beyond
+// them in temporary files. Rows of equal predictions are held in memory together.
 type Spearman struct {
 	rows
 	pairs sorter[row] // prediction and label
@@ -19,7 +19,7 @@ func newSpearman(name string, _ int) Metric {
 	return &Spearman{rows: rows{name: name}, pairs: sorter[row]{kind: &groups}}
 }
 
-// ordered is a whole number that is greater for a greater x.
+// ordered returns a whole number that is greater for a greater x.
 func ordered(x float32) int64 {
 	b := math.Float32bits(x + 0) // −0 + 0 is 0
 	if b>>31 == 1 {

@@ -9,7 +9,7 @@ import (
 
 func init() { Types.Register("adagrad", Adagrad{Eps: 1e-10}) }
 
-// Adagrad is the optimizer of Duchi, Hazan and Singer (2011), as torch.optim.Adagrad:
+// Adagrad is the optimizer of Duchi, Hazan and Singer (2011), as torch.optim.Adagrad computes it:
 //
 //	g += weight_decay·w;  sum += g²;  w −= lr/(1 + (t−1)·lr_decay) · g / (√sum + eps)
 type Adagrad struct {

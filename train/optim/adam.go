@@ -10,7 +10,7 @@ import (
 
 func init() { Types.Register("adam", Adam{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}) }
 
-// Adam is the optimizer of Kingma and Ba (2015), as torch.optim.Adam:
+// Adam is the optimizer of Kingma and Ba (2015), as torch.optim.Adam computes it:
 //
 //	g += weight_decay·w;  m = β1·m + (1−β1)·g;  v = β2·v + (1−β2)·g²;  w −= lr·(m/(1−β1ᵗ)) / (√(v/(1−β2ᵗ)) + eps)
 //

@@ -1,6 +1,6 @@
-// Package optim has optimizers with PyTorch's formulas and defaults. One is a file, which registers its name, and has
-// three forms: over a dense gradient, over the rows of a table that a batch touched (lazy), and over the whole table with
-// the gradient of those rows only (what a dense optimizer does to an embedding).
+// Package optim holds optimizers with PyTorch's formulas and defaults. An optimizer is one file, which registers its name. It has
+// three forms: over a dense gradient; over the rows of a table that a batch touched, which is called lazy; and over the whole table
+// with the gradient of those rows only, which is what a dense optimizer does to an embedding.
 package optim
 
 import (
@@ -10,13 +10,13 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
-// Options is a `train.optimizer` section: its type's fields are the keys. The learning rate is not among them: it is
-// train.learning_rate, and the schedule's.
+// Options is a `train.optimizer` section, whose keys are the fields of its type. The learning rate is not among them: it is
+// train.learning_rate, as the schedule changes it.
 type Options interface {
 	New() *Optimizer
 }
 
-// Types are the optimizers by their `type`.
+// Types holds the optimizers by their `type`.
 var Types = registry.New[Options]("optimizer")
 
 // rule is an optimizer's element-wise update.
@@ -50,11 +50,10 @@ type param struct {
 	clipL2    float64 // the term of SetL2, which is scaled with the gradient
 }
 
-// Optimizer updates parameters in place. State is made at a parameter's first step. Not safe for concurrent use; a call
-// uses kernel.Threads threads, and its result does not depend on their number. Nothing is allocated after the first
-// step of each parameter.
+// Optimizer updates parameters in place. The state of a parameter is made at its first step, and nothing is allocated after it. One
+// goroutine at a time may use an Optimizer. A call uses kernel.Threads threads, and its result does not depend on their number.
 type Optimizer struct {
-	kind      string // sgd, ..
+	kind      string // the registered name
 	rule      rule
 	names     []string // of the state tensors
 	initial   float32
@@ -95,23 +94,23 @@ func newOptimizer(kind string, r rule, l2, decay float64) *Optimizer {
 	return o
 }
 
-// SetDecay limits weight decay to the parameters for which f is true (say, not to biases and norms). Call it before the
-// first step.
+// SetDecay limits weight decay to the parameters for which f is true, for example to those that are not biases and norms. It must
+// be called before the first step.
 func (o *Optimizer) SetDecay(f func(name string) bool) { o.decays = f }
 
-// SetL2 adds f(name)·w to the gradient of each parameter, beside the weight decay of the options; on the rows of a lazy
-// step only. Call it before the first step.
+// SetL2 adds f(name)·w to the gradient of each parameter, besides the weight decay of the options. A lazy step adds it to its rows
+// only. SetL2 must be called before the first step.
 func (o *Optimizer) SetL2(f func(name string) float64) { o.l2Of = f }
 
-// SetScale sets the factor of the gradients, the term of SetL2 included, in the steps that follow: what clipping by a global
-// norm needs. It is 1 at the start.
+// SetScale sets the factor of the gradients, the term of SetL2 included, in the steps that follow. Clipping by a global norm needs
+// it. The factor is 1 at the start.
 func (o *Optimizer) SetScale(factor float64) { o.scale = factor }
 
-// Begin starts the next step: t, of which bias corrections are a function, becomes t+1. Call it once before the updates
+// Begin starts the next step: the step t, on which bias corrections depend, becomes t+1. It must be called once before the updates
 // of a step.
 func (o *Optimizer) Begin() { o.t++ }
 
-// Steps returns the number of steps begun.
+// Steps returns the number of steps that have begun.
 func (o *Optimizer) Steps() int64 { return o.t }
 
 // Step updates w by its gradient grad, of the same length, at the learning rate lr.
@@ -126,8 +125,8 @@ func (o *Optimizer) Step(name string, w, grad []float32, lr float64) {
 	o.job = job{}
 }
 
-// StepRows updates the rows ids of the table w [rows, dim] by grad [len(ids), dim] and leaves the other rows and their
-// state as they are (lazy, as PyTorch's SparseAdam: the step of the bias correction is the whole run's). The ids are
+// StepRows updates the rows ids of the table w [rows, dim] by grad [len(ids), dim], and leaves the other rows and their state as
+// they are. This is the lazy form of PyTorch's SparseAdam, whose bias correction goes by the steps of the whole run. The ids must be
 // unique and ascending.
 func (o *Optimizer) StepRows(name string, w []float32, dim int, ids []int32, grad []float32, lr float64) {
 	o.startRows(name, w, dim, ids, grad, lr, true)
@@ -137,8 +136,8 @@ func (o *Optimizer) StepRows(name string, w []float32, dim int, ids []int32, gra
 	o.job = job{}
 }
 
-// StepTable updates the whole table w [rows, dim] by a gradient that is grad [len(ids), dim] in the rows ids and zero in
-// the others: the same bits as Step with that gradient written out. The ids are unique and ascending.
+// StepTable updates the whole table w [rows, dim] by a gradient that is grad [len(ids), dim] in the rows ids and zero in the others.
+// The result has the same bits as that of Step with the gradient written out. The ids must be unique and ascending.
 func (o *Optimizer) StepTable(name string, w []float32, dim int, ids []int32, grad []float32, lr float64) {
 	o.startRows(name, w, dim, ids, grad, lr, false)
 	o.n = (len(w) + block - 1) / block

@@ -10,12 +10,12 @@ import (
 
 func init() { Types.Register("rmsprop", RMSProp{Alpha: 0.99, Eps: 1e-8}) }
 
-// RMSProp is the optimizer of Tieleman and Hinton (2012), as torch.optim.RMSprop:
+// RMSProp is the optimizer of Tieleman and Hinton (2012), as torch.optim.RMSprop computes it:
 //
 //	g += weight_decay·w;  v = alpha·v + (1−alpha)·g²;  w −= lr·g / (√v + eps)
 //
-// Centered takes a running mean of g out of the variance: √(v − a²), a = alpha·a + (1−alpha)·g. With momentum the
-// quotient q goes through a buffer: b = momentum·b + q, w −= lr·b.
+// Centered takes a running mean a of g out of the variance, which makes the root √(v − a²) with a = alpha·a + (1−alpha)·g. With
+// momentum the quotient q goes through a buffer: b = momentum·b + q, w −= lr·b.
 type RMSProp struct {
 	Alpha       float64 `yaml:"alpha"`        // decay of the mean of squares, in [0, 1)
 	Eps         float64 `yaml:"eps"`          // added to the denominator

@@ -9,7 +9,7 @@ import (
 
 func init() { Types.Register("sgd", SGD{}) }
 
-// SGD is stochastic gradient descent, as torch.optim.SGD without dampening:
+// SGD is stochastic gradient descent, as torch.optim.SGD computes it without dampening:
 //
 //	g += weight_decay·w;  b = momentum·b + g;  w −= lr·b        (Nesterov: w −= lr·(g + momentum·b))
 type SGD struct {

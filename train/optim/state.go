@@ -16,8 +16,8 @@ const (
 	metaStep = "step"
 )
 
-// State returns the state: the tensors `<param>.exp_avg` and so on, by name, and in Meta the optimizer's type and its
-// step. The tensors share the optimizer's memory: write them before the next step.
+// State returns the optimizer's state. Its tensors are called `<param>.exp_avg` and so on, and its Meta holds the optimizer's type and
+// step. The tensors share the optimizer's memory, so they must be written before the next step.
 func (o *Optimizer) State() *ckpt.Checkpoint {
 	c := &ckpt.Checkpoint{Meta: map[string]string{metaType: o.kind, metaStep: strconv.FormatInt(o.t, 10)}}
 	for name, p := range o.params {
@@ -29,10 +29,9 @@ func (o *Optimizer) State() *ckpt.Checkpoint {
 	return c
 }
 
-// Load replaces the state by what State returned, for the parameters of the given sizes (elements by name). The state
-// must be of the same type of optimizer and have exactly the tensors of those parameters, or none if no step was begun;
-// otherwise the error lists all that is wrong and the optimizer is unchanged. Afterwards each step has the same bits as
-// if the run had not stopped.
+// Load replaces the state by what State returned. sizes holds the number of elements of each parameter. The state must be of the
+// same type of optimizer and have exactly the tensors of those parameters, or none if no step has begun. Otherwise the error lists
+// all that is wrong, and the optimizer is unchanged. After Load each step has the same bits as if the run had not stopped.
 func (o *Optimizer) Load(c *ckpt.Checkpoint, sizes map[string]int) error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("optim: load: "+format, args...)) }

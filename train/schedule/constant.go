@@ -2,7 +2,7 @@ package schedule
 
 func init() { Types.Register("constant", Constant{}) }
 
-// Constant keeps the rate: lr·s/warm in the warm-up, then lr (Hugging Face's constant_with_warmup).
+// Constant keeps the rate. It is lr·s/warm at step s of the warm-up, then lr (Hugging Face's constant_with_warmup).
 type Constant struct {
 	Warmup `yaml:",inline"`
 }

@@ -9,8 +9,8 @@ import (
 
 func init() { Types.Register("cosine", Cosine{NumCycles: 0.5}) }
 
-// Cosine lets the rate fall along a cosine after the warm-up: lr·½(1 + cos(2π·cycles·d)), where d in [0, 1] is how much
-// of it is over (Loshchilov and Hutter 2017); half a cycle ends at 0.
+// Cosine lets the rate fall along a cosine after the warm-up (Loshchilov and Hutter 2017): lr·½(1 + cos(2π·cycles·d)), where d in
+// [0, 1] is the share of the steps after the warm-up that is over. Half a cycle ends at 0.
 type Cosine struct {
 	Warmup    `yaml:",inline"`
 	NumCycles float64 `yaml:"num_cycles"`  // waves of the cosine; 0.5 falls once, to the end

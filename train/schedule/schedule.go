@@ -1,4 +1,4 @@
-// Package schedule has the learning rate's course over a run, with the formulas and names of Hugging Face and PyTorch. A
+// Package schedule holds the courses of the learning rate over a run, with the formulas and names of Hugging Face and PyTorch. A
 // schedule is one file, which registers its name.
 package schedule
 
@@ -8,19 +8,19 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 )
 
-// Progress is where a run stands. Step counts the finished optimizer steps: it is 0 for the first step's rate.
+// Progress says how far a run has come.
 type Progress struct {
-	Step  int64 // finished steps
+	Step  int64 // finished optimizer steps, 0 for the rate of the first step
 	Total int64 // steps of the whole run
 	Epoch int64 // finished epochs
 }
 
-// Schedule gives the learning rate of the next step. All but plateau are pure functions of the progress: Eval does
-// nothing and State is zero.
+// Schedule gives the learning rate of the next step. All but plateau are pure functions of the progress: their Eval does nothing,
+// and their State is zero.
 type Schedule interface {
 	LR(p Progress) float64
-	Eval(value float64) // tells the value of the monitored metric, after each evaluation
-	State() State       // all that a resumed run must Load
+	Eval(value float64) // takes the value of the monitored metric after each evaluation
+	State() State       // returns all that a resumed run must Load
 	Load(s State) error
 }
 
@@ -33,13 +33,13 @@ type State struct {
 	Cooldown int     `json:"cooldown,omitempty"`
 }
 
-// Options is a `train.schedule` section: its type's fields are the keys.
+// Options is a `train.schedule` section, whose keys are the fields of its type.
 type Options interface {
-	// New returns the schedule of a run with learning rate lr, whose monitored metric is better when higher, or lower.
+	// New returns the schedule of a run with learning rate lr. higherIsBetter says which values of its monitored metric are better.
 	New(lr float64, higherIsBetter bool) Schedule
 }
 
-// Types are the schedules by their `type`.
+// Types holds the schedules by their `type`.
 var Types = registry.New[Options]("schedule")
 
 // pure is a schedule without memory.

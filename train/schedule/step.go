@@ -9,7 +9,8 @@ import (
 
 func init() { Types.Register("step", Step{Gamma: 0.1, Every: 1, Unit: "epoch"}) }
 
-// Step multiplies the rate by gamma after every so many epochs or steps: lr·gamma^⌊n/every⌋ (PyTorch's StepLR).
+// Step multiplies the rate by gamma after every so many epochs or steps (PyTorch's StepLR). After n of them it is
+// lr·gamma^⌊n/every⌋.
 type Step struct {
 	Gamma float64 `yaml:"gamma"` // factor, above 0
 	Every int     `yaml:"every"` // after this many units

@@ -7,13 +7,13 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 )
 
-// Warmup is a rise of the rate from 0, linear in the step. WarmupSteps goes before WarmupRatio.
+// Warmup is a rise of the rate from 0, linear in the step. If both of its options are set, WarmupSteps holds.
 type Warmup struct {
 	WarmupSteps int     `yaml:"warmup_steps"` // steps over which the rate rises from 0 to train.learning_rate
 	WarmupRatio float64 `yaml:"warmup_ratio"` // the same as a part of all steps, in [0, 1]; used if warmup_steps is 0
 }
 
-// steps returns the number of warm-up steps of a run: ceil(total·ratio), as in Hugging Face.
+// steps returns the number of warm-up steps of a run. A ratio gives ceil(total·ratio) steps, as with Hugging Face.
 func (w Warmup) steps(total int64) int64 {
 	if w.WarmupSteps > 0 {
 		return int64(w.WarmupSteps)

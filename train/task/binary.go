@@ -11,7 +11,7 @@ import (
 
 func init() { Register("binary_classification", Binary{MetricNames: []string{"auc", "logloss"}}) }
 
-// Binary is classification into 0 and 1 by one logit: the loss is the mean binary cross-entropy.
+// Binary is classification into 0 and 1 by one logit. Its loss is the mean binary cross-entropy.
 type Binary struct {
 	// what evaluation prints: auc, logloss, gauc, user_auc, ndcg@k, hr@k, accuracy, f1, mcc, calibration, ece
 	MetricNames []string `yaml:"metrics"`
@@ -22,7 +22,7 @@ func (t Binary) Validate() error {
 	return checkMetrics(t.MetricNames, metric.Logit, "[auc, logloss]")
 }
 
-// Loss is the mean over the live rows of max(z, 0) - z·y + ln(1 + exp(-|z|)).
+// Loss returns the mean over the live rows of max(z, 0) - z·y + ln(1 + exp(-|z|)).
 func (t Binary) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 	if s.Err() != nil {
 		return nil
@@ -33,7 +33,7 @@ func (t Binary) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 	return s.Check(ops.BCE(logits, in.Label, s.Rows))
 }
 
-// Metrics returns the metrics by name.
+// Metrics returns fresh metrics in the order of MetricNames.
 func (t Binary) Metrics() ([]metric.Metric, error) { return metrics(t.MetricNames) }
 
 // Predict returns the probability of label 1.

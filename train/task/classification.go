@@ -16,7 +16,7 @@ import (
 // Classifier is a Task whose predictions are classes.
 type Classifier interface {
 	Task
-	// Classify returns the class of a row's logits and sets p, of their length, to the classes' probabilities; a nil p is left out.
+	// Classify returns the class of a row's logits, and sets p to the classes' probabilities. p is as long as the logits, or nil.
 	Classify(logits, p []float32) int
 }
 
@@ -24,8 +24,8 @@ func init() {
 	Register("classification", Classification{MetricNames: []string{"accuracy", "cross_entropy"}})
 }
 
-// Classification is classification into as many classes as the model gives logits: the loss is the mean cross-entropy of their
-// softmax. A row of label -1 has no part in it.
+// Classification is classification into as many classes as the model gives logits. Its loss is the mean cross-entropy of their
+// softmax, in which a row of label -1 has no part.
 type Classification struct {
 	LabelSmoothing float64 `yaml:"label_smoothing"` // share of each label that is spread over all classes, in [0, 1)
 	// what evaluation prints: accuracy, cross_entropy, perplexity, f1 (of class 1 of two, else macro_f1), macro_f1, mcc
@@ -38,7 +38,7 @@ func (t Classification) Validate() error {
 	return checkMetrics(t.MetricNames, metric.Classes, "[accuracy, cross_entropy]", smoothing)
 }
 
-// Loss is the mean over the live rows of log Σ_c exp(z_c) − z_y, or with label smoothing ε of
+// Loss returns the mean over the live rows of log Σ_c exp(z_c) − z_y, or with label smoothing ε of
 //
 //	log Σ_c exp(z_c) − (1 − ε)·z_y − ε/C·Σ_c z_c
 //
@@ -57,7 +57,7 @@ func (t Classification) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.
 	return s.Check(ops.SoftmaxCESoft(logits, y, s.Rows))
 }
 
-// Distill is the mean cross-entropy of the softmax of logits/T with that of teacher/T (Hinton, Vinyals and Dean 2015, section 2).
+// Distill returns the mean cross-entropy of the softmax of logits/T with that of teacher/T (Hinton, Vinyals and Dean 2015, section 2).
 func (t Classification) Distill(s *nn.Scope, logits, teacher *G.Node, temperature float64) *G.Node {
 	if s.Err() != nil || !wantClasses(s, "classification", logits) {
 		return nil
@@ -73,13 +73,13 @@ func (t Classification) Distill(s *nn.Scope, logits, teacher *G.Node, temperatur
 	return s.Check(ops.SoftmaxCESoft(z, soft, s.Rows))
 }
 
-// Metrics returns the metrics by name.
+// Metrics returns fresh metrics in the order of MetricNames.
 func (t Classification) Metrics() ([]metric.Metric, error) { return metrics(t.MetricNames) }
 
 // Predict returns the class of the greatest logit.
 func (t Classification) Predict(logits []float32) float32 { return float32(t.Classify(logits, nil)) }
 
-// Classify returns the class of the greatest logit, and the softmax.
+// Classify returns the class of the greatest logit, and sets p to the softmax.
 func (t Classification) Classify(logits, p []float32) int { return classify(logits, p) }
 
 func classify(logits, p []float32) int {

@@ -11,12 +11,12 @@ import (
 // Distiller is a Task that can learn from a teacher's logits.
 type Distiller interface {
 	Task
-	// Distill returns the scalar loss of a batch's logits against a teacher's, both divided by the temperature: the mean over
+	// Distill returns the scalar loss of a batch's logits against a teacher's, both divided by the temperature. It is the mean over
 	// the live rows. The teacher takes no gradient.
 	Distill(s *nn.Scope, logits, teacher *G.Node, temperature float64) *G.Node
 }
 
-// Distill is the mean binary cross-entropy of logits/T with the labels σ(teacher/T) (Hinton, Vinyals and Dean 2015, section 2).
+// Distill returns the mean binary cross-entropy of logits/T with the labels σ(teacher/T) (Hinton, Vinyals and Dean 2015, section 2).
 func (t Binary) Distill(s *nn.Scope, logits, teacher *G.Node, temperature float64) *G.Node {
 	if s.Err() != nil {
 		return nil

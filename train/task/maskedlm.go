@@ -13,8 +13,8 @@ func init() {
 	Register("masked_lm", MaskedLM{MetricNames: []string{"cross_entropy", "perplexity", "accuracy"}})
 }
 
-// MaskedLM predicts the tokens that were masked, by logits over the vocabulary: the loss is the mean cross-entropy over the tokens to
-// predict (Devlin et al. 2019, section 3.1). It has one row of logits for each of them, several for a row of the data.
+// MaskedLM predicts the tokens that were masked, by logits over the vocabulary. Its loss is the mean cross-entropy over the tokens to
+// predict (Devlin et al. 2019, section 3.1). There is a row of logits for each of them, and so several for a row of the data.
 type MaskedLM struct {
 	// what evaluation prints, over the tokens to predict: cross_entropy, perplexity (exp of it), accuracy
 	MetricNames []string `yaml:"metrics"`
@@ -25,7 +25,7 @@ func (t MaskedLM) Validate() error {
 	return checkMetrics(t.MetricNames, metric.Classes, "[cross_entropy, perplexity, accuracy]")
 }
 
-// Loss is the mean of log Σ_c exp(z_c) − z_y over the tokens y to predict; 0 if a batch has none.
+// Loss returns the mean of log Σ_c exp(z_c) − z_y over the tokens y to predict, or 0 if a batch has none.
 func (t MaskedLM) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 	if s.Err() != nil || !wantClasses(s, "masked_lm", logits) {
 		return nil
@@ -33,11 +33,11 @@ func (t MaskedLM) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 	return s.Check(ops.SoftmaxCE(logits, in.Label, nil)) // padding rows have none to predict
 }
 
-// Metrics returns the metrics by name.
+// Metrics returns fresh metrics in the order of MetricNames.
 func (t MaskedLM) Metrics() ([]metric.Metric, error) { return metrics(t.MetricNames) }
 
 // Predict returns the id of a token.
 func (t MaskedLM) Predict(logits []float32) float32 { return float32(classify(logits, nil)) }
 
-// Classify returns the id of a token, and the vocabulary's probabilities.
+// Classify returns the id of a token, and sets p to the probabilities of the vocabulary.
 func (t MaskedLM) Classify(logits, p []float32) int { return classify(logits, p) }

@@ -11,7 +11,7 @@ import (
 
 func init() { Register("regression", Regression{MetricNames: []string{"pearson", "spearman"}}) }
 
-// Regression predicts a number: the loss is the mean squared error.
+// Regression predicts a number. Its loss is the mean squared error.
 type Regression struct {
 	MetricNames []string `yaml:"metrics"` // what evaluation prints: pearson, spearman, mse, rmse, mae
 }
@@ -21,7 +21,7 @@ func (t Regression) Validate() error {
 	return checkMetrics(t.MetricNames, metric.Number, "[pearson, spearman]")
 }
 
-// Loss is the mean over the live rows of (z − y)².
+// Loss returns the mean over the live rows of (z − y)².
 func (t Regression) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 	if s.Err() != nil || !oneOutput(s, "regression", logits) {
 		return nil
@@ -29,7 +29,7 @@ func (t Regression) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node
 	return s.Check(ops.MSE(logits, in.Label, s.Rows))
 }
 
-// Distill is the mean squared error of z/T with the teacher's, z'/T.
+// Distill returns the mean squared error of z/T with the teacher's z'/T.
 func (t Regression) Distill(s *nn.Scope, logits, teacher *G.Node, temperature float64) *G.Node {
 	if s.Err() != nil || !oneOutput(s, "regression", logits) {
 		return nil
@@ -41,7 +41,7 @@ func (t Regression) Distill(s *nn.Scope, logits, teacher *G.Node, temperature fl
 	return s.Check(ops.MSE(z, soft, s.Rows))
 }
 
-// Metrics returns the metrics by name.
+// Metrics returns fresh metrics in the order of MetricNames.
 func (t Regression) Metrics() ([]metric.Metric, error) { return metrics(t.MetricNames) }
 
 // Predict returns the number.

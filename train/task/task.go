@@ -1,4 +1,4 @@
-// Package task says what a model is trained for: its loss and its metrics. A task is one file, which registers its name.
+// Package task holds what a model can be trained for. A task has a loss and metrics. It is one file, which registers its name.
 package task
 
 import (
@@ -13,9 +13,9 @@ import (
 	"github.com/splice-ml/splice/train/metric"
 )
 
-// Task is a `task:` section.
+// Task is what a model is trained for: a `task:` section.
 type Task interface {
-	// Loss returns the scalar loss of a batch, the mean over its live rows.
+	// Loss returns the scalar loss of a batch: the mean over its live rows.
 	Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node
 	// Metrics returns fresh metrics, in the order in which they are printed. The first one is what selection goes by unless the
 	// config names another.
@@ -53,7 +53,7 @@ func oneOutput(s *nn.Scope, name string, logits *G.Node) bool {
 	return true
 }
 
-// metrics returns fresh metrics by name.
+// metrics returns fresh metrics of the given names.
 func metrics(names []string) ([]metric.Metric, error) {
 	var ms []metric.Metric
 	for _, n := range names {

@@ -1,4 +1,4 @@
-// Package tfevent writes scalars to TensorBoard's event files.
+// Package tfevent writes scalars to event files, which TensorBoard shows.
 package tfevent
 
 import (
@@ -32,7 +32,7 @@ const (
 	fileVersion  = "brain.Event:2"
 )
 
-// Writer appends scalars to one event file. Each is in the file when its call returns. Not safe for concurrent use.
+// Writer appends scalars to one event file. Each is in the file when its call returns. One goroutine at a time may use a Writer.
 type Writer struct {
 	Path string
 	f    *os.File
@@ -40,9 +40,9 @@ type Writer struct {
 	buf  []byte
 }
 
-// Create makes a new event file in dir, which must exist: `events.out.tfevents.SECONDS.N`, with the seconds of now and the
-// first N that is free, so that a resumed run continues in a file of its own. TensorBoard reads all files of a directory,
-// in the order of their names, as one run. The clock now gives each event's wall time.
+// Create makes a new event file in dir, which must exist. It is called `events.out.tfevents.SECONDS.N`, with the seconds of now and
+// the first N that is free, so that a resumed run continues in a file of its own. TensorBoard reads all files of a directory, in the
+// order of their names, as one run. The clock now gives the wall time of each event.
 func Create(dir string, now func() time.Time) (*Writer, error) {
 	base := fmt.Sprintf("events.out.tfevents.%010d.", now().Unix())
 	for n := 0; ; n++ {
@@ -63,7 +63,7 @@ func Create(dir string, now func() time.Time) (*Writer, error) {
 	}
 }
 
-// Restart says that what earlier files have of step and later steps is void: a run that is resumed at step writes it, and
+// Restart declares the points of earlier files at step and later steps void. A run that is resumed at step writes it, and
 // TensorBoard drops those points.
 func (w *Writer) Restart(step int64) error {
 	log := protowire.AppendTag(nil, sessionStatus, protowire.VarintType)
