@@ -45,21 +45,28 @@ func TestEveryDataset(t *testing.T) {
 // three are how many train, validation and test rows the cases have.
 var three = [3]int{24, 7, 11}
 
-// files writes three files of rows from one list; lines gives row i as text. It returns their paths and the number of the first
-// test row.
+// files writes the rows of three parts from one list, the train rows into several files, so that several goroutines read them; line
+// gives row i as text. It returns the globs of the parts and the number of the first test row.
 func files(t testing.TB, ext, header string, line func(i int) string) (paths [3]string, test int) {
 	t.Helper()
 	dir, at := t.TempDir(), 0
 	for part, n := range three {
 		test = at
-		text := header
-		for range n {
-			text += line(at) + "\n"
-			at++
+		name := data.Part(part).String()
+		paths[part] = filepath.Join(dir, name+ext)
+		if data.Part(part) == data.TrainPart && ext != ".tsv" {
+			paths[part] = filepath.Join(dir, name+"*"+ext)
 		}
-		paths[part] = filepath.Join(dir, data.Part(part).String()+ext)
-		if err := os.WriteFile(paths[part], []byte(text), 0o644); err != nil {
-			t.Fatal(err)
+		for at < test+n {
+			text := header
+			for k := 0; k < 5 && at < test+n || k < n && !strings.Contains(paths[part], "*"); k++ {
+				text += line(at) + "\n"
+				at++
+			}
+			path := strings.Replace(paths[part], "*", fmt.Sprintf("-%02d", at), 1)
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	return paths, test
@@ -97,7 +104,7 @@ func criteoCase(t testing.TB) datatest.Case {
 		}
 		return r
 	}
-	paths, test := files(t, ".tsv", "", func(i int) string {
+	paths, test := files(t, ".log", "", func(i int) string {
 		cells, r := []string{fmt.Sprint(i % 2)}, row(i)
 		for k := range 39 {
 			name := fmt.Sprintf("I%d", k+1)
