@@ -11,7 +11,8 @@ import (
 )
 
 // FeatureMap is all that turns raw values into ids and numbers: vocabularies, hash bucket sizes, the statistics of
-// numeric columns, and the tokenizer and labels of texts. It is fitted on train rows and saved beside a run's checkpoint. It must not change once used.
+// numeric columns, and the tokenizer and labels of texts. It is fitted on train rows and saved beside a run's checkpoint. It must
+// not change once used.
 type FeatureMap struct {
 	Version  int           `json:"version"`
 	Rows     int64         `json:"rows"` // that it was fitted on

@@ -162,7 +162,8 @@ func (m *Memory) EachID(_ context.Context, f *Feature, do func(id int32)) error 
 func (m *Memory) places() []int {
 	out := make([]int, m.Rows())
 	for i := range out {
-		if out[i] = i; m.kept != nil {
+		out[i] = i
+		if m.kept != nil {
 			out[i] = int(m.kept[i])
 		}
 	}

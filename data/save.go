@@ -17,7 +17,8 @@ const MapFile = "features.json.zst"
 // maxMapBytes bounds what LoadFeatureMap decompresses, against files that are not what they seem.
 const maxMapBytes = 8 << 30
 
-// Save writes m as JSON, compressed by zstd with a checksum, and the tokenizer's files into the same folder. An interrupted Save leaves the earlier file intact.
+// Save writes m as JSON, compressed by zstd with a checksum, and the tokenizer's files into the same folder. An interrupted Save
+// leaves the earlier file intact.
 func (m *FeatureMap) Save(path string) error {
 	if err := m.Check(); err != nil {
 		return fmt.Errorf("data: feature map: %w", err)

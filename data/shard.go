@@ -22,7 +22,9 @@ const (
 
 // ShardOptions say how rows are dealt to shards.
 type ShardOptions struct {
-	By    string `yaml:"by"`    // rows: at random; order: one range after the other, that is by time if the file is in the order of time; or a categorical feature: rows of one id stay together
+	// rows: at random; order: one range after the other, that is by time if the file is in the order of time; or a categorical
+	// feature: rows of one id stay together
+	By    string `yaml:"by"`
 	Count int    `yaml:"count"` // shards
 	Seed  uint64 `yaml:"seed"`  // of which row or id goes where, and of the order of each shard's rows
 }

@@ -10,11 +10,14 @@ import (
 
 // TextOptions are the options that every data set of texts has.
 type TextOptions struct {
-	Tokenizer    string `yaml:"tokenizer"`      // folder or file of a tokenizer (tokenizer.json, vocab.txt, or vocab.json and merges.txt); without it a WordPiece vocabulary is trained on the training texts
-	VocabSize    int    `yaml:"vocab_size"`     // tokens of the vocabulary that is trained without a tokenizer, at most
-	Cased        bool   `yaml:"cased"`          // that vocabulary keeps upper case and accents
-	MaxLength    int    `yaml:"max_length"`     // tokens of the longest row, special ones included; longer texts are cut
-	Buckets      []int  `yaml:"buckets"`        // lengths that batches are padded to; those beyond max_length are left out, which is the last one itself
+	// folder or file of a tokenizer (tokenizer.json, vocab.txt, or vocab.json and merges.txt); without it a WordPiece vocabulary is
+	// trained on the training texts
+	Tokenizer string `yaml:"tokenizer"`
+	VocabSize int    `yaml:"vocab_size"` // tokens of the vocabulary that is trained without a tokenizer, at most
+	Cased     bool   `yaml:"cased"`      // that vocabulary keeps upper case and accents
+	MaxLength int    `yaml:"max_length"` // tokens of the longest row, special ones included; longer texts are cut
+	// lengths that batches are padded to; those beyond max_length are left out, which is the last one itself
+	Buckets      []int  `yaml:"buckets"`
 	MaxTrainRows int64  `yaml:"max_train_rows"` // train on a random choice of so many rows, the same for every seed of a run; 0: on all
 	BadRows      string `yaml:"bad_rows"`       // error: stop at a row that cannot be read; skip: leave it out and report it
 	MaxBadRows   int64  `yaml:"max_bad_rows"`   // stop at more skipped rows than this

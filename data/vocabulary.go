@@ -9,10 +9,11 @@ import (
 
 // Vocabulary is the ids of one embedding table: those of listed tokens, or of hash buckets.
 type Vocabulary struct {
-	Name   string   `json:"name"`
-	Hash   int      `json:"hash,omitempty"`   // buckets; 0 for a vocabulary
-	Tokens []string `json:"tokens,omitempty"` // Tokens[i] has id i+2, each once; when fitted by falling count, then by rising text, and a Union appends others
-	Counts []int64  `json:"counts"`           // by id: how often it was met when fitted, by all maps of a Union together
+	Name string `json:"name"`
+	Hash int    `json:"hash,omitempty"` // buckets; 0 for a vocabulary
+	// Tokens[i] has id i+2, each once; when fitted by falling count, then by rising text, and a Union appends others
+	Tokens []string `json:"tokens,omitempty"`
+	Counts []int64  `json:"counts"` // by id: how often it was met when fitted, by all maps of a Union together
 
 	once  sync.Once
 	index map[string]int32

@@ -309,7 +309,8 @@ func checkEncode(t *testing.T, d data.Dataset, s *data.Splits, file string, rows
 	read := func(b *data.Batch) (out []string) {
 		for i := range b.Size {
 			b.Label[i] = 0 // the stream's; rows in memory have none
-			if b.Group = nil; b.Row != nil {
+			b.Group = nil
+			if b.Row != nil {
 				b.Row[i] = 0
 			}
 			text, zero := rowText(schema, b, i)

@@ -19,7 +19,8 @@ import (
 // 0 or 1, 13 counts I1..I13 and 26 categories C1..C26, a missing value blank. Lines with nothing on them are skipped.
 type Criteo struct {
 	data.Common `yaml:",inline"`
-	Fallback    string `yaml:"fallback"` // if no file of path exists: none, which is an error, or synthetic: generated rows of the same layout
+	// if no file of path exists: none, which is an error, or synthetic: generated rows of the same layout
+	Fallback string `yaml:"fallback"`
 }
 
 func init() { data.Register("criteo", Criteo{Common: data.DefaultCommon(), Fallback: fallbackNone}) }

@@ -19,13 +19,14 @@ import (
 // Lines with nothing on them are skipped. A row that cannot be read ends with its first line.
 type CSV struct {
 	data.Common `yaml:",inline"`
-	Label       string   `yaml:"label"`     // column of the label, 0 or 1
-	Group       string   `yaml:"group"`     // column that GAUC groups by, such as the user; a feature too if declared by name
-	Time        string   `yaml:"time"`      // column of the time (number, date or RFC 3339), for split.by time; a feature too if declared by name
-	Delimiter   string   `yaml:"delimiter"` // one character, or tab
-	Quote       bool     `yaml:"quote"`     // cells can be quoted; otherwise a quote is a character like others
-	Names       []string `yaml:"names"`     // names of the columns, for files without a header
-	Missing     []string `yaml:"missing"`   // cells that mean a blank, such as NA
+	Label       string `yaml:"label"` // column of the label, 0 or 1
+	Group       string `yaml:"group"` // column that GAUC groups by, such as the user; a feature too if declared by name
+	// column of the time (number, date or RFC 3339), for split.by time; a feature too if declared by name
+	Time      string   `yaml:"time"`
+	Delimiter string   `yaml:"delimiter"` // one character, or tab
+	Quote     bool     `yaml:"quote"`     // cells can be quoted; otherwise a quote is a character like others
+	Names     []string `yaml:"names"`     // names of the columns, for files without a header
+	Missing   []string `yaml:"missing"`   // cells that mean a blank, such as NA
 }
 
 func init() { data.Register("csv", CSV{Common: data.DefaultCommon(), Delimiter: ",", Quote: true}) }

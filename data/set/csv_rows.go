@@ -126,24 +126,28 @@ func (r *csvRow) cell(lo, hi int) {
 	}
 	if a.num >= 0 {
 		v, ok := scan.ParseNumber(text)
-		if r.num[a.num] = v; !ok {
+		r.num[a.num] = v
+		if !ok {
 			r.wrong(k, scan.NumberFault, text)
 		}
 	}
 	if a.label && !(len(text) == 0 && r.c.Plan.Unlabelled) {
 		v, ok := scan.ParseLabel(text)
-		if r.label = v; !ok {
+		r.label = v
+		if !ok {
 			r.wrong(k, scan.LabelFault, text)
 		}
 	}
 	if a.group {
-		if r.group = scan.ParseGroup(text); len(text) == 0 {
+		r.group = scan.ParseGroup(text)
+		if len(text) == 0 {
 			r.wrong(k, "%s is blank; want the key of a group", text)
 		}
 	}
 	if a.time {
 		v, ok := parseTime(text)
-		if r.time = v; !ok {
+		r.time = v
+		if !ok {
 			r.wrong(k, "%s is not a time; want a number, 2006-01-02, 2006-01-02 15:04:05 or RFC 3339", text)
 		}
 	}

@@ -19,12 +19,13 @@ import (
 // characters like others. Labels are numbered as in the benchmark. The files test.tsv have no labels, so that there is a test part
 // only if test_path names one, if dev is test, or for MRPC, whose msr_paraphrase_test.txt has labels.
 type Glue struct {
-	Task             string     `yaml:"task,required"` // sst2, cola, rte, mrpc, qnli, qqp, mnli, stsb or wnli
-	Path             string     `yaml:"path"`          // folder of the task's files: train.tsv and dev.tsv
-	ValidPath        string     `yaml:"valid_path"`    // file of the validation part, in place of dev.tsv
-	TestPath         string     `yaml:"test_path"`     // file of the test part, with labels
-	Dev              string     `yaml:"dev"`           // what dev.tsv is: valid, or test, while split makes the validation part from the train file
-	Split            data.Split `yaml:"split"`         // how the rows of the train file become parts; all are train rows without it
+	Task      string `yaml:"task,required"` // sst2, cola, rte, mrpc, qnli, qqp, mnli, stsb or wnli
+	Path      string `yaml:"path"`          // folder of the task's files: train.tsv and dev.tsv
+	ValidPath string `yaml:"valid_path"`    // file of the validation part, in place of dev.tsv
+	TestPath  string `yaml:"test_path"`     // file of the test part, with labels
+	// what dev.tsv is: valid, or test, while split makes the validation part from the train file
+	Dev              string     `yaml:"dev"`
+	Split            data.Split `yaml:"split"` // how the rows of the train file become parts; all are train rows without it
 	data.TextOptions `yaml:",inline"`
 	Fallback         string `yaml:"fallback"` // if path does not exist: none, which is an error, or synthetic: generated reviews
 }

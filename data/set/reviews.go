@@ -156,7 +156,7 @@ func Review(seed uint64, i int) (sentence string, label int) {
 	g := reviewer{r: rng.New(rng.Key(seed, "review", i))}
 	good := g.r.IntN(2) == 1
 	sentence = g.sentence(good)
-	if label = 0; good {
+	if good {
 		label = 1
 	}
 	if g.r.Float64() < reviewNoise {

@@ -155,7 +155,8 @@ func csvCase(t testing.TB) datatest.Case {
 		case []int:
 			s = "7|8"
 		case []any:
-			if s = ""; len(v) > 0 {
+			s = ""
+			if len(v) > 0 {
 				s = "b|7||2.5"
 			}
 		}

@@ -17,21 +17,22 @@ import (
 // line (lines). Without a label column, rows are those of a masked language model. Lines with nothing on them are skipped;
 // bytes that are no UTF-8 are read as U+FFFD.
 type Texts struct {
-	Path             []string   `yaml:"path"`        // file, list of files or glob; .gz and .zst are decompressed
-	ValidPath        []string   `yaml:"valid_path"`  // files of the validation part, if it is not split off path
-	TestPath         []string   `yaml:"test_path"`   // files of the test part, if it is not split off path
-	Split            data.Split `yaml:"split"`       // how the rows of path become parts; all are train rows without it
-	Format           string     `yaml:"format"`      // tsv, csv, jsonl or lines; without it, as the file's name says (.txt: lines)
-	Delimiter        string     `yaml:"delimiter"`   // of tsv and csv: one character, or tab
-	Names            []string   `yaml:"names"`       // names of the columns, for files without a header
-	MaxColumns       int        `yaml:"max_columns"` // of tsv: cells of a row, the last of which takes the rest of the line; 0: all
-	Text             string     `yaml:"text"`        // column of the text
-	TextPair         string     `yaml:"text_pair"`   // column of the second text of a pair
-	Label            string     `yaml:"label"`       // column of the label
-	Labels           []string   `yaml:"labels"`      // names of the classes in their order, where labels are names or numbers from 0; without it, what the train rows have
-	Regression       bool       `yaml:"regression"`  // labels are numbers to regress on
-	MaskRate         float64    `yaml:"mask_rate"`   // without a label: share of a row's tokens that are to be predicted, such as .15
-	Blocks           bool       `yaml:"blocks"`      // with mask_rate: rows run on over the ends of lines until they are full
+	Path       []string   `yaml:"path"`        // file, list of files or glob; .gz and .zst are decompressed
+	ValidPath  []string   `yaml:"valid_path"`  // files of the validation part, if it is not split off path
+	TestPath   []string   `yaml:"test_path"`   // files of the test part, if it is not split off path
+	Split      data.Split `yaml:"split"`       // how the rows of path become parts; all are train rows without it
+	Format     string     `yaml:"format"`      // tsv, csv, jsonl or lines; without it, as the file's name says (.txt: lines)
+	Delimiter  string     `yaml:"delimiter"`   // of tsv and csv: one character, or tab
+	Names      []string   `yaml:"names"`       // names of the columns, for files without a header
+	MaxColumns int        `yaml:"max_columns"` // of tsv: cells of a row, the last of which takes the rest of the line; 0: all
+	Text       string     `yaml:"text"`        // column of the text
+	TextPair   string     `yaml:"text_pair"`   // column of the second text of a pair
+	Label      string     `yaml:"label"`       // column of the label
+	// names of the classes in their order, where labels are names or numbers from 0; without it, what the train rows have
+	Labels           []string `yaml:"labels"`
+	Regression       bool     `yaml:"regression"` // labels are numbers to regress on
+	MaskRate         float64  `yaml:"mask_rate"`  // without a label: share of a row's tokens that are to be predicted, such as .15
+	Blocks           bool     `yaml:"blocks"`     // with mask_rate: rows run on over the ends of lines until they are full
 	data.TextOptions `yaml:",inline"`
 	Fallback         string `yaml:"fallback"` // if no file of path exists: none, which is an error, or synthetic: generated reviews
 }

@@ -237,7 +237,8 @@ func (c *cursor) fill(b *data.Batch, n int) error {
 		c.pos += k
 		lo += k
 	}
-	if b.N = n; n < b.Size {
+	b.N = n
+	if n < b.Size {
 		c.s.rec.pad(b, n)
 	}
 	return nil

@@ -28,7 +28,8 @@ func (t *Data) Stream(ctx context.Context, path string, m *data.FeatureMap, o da
 		s.schema = &data.Schema{}
 		return s
 	}
-	if s.table.Time = ""; !o.Labels {
+	s.table.Time = ""
+	if !o.Labels {
 		s.table.Group = ""
 	}
 	s.schema = s.table.Schema(m)

@@ -33,7 +33,8 @@ func TestStream(t *testing.T) {
 		group := want.Group
 		for _, threads := range []int{1, 3} {
 			labels := threads == 3
-			if want.Group = nil; labels {
+			want.Group = nil
+			if labels {
 				want.Group = group
 			}
 			src := d.Stream(t.Context(), path, s.Map, data.StreamOptions{Threads: threads, Labels: labels})
