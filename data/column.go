@@ -76,12 +76,7 @@ func (c CategoricalColumn) Validate() error {
 	if c.MinCount < 0 {
 		errs = append(errs, registry.Field("min_count", "must be 1 or more, have %d", c.MinCount))
 	}
-	if c.MaxSize < 0 || c.MaxSize > maxVocab {
-		errs = append(errs, registry.Field("max_size", "must be in [0, %d], have %d", maxVocab, c.MaxSize))
-	}
-	if c.Hash < 0 || c.Hash > maxVocab {
-		errs = append(errs, registry.Field("hash", "must be in [0, %d], have %d", maxVocab, c.Hash))
-	}
+	errs = append(errs, registry.In("max_size", c.MaxSize, 0, maxVocab), registry.In("hash", c.Hash, 0, maxVocab))
 	if c.Hash > 0 && (c.MinCount > 1 || c.MaxSize > 0) {
 		errs = append(errs, registry.Field("hash", "has no vocabulary; remove min_count and max_size, or hash"))
 	}
@@ -106,11 +101,9 @@ func (c MultiColumn) Validate() error {
 	if c.Separator == "" {
 		errs = append(errs, registry.Field("separator", "must not be empty"))
 	}
-	if c.MaxLen < 1 || c.MaxLen > 1<<16 {
-		errs = append(errs, registry.Field("max_len", "must be in [1, 65536], have %d", c.MaxLen))
-	}
-	if c.Pooling != "" && c.Pooling != PoolMean && c.Pooling != PoolSum {
-		errs = append(errs, registry.Field("pooling", "want mean or sum, have %q", c.Pooling))
+	errs = append(errs, registry.In("max_len", c.MaxLen, 1, 1<<16))
+	if c.Pooling != "" {
+		errs = append(errs, registry.OneOf("pooling", c.Pooling, PoolMean, PoolSum))
 	}
 	return errors.Join(errs...)
 }

@@ -89,12 +89,7 @@ func (c Common) Validate() error {
 			}
 		}
 	}
-	if c.BadRows != StopAtBadRow && c.BadRows != SkipBadRows {
-		bad("bad_rows", "want error or skip, have %q", c.BadRows)
-	}
-	if c.MaxBadRows < 0 {
-		bad("max_bad_rows", "must not be negative, have %d", c.MaxBadRows)
-	}
+	errs = append(errs, registry.OneOf("bad_rows", c.BadRows, StopAtBadRow, SkipBadRows), registry.AtLeast("max_bad_rows", c.MaxBadRows, 0))
 	if c.MaxLine < minLine || c.MaxLine > maxLine {
 		bad("max_line", "must be in [%d, %d] bytes, have %d", minLine, maxLine, c.MaxLine)
 	}
@@ -114,9 +109,7 @@ func (c Common) Validate() error {
 func (s Split) Validate() error {
 	var errs []error
 	bad := func(key, format string, args ...any) { errs = append(errs, registry.Field(key, format, args...)) }
-	if s.By != SplitRandom && s.By != SplitOrder && s.By != SplitTime {
-		bad("by", "want random, order or time, have %q", s.By)
-	}
+	errs = append(errs, registry.OneOf("by", s.By, SplitRandom, SplitOrder, SplitTime))
 	if len(s.Ratio) > 0 && len(s.Counts) > 0 {
 		bad("counts", "ratio is given too; remove one of them")
 	}

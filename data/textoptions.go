@@ -72,15 +72,8 @@ func (o TextOptions) Validate() error {
 			break
 		}
 	}
-	if o.BadRows != StopAtBadRow && o.BadRows != SkipBadRows {
-		bad("bad_rows", "want error or skip, have %q", o.BadRows)
-	}
-	if o.MaxTrainRows < 0 {
-		bad("max_train_rows", "must not be negative, have %d", o.MaxTrainRows)
-	}
-	if o.MaxBadRows < 0 {
-		bad("max_bad_rows", "must not be negative, have %d", o.MaxBadRows)
-	}
+	errs = append(errs, registry.OneOf("bad_rows", o.BadRows, StopAtBadRow, SkipBadRows),
+		registry.AtLeast("max_train_rows", o.MaxTrainRows, 0), registry.AtLeast("max_bad_rows", o.MaxBadRows, 0))
 	if o.MaxLine < minLine || o.MaxLine > maxLine {
 		bad("max_line", "must be in [%d, %d] bytes, have %d", minLine, maxLine, o.MaxLine)
 	}

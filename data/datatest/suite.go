@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/splice-ml/splice/data"
@@ -323,10 +324,7 @@ func checkEncode(t *testing.T, d data.Dataset, s *data.Splits, file string, rows
 		return out
 	}
 	for _, size := range []int{1, 3, len(rows), len(rows) + 2} {
-		b := data.NewBatch(schema, size)
-		if schema.Text != nil {
-			b = data.NewTokenBatch(schema, size, schema.Text.MaxLen())
-		}
+		b := newBatch(schema, size)
 		next := 0
 		for want, err := range d.Stream(t.Context(), file, s.Map, data.StreamOptions{}).Batches(0, size) {
 			if err != nil {
@@ -350,15 +348,51 @@ func checkEncode(t *testing.T, d data.Dataset, s *data.Splits, file string, rows
 			t.Fatalf("%d rows in memory, %d in the file", len(rows), next)
 		}
 	}
+	checkTogether(t, d, s.Map, rows)
 	checkRefusals(t, e, schema, rows[0])
+}
+
+// checkTogether tests that encoders of several goroutines do not disturb each other.
+func checkTogether(t *testing.T, d data.Dataset, m *data.FeatureMap, rows []map[string]any) {
+	const goroutines = 4
+	var got [goroutines]string
+	var wg sync.WaitGroup
+	for g := range goroutines {
+		wg.Go(func() {
+			e, err := d.Encoder(m)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			b := newBatch(e.Schema(), 1)
+			for i := range rows {
+				if err := e.Encode(b, rows[i:i+1]...); err != nil {
+					t.Error(err)
+				}
+				text, _ := rowText(e.Schema(), b, 0)
+				got[g] += text + "\n"
+			}
+		})
+	}
+	wg.Wait()
+	for _, g := range got[1:] {
+		if g != got[0] {
+			t.Fatalf("%d goroutines encode the same rows as\n%s\nand\n%s", goroutines, g, got[0])
+		}
+	}
+}
+
+// newBatch returns a batch for rows in memory.
+func newBatch(s *data.Schema, size int) *data.Batch {
+	if s.Text != nil {
+		return data.NewTokenBatch(s, size, s.Text.MaxLen())
+	}
+	return data.NewBatch(s, size)
 }
 
 // checkRefusals tests that a row without a column, with an unknown one, or with a value of no use is an error that names the column.
 func checkRefusals(t *testing.T, e data.RowEncoder, schema *data.Schema, row map[string]any) {
-	b := data.NewBatch(schema, 2)
-	if schema.Text != nil {
-		b = data.NewTokenBatch(schema, 2, schema.Text.MaxLen())
-	}
+	b := newBatch(schema, 2)
 	with := func(name string, v any) map[string]any {
 		out := map[string]any{name: v}
 		for k, v := range row {

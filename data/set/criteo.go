@@ -1,4 +1,3 @@
-// Package set holds the data sets that come with Splice, each in a file of its name. Importing it registers them.
 package set
 
 import (
@@ -45,10 +44,7 @@ var criteoNames = func() (names [criteoCols]string) {
 
 // Validate returns what is wrong with the options.
 func (d Criteo) Validate() error {
-	errs := []error{d.Common.Validate()}
-	if d.Fallback != "" && d.Fallback != fallbackNone && d.Fallback != fallbackSynthetic {
-		errs = append(errs, registry.Field("fallback", "want none or synthetic, have %q", d.Fallback))
-	}
+	errs := []error{d.Common.Validate(), checkFallback(d.Fallback)}
 	if d.Split.By == data.SplitTime {
 		errs = append(errs, registry.Field("split.by", "the criteo layout has no time column; its rows are in order of time, use order"))
 	}

@@ -15,10 +15,10 @@ const (
 
 // checkFallback returns what is wrong with the option fallback.
 func checkFallback(fallback string) error {
-	if fallback != "" && fallback != fallbackNone && fallback != fallbackSynthetic {
-		return registry.Field("fallback", "want none or synthetic, have %q", fallback)
+	if fallback == "" {
+		return nil
 	}
-	return nil
+	return registry.OneOf("fallback", fallback, fallbackNone, fallbackSynthetic)
 }
 
 // checkTextSplit returns what is wrong with a split of rows that have no time.

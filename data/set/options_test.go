@@ -16,7 +16,7 @@ func TestBadOptions(t *testing.T) {
 		{"blank path", "{type: criteo, path: [a, '']}", "data.path.1: is blank; want a file or a glob"},
 		{"unknown key", "{type: criteo, path: a, labels: y}", `data.labels: unknown key`},
 		{"unknown type", "{type: critio, path: a}", `data.type: unknown data "critio"; did you mean "criteo"?`},
-		{"bad rows", "{type: criteo, path: a, bad_rows: ignore}", `data.bad_rows: want error or skip, have "ignore"`},
+		{"bad rows", "{type: criteo, path: a, bad_rows: ignore}", `data.bad_rows: must be error or skip, have "ignore"`},
 		{"bad limit", "{type: criteo, path: a, max_bad_rows: -1}", "data.max_bad_rows: must not be negative, have -1"},
 		{"line", "{type: criteo, path: a, max_line: 10}", "data.max_line: must be in [1024, 268435456] bytes, have 10"},
 		{"buffer", "{type: criteo, path: a, shuffle_buffer: 0}", "data.shuffle_buffer: must be in [1, 2147483647] rows, have 0"},
@@ -25,7 +25,7 @@ func TestBadOptions(t *testing.T) {
 		{"negative ratio", "{type: criteo, path: a, split: {ratio: [1.5, -0.5]}}", "data.split.ratio.0: must be in [0, 1], of train above 0, have 1.5"},
 		{"both sizes", "{type: criteo, path: a, split: {ratio: [0.5, 0.5], counts: [1, 1]}}", "data.split.counts: ratio is given too; remove one of them"},
 		{"counts", "{type: criteo, path: a, split: {counts: [0, 1]}}", "data.split.counts.0: must not be negative, of train above 0, have 0"},
-		{"split by", "{type: criteo, path: a, split: {by: date}}", `data.split.by: want random, order or time, have "date"`},
+		{"split by", "{type: criteo, path: a, split: {by: date}}", `data.split.by: must be random, order or time, have "date"`},
 		{"criteo by time", "{type: criteo, path: a, split: {by: time}}", "data.split.by: the criteo layout has no time column; its rows are in order of time, use order"},
 		{"libfm by time", "{type: libfm, path: a, split: {by: time}}", "data.split.by: the libfm layout has no time column; split by order or random"},
 		{"csv by time", "{type: csv, path: a, label: y, split: {by: time}}", "data.split.by: there is no time column; set time, or split by order"},
@@ -91,7 +91,7 @@ func TestZeroOptions(t *testing.T) {
 		Path: []string{"a"}, Split: data.Split{By: "x", Ratio: []float64{.5}},
 		Columns: map[string]data.Column{"C1": data.CategoricalColumn{Hash: -1}},
 	}}.Open(t.Context(), o)
-	for _, want := range []string{"by: want random, order or time", "ratio: ", "columns.C1.hash: must be"} {
+	for _, want := range []string{"by: must be random, order or time", "ratio: ", "columns.C1.hash: must be"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error = %v, want %s", err, want)
 		}

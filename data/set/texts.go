@@ -83,9 +83,8 @@ func (d Texts) checkLabels() (errs []error) {
 	if d.TextPair != "" && d.TextPair == d.Text {
 		bad("text_pair", "%s is the first text too", d.TextPair)
 	}
+	errs = append(errs, registry.InBelow("mask_rate", d.MaskRate, 0, 1))
 	switch {
-	case !(d.MaskRate >= 0 && d.MaskRate < 1):
-		bad("mask_rate", "must be in [0, 1), have %g", d.MaskRate)
 	case d.MaskRate > 0 && (d.Label != "" || d.TextPair != ""):
 		bad("mask_rate", "a masked language model has one text and no label; remove label and text_pair, or mask_rate")
 	case d.MaskRate == 0 && d.Label == "":

@@ -29,6 +29,9 @@ func NULFault(text []byte) (int, Fault) {
 
 // TextFault returns the first thing in text that is no text, and where it is.
 func TextFault(text []byte) (int, Fault) {
+	if bytes.IndexByte(text, 0) < 0 && utf8.Valid(text) {
+		return -1, ""
+	}
 	for i := 0; i < len(text); {
 		if text[i] == 0 {
 			return i, "holds a NUL byte; is the file binary, or UTF-16? Convert it to UTF-8"
