@@ -13,18 +13,18 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 )
 
-// ActivationsOptions say how activations are matched.
+// ActivationsOptions says how activations are matched.
 type ActivationsOptions struct {
-	Rows    int64          // rows of the source that are looked at; 0: all of an epoch
-	Batch   int            // rows of a batch; 0: 1024
-	Weights WeightsOptions // Free and Rotate; the groups that no node shows are matched by their weights as this says
+	Rows    int64          // rows of the source that are looked at, or 0 for all of an epoch
+	Batch   int            // rows of a batch, or 0 for 1024
+	Weights WeightsOptions // Free and Rotate, and how groups that no node shows are matched by their weights
 }
 
-// Activations returns by group how the units of b are moved to correspond to those of a, as Weights does: the permutation
-// with the largest sum of correlations between the units' values over rows of src (Li et al. 2016, "Convergent learning"; Ainsworth,
-// Hayase and Srinivasa 2023, section 3.1), or the rotation with the largest sum of covariances. Weights decide where values
-// do not: between units that are constant on these rows, and for groups whose values no node shows, such as the rank of a
-// low-rank weight.
+// Activations returns how the units of each group of b are moved to correspond to those of a, as Weights does. It takes the
+// permutation with the largest sum of correlations between the units' values over rows of src (Li et al. 2016, "Convergent
+// learning"; Ainsworth, Hayase and Srinivasa 2023, section 3.1), or the rotation with the largest sum of covariances. Weights decide
+// where values do not: between units that are constant on these rows, and for groups whose values no node shows, such as the rank
+// of a low-rank weight.
 func Activations(ctx context.Context, m models.Model, a, b *nn.Params, src data.Source, o ActivationsOptions) ([]Map, error) {
 	if o.Batch == 0 {
 		o.Batch = 1024

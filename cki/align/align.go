@@ -1,6 +1,6 @@
-// Package align moves the hidden units of one trained model to where those of another are, without changing what it
-// computes: which units may be exchanged is what the layers declare (nn.Symmetry), and which correspond is found by their
-// weights or by their activations.
+// Package align moves the hidden units of one trained model to where those of another are, without changing what the model
+// computes. Layers declare which units may be exchanged (nn.Symmetry). Which units correspond is found by their weights or by their
+// activations.
 package align
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 )
 
-// Options is the `align:` section.
+// Options says how models are aligned: the `align:` section.
 type Options struct {
 	Match string `yaml:"match"` // none, weights (units by similar weights) or activations (by correlated values on training rows)
 	// dimensions of embeddings: orthogonal (rotated where the model allows it, and so other linear units; else permuted),
@@ -33,7 +33,7 @@ type Options struct {
 // None is the match that aligns nothing.
 const None = "none"
 
-// Defaults returns the options of a config that leaves the section out.
+// Defaults returns the options of a config without an `align:` section.
 func Defaults() Options {
 	return Options{Match: None, Embeddings: "orthogonal", Scaled: true, Iterations: 100, Rows: 20000}
 }
@@ -74,8 +74,8 @@ type GroupReport struct {
 	After   float64 `json:"after"`
 }
 
-// Align moves the units of other to where those of base are, in place, along with all that belongs to them: biases, running
-// statistics, the columns of the next layer. What other computes stays the same. src is read for `match: activations` only.
+// Align moves the units of other to where those of base are, in place. All that belongs to them moves along: biases, running
+// statistics, and the columns of the next layer. What other computes stays the same. src is read for `match: activations` only.
 func Align(ctx context.Context, m models.Model, sc *data.Schema, base, other *nn.Params, src data.Source, o Options) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("align: %w", err)
@@ -127,8 +127,8 @@ func Align(ctx context.Context, m models.Model, sc *data.Schema, base, other *nn
 	return r, nil
 }
 
-// Shuffle permutes the hidden units of p at random, in place, from the stream of that key. What the model computes stays the same.
-// Dimensions of embeddings stay where they are.
+// Shuffle permutes the hidden units of p at random, in place, with numbers from the stream of that key. What the model computes stays
+// the same. Dimensions of embeddings stay where they are.
 func Shuffle(m models.Model, sc *data.Schema, p *nn.Params, key uint64) error {
 	groups, err := symmetry(m, sc, p)
 	if err != nil {

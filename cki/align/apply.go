@@ -8,14 +8,14 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 )
 
-// Map is where the units of a group go: unit i is what unit Perm[i] was or, if Rotation is set, Σ_j Rotation[i, j]·unit j. The
-// zero value leaves them where they are.
+// Map says where the units of a group go. Unit i becomes what unit Perm[i] was or, if Rotation is set, Σ_j Rotation[i, j]·unit j. The
+// zero value leaves the units where they are.
 type Map struct {
 	Perm     []int
 	Rotation *mat.Dense
 }
 
-// moved returns how many units are not where they were; -1 if they are rotated.
+// moved returns the number of units that are not where they were, or -1 if they are rotated.
 func (m Map) moved() int {
 	if m.Rotation != nil {
 		return -1

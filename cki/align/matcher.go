@@ -11,15 +11,15 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 )
 
-// matcher holds two models while the second one's units are moved towards the first one's. Running statistics say nothing of
-// which units correspond. Parameters that only one group
-// moves, along one axis, such as embedding tables, take part by their inner products alone: nothing of them is copied.
+// matcher holds two models while the units of the second are moved towards those of the first. Running statistics say nothing of
+// which units correspond. Parameters that only one group moves, along one axis, such as embedding tables, take part by their inner
+// products alone, so nothing of them is copied.
 type matcher struct {
 	a      *nn.Params
 	b      map[string][]float32 // copies of the parameters that several groups move, as they are moved now
 	groups []nn.Group
 	turn   []bool             // groups that are rotated
-	gram   []*mat.Dense       // by group: inner products over the parameters that are its own, in b's present order; nil: it has none
+	gram   []*mat.Dense       // by group: inner products over the parameters that are its own, in b's present order; nil if it has none
 	shared [][]nn.Use         // by group: its uses in the other parameters
 	square []bool             // by group: some parameter has it along two axes
 	factor map[string]float64 // of the inner products over a parameter

@@ -69,7 +69,7 @@ func (p *products) add(q products) {
 	p.bb += q.bb
 }
 
-// cosine returns a·b/(|a|·|b|), 0 if one of them is 0.
+// cosine returns a·b/(|a|·|b|), or 0 if one of them is 0.
 func (p products) cosine() float64 {
 	if p.aa == 0 || p.bb == 0 {
 		return 0
@@ -100,8 +100,8 @@ func over(x, y *nn.Param, u nn.Use, n int) (p products) {
 	return p
 }
 
-// procrustes returns the orthogonal R that makes Σ_i A_i·(Σ_j R[i, j]·B_j) largest, for c[i, j] = A_i·B_j: R = U·Vᵀ of c = U·Σ·Vᵀ
-// (Schönemann 1966), and that sum.
+// procrustes returns the orthogonal R that makes Σ_i A_i·(Σ_j R[i, j]·B_j) largest, for c[i, j] = A_i·B_j, and that sum. R is U·Vᵀ of
+// the decomposition c = U·Σ·Vᵀ (Schönemann 1966).
 func procrustes(c *mat.Dense) (*mat.Dense, float64, bool) {
 	var svd mat.SVD
 	if !svd.Factorize(c, mat.SVDFull) {

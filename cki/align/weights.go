@@ -8,24 +8,26 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 )
 
-// WeightsOptions say how weights are matched.
+// WeightsOptions says how weights are matched.
 type WeightsOptions struct {
-	Iterations int                 // at most this many sweeps over all groups; 0: until nothing changes
-	Seed       uint64              // of the order of the groups in a sweep
-	Unscaled   bool                // compare weights as they are, as the paper does, not in units of their parameter's root mean square
-	Free       func(nn.Group) bool // groups that may move; nil: all
-	Rotate     func(nn.Group) bool // orthogonal groups that are rotated, not permuted; nil: none
+	Iterations int    // sweeps over all groups, at most, or 0 to go on until nothing changes
+	Seed       uint64 // seed of the order of the groups in a sweep
+	// Unscaled compares weights as they are, as the paper does, and not in units of their parameter's root mean square.
+	Unscaled bool
+	Free     func(nn.Group) bool // reports whether a group may move; nil if all may
+	Rotate   func(nn.Group) bool // reports whether an orthogonal group is rotated, and not permuted; nil if none is
 }
 
-// Weights returns by group how the units of b are moved to lie close to those of a, one map a group, to be applied in the
-// groups' order. It maximises Σ a·b, which minimises the distance |a - b|, with each parameter in units of its root mean
-// square in either model, so that large ones do not decide alone, unless Unscaled. It does so by coordinate descent: for
-// one group after another, in a random order, the best permutation by the inner products of all pairs of units over all
-// uses of the group, with the other groups as they are, until nothing changes (Ainsworth, Hayase and Srinivasa 2023, "Git
-// Re-Basin", algorithm 1). It descends twice, from b as it is and from a first sweep from the inputs to the outputs that
-// leaves weights out to groups not yet matched, and takes the better end. For a group along both axes of a weight, where
-// the assignment is only an approximation, a step counts if the sum really grows. Heads are matched together with the units
-// within them.
+// Weights returns how the units of b are moved to lie close to those of a: one map for each group, to be applied in the groups' order.
+//
+// It maximises Σ a·b, which minimises the distance |a - b|. Unless Unscaled is set, each parameter is in units of its root mean
+// square in either model, so that large parameters do not decide alone. It does so by coordinate descent (Ainsworth, Hayase and
+// Srinivasa 2023, "Git Re-Basin", algorithm 1). For one group after another, in a random order, it takes the best permutation by the
+// inner products of all pairs of units over all uses of the group, with the other groups as they are, until nothing changes.
+//
+// It descends twice and takes the better end. One descent starts from b as it is. The other starts with a sweep from the inputs to the
+// outputs that leaves out the weights to groups not yet matched. For a group along both axes of a weight, where the assignment is only
+// an approximation, a step counts if the sum really grows. Heads are matched together with the units within them.
 func Weights(ctx context.Context, a, b *nn.Params, groups []nn.Group, o WeightsOptions) ([]Map, error) {
 	m, err := newMatcher(a, b, groups, o)
 	if err != nil {

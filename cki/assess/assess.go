@@ -1,5 +1,5 @@
-// Package assess merges by gates that are learned: Compatibility-aware Knowledge Integration (Lv et al. 2025) as published, and gates per
-// unit, tensor and table row beyond it. It registers itself in cki.Registry.
+// Package assess merges models by gates that are learned. It holds Compatibility-aware Knowledge Integration (Lv et al. 2025) as
+// published, and beyond it gates for units, tensors and rows of tables. It registers itself in cki.Registry.
 package assess
 
 import (
@@ -13,8 +13,8 @@ import (
 	"github.com/splice-ml/splice/train/schedule"
 )
 
-// CKI is Compatibility-aware Knowledge Integration (Lv et al., AAAI 2025, section 3): every weight of the result is a mean of the
-// parents' with weights w that sum to 1. Of a tensor W_k [out, in] of K parents, the first of which is the base,
+// CKI is Compatibility-aware Knowledge Integration (Lv et al., AAAI 2025, section 3). Every weight of the result is a mean of the
+// parents' weights by factors w that sum to 1. For the tensors W_k [out, in] of K parents, the first of which is the base,
 //
 //	D_k = |W_k - mean of the others|                     how far parent k is from the others
 //	L_k = sigmoid(scale·(D_k·P_kᵀ + b_k))                local: an assessor P_k [in, in], learned on the task's loss
@@ -28,16 +28,16 @@ import (
 //	perspective: dual, form: recommendation   w = softmax(v), v_k = g_k·(1 - exp(-g_k·L_k))
 //	perspective: dual, form: language         w_k = g_1·l_k, and the base 1 - g_1 more
 //
-// Two parents share one assessor: D_1 = D_2 = |W_A - W_B| and P_2 = -P_1, b_2 = -b_1, so that L_2 = 1 - L_1; with g_2 = 1 -
-// g_1 these are the published forms, v_B = (1-g)·(1 - exp(-(1-g)·(1-L))) and w_A = g·L + (1 - g). A temperature T raises
-// the weights to 1/T and normalises them, which is softmax(v/T) in the recommendation form.
+// Two parents share one assessor: D_1 = D_2 = |W_A - W_B|, P_2 = -P_1 and b_2 = -b_1, so that L_2 = 1 - L_1. With g_2 = 1 - g_1 these
+// are the published forms, v_B = (1-g)·(1 - exp(-(1-g)·(1-L))) and w_A = g·L + (1 - g). A temperature T raises the weights w to 1/T and
+// normalises them, which is softmax(v/T) in the recommendation form.
 //
-// In the recommendation form v differs by so little that w always lies in [.413, .587] with the published a and T = 1 and two
-// parents: it is an average give or take 9 points, whatever an assessor learns. Entropy enters the two dual forms with opposite
-// signs: the base's weight grows with g in the one and falls with it in the other. Both are as published.
+// In the recommendation form the v differ so little that w always lies in [.413, .587], for two parents with the published a and
+// T = 1. It is an average give or take 9 points, whatever an assessor learns. Entropy enters the two dual forms with opposite signs:
+// the base's weight grows with g in the recommendation form and falls with it in the language form. Both are as published.
 //
-// Biases, gains and other vectors are matrices of one row. Rows of embedding tables have a gate each, or one for the table, in place of an
-// assessor. Running statistics of batch norms are averaged. One graph trains, is evaluated and makes the result.
+// Biases, gains and other vectors are matrices of one row. Rows of embedding tables have a gate each, or one for the table, in place
+// of an assessor. Running statistics of batch norms are averaged. One graph trains, is evaluated and makes the result.
 type CKI struct {
 	// what weighs the parents: local (learned gates), global (entropies of whole tensors) or dual (both)
 	Perspective string `yaml:"perspective"`
@@ -66,7 +66,7 @@ type CKI struct {
 	Train   Train   `yaml:"train"`   // how gates learn
 }
 
-// Train is how gates learn. What it does not say is as the run's training section says.
+// Train says how gates learn. What it leaves out is as in the run's `train:` section.
 type Train struct {
 	Epochs       int              `yaml:"epochs"`        // passes over the rows, at most; 0: gates stay at their start
 	LearningRate float64          `yaml:"learning_rate"` // of Adam

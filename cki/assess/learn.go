@@ -123,8 +123,8 @@ func (a *assessment) read() error {
 	return nil
 }
 
-// name returns the training's directory: another one for all that decides what the gates become, so that an interrupted
-// training goes on and another one is not taken for it.
+// name returns the training's directory. It depends on all that decides what the gates become, so that an interrupted training goes
+// on, and another one is not taken for it.
 func (a *assessment) name() (string, error) {
 	h := xxhash.New()
 	fmt.Fprintf(h, "%#v %d", a.CKI, a.in.Seed) // a hash has no errors
@@ -141,7 +141,7 @@ func (a *assessment) name() (string, error) {
 	return fmt.Sprintf("gates-%016x", h.Sum64()), nil
 }
 
-// options returns how gates learn: as the Lab trains, but for what Train says, by Adam.
+// options returns how gates learn. They learn as the Lab trains, but by Adam and with what Train says.
 func (a *assessment) options() train.Options {
 	t := a.Train
 	o := a.in.Lab.Options.Derive(train.Length{Epochs: t.Epochs, MaxSteps: t.MaxSteps, Schedule: t.Schedule, Patience: t.Patience})

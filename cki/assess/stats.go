@@ -8,7 +8,7 @@ import (
 	"github.com/splice-ml/splice/models/ops"
 )
 
-// Stats are what the method has to say for a report.
+// Stats is what the method adds to a report.
 type Stats struct {
 	Perspective string         `json:"perspective"`
 	Form        string         `json:"form,omitempty"` // of the dual perspective
@@ -16,7 +16,7 @@ type Stats struct {
 	Least       float64        `json:"least"`   // weight that the base can get with these options, whatever is learned
 	Largest     float64        `json:"largest"` // the same
 	Note        string         `json:"note,omitempty"`
-	Learned     *Learned       `json:"learned,omitempty"` // nil: gates are at their start
+	Learned     *Learned       `json:"learned,omitempty"` // nil if gates are at their start
 	Tensors     []*TensorStats `json:"tensors"`
 }
 
@@ -25,13 +25,13 @@ type Learned struct {
 	Rows     string             `json:"rows"`      // train or valid
 	RowCount int64              `json:"row_count"` // that gates learned on
 	Values   int                `json:"values"`    // trained gate and assessor parameters
-	Encoder  bool               `json:"encoder"`   // all other parameters were trained, too
+	Encoder  bool               `json:"encoder"`   // all other parameters were trained with the gates
 	Epoch    int                `json:"epoch"`     // that the gates are from
 	Steps    int64              `json:"steps"`
 	Valid    map[string]float64 `json:"valid"` // of these gates
 }
 
-// TensorStats are the weights of one spliced tensor, before a hard splice chooses.
+// TensorStats describes the weights of one spliced tensor, before a hard splice chooses.
 type TensorStats struct {
 	Name    string    `json:"name"`
 	Shape   []int     `json:"shape"`

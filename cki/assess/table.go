@@ -14,8 +14,8 @@ type table struct {
 	values [][]float32 // the parents'
 	rows   int
 	dim    int
-	start  []float32 // [rows, logits]: what gates start from; nil: zeros
-	gate   *nn.Param // the gates' change from their start, for each row or for all; nil: none
+	start  []float32 // [rows, logits]: what gates start from; nil for zeros
+	gate   *nn.Param // the gates' change from their start, for each row or for all; nil if there is none
 }
 
 // newTable returns the table over the parents' values.

@@ -8,8 +8,8 @@ import "math"
 //	p_i = #{x in w: e_i <= x < e_(i+1)} / len(w),  e_i = m + i·(M - m)/bins
 //	H   = -sum_i p_i ln p_i                                 (Meng et al. 2020, section 3.2)
 //
-// Bins are half-open, so the maximum falls in none, unless the last edge is rounded above it: edges are float32, as in the
-// published computation, whose numbers are kept by this. H is 0 for fewer than two distinct values and for bins < 1.
+// Bins are half-open, so the maximum falls in none, unless the last edge is rounded above it. Edges are float32, as in the published
+// computation, so that the numbers are those of the paper. H is 0 for fewer than two distinct values, and for bins below 1.
 func Entropy(w []float32, bins int) float64 {
 	if len(w) == 0 || bins < 1 {
 		return 0

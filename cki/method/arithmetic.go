@@ -9,7 +9,7 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 )
 
-// Changes are the options of methods that add up what donors changed since a common origin W_0: d_k = W_k - W_0.
+// Changes holds the options of methods that add up the donors' changes d_k = W_k - W_0 since a common origin W_0.
 type Changes struct {
 	// base: the first parent is what the others started from (the trunk of branches), and no donor; mean: the parents'
 	// mean, and all are donors

@@ -18,7 +18,7 @@ import (
 //
 //	v_k(r) = v_k (n_k(r)^power + smoothing)
 //
-// so that a row comes from those who saw it; a row that nobody trained is the plain mean. Merging a model with itself returns it.
+// so that a row comes from those who saw it. A row that nobody trained is the plain mean. Merging a model with itself returns it.
 type Average struct {
 	Weights   []float64 `yaml:"weights"`   // of each parent; empty: equal
 	Rows      string    `yaml:"rows"`      // equal: all rows of a table alike; counts: rows by how often each parent trained them
@@ -81,7 +81,7 @@ func (m Average) Merge(_ context.Context, in *cki.Input) (cki.Merged, error) {
 	return cki.Merged{Tensor: tensor, Stats: func() any { return AverageStats{TablesByCounts: byCounts} }}, nil
 }
 
-// AverageStats are what Average reports with `rows: counts`.
+// AverageStats is what Average reports with `rows: counts`.
 type AverageStats struct {
 	TablesByCounts int `json:"tables_by_counts"` // tables whose rows were weighted: those that all parents have counts of
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 )
 
-// Base passes one parent through: the control rows of a table (mergekit's passthrough).
+// Base passes one parent through (mergekit's passthrough). It makes the control rows of a table.
 type Base struct {
 	Parent int `yaml:"parent"` // which one, from 0, the base
 }

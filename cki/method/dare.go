@@ -9,12 +9,12 @@ import (
 	"github.com/splice-ml/splice/data/rng"
 )
 
-// Dare drops changes at random and rescales the others (Yu et al. 2024, section 3.1): each change d_k = W_k - W_0 becomes 0 with
-// probability p, else d_k/(1-p), so that its mean stays. What is left is combined as by task_arithmetic,
+// Dare drops changes at random and rescales the others (Yu et al. 2024, section 3.1). Each change d_k = W_k - W_0 becomes 0 with
+// probability p, and d_k/(1-p) otherwise, so that its mean stays. What is left is combined as task_arithmetic does,
 //
 //	W = W_0 + lambda · sum_k v_k d_k
 //
-// or with signs elected as by ties, without its trimming (mergekit's dare_linear and dare_ties). The draws are a function of the
+// or with signs elected as ties does, without its trimming (mergekit's dare_linear and dare_ties). The draws are a function of the
 // seed, the donor's place, the tensor's name and the value's place. Running statistics are the donors' mean. Merging a model with
 // itself returns it.
 type Dare struct {

@@ -15,11 +15,11 @@ import (
 //
 //	W = sum_k v_k (F_k + e) W_k / sum_k v_k (F_k + e),  F_k = mean over batches of (d loss / d W_k)²
 //
-// with the gradients of parent k's model, on the Lab's training rows and their labels (the empirical Fisher), in training
-// mode: batch norm goes by the batch, dropout drops. The gradient of a batch's mean loss stands for those of its rows: near
-// a minimum its square is smaller by the number of rows, which cancels. e is `epsilon` times the mean of all F of the
-// tensor, so it has no unit; the authors use 1e-6 without scale. A tensor without gradients is averaged with the weights v.
-// Merging a model with itself returns it.
+// with the gradients of parent k's model on the Lab's training rows and their labels (the empirical Fisher). The model runs in
+// training mode: batch norm uses the batch's statistics, and dropout drops. The gradient of a batch's mean loss stands for those of
+// its rows. Near a minimum its square is smaller by the number of rows, which cancels. e is `epsilon` times the mean of all F of the
+// tensor, so `epsilon` has no unit; the authors use an e of 1e-6 without a scale. A tensor without gradients is averaged with the
+// weights v. Merging a model with itself returns it.
 type Fisher struct {
 	Weights   []float64 `yaml:"weights"`    // v_k of each parent; empty: equal
 	Rows      int64     `yaml:"rows"`       // training rows that F is estimated from, at most

@@ -9,11 +9,11 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 )
 
-// Graft is filter grafting: the global entropy gate alone (Meng et al. 2020), one weight a parent and tensor,
+// Graft is filter grafting (Meng et al. 2020): the global entropy gate alone, with one weight for each parent and tensor,
 //
 //	W = g W_A + (1-g) W_B,  g = a/π·atan(c·(H(W_A) - H(W_B))) + 1/2
 //
-// with histogram entropies H. gate.Global has the form for more parents. Merging a model with itself returns it.
+// where H is the entropy of a histogram. gate.Global has the form for more parents. Merging a model with itself returns it.
 type Graft struct {
 	A    float64 `yaml:"a"`    // how far weights get from 1/K: they lie within (1-a)/K and (1+a)/K
 	C    float64 `yaml:"c"`    // how steep the gate is; with 500 it is almost a choice by sign
@@ -50,7 +50,7 @@ func (m Graft) Merge(_ context.Context, in *cki.Input) (cki.Merged, error) {
 	return cki.Merged{Whole: true, Tensor: tensor, Stats: func() any { return stats }}, nil
 }
 
-// GraftStats are what Graft reports of a tensor.
+// GraftStats is what Graft reports of a tensor.
 type GraftStats struct {
 	Tensor    string    `json:"tensor"`
 	Entropies []float64 `json:"entropies"` // by parent

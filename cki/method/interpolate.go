@@ -12,10 +12,10 @@ import (
 //
 //	W = (1-alpha) W_A + alpha W_B
 //
-// with the alpha of an even grid over [0, 1], ends included, that has the best monitored metric; of equal ones the smallest, so
-// the result is never worse there than the base. For more parents coordinate by coordinate: starting at the base, w = (1, 0,
-// ...), each parent k in turn moves the weights to (1-alpha) w + alpha e_k, until a sweep over all parents changes nothing.
-// Merging a model with itself returns it.
+// with the alpha of an even grid over [0, 1], ends included, that has the best monitored metric. Of equal ones it takes the smallest,
+// so the result is never worse on these rows than the base. More parents are taken coordinate by coordinate. It starts at the base,
+// w = (1, 0, …, 0), and each parent k in turn moves the weights to (1-alpha) w + alpha e_k, until a sweep over all parents changes
+// nothing. Merging a model with itself returns it.
 type Interpolate struct {
 	Grid   int `yaml:"grid"`   // values of alpha that are tried, 0 and 1 among them
 	Sweeps int `yaml:"sweeps"` // over the parents, at most, if there are more than two
@@ -89,7 +89,7 @@ func (m Interpolate) Merge(ctx context.Context, in *cki.Input) (cki.Merged, erro
 	return cki.Merged{Tensor: mean(w), Stats: func() any { return stats }}, nil
 }
 
-// InterpolateStats are what Interpolate reports.
+// InterpolateStats is what Interpolate reports.
 type InterpolateStats struct {
 	Weights []float64         `json:"weights"` // by parent
 	Score   float64           `json:"score"`   // on the validation rows

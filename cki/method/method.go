@@ -1,5 +1,5 @@
-// Package method holds the ways to merge in closed form, one a file: what they compute is a formula over the parents' weights,
-// at most with a few passes over the data. Each registers itself in cki.Registry; its fields are the options of a `method:`
+// Package method holds the ways to merge in closed form, one in a file. A method computes a formula over the parents' weights, and
+// passes over the data a few times at most. It registers itself in cki.Registry, and its fields are the options of a `method:`
 // section.
 package method
 
@@ -12,7 +12,7 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 )
 
-// checkParents returns an error unless in has min to max parents; max 0 is no limit.
+// checkParents returns an error unless in has min to max parents. A max of 0 is no limit.
 func checkParents(in *cki.Input, method string, min, max int) error {
 	n := len(in.Parents)
 	switch {

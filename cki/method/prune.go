@@ -10,8 +10,8 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 )
 
-// Prune zeroes weights of the base; other parents have no say. `form: signed` is the control as published with CKI: every
-// weight w <= threshold is zero, large negative ones too. `form: magnitude` zeroes those with |w| <= threshold, or the
+// Prune sets weights of the base to zero. Other parents have no say. `form: signed` is the control as published with CKI: it zeroes
+// every weight w <= threshold, and so also large negative ones. `form: magnitude` zeroes weights with |w| <= threshold, or the
 // round(share·n) smallest of each tensor (Han et al. 2015). Running statistics stay.
 type Prune struct {
 	Form      string  `yaml:"form"`      // signed: as published; magnitude
@@ -81,7 +81,7 @@ func smallest(w []float32, share float64) {
 	}
 }
 
-// PruneStats are what Prune reports.
+// PruneStats is what Prune reports.
 type PruneStats struct {
 	Weights int64 `json:"weights"` // of the tensors that were pruned
 	Zeros   int64 `json:"zeros"`   // among them, afterwards

@@ -19,10 +19,10 @@ import (
 //
 //	W = (sum_k v_k W_k G_k) (sum_k v_k G_k)⁻¹,  G_k = X_kᵀX_k with values off the diagonal times alpha
 //
-// X_k are what parent k's model feeds the layer on the Lab's training rows, in evaluation mode. A small ridge, 1e-6 of the
-// parents' mean diagonal, is added to each G_k, so that weights of inputs that are always 0 are averaged. So are all
-// tensors but the weights of linear layers and of DCN-V2's cross layers (of low rank: v). Merging a model with itself returns it up
-// to rounding.
+// X_k is what parent k's model feeds the layer on the Lab's training rows, in evaluation mode. A small ridge, 1e-6 of the parents'
+// mean diagonal, is added to each G_k, so that weights of inputs that are always 0 are averaged. The formula is for the weights of
+// linear layers and of DCN-V2's cross layers, of which those of low rank have v. All other tensors are averaged. Merging a model with
+// itself returns it up to rounding.
 type RegMean struct {
 	Weights   []float64 `yaml:"weights"`    // v_k of each parent; empty: equal
 	Alpha     float64   `yaml:"alpha"`      // how much of the inputs' correlations counts; 0: of the inputs' sizes alone

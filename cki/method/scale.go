@@ -8,9 +8,9 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 )
 
-// Scale multiplies the base's selected tensors: W = factor · W_A; other parents have no say. A head times 0.5 before more
-// training is the control that tells what a restart (Ash and Adams 2020, shrink and perturb) gains without another parent.
-// Running statistics stay.
+// Scale multiplies the base's selected tensors: W = factor · W_A. Other parents have no say. A head times 0.5 before more training is
+// the control that tells what a restart gains without another parent (Ash and Adams 2020, shrink and perturb). Running statistics
+// stay.
 type Scale struct {
 	Factor float64 `yaml:"factor"` // 1 returns the base
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/splice-ml/splice/cki"
 )
 
-// SelectBest passes the parent through that is best on the validation rows, by the monitored metric; of equal ones the first.
+// SelectBest passes the parent through that is best on the validation rows by the monitored metric, and of equal ones the first.
 // Its selected tensors are taken, and it is measured with those alone. Merging a model with itself returns it.
 type SelectBest struct{}
 
@@ -33,7 +33,7 @@ func (m SelectBest) Merge(ctx context.Context, in *cki.Input) (cki.Merged, error
 	return cki.Merged{Tensor: pass(best), Stats: func() any { return stats }}, nil
 }
 
-// SelectBestStats are what SelectBest reports.
+// SelectBestStats is what SelectBest reports.
 type SelectBestStats struct {
 	Parent string    `json:"parent"` // the best one
 	Scores []float64 `json:"scores"` // by parent, on the validation rows

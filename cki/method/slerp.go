@@ -9,12 +9,12 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 )
 
-// Slerp is spherical linear interpolation between two parents (Shoemake 1985), each tensor as one vector:
+// Slerp is spherical linear interpolation between two parents (Shoemake 1985), where each tensor is one vector:
 //
 //	W = sin((1-t)o)/sin(o) W_A + sin(t·o)/sin(o) W_B,  cos(o) = <W_A, W_B> / (|W_A| |W_B|)
 //
-// Vectors that are nearly parallel, |cos(o)| > 0.9995 (mergekit's limit), and such that are zero, are interpolated linearly, and
-// so are running statistics. Merging a model with itself returns it.
+// Vectors that are nearly parallel, with |cos(o)| > 0.9995 (mergekit's limit), and vectors that are zero are interpolated linearly.
+// So are running statistics. Merging a model with itself returns it.
 type Slerp struct {
 	T float64 `yaml:"t"` // from 0, the base, to 1, the other parent
 }

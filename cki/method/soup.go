@@ -9,7 +9,7 @@ import (
 	"github.com/splice-ml/splice/cki"
 )
 
-// Soup is the greedy soup (Wortsman et al. 2022, algorithm 1): parents are taken from the best to the worst on the validation
+// Soup is the greedy soup (Wortsman et al. 2022, algorithm 1). Parents are taken from the best to the worst on the validation
 // rows, and each stays in the mean if the monitored metric of the mean with it is not worse than without. The order in which
 // parents are given matters for equal scores alone. Merging a model with itself returns it.
 type Soup struct{}
@@ -64,7 +64,7 @@ func (m Soup) Merge(ctx context.Context, in *cki.Input) (cki.Merged, error) {
 	return cki.Merged{Tensor: mean(normalised(within)), Stats: func() any { return stats }}, nil
 }
 
-// SoupStats are what Soup reports.
+// SoupStats is what Soup reports.
 type SoupStats struct {
 	Parents []string  `json:"parents"` // that are in the soup
 	Scores  []float64 `json:"scores"`  // of all parents, on the validation rows

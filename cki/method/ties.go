@@ -10,15 +10,16 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 )
 
-// Ties trims changes, elects signs and averages what agrees (Yadav et al. 2023, algorithm 1), tensor by tensor. Of the changes
-// d_k = W_k - W_0 of donor k:
+// Ties trims changes, elects signs and averages what agrees (Yadav et al. 2023, algorithm 1), tensor by tensor. With the changes
+// d_k = W_k - W_0 of donor k it does three steps:
 //
 //	trim:  d_k keeps its ceil(density·n) values of largest magnitude, the others are 0
 //	elect: s = sign(sum_k v_k d_k)
 //	merge: W = W_0 + lambda · sum_k v_k d_k / sum_k v_k, over the donors with sign(d_k) = s
 //
-// Where the sum is 0 the result is W_0: so is that of two parents with `origin: mean`. The paper trims over all tensors of a model
-// at once, mergekit tensor by tensor, as here. Running statistics are the donors' mean. Merging a model with itself returns it.
+// Where the sum is 0 the result is W_0. So it is for two parents with `origin: mean`. The paper trims over all tensors of a model at
+// once. Mergekit trims tensor by tensor, as it is done here. Running statistics are the donors' mean. Merging a model with itself
+// returns it.
 type Ties struct {
 	Changes `yaml:",inline"`
 	Density float64 `yaml:"density"` // share of each donor's changes that is kept
@@ -95,7 +96,7 @@ func trim(d []float64, density float64) {
 	}
 }
 
-// elect returns the weighted mean of the changes that have the sign of their weighted sum, 0 if that is 0.
+// elect returns the weighted mean of the changes that have the sign of their weighted sum, or 0 if the sum is 0.
 func elect(d, w []float64) float64 {
 	var sum float64
 	for k, v := range d {

@@ -26,9 +26,9 @@ type figure struct {
 	draw        func() (*plot.Plot, vg.Length, error) // with its height
 }
 
-// Figures draws the report's figures into a directory as PNG files, atomically: the models of the comparison, the base's weight
-// and the parents' cosine by tensor, and the line between the parents. One that the report has no values for is left out, and
-// removed if it is there from an earlier report. Equal reports give equal bytes.
+// Figures draws the report's figures into a directory as PNG files, atomically. They show the models of the comparison, the base's
+// weight and the parents' cosine by tensor, and the line between the parents. A figure that the report has no values for is left out,
+// and removed if it is there from an earlier report. Equal reports give equal bytes.
 func (r *Report) Figures(dir string) error {
 	var errs []error
 	keep := map[string]bool{}
@@ -83,7 +83,8 @@ func (r *Report) figures() []figure {
 	return out
 }
 
-// lineMetric returns the metric that a line is shown by: the loss, or else the first that all its points have; "" if there is none.
+// lineMetric returns the metric that a line is shown by. It is the loss, or else the first that all its points have, or "" if there is
+// none.
 func (r *Report) lineMetric(l Barrier) string {
 	for _, m := range append([]string{"logloss"}, r.order()...) {
 		all := len(l.Before) > 1

@@ -9,7 +9,7 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// WriteMarkdown writes the report as Markdown, atomically. It links the figures beside it that Figures makes.
+// WriteMarkdown writes the report as Markdown, atomically. The text links the figures that Figures makes beside it.
 func (r *Report) WriteMarkdown(path string) error {
 	var b strings.Builder
 	r.markdown(&b)

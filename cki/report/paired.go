@@ -7,8 +7,8 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Estimate is a mean over seeds with its 95 % interval, mean ± t·sd/sqrt(n), where t is the 0.975 quantile of Student's
-// distribution with n - 1 degrees of freedom. Without a second value SD and Half are null.
+// Estimate is a mean over n seeds with its 95 % interval, mean ± t·sd/sqrt(n), where t is the 0.975 quantile of Student's
+// distribution with n - 1 degrees of freedom. With a single value SD and Half are null.
 type Estimate struct {
 	Mean Float `json:"mean"`
 	SD   Float `json:"sd"`   // of the values, with n - 1 in the denominator
@@ -22,7 +22,7 @@ func (e Estimate) Low() float64 { return float64(e.Mean - e.Half) }
 // High returns the upper end of the interval.
 func (e Estimate) High() float64 { return float64(e.Mean + e.Half) }
 
-// Clear reports whether the interval leaves out 0. Without an interval it does not.
+// Clear reports whether the interval leaves out 0. It is false without an interval.
 func (e Estimate) Clear() bool { return e.Low() > 0 || e.High() < 0 }
 
 // Mean estimates the mean of x.
@@ -66,7 +66,7 @@ func Paired(a, b []float64) (Estimate, error) {
 	return Mean(d), nil
 }
 
-// Share is how much of the gap between two models a third one closes, with its 95 % interval.
+// Share is the share of the gap between two models that a third one closes, with its 95 % interval.
 type Share struct {
 	Mean Float `json:"mean"`
 	Low  Float `json:"low"` // null, as High, if the gap is not clearly above or below 0, or there is one seed
@@ -74,8 +74,8 @@ type Share struct {
 	N    int   `json:"n"`
 }
 
-// GapShare estimates s = a/b over seeds, where a is the mean of merge - base and b that of all - base. The interval holds the s for
-// which a - s·b is not clearly unlike 0 (Fieller 1954): the solutions of
+// GapShare estimates s = a/b over seeds, where a is the mean of merge - base and b is that of all - base. The interval holds the s for
+// which a - s·b is not clearly unlike 0 (Fieller 1954). They are the solutions of
 //
 //	(b² - t²·v_b)·s² - 2·(a·b - t²·v_ab)·s + a² - t²·v_a <= 0
 //

@@ -1,5 +1,5 @@
-// Package report says what a merge did: per tensor, along the line between the parents, and against the other models of its
-// comparison, as report.json, report.md and figures; and it compares methods over several seeds, pair by pair.
+// Package report says what a merge did: to each tensor, along the line between the parents, and against the other models of its
+// comparison. It writes report.json, report.md and figures. It also compares methods over several seeds, pair by pair.
 package report
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// Report is everything that is known of one merge.
+// Report holds everything that is known of one merge.
 type Report struct {
 	Title     string        `json:"title"`
 	Method    string        `json:"method"`             // registered name
@@ -35,7 +35,7 @@ type Report struct {
 	Notes     []string      `json:"notes,omitempty"` // what a reader must know of the method, a sentence each
 	Stats     any           `json:"stats,omitempty"` // what the method has to say
 
-	BestParent string `json:"-"` // name of the row that the figure of the rows is ruled at; empty: none
+	BestParent string `json:"-"` // name of the row that the figure of the rows is ruled at; may be empty
 }
 
 // Parent is a model that was merged.
@@ -45,13 +45,13 @@ type Parent struct {
 	Valid  Metrics `json:"valid,omitempty"`
 }
 
-// Guard says what is passed on, and why. Result and Parent are values of the metric that selection goes by, on validation rows.
+// Guard says which model is passed on, and why. Result and Parent are values of the metric that selection goes by, on validation rows.
 type Guard struct {
 	On     bool   `json:"on"`     // a result worse than the best parent is not passed on
-	Kept   bool   `json:"kept"`   // that is so: the best parent is passed on
+	Kept   bool   `json:"kept"`   // the result is worse, so the best parent is passed on
 	Passed string `json:"passed"` // name of the row whose model is passed on
-	Result Float  `json:"result"` // of the merge
-	Parent Float  `json:"parent"` // of the best parent
+	Result Float  `json:"result"` // value of the merge
+	Parent Float  `json:"parent"` // value of the best parent
 }
 
 // Row is a model of the comparison, or an ensemble of several.
@@ -74,7 +74,7 @@ type Group struct {
 	After  float64 `json:"after"`
 }
 
-// Barrier is the line of models (1-alpha)·base + alpha·other, without alignment and, unless After is empty, with it.
+// Barrier describes the line of models (1-alpha)·base + alpha·other, without alignment and, unless After is empty, with it.
 type Barrier struct {
 	Other  string  `json:"other"`
 	Before []Point `json:"before"`
@@ -87,9 +87,10 @@ type Point struct {
 	Valid Metrics `json:"valid"`
 }
 
-// Height is how far a metric is above the straight line between its values at the ends, at most: max over alpha of
-// L(alpha) - ((1-alpha)·L(0) + alpha·L(1)) (Frankle et al. 2020). For a metric of which more is better it is how far below. 0
-// is the height of a line that is never worse than that. NaN if the metric is missing at a point or the points are fewer than 2.
+// Height returns how far a metric L rises at most above the straight line between its values at the ends (Frankle et al. 2020): the
+// maximum over alpha of L(alpha) - ((1-alpha)·L(0) + alpha·L(1)). For a metric of which more is better it is how far L falls below that
+// line. It is 0 if the models are nowhere worse than the line, and NaN if the metric is missing at a point or there are fewer than 2
+// points.
 func Height(points []Point, metric string, higherIsBetter bool) float64 {
 	if len(points) < 2 {
 		return math.NaN()
@@ -123,7 +124,7 @@ func (f Float) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(f))
 }
 
-// UnmarshalJSON reads a number; null is NaN.
+// UnmarshalJSON reads a number, or null as NaN.
 func (f *Float) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
 		*f = Float(math.NaN())
@@ -132,7 +133,7 @@ func (f *Float) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*float64)(f))
 }
 
-// Metrics are values by name. One that is not finite is null in JSON.
+// Metrics holds the values of metrics by name. One that is not finite is null in JSON.
 type Metrics map[string]float64
 
 // MarshalJSON writes the metrics in the order of their names.
@@ -144,7 +145,7 @@ func (m Metrics) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// UnmarshalJSON reads metrics; null is NaN.
+// UnmarshalJSON reads metrics, and null as NaN.
 func (m *Metrics) UnmarshalJSON(b []byte) error {
 	var in map[string]Float
 	if err := json.Unmarshal(b, &in); err != nil {
@@ -178,7 +179,7 @@ func metricNames(rows []Row) []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// Write makes report.json, report.md and the figures in a directory, which is made if it is missing.
+// Write writes report.json, report.md and the figures into a directory, which is made if it is missing.
 func (r *Report) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("report: %w", err)

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Table lays the rows of a comparison out for a terminal: a line each, with the named metrics on validation and test rows in their
-// order (all of them by name if none is given), "-" for what is missing. It ends in a newline.
+// Table lays the rows of a comparison out for a terminal. Each has a line with the named metrics on validation and test rows in their
+// order, or with all metrics by name if none is named. What is missing is "-". The text ends in a newline.
 func Table(rows []Row, metrics []string) string {
 	head, body := cells(rows, metrics)
 	return Align(head, body)
@@ -48,7 +48,7 @@ func cells(rows []Row, metrics []string) (head []string, body [][]string) {
 	return head, body
 }
 
-// cell formats a metric, "-" if it is missing or not finite.
+// cell formats a metric. It is "-" if the metric is missing or not finite.
 func (m Metrics) cell(name string) string {
 	v, ok := m[name]
 	if !ok {
@@ -64,7 +64,8 @@ func number(v float64, digits int) string {
 	return fmt.Sprintf("%.*f", digits, v)
 }
 
-// Align lays lines of cells out in columns two spaces apart, numbers to the right. Lines may be shorter than the head, not longer.
+// Align lays lines of cells out in columns two spaces apart, with numbers to the right. A line may be shorter than the head, but not
+// longer.
 func Align(head []string, body [][]string) string {
 	all := append([][]string{head}, body...)
 	width := make([]int, len(head))
@@ -109,7 +110,7 @@ func numeric(columns int, body [][]string) []bool {
 	return out
 }
 
-// Markdown lays lines of cells out as a Markdown table, numbers to the right.
+// Markdown lays lines of cells out as a Markdown table, with numbers to the right.
 func Markdown(head []string, body [][]string) string {
 	var b strings.Builder
 	line := func(cells []string) {

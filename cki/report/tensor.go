@@ -19,8 +19,7 @@ const (
 	worstOnes = 5 // units that TensorStats.Units lists, at most
 )
 
-// TensorStats says what a merge did to one tensor. What it says of weights is found from the values alone, so it holds for any
-// method.
+// TensorStats says what a merge did to one tensor. The weights are found from the values alone, so they can be given for any method.
 type TensorStats struct {
 	Name      string    `json:"name"`
 	Shape     []int     `json:"shape"`
@@ -38,7 +37,7 @@ type TensorStats struct {
 	Units    []Unit  `json:"units,omitempty"`   // the most incompatible ones: rows of a matrix in which the parents differ most
 }
 
-// Spread is how a value is spread over the parts of a tensor.
+// Spread says how a number is spread over the parts of a tensor.
 type Spread struct {
 	Mean  float64 `json:"mean"`
 	SD    float64 `json:"sd"`
@@ -53,16 +52,16 @@ type Pair struct {
 	L2     float64 `json:"l2"`     // ||base - other||
 }
 
-// Unit is a row of a matrix. Distance is ||base - other|| / sqrt((||base||² + ||other||²) / 2), the mean over the other parents: 0 for
-// equal rows, sqrt 2 for orthogonal rows of one length, 2 for opposite ones.
+// Unit is a row of a matrix. Distance is the mean over the other parents of ||base - other|| / sqrt((||base||² + ||other||²) / 2). It
+// is 0 for equal rows, sqrt 2 for orthogonal rows of one length, and 2 for opposite ones.
 type Unit struct {
 	Row      int     `json:"row"`
 	Distance float64 `json:"distance"`
 }
 
-// Tensor returns the statistics of a tensor from the values of all parents, as they were merged, and of the result. With two
-// parents the weight of the base is, by value, w = (m - b)/(a - b), where a, b and m are the values of base, other parent and
-// result; values of which rounding hides more than a thousandth of w are left out. With more parents it is that of the least
+// Tensor returns the statistics of a tensor from the values of all parents, as they were merged, and of the result. With two parents
+// the weight of the base at each value is w = (m - b)/(a - b), where a, b and m are the values of the base, the other parent and the
+// result. Values at which rounding hides more than a thousandth of w are left out. With more parents the weight is that of the least
 // squares of each row.
 func Tensor(name string, shape []int, parents [][]float32, merged []float32) (TensorStats, error) {
 	if err := checkTensor(name, shape, parents, merged); err != nil {
