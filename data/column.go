@@ -130,6 +130,7 @@ func (c CategoricalColumn) Over(def CategoricalColumn) CategoricalColumn {
 	return c
 }
 
+// Over returns c with what it leaves out taken from def.
 func (c NumericColumn) Over(def NumericColumn) NumericColumn {
 	if c.Transform == "" {
 		c.Transform = def.Transform

@@ -32,6 +32,7 @@ const (
 
 var kindNames = [...]string{"categorical", "numeric", "multi"}
 
+// String returns categorical, numeric or multi.
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]

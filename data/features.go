@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -41,6 +42,7 @@ type MapFeature struct {
 // ReadsNumbers reports whether the column is read as numbers.
 func (f *MapFeature) ReadsNumbers() bool { return f.Transform != "" }
 
+// MapVersion is the version of the layout of feature maps.
 const MapVersion = 1
 
 // Schema returns the features as a model sees them.
@@ -118,6 +120,9 @@ func (m *FeatureMap) Digest() string {
 
 // Check returns what makes m unusable, for maps that come from a file.
 func (m *FeatureMap) Check() error {
+	if m == nil {
+		return errors.New("there is none")
+	}
 	if m.Version != MapVersion {
 		return fmt.Errorf("version %d, want %d", m.Version, MapVersion)
 	}

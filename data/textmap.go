@@ -32,6 +32,7 @@ func NewTextMap(tok token.Tokenizer, lengths []int) (*TextMap, error) {
 	return t, nil
 }
 
+// Fingerprint identifies a tokenizer, as TextMap has it.
 func Fingerprint(tok token.Tokenizer) string { return fmt.Sprintf("%016x", tok.Fingerprint()) }
 
 // Tokenizer returns the tokenizer of a map that was fitted or loaded, nil otherwise.

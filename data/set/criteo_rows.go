@@ -17,6 +17,7 @@ type criteoFormat struct {
 	columns map[string]data.Column
 }
 
+// Features declares counts and categories, unless the options say otherwise.
 func (f criteoFormat) Features(string, []byte) ([]table.Declared, error) {
 	var list []table.Declared
 	for i, name := range criteoNames {
@@ -75,6 +76,7 @@ type criteoParser struct {
 	labelled bool
 }
 
+// Parse parses the rows of a block.
 func (p *criteoParser) Parse(c *scan.Chunk) {
 	line := c.Line
 	for pos := 0; pos < len(c.Data); line++ {

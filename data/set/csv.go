@@ -127,6 +127,7 @@ func (d CSV) format() csvFormat {
 	return csvFormat{scan.Delimited{Delim: scan.DelimiterOf(d.Delimiter)[0], Quote: d.Quote, MaxLine: d.MaxLine, Names: d.Names}, d}
 }
 
+// Features declares the columns of a header as the options say.
 func (f csvFormat) Features(path string, head []byte) ([]table.Declared, error) {
 	names, _, err := f.Header(path, head)
 	if err != nil {

@@ -16,6 +16,7 @@ type csvParser struct {
 	labelled bool
 }
 
+// Parse parses the rows of a block.
 func (p *csvParser) Parse(c *scan.Chunk) {
 	r := csvRow{p: p, c: c}
 	split := r.cell
@@ -90,7 +91,7 @@ func (p *csvParser) name(k int) string {
 type csvRow struct {
 	p     *csvParser
 	c     *scan.Chunk
-	base  int // of the record in c.data
+	base  int // of the record in c.Data
 	line  int64
 	k     int // cells so far
 	tok   []scan.Span

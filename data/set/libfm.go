@@ -98,6 +98,7 @@ func (f libfmFormat) names(path string, head []byte) (names []string, labelled b
 	return names, labelled, nil
 }
 
+// Features declares the fields of the first row: categorical ones, unless the options say otherwise.
 func (f libfmFormat) Features(path string, head []byte) ([]table.Declared, error) {
 	names, _, err := f.names(path, head)
 	if err != nil {
@@ -147,6 +148,7 @@ type libfmParser struct {
 	labelled bool
 }
 
+// Parse parses the rows of a block.
 func (p *libfmParser) Parse(c *scan.Chunk) {
 	line := c.Line
 	for pos := 0; pos < len(c.Data); line++ {

@@ -1,12 +1,21 @@
 package set_test
 
 import (
+	"bytes"
+	"context"
+	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
 	"testing"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/datatest"
+	"pgregory.net/rapid"
 )
 
 // encoderOf opens the data set of a case and returns its encoder and a batch for it.
@@ -145,10 +154,82 @@ func TestEncoderRefusesOtherMap(t *testing.T) {
 	if _, err := table.Data.Encoder(m); err == nil {
 		t.Error("rows of features are encoded by a map of texts")
 	}
+	if _, err := table.Data.Encoder(nil); err == nil {
+		t.Error("rows are encoded without a feature map")
+	}
 	m = datatest.Open(t, table.Data, data.OpenOptions{CacheDir: t.TempDir()}).Map
 	if _, err := texts.Data.Encoder(m); err == nil {
 		t.Error("texts are encoded by a map of features")
 	}
+}
+
+// Any text and any number has the same bits in memory and in a file that encoding/csv wrote.
+func TestRowsAreThoseOfAnyFile(t *testing.T) {
+	c := csvCase(t)
+	s := datatest.Open(t, c.Data, data.OpenOptions{CacheDir: t.TempDir()})
+	e, err := c.Data.Encoder(s.Map)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "rows.csv")
+	names := []string{"user", "name", "price", "age", "tags"}
+	number := rapid.OneOf(
+		rapid.Custom(func(t *rapid.T) any { return rapid.Float64Range(-1e30, 1e30).Draw(t, "float") }),
+		rapid.Custom(func(t *rapid.T) any { return rapid.IntRange(-1<<40, 1<<40).Draw(t, "int") }),
+		rapid.Custom(func(t *rapid.T) any { return rapid.Float32Range(-9, 9).Draw(t, "float32") }),
+		rapid.SampledFrom([]any{nil, "", "NA", "1e-3", "007", "+5", ".5", 1e-300, 1e21}))
+	text := rapid.Custom(func(t *rapid.T) any {
+		return rapid.StringOf(rapid.RuneFrom([]rune("ab17 ,|\"\n\té. NA"))).Draw(t, "text")
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		var rows []map[string]any
+		var file bytes.Buffer
+		w := csv.NewWriter(&file)
+		w.Write(append(names, "y", "when", "junk"))
+		for range rapid.IntRange(1, 5).Draw(t, "rows") {
+			row := map[string]any{"price": number.Draw(t, "price"), "age": number.Draw(t, "age"), "name": text.Draw(t, "name")}
+			row["user"] = rapid.OneOf(text, number).Draw(t, "user")
+			row["tags"] = rapid.OneOf(text, number).Draw(t, "tags")
+			var cells []string
+			for _, n := range names {
+				v := row[n]
+				switch x := v.(type) { // the digits that a person writes
+				case float64:
+					v = strconv.FormatFloat(x, 'f', -1, 64)
+					if a := math.Abs(x); a > 0 && (a < 1e-6 || a >= 1e21) {
+						v = strconv.FormatFloat(x, 'e', -1, 64)
+					}
+				case float32:
+					v = strconv.FormatFloat(float64(x), 'f', -1, 32)
+					if a := math.Abs(float64(x)); a > 0 && a < 1e-6 {
+						v = strconv.FormatFloat(float64(x), 'e', -1, 32)
+					}
+				case nil:
+					v = ""
+				}
+				cells = append(cells, fmt.Sprint(v))
+			}
+			w.Write(append(cells, "1", "2", ""))
+			rows = append(rows, row)
+		}
+		w.Flush()
+		if err := os.WriteFile(path, file.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		b := data.NewBatch(e.Schema(), len(rows))
+		if err := e.Encode(b, rows...); err != nil {
+			t.Fatal(err)
+		}
+		for want, err := range c.Data.Stream(context.Background(), path, s.Map, data.StreamOptions{}).Batches(0, len(rows)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			clear(want.Label)
+			if !reflect.DeepEqual(b, want) {
+				t.Fatalf("rows %q\nin memory %+v\nin a file %+v\n%s", rows, b, want, file.Bytes())
+			}
+		}
+	})
 }
 
 func BenchmarkEncodeRow(b *testing.B) {

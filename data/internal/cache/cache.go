@@ -144,6 +144,7 @@ func sameFiles(sums []scan.FileSum, files []string) (changed bool, err error) {
 	return changed, nil
 }
 
+// WriteIndex writes the entry of key.
 func (d *Dir) WriteIndex(key string, e *Entry) error {
 	return d.Wrap(atomicfile.Write(d.Path(key, ".json"), func(w io.Writer) error {
 		enc := json.NewEncoder(w)

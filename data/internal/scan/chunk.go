@@ -68,8 +68,8 @@ type Chunk struct {
 	*Block
 	Plan    *Plan
 	N       int
-	Tok     []Span    // [n * plan.tokens]
-	Num     []float64 // [n * plan.numbers]; a blank is NaN
+	Tok     []Span    // [N * Plan.Tokens]
+	Num     []float64 // [N * Plan.Numbers]; a blank is NaN
 	Label   []float32
 	Group   []int64
 	time    []float64
@@ -100,6 +100,7 @@ func (c *Chunk) Begin() ([]Span, []float64) {
 	return c.Tok[t:], c.Num[k:]
 }
 
+// Grow returns s with n elements, in more room if it needs it. What it had stays.
 func Grow[T any](s []T, n int) []T {
 	if n <= cap(s) {
 		return s[:n]

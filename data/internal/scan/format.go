@@ -18,6 +18,7 @@ type Format interface {
 // Lines are records that end with the line.
 type Lines struct{}
 
+// Record returns the length of the first line.
 func (Lines) Record(text []byte, atEOF bool) int {
 	if i := bytes.IndexByte(text, '\n'); i >= 0 {
 		return i + 1
@@ -30,6 +31,7 @@ func (Lines) Record(text []byte, atEOF bool) int {
 // Fault refuses what is no UTF-8 text.
 func (Lines) Fault(record []byte) (int, Fault) { return TextFault(record) }
 
+// Cut returns the length of the whole lines.
 func (Lines) Cut(text []byte, atEOF bool) int {
 	if atEOF {
 		return len(text)

@@ -127,6 +127,7 @@ func HashFile(path string) (uint64, error) {
 	return h.Sum64(), nil
 }
 
+// UTF8BOM is the byte order mark that some programs begin files of UTF-8 with.
 var UTF8BOM = []byte("\xef\xbb\xbf")
 
 // IsUTF16 reports whether text begins with the byte order mark of UTF-16.

@@ -43,6 +43,7 @@ func slowNumber(s []byte) (float64, bool) {
 	return v + 0, err == nil && math.Abs(v) <= math.MaxFloat32 // + 0: -0 is 0
 }
 
+// NumberFault says what is wrong with a cell that ParseNumber refuses.
 const NumberFault = "%s is not a number in the range of float32; want digits like -12 or 0.5, or a blank"
 
 // ParseLabel returns the label 0 or 1.
@@ -55,6 +56,7 @@ func ParseLabel(s []byte) (float32, bool) {
 	return float32(v), ok && (v == 0 || v == 1)
 }
 
+// LabelFault says what is wrong with a cell that ParseLabel refuses.
 const LabelFault = "label %s; want 0 or 1"
 
 // ParseGroup returns the key of a group: an integer as it is, other text hashed.

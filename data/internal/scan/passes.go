@@ -19,8 +19,10 @@ type rowCounts struct {
 	times []float64
 }
 
+// Work does nothing.
 func (r *rowCounts) Work(*Chunk) {}
 
+// Emit counts the rows of a chunk.
 func (r *rowCounts) Emit(c *Chunk) error {
 	r.rows += int64(c.N)
 	r.times = append(r.times, c.time...)

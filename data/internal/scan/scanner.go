@@ -65,6 +65,7 @@ func (s *Scanner) file(ctx context.Context, path string, emit func(*Block) error
 	return nil
 }
 
+// Blocks sends the blocks of one file.
 func (s *Scanner) Blocks(ctx context.Context, path string, in io.Reader, emit func(*Block) error) error {
 	var (
 		src   = &FileRun{Path: path}
@@ -233,6 +234,7 @@ func (s *Scanner) buffer() []byte {
 	}
 }
 
+// Recycle takes back a buffer that nobody reads any more.
 func (s *Scanner) Recycle(buf []byte) {
 	select {
 	case s.Free <- buf:
@@ -240,6 +242,7 @@ func (s *Scanner) Recycle(buf []byte) {
 	}
 }
 
+// Newline ends a record.
 var Newline = []byte("\n")
 
 // IsBlank reports whether a line has nothing on it.

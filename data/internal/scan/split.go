@@ -83,7 +83,7 @@ func cutAt(sorted []float64, n int64) cut {
 	return cut{time: t, ties: n - int64(first)}
 }
 
-// assign sets c.part.
+// assign sets c.Part.
 func (p *splitter) assign(c *Chunk) error {
 	for i := range c.N {
 		switch {

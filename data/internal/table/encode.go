@@ -57,7 +57,7 @@ func newEncoder(m *data.FeatureMap, p *scan.Plan) *encoder {
 	return e
 }
 
-// Work encodes the rows of c into c.enc, part by part.
+// Work encodes the rows of c into c.Enc, part by part.
 func (e *encoder) Work(c *scan.Chunk) {
 	size := e.rec.size
 	c.Count = [3]int64{}

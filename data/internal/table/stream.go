@@ -50,6 +50,7 @@ type rowStream struct {
 	free chan []byte
 }
 
+// Emit sends the rows of a chunk.
 func (w *rowStream) Emit(c *scan.Chunk) error {
 	var buf []byte
 	select {

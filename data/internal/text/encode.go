@@ -48,7 +48,7 @@ func newEncoder(s *Spec, m *data.TextMap) (*encoder, error) {
 	return e, nil
 }
 
-// Work tokenises the rows of a chunk: c.enc holds their records by part, each with its length before it.
+// Work tokenises the rows of a chunk: c.Enc holds their records by part, each with its length before it.
 func (e *encoder) Work(c *scan.Chunk) {
 	enc, _ := e.scratch.Get().(*token.Encoding)
 	if enc == nil {

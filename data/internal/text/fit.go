@@ -162,8 +162,10 @@ func (r *reader) lines() iter.Seq2[string, error] {
 	}
 }
 
+// Work does nothing.
 func (r *reader) Work(*scan.Chunk) {}
 
+// Emit takes the texts and the labels of a chunk.
 func (r *reader) Emit(c *scan.Chunk) error {
 	var texts []string
 	for i := range c.N {

@@ -16,6 +16,7 @@ type parser struct {
 	at    [3]int // columns of text, pair and label; -1: none
 }
 
+// Parse parses the rows of a block.
 func (p *parser) Parse(c *scan.Chunk) {
 	if p.kind == JSONL {
 		p.objects(c)
@@ -70,7 +71,7 @@ func (p *parser) name(k int) string {
 type row struct {
 	p    *parser
 	c    *scan.Chunk
-	base int // of the record in c.data
+	base int // of the record in c.Data
 	line int64
 	k    int // cells so far
 	tok  [cells]scan.Span

@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// A file of texts is cacheMagic, a record for each row, and the end of each record as 8 bytes. A record is the label, the
+// A file of texts is cache.Magic, a record for each row, and the end of each record as 8 bytes. A record is the label, the
 // number of ids before the second segment, and the ids, of 2 bytes if the vocabulary allows it. All is little-endian.
 const recordHead = 8 // bytes of a record before its ids
 

@@ -45,6 +45,7 @@ type sender struct {
 	out chan [][]byte
 }
 
+// Emit sends the records of a chunk.
 func (w *sender) Emit(c *scan.Chunk) error {
 	var list [][]byte
 	err := w.rows(c, func(_ int, rec []byte) error {
