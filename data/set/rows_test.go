@@ -177,7 +177,7 @@ func TestRowsAreThoseOfAnyFile(t *testing.T) {
 		rapid.Custom(func(t *rapid.T) any { return rapid.Float64Range(-1e30, 1e30).Draw(t, "float") }),
 		rapid.Custom(func(t *rapid.T) any { return rapid.IntRange(-1<<40, 1<<40).Draw(t, "int") }),
 		rapid.Custom(func(t *rapid.T) any { return rapid.Float32Range(-9, 9).Draw(t, "float32") }),
-		rapid.SampledFrom([]any{nil, "", "NA", "1e-3", "007", "+5", ".5", 1e-300, 1e21}))
+		rapid.SampledFrom([]any{nil, "", "NA", 2., 3., float32(4), 1, "1e-3", "007", "+5", ".5", 1e-300, 1e21}))
 	text := rapid.Custom(func(t *rapid.T) any {
 		return rapid.StringOf(rapid.RuneFrom([]rune("ab17 ,|\"\n\té. NA"))).Draw(t, "text")
 	})
