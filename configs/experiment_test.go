@@ -54,7 +54,9 @@ func TestYAML(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"seed: 1\n", "embedding_dim: 16\n", "weight_decay: 0.1\n", "type: binary_classification\n", "num_cycles: 0.5\n", "hash: 10\n"} {
+	for _, want := range []string{
+		"seed: 1\n", "embedding_dim: 16\n", "weight_decay: 0.1\n", "type: binary_classification\n", "num_cycles: 0.5\n", "hash: 10\n",
+	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("resolved config lacks %q:\n%s", want, text)
 		}
@@ -84,12 +86,16 @@ func TestDigest(t *testing.T) {
 	if len(base) != 16 || strings.Trim(base, "0123456789abcdef") != "" {
 		t.Errorf("digest %q", base)
 	}
-	for _, same := range [][]string{{"run=elsewhere"}, {"threads=3"}, {"model.embedding_dim=16"}, {"train.optimizer=adam"}, {"data.path=[x.tsv]"}} {
+	for _, same := range [][]string{
+		{"run=elsewhere"}, {"threads=3"}, {"model.embedding_dim=16"}, {"train.optimizer=adam"}, {"data.path=[x.tsv]"},
+	} {
 		if got := digest(same...); got != base {
 			t.Errorf("digest with %v = %s, want %s", same, got, base)
 		}
 	}
-	for _, other := range []string{"seed=2", "model.embedding_dim=15", "train.optimizer=sgd", "data.path=y.tsv", "train.optimizer.eps=1e-9"} {
+	for _, other := range []string{
+		"seed=2", "model.embedding_dim=15", "train.optimizer=sgd", "data.path=y.tsv", "train.optimizer.eps=1e-9",
+	} {
 		if got := digest(other); got == base {
 			t.Errorf("digest with %s is that without it", other)
 		}
@@ -140,7 +146,9 @@ func TestDefaultsText(t *testing.T) {
 	if err := configs.Defaults(&out, "deepfm"); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"model:\n  type: deepfm\n  embedding_dim: 16 # width of each feature's embedding\n", "hidden_units: [400, 400, 400] # "} {
+	for _, want := range []string{
+		"model:\n  type: deepfm\n  embedding_dim: 16 # width of each feature's embedding\n", "hidden_units: [400, 400, 400] # ",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, out.String())
 		}
@@ -155,7 +163,8 @@ func TestDefaultsText(t *testing.T) {
 		}
 	}
 	err := configs.Defaults(&out, "dcn2")
-	if err == nil || !strings.Contains(err.Error(), `no options are known by the name "dcn2"; did you mean "dcn"?`) || !strings.Contains(err.Error(), "lr, mlp, roberta, roberta_mlm, widedeep (model)") {
+	if err == nil || !strings.Contains(err.Error(), `no options are known by the name "dcn2"; did you mean "dcn"?`) ||
+		!strings.Contains(err.Error(), "lr, mlp, roberta, roberta_mlm, widedeep (model)") {
 		t.Errorf("Defaults(dcn2) = %v", err)
 	}
 }

@@ -103,7 +103,9 @@ func TestFallbackOverrides(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	for _, override := range []string{"data.shuffle_buffer=5", "data={type: criteo, path: z.tsv}", "data.type=criteo", "train.optimizer.beta1=0.5", "train.epochs=9"} {
+	for _, override := range []string{
+		"data.shuffle_buffer=5", "data={type: criteo, path: z.tsv}", "data.type=criteo", "train.optimizer.beta1=0.5", "train.epochs=9",
+	} {
 		real, err := configs.Load(path, []string{override})
 		if err != nil {
 			t.Errorf("%s: %v", override, err)

@@ -284,7 +284,10 @@ func TestLoadErrorType(t *testing.T) {
 }
 
 func FuzzOverride(f *testing.F) {
-	for _, s := range []string{"title=x", "pen.width=1", "main.sides.0=3", "main=circle", "main.type=box", "sizes={a: 1}", "a.b.c.d=[1, {x: y}]", "x=&a [*a]", "=", ".", "title=\xff"} {
+	for _, s := range []string{
+		"title=x", "pen.width=1", "main.sides.0=3", "main=circle", "main.type=box", "sizes={a: 1}", "a.b.c.d=[1, {x: y}]",
+		"x=&a [*a]", "=", ".", "title=\xff",
+	} {
 		f.Add(s, s)
 	}
 	path := filepath.Join(f.TempDir(), "d.yaml")
@@ -298,7 +301,10 @@ func FuzzOverride(f *testing.F) {
 }
 
 func FuzzLoad(f *testing.F) {
-	for _, s := range []string{"", "main: box", "main: {type: circle, radius: 1e3}\npen: {width: 0x1}\n", "a: &a [*a]", "x: {<<: {a: 1}}", "- 1", "---\n---\n", "title: !!binary aa\n", "extends: d.yaml\n", "? [a]\n: b\n"} {
+	for _, s := range []string{
+		"", "main: box", "main: {type: circle, radius: 1e3}\npen: {width: 0x1}\n", "a: &a [*a]", "x: {<<: {a: 1}}", "- 1",
+		"---\n---\n", "title: !!binary aa\n", "extends: d.yaml\n", "? [a]\n: b\n",
+	} {
 		f.Add([]byte(s))
 	}
 	dir := f.TempDir()

@@ -218,7 +218,8 @@ func TestFeaturesOfASource(t *testing.T) {
 	if a, b := score(m, src), score(head, rows); a != b {
 		t.Errorf("the model scores %s, its head %s", a, b)
 	}
-	if again, r, err := train.Features(t.Context(), head, p, rows, o); err != nil || r != rows || fmt.Sprintf("%p", again) != fmt.Sprintf("%p", head) {
+	if again, r, err := train.Features(t.Context(), head, p, rows, o); err != nil || r != rows ||
+		fmt.Sprintf("%p", again) != fmt.Sprintf("%p", head) {
 		t.Errorf("a head was split again: %v", err)
 	}
 	// A row that the file does not know, and a damaged file.
@@ -254,7 +255,8 @@ func TestFeaturesOfASource(t *testing.T) {
 		src.(*textSource).rows[i].tokens = []int32{4}
 	}
 	src.(*textSource).name = "twice"
-	if _, _, err := train.Features(t.Context(), m, p, twice{src.(*textSource)}, o); err == nil || !strings.Contains(err.Error(), "two have the same") {
+	if _, _, err := train.Features(t.Context(), m, p, twice{src.(*textSource)}, o); err == nil ||
+		!strings.Contains(err.Error(), "two have the same") {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -112,7 +112,8 @@ func TestRatesMistakes(t *testing.T) {
 	}
 	tr := trainer(t, t.TempDir())
 	tr.LayerDecay = 0.9
-	if _, err := tr.Fit(t.Context()); err == nil || !strings.Contains(err.Error(), "layer_decay: the parameters of model ctr.DeepFM lie in no layers") {
+	if _, err := tr.Fit(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "layer_decay: the parameters of model ctr.DeepFM lie in no layers") {
 		t.Errorf("error %v", err)
 	}
 	o := train.Defaults()
@@ -123,7 +124,8 @@ func TestRatesMistakes(t *testing.T) {
 			t.Errorf("error %v, want one of %s", err, want)
 		}
 	}
-	if err := (train.RateOptions{Factor: -1}).Validate(); err == nil || !strings.Contains(err.Error(), "match") || !strings.Contains(err.Error(), "factor") {
+	if err := (train.RateOptions{Factor: -1}).Validate(); err == nil || !strings.Contains(err.Error(), "match") ||
+		!strings.Contains(err.Error(), "factor") {
 		t.Errorf("error %v", err)
 	}
 }

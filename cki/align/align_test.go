@@ -143,7 +143,8 @@ func TestShuffle(t *testing.T) {
 	if d := apart(logits(t, m, q), logits(t, m, p)); d > 2e-6 {
 		t.Errorf("the logits change by %v", d)
 	}
-	if slices.Equal(q.Get("mlp.0.weight").Data, p.Get("mlp.0.weight").Data) || !slices.Equal(q.Get("embedding.a.weight").Data, p.Get("embedding.a.weight").Data) {
+	if slices.Equal(q.Get("mlp.0.weight").Data, p.Get("mlp.0.weight").Data) ||
+		!slices.Equal(q.Get("embedding.a.weight").Data, p.Get("embedding.a.weight").Data) {
 		t.Error("want the hidden units to move, and the embeddings to stay")
 	}
 	if distance(q, again) != 0 {
@@ -187,10 +188,12 @@ func TestBadModels(t *testing.T) {
 	o := align.Defaults()
 	o.Match = "activations"
 	a, b := fresh(t, m, 1), fresh(t, m, 2)
-	if _, err := align.Align(context.Background(), m, modeltest.Schema(), a, b, nil, o); err == nil || !strings.Contains(err.Error(), "needs rows") {
+	if _, err := align.Align(context.Background(), m, modeltest.Schema(), a, b, nil, o); err == nil ||
+		!strings.Contains(err.Error(), "needs rows") {
 		t.Errorf("activations without rows: %v", err)
 	}
-	if _, err := align.Align(context.Background(), m, modeltest.Schema(), a, b, source{0}, o); err == nil || !strings.Contains(err.Error(), "fewer than 2 rows") {
+	if _, err := align.Align(context.Background(), m, modeltest.Schema(), a, b, source{0}, o); err == nil ||
+		!strings.Contains(err.Error(), "fewer than 2 rows") {
 		t.Errorf("activations of no rows: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -211,7 +214,9 @@ func TestBadMaps(t *testing.T) {
 	p := fresh(t, m, 1)
 	g := symmetry(t, m, p).Groups[6] // mlp.0
 	want := clone(t, p)
-	for _, perm := range [][]int{nil, {0, 1}, make([]int, 24), append(slices.Repeat([]int{0}, 23), -1), append(slices.Repeat([]int{0}, 23), 24)} {
+	for _, perm := range [][]int{
+		nil, {0, 1}, make([]int, 24), append(slices.Repeat([]int{0}, 23), -1), append(slices.Repeat([]int{0}, 23), 24),
+	} {
 		if err := align.Apply(p, g, perm); err == nil {
 			t.Errorf("Apply(%v) says nothing", perm)
 		}
@@ -219,7 +224,10 @@ func TestBadMaps(t *testing.T) {
 	if err := align.Rotate(p, g, mat.NewDense(24, 24, nil)); err == nil {
 		t.Error("Rotate turns units before an activation")
 	}
-	for _, u := range []nn.Use{{Param: "none", Block: 1}, {Param: "mlp.0.weight", Axis: 2, Block: 1}, {Param: "mlp.0.weight", Offset: 1, Block: 1}, {Param: "mlp.0.weight", Block: 2}} {
+	for _, u := range []nn.Use{
+		{Param: "none", Block: 1}, {Param: "mlp.0.weight", Axis: 2, Block: 1}, {Param: "mlp.0.weight", Offset: 1, Block: 1},
+		{Param: "mlp.0.weight", Block: 2},
+	} {
 		bad := nn.Group{Name: "bad", Size: 24, Uses: []nn.Use{u}, Orthogonal: true}
 		if err := align.Apply(p, bad, make([]int, 24)); err == nil {
 			t.Errorf("Apply along %+v says nothing", u)

@@ -26,10 +26,12 @@ func cases() map[string]models.Model {
 	linear := ctr.Tower{HiddenUnits: []int{9}, HiddenActivations: "none"}
 	return map[string]models.Model{
 		"lr": ctr.LR{}, "fm": ctr.FM{EmbeddingDim: 6},
-		"mlp": ctr.MLP{EmbeddingDim: 6, Tower: small}, "mlp/batch_norm": ctr.MLP{EmbeddingDim: 5, Tower: full}, "mlp/linear": ctr.MLP{EmbeddingDim: 5, Tower: linear},
+		"mlp":            ctr.MLP{EmbeddingDim: 6, Tower: small},
+		"mlp/batch_norm": ctr.MLP{EmbeddingDim: 5, Tower: full}, "mlp/linear": ctr.MLP{EmbeddingDim: 5, Tower: linear},
 		"widedeep": ctr.WideDeep{EmbeddingDim: 4, Tower: small}, "widedeep/batch_norm": ctr.WideDeep{EmbeddingDim: 4, Tower: full},
 		"deepfm": ctr.DeepFM{EmbeddingDim: 4, Tower: small}, "deepfm/batch_norm": ctr.DeepFM{EmbeddingDim: 8, Tower: full},
-		"dcn": ctr.DCN{EmbeddingDim: 4, NumCrossLayers: 3, Tower: small}, "dcn/batch_norm": ctr.DCN{EmbeddingDim: 4, NumCrossLayers: 2, Tower: full},
+		"dcn":                  ctr.DCN{EmbeddingDim: 4, NumCrossLayers: 3, Tower: small},
+		"dcn/batch_norm":       ctr.DCN{EmbeddingDim: 4, NumCrossLayers: 2, Tower: full},
 		"dcnv2":                ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 2, ModelStructure: "parallel", Tower: small},
 		"dcnv2/batch_norm":     ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 2, ModelStructure: "parallel", Tower: full},
 		"dcnv2/stacked":        ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 2, ModelStructure: "stacked", Tower: full},

@@ -49,7 +49,8 @@ func shards(t *testing.T) *cki.Input {
 	o := train.Defaults()
 	o.BatchSize = 64
 	lab := &cki.Lab{
-		Model: ctr.LR{}, Task: task.Binary{MetricNames: []string{"logloss", "auc"}}, Options: o, Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
+		Model: ctr.LR{}, Task: task.Binary{MetricNames: []string{"logloss", "auc"}}, Options: o, Dir: t.TempDir(),
+		Log:  slog.New(slog.DiscardHandler),
 		Data: &data.Splits{Schema: sc, Train: rows(2000), Valid: rows(2000)},
 	}
 	var parents []*cki.Parent

@@ -274,7 +274,9 @@ func solve(a, b [][]float64) {
 
 // TestSelected: what is selected becomes the same, whatever else is: Fisher information and inputs are those of whole parents.
 func TestSelected(t *testing.T) {
-	for _, m := range []cki.Method{method.Fisher{Rows: 64, BatchSize: 8, Epsilon: 1e-3}, method.RegMean{Alpha: 0.9, Rows: 64, BatchSize: 8}} {
+	for _, m := range []cki.Method{
+		method.Fisher{Rows: 64, BatchSize: 8, Epsilon: 1e-3}, method.RegMean{Alpha: 0.9, Rows: 64, BatchSize: 8},
+	} {
 		in := mergetest.Input(mergetest.Lab(t, mergetest.Model()), mergetest.Parents(t, mergetest.Model(), 2))
 		all := mergetest.Merge(t, m, in)["mlp.1.weight"]
 		in.Select = func(name string) bool { return name == "mlp.1.weight" }

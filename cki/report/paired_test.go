@@ -20,7 +20,8 @@ func TestMeanByHand(t *testing.T) {
 		{[]float64{2, 4, 4, 4, 6}, 4, math.Sqrt2, 2.776 * math.Sqrt2 / math.Sqrt(5)},
 	} {
 		e := report.Mean(tc.x)
-		if !near(float64(e.Mean), tc.mean, 1e-12) || !near(float64(e.SD), tc.sd, 1e-12) || !near(float64(e.Half), tc.half, 5e-4*tc.half) || e.N != len(tc.x) {
+		if !near(float64(e.Mean), tc.mean, 1e-12) || !near(float64(e.SD), tc.sd, 1e-12) ||
+			!near(float64(e.Half), tc.half, 5e-4*tc.half) || e.N != len(tc.x) {
 			t.Errorf("Mean(%v) = %+v, want %v, sd %v, half %v", tc.x, e, tc.mean, tc.sd, tc.half)
 		}
 	}
@@ -38,7 +39,8 @@ func TestMeanByHand(t *testing.T) {
 
 func TestPaired(t *testing.T) {
 	e, err := report.Paired([]float64{.9, .8, .7}, []float64{.89, .78, .67})
-	if err != nil || !near(float64(e.Mean), .02, 1e-12) || !near(float64(e.SD), .01, 1e-12) || !near(e.Low(), .02-4.303*.01/math.Sqrt(3), 1e-5) || e.Clear() {
+	if err != nil || !near(float64(e.Mean), .02, 1e-12) || !near(float64(e.SD), .01, 1e-12) ||
+		!near(e.Low(), .02-4.303*.01/math.Sqrt(3), 1e-5) || e.Clear() {
 		t.Errorf("paired %+v, %v", e, err)
 	}
 	if e, _ := report.Paired([]float64{3, 4, 5}, []float64{1, 2, 3.1}); !e.Clear() {
@@ -58,7 +60,8 @@ func TestGapShareByHand(t *testing.T) {
 		t.Errorf("share %+v, %v, want .5, -.319 to .692", s, err)
 	}
 	// The same share in every seed is known exactly.
-	if s, _ := report.GapShare([]float64{1.5, 2, 2.5}, base, all); !near(float64(s.Mean), .5, 1e-12) || !near(float64(s.Low), .5, 1e-7) || !near(float64(s.High), .5, 1e-7) {
+	if s, _ := report.GapShare([]float64{1.5, 2, 2.5}, base, all); !near(float64(s.Mean), .5, 1e-12) ||
+		!near(float64(s.Low), .5, 1e-7) || !near(float64(s.High), .5, 1e-7) {
 		t.Errorf("share %+v, want .5 exactly", s)
 	}
 	unbounded := func(s report.Share) bool { return s.Low != s.Low && s.High != s.High }

@@ -23,7 +23,8 @@ import (
 func sample(t *testing.T) *report.Report {
 	t.Helper()
 	r := &report.Report{
-		Title: "Frappe, two branches", Method: "average", Settings: "method:\n  type: average\n", Model: "mlp", Data: "frappe", Seed: 3, Metrics: []string{"auc", "logloss"},
+		Title: "Frappe, two branches", Method: "average", Settings: "method:\n  type: average\n", Model: "mlp",
+		Data: "frappe", Seed: 3, Metrics: []string{"auc", "logloss"},
 		Parents: []report.Parent{{Name: "runs/a", Digest: "00ff", Valid: report.Metrics{"auc": .97, "logloss": .2}}, {Name: "runs/b", Valid: report.Metrics{"auc": math.NaN()}}},
 		Guard:   report.Guard{On: true, Passed: "merge", Result: .9725, Parent: .971},
 		Groups:  []report.Group{{Other: "runs/b", Name: "mlp.0", Size: 128, Moved: 127, Before: .02, After: .31}},
@@ -40,7 +41,9 @@ func sample(t *testing.T) *report.Report {
 		b.After = append(b.After, report.Point{Alpha: a, Valid: report.Metrics{"auc": .97, "logloss": .2 + .1*a + .1*a*(1-a)}})
 	}
 	r.Barriers = []report.Barrier{b}
-	for i, name := range []string{"embedding.user.weight", "embedding.item.weight", "mlp.0.weight", "mlp.0.bias", "mlp.1.weight", "mlp.1.bias", "fc.weight"} {
+	for i, name := range []string{
+		"embedding.user.weight", "embedding.item.weight", "mlp.0.weight", "mlp.0.bias", "mlp.1.weight", "mlp.1.bias", "fc.weight",
+	} {
 		g := rng.New(rng.Key(1, name))
 		x, y, m := make([]float32, 96), make([]float32, 96), make([]float32, 96)
 		for j := range x {

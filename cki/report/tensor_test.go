@@ -50,10 +50,12 @@ func TestTensorByHand(t *testing.T) {
 		t.Errorf("residual %v, want %v", s.Residual, want)
 	}
 	// Rows: (1,2) and (3,0): sqrt(8/((5+9)/2)); (0,4) and (0,-4): opposite, 2.
-	if want := []report.Unit{{Row: 1, Distance: 2}, {Row: 0, Distance: math.Sqrt(8. / 7)}}; len(s.Units) != 2 || s.Units[0] != want[0] || s.Units[1].Row != 0 || !near(s.Units[1].Distance, want[1].Distance, 1e-12) {
+	if want := []report.Unit{{Row: 1, Distance: 2}, {Row: 0, Distance: math.Sqrt(8. / 7)}}; len(s.Units) != 2 ||
+		s.Units[0] != want[0] || s.Units[1].Row != 0 || !near(s.Units[1].Distance, want[1].Distance, 1e-12) {
 		t.Errorf("units %v, want %v", s.Units, want)
 	}
-	if want := []float64{gate.Entropy(a, 10), gate.Entropy(b, 10)}; !slices.Equal(s.Entropies, want) || !slices.Equal(s.Gates, gate.Global(want, .4, 500)) {
+	if want := []float64{gate.Entropy(a, 10), gate.Entropy(b, 10)}; !slices.Equal(s.Entropies, want) ||
+		!slices.Equal(s.Gates, gate.Global(want, .4, 500)) {
 		t.Errorf("entropies %v, gates %v", s.Entropies, s.Gates)
 	}
 }
@@ -86,7 +88,8 @@ func TestTensorFindsWeights(t *testing.T) {
 	if len(s.Parents) != 2 || len(s.Units) != 5 {
 		t.Errorf("%d pairs, %d units, want 2 and 5", len(s.Parents), len(s.Units))
 	}
-	if err := s.Unaligned([][]float32{parents[0], parents[0], parents[2]}); err != nil || s.Before[0].L2 != 0 || !near(float64(s.Before[0].Cosine), 1, 1e-12) || s.Before[1] != s.Parents[1] {
+	if err := s.Unaligned([][]float32{parents[0], parents[0], parents[2]}); err != nil || s.Before[0].L2 != 0 ||
+		!near(float64(s.Before[0].Cosine), 1, 1e-12) || s.Before[1] != s.Parents[1] {
 		t.Errorf("before %v of %v, error %v", s.Before, s.Parents, err)
 	}
 

@@ -112,7 +112,8 @@ func TestReadRowsNamesTheElement(t *testing.T) {
 		t.Error(err)
 	}
 	err = r.ReadRows("ids", 2, 3, make([]float32, 2))
-	if err == nil || !strings.Contains(err.Error(), "tensor ids, from element 4: element 1 is 1152921504606846977") || !strings.Contains(err.Error(), filepath.Base(path)) {
+	if err == nil || !strings.Contains(err.Error(), "tensor ids, from element 4: element 1 is 1152921504606846977") ||
+		!strings.Contains(err.Error(), filepath.Base(path)) {
 		t.Errorf("a number that float32 cannot hold: %v", err)
 	}
 }

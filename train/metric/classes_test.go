@@ -168,7 +168,8 @@ func TestCheck(t *testing.T) {
 	if err := metric.Check("pearson", metric.Number); err != nil {
 		t.Error(err)
 	}
-	if err := metric.Check("auc", metric.Classes); err == nil || !strings.Contains(err.Error(), "there are accuracy, cross_entropy, f1, macro_f1, mcc, perplexity") {
+	if err := metric.Check("auc", metric.Classes); err == nil ||
+		!strings.Contains(err.Error(), "there are accuracy, cross_entropy, f1, macro_f1, mcc, perplexity") {
 		t.Errorf("error %v", err)
 	}
 	if err := metric.Check("akkuracy", metric.Classes); err == nil || !strings.Contains(err.Error(), "did you mean accuracy?") {
