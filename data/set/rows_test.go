@@ -195,12 +195,12 @@ func TestRowsAreThoseOfAnyFile(t *testing.T) {
 				v := row[n]
 				switch x := v.(type) { // the digits that a person writes
 				case float64:
-					v = strconv.FormatFloat(x, 'f', -1, 64)
+					v = strconv.FormatFloat(x+0, 'f', -1, 64) // + 0: nobody writes -0
 					if a := math.Abs(x); a > 0 && (a < 1e-6 || a >= 1e21) {
 						v = strconv.FormatFloat(x, 'e', -1, 64)
 					}
 				case float32:
-					v = strconv.FormatFloat(float64(x), 'f', -1, 32)
+					v = strconv.FormatFloat(float64(x)+0, 'f', -1, 32)
 					if a := math.Abs(float64(x)); a > 0 && a < 1e-6 {
 						v = strconv.FormatFloat(float64(x), 'e', -1, 32)
 					}
