@@ -63,8 +63,10 @@ func trainer(t *testing.T, dir string) *train.Trainer {
 	tk, _ := task.Registry.Default("binary_classification")
 	return &train.Trainer{
 		Options: o, Task: tk, Data: splits(t), Seed: 5, Dir: dir, Digest: "d", Params: nn.NewParams(5),
-		Model: ctr.DeepFM{EmbeddingDim: 4, Tower: ctr.Tower{HiddenUnits: []int{16, 8}, HiddenActivations: "relu",
-			NetDropout: 0.2, BatchNorm: true}},
+		Model: ctr.DeepFM{EmbeddingDim: 4, Tower: ctr.Tower{
+			HiddenUnits: []int{16, 8}, HiddenActivations: "relu",
+			NetDropout: 0.2, BatchNorm: true,
+		}},
 		Callbacks: []train.Callback{&logs.JSONL{Path: filepath.Join(dir, "metrics.jsonl"), LogSteps: 5}},
 	}
 }

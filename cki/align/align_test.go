@@ -225,7 +225,9 @@ func TestBadMaps(t *testing.T) {
 		t.Error("Rotate turns units before an activation")
 	}
 	for _, u := range []nn.Use{
-		{Param: "none", Block: 1}, {Param: "mlp.0.weight", Axis: 2, Block: 1}, {Param: "mlp.0.weight", Offset: 1, Block: 1},
+		{Param: "none", Block: 1},
+		{Param: "mlp.0.weight", Axis: 2, Block: 1},
+		{Param: "mlp.0.weight", Offset: 1, Block: 1},
 		{Param: "mlp.0.weight", Block: 2},
 	} {
 		bad := nn.Group{Name: "bad", Size: 24, Uses: []nn.Use{u}, Orthogonal: true}

@@ -294,11 +294,13 @@ func TestAttentionErrors(t *testing.T) {
 		{x, x, x, opt(2, 4), "ops: attention: q has 6 rows, want sequences of 4"},
 		{x, x, x, ops.AttentionOptions{Heads: 2}, "ops: attention: no tokens to tell the sequences apart"},
 		{
-			x, x, x, ops.AttentionOptions{Heads: 2, Tokens: &ops.Tokens{L: 3}, Dropout: 1, Name: "a"},
+			x, x, x,
+			ops.AttentionOptions{Heads: 2, Tokens: &ops.Tokens{L: 3}, Dropout: 1, Name: "a"},
 			"ops: attention: a: dropout 1, want a number in [0, 1)",
 		},
 		{
-			x, x, x, ops.AttentionOptions{Heads: 2, Tokens: &ops.Tokens{L: 3}, Dropout: .1, Name: "a"},
+			x, x, x,
+			ops.AttentionOptions{Heads: 2, Tokens: &ops.Tokens{L: 3}, Dropout: .1, Name: "a"},
 			"ops: attention: a: no step to draw the dropout from",
 		},
 	} {

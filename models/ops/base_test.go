@@ -107,12 +107,14 @@ func TestDoChecksInputs(t *testing.T) {
 		{"fine", []G.Value{v}, ""},
 		{"none", nil, "ops: scale: 0 inputs, want 1"},
 		{
-			"long", []G.Value{tensor.New(tensor.WithShape(3, 3), tensor.WithBacking(make([]float32, 9)))},
+			"long",
+			[]G.Value{tensor.New(tensor.WithShape(3, 3), tensor.WithBacking(make([]float32, 9)))},
 			"ops: scale: input 0 has 9 values, want 6",
 		},
 		{"turned", []G.Value{turned}, "ops: scale: input 0 is not a contiguous row-major float32 tensor"},
 		{
-			"wide", []G.Value{tensor.New(tensor.WithShape(2, 3), tensor.WithBacking(make([]float64, 6)))},
+			"wide",
+			[]G.Value{tensor.New(tensor.WithShape(2, 3), tensor.WithBacking(make([]float64, 6)))},
 			"ops: scale: input 0 is not a contiguous row-major float32 tensor",
 		},
 		{"number", []G.Value{G.NewF64(1)}, "ops: scale: input 0 is a *gorgonia.F64, want a float32 tensor"},

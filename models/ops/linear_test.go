@@ -75,8 +75,15 @@ func TestLinear(t *testing.T) {
 		B, I, O int
 		big     bool
 	}{
-		{1, 1, 1, false}, {1, 3, 2, false}, {3, 1, 5, false}, {4, 5, 1, false}, {5, 7, 3, false}, {2, 17, 9, false},
-		{301, 70, 67, true}, {1000, 67, 1, true}, {1000, 1, 67, true},
+		{1, 1, 1, false},
+		{1, 3, 2, false},
+		{3, 1, 5, false},
+		{4, 5, 1, false},
+		{5, 7, 3, false},
+		{2, 17, 9, false},
+		{301, 70, 67, true},
+		{1000, 67, 1, true},
+		{1000, 1, 67, true},
 	} {
 		for _, a := range acts {
 			for _, bias := range []bool{true, false} {

@@ -183,7 +183,8 @@ func TestMistakes(t *testing.T) {
 		want string
 	}{
 		{
-			task.Classification{}, []float32{1, 2},
+			task.Classification{},
+			[]float32{1, 2},
 			"task classification: the model returns logits of shape (2, 1), want one for each of several classes",
 		},
 		{task.Regression{}, []float32{1, 2, 3, 4}, "task regression: the model returns logits of shape (2, 2), want one a row"},

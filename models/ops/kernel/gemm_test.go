@@ -229,8 +229,10 @@ func TestGemmConcurrent(t *testing.T) {
 func TestGemmAllocs(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for _, c := range []gemmCase{
-		{false, true, 300, 100, 130, false}, {true, false, 100, 130, 700, true},
-		{false, true, 300, 1, 40, false}, {false, true, 3, 4, 5, false},
+		{false, true, 300, 100, 130, false},
+		{true, false, 100, 130, 700, true},
+		{false, true, 300, 1, 40, false},
+		{false, true, 3, 4, 5, false},
 	} {
 		a, b, out := c.operands(r)
 		epi := func(r0, r1 int) {}
