@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"sync"
 
 	"github.com/splice-ml/splice/configs"
+	"github.com/splice-ml/splice/configs/job"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
-	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/task"
@@ -19,6 +21,68 @@ import (
 // calls it. A value is a string, a number, a list of these for a column of several tokens, or nil for a blank cell. The label
 // may be left out; columns that are features or texts may not.
 type Row = map[string]any
+
+// Options are what a call decides beside the config.
+type Options struct {
+	Set       []string     // overrides of keys of the config, such as "train.epochs=2"
+	Run       string       // directory of the run; empty: the config's, or runs/ and the name of the config's file
+	Resume    bool         // go on from the run's last checkpoint, if there is one
+	Overwrite bool         // replace a run that is in the directory
+	Offline   bool         // never touch the network: files that the config would fetch are there, or its fallback holds
+	Log       *slog.Logger // nil: nothing is logged
+
+	Show      func(o train.Options) []train.Callback // returns what shows the progress of a training; nil: nothing does
+	Downloads io.Writer                              // shows the progress of downloads; nil: nothing does
+}
+
+// Result is what a training came to, and Merged what a merge came to.
+type (
+	Result = job.Result
+	Merged = job.Merged
+)
+
+// InputError is a mistake in what the caller gave: a config, a directory, a file. Other errors are the machine's.
+type InputError = run.InputError
+
+// Train trains the experiment of a config's file, as cmd/train does, and returns what the run came to. If ctx ends, a checkpoint is
+// written, and the error is [train.ErrInterrupted].
+func Train(ctx context.Context, config string, o Options) (*Result, error) {
+	e, err := o.config(config).Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return o.train(ctx, e, job.RunDir(o.Run, e.Run, config))
+}
+
+// Finetune trains on from a run, a Hugging Face directory or a file of weights, as cmd/finetune does. Without a config (""), data, model,
+// task and training are those of the run, for one epoch; the new run is then beside it. Without from (""), the config says what to
+// start from.
+func Finetune(ctx context.Context, config, from string, o Options) (*Result, error) {
+	e, dir, err := o.config(config).Finetune(ctx, from, o.Run)
+	if err != nil {
+		return nil, err
+	}
+	return o.train(ctx, e, dir)
+}
+
+// Merge merges runs as the merge section of a config's file says, as cmd/cki does. A merge that is done already is read.
+func Merge(ctx context.Context, config string, o Options) (*Merged, error) {
+	e, err := o.config(config).LoadMerge(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j := job.Job{Experiment: e, Dir: job.RunDir(o.Run, e.Run, config), Log: o.Log, Show: o.Show}
+	return j.Merge(ctx, o.Overwrite)
+}
+
+func (o Options) config(file string) job.Config {
+	return job.Config{File: file, Set: o.Set, Offline: o.Offline, Log: o.Log, Progress: o.Downloads}
+}
+
+func (o Options) train(ctx context.Context, e *configs.Experiment, dir string) (*Result, error) {
+	j := job.Job{Experiment: e, Dir: dir, Log: o.Log, Show: o.Show}
+	return j.Train(ctx, job.TrainOptions{Resume: o.Resume, Overwrite: o.Overwrite})
+}
 
 // Run is a trained model that scores rows. It may be used from several goroutines at once.
 type Run struct {
@@ -42,18 +106,11 @@ type scratch struct {
 
 // Open opens the run in a directory: one that was trained, fine-tuned or merged. An error says what is missing. Close frees the run.
 func Open(dir string) (*Run, error) {
-	if err := kernel.Err(); err != nil {
-		return nil, fmt.Errorf("splice: %w", err)
-	}
-	files, err := run.Open(dir)
+	opened, err := job.Open(dir, nil, nil)
 	if err != nil {
-		return nil, fmt.Errorf("splice: %w", err)
+		return nil, err
 	}
-	e, err := configs.Load(files.Config, nil)
-	if err != nil {
-		return nil, fmt.Errorf("splice: %w", err)
-	}
-	r := &Run{dir: dir, data: e.Data, features: files.Map, task: e.Task}
+	r := &Run{dir: dir, data: opened.Data, features: opened.Map, task: opened.Task}
 	s, err := r.newScratch()
 	if err != nil {
 		return nil, fmt.Errorf("splice: %s: %w", dir, err)
@@ -63,14 +120,11 @@ func Open(dir string) (*Run, error) {
 	if schema.Text != nil {
 		r.classes = schema.Text.Labels
 	}
-	params, err := models.NewParams(e.Model, schema, e.Seed)
+	params, err := opened.Params(schema)
 	if err != nil {
 		return nil, fmt.Errorf("splice: %s: %w", dir, err)
 	}
-	if err := train.LoadParams(files.Model, params); err != nil {
-		return nil, fmt.Errorf("splice: %w", err)
-	}
-	if r.predictor, err = models.NewPredictor(e.Model, params, schema); err != nil {
+	if r.predictor, err = models.NewPredictor(opened.Model, params, schema); err != nil {
 		return nil, fmt.Errorf("splice: %s: %w", dir, err)
 	}
 	return r, nil

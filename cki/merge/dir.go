@@ -25,7 +25,7 @@ func (j *Job) digest(parents []*cki.Parent) (string, error) {
 	h := xxhash.New()
 	for _, p := range parents {
 		if samePath(run.Of(p.Name), j.Dir) {
-			return "", input(fmt.Errorf("cki: the merge would be written over parent %s: choose another --run", p.Name))
+			return "", run.BadInput(fmt.Errorf("cki: the merge would be written over parent %s: choose another --run", p.Name))
 		}
 		d, err := cki.Digest(p)
 		if err != nil {
@@ -59,18 +59,18 @@ func (j *Job) done(digest string) (*compare.Table, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
-		return nil, input(err)
+		return nil, run.BadInput(err)
 	case t.Digest != digest:
-		return nil, input(fmt.Errorf("cki: %s holds a merge of another config or of other parents: give --overwrite to replace it, or another --run", j.Dir))
+		return nil, run.BadInput(fmt.Errorf("cki: %s holds a merge of another config or of other parents: give --overwrite to replace it, or another --run", j.Dir))
 	}
 	there, err := j.holds(t)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil // the comparison was made, the model is gone
 	case err != nil:
-		return nil, input(err)
+		return nil, run.BadInput(err)
 	case !there:
-		return nil, input(fmt.Errorf("cki: %s is not the model that the merge made: give --overwrite to make the merge again, or another --run",
+		return nil, run.BadInput(fmt.Errorf("cki: %s is not the model that the merge made: give --overwrite to make the merge again, or another --run",
 			filepath.Join(j.Dir, run.ModelFile)))
 	}
 	j.Log.Info("the merge is done already", "run", j.Dir)
@@ -96,7 +96,7 @@ func (j *Job) holds(t *compare.Table) (bool, error) {
 // claim makes the directory ready for trainings of these digests. What it holds of others is removed, or an error.
 func (j *Job) claim(making, digest string) error {
 	if err := j.free(); err != nil {
-		return input(err)
+		return run.BadInput(err)
 	}
 	if err := j.claimDir(run.ParentsDir, making, j.Overwrite); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (j *Job) claimDir(name, digest string, replace bool) error {
 		return nil
 	}
 	if err == nil && !replace {
-		return input(fmt.Errorf("cki: %s holds what another config made: give --overwrite to replace it, or another --run", dir))
+		return run.BadInput(fmt.Errorf("cki: %s holds what another config made: give --overwrite to replace it, or another --run", dir))
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("cki: %w", err)

@@ -17,28 +17,28 @@ import (
 // path it returns. The result is not evaluated. Of the job it takes Dir, Options, Settings, Seed, Overwrite and Log.
 func (j *Job) Files(ctx context.Context, parents []*cki.Parent) (string, error) {
 	if err := cki.Check(parents); err != nil {
-		return "", input(err)
+		return "", run.BadInput(err)
 	}
 	if j.Options.Align.Match != align.None {
-		return "", input(errors.New("cki: merge.align.match: alignment needs the model: give data and model in the config, or runs as parents"))
+		return "", run.BadInput(errors.New("cki: merge.align.match: alignment needs the model: give data and model in the config, or runs as parents"))
 	}
 	for _, p := range parents {
 		if samePath(run.Of(p.Name), j.Dir) {
-			return "", input(fmt.Errorf("cki: the merge would be written over parent %s: choose another --run", p.Name))
+			return "", run.BadInput(fmt.Errorf("cki: the merge would be written over parent %s: choose another --run", p.Name))
 		}
 	}
 	prepare := run.PrepareOptions{Overwrite: j.Overwrite}
 	if err := prepare.Check(j.Dir); err != nil {
-		return "", input(err)
+		return "", run.BadInput(err)
 	}
 	sel, err := cki.Selection(j.Options.Select, parents[0])
 	if err != nil {
-		return "", input(err)
+		return "", run.BadInput(err)
 	}
 	in := &cki.Input{Parents: parents, Select: sel, Seed: j.Seed, Log: j.Log}
 	m, err := j.Options.Method.Merge(ctx, in)
 	if err != nil {
-		return "", input(err)
+		return "", run.BadInput(err)
 	}
 	from, err := j.provenance(parents, compare.RowMerge)
 	if err != nil {
@@ -53,7 +53,7 @@ func (j *Job) Files(ctx context.Context, parents []*cki.Parent) (string, error) 
 	}
 	out := filepath.Join(j.Dir, run.ModelFile)
 	if err := in.Write(out, m, map[string]string{"splice.merge": string(meta)}); err != nil {
-		return "", input(err)
+		return "", run.BadInput(err)
 	}
 	return out, writeJSON(j.Dir, run.MergeFile, from)
 }

@@ -46,22 +46,6 @@ type Job struct {
 	Callbacks func(o train.Options) []train.Callback
 }
 
-// InputError is a mistake in what the user gave, such as parents that do not fit or a directory that holds another run.
-type InputError struct{ Err error }
-
-func (e *InputError) Error() string { return e.Err.Error() }
-
-// Unwrap returns the mistake.
-func (e *InputError) Unwrap() error { return e.Err }
-
-// input marks an error as the user's to mend.
-func input(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &InputError{err}
-}
-
 // Done returns the comparison of a merge by the same config and of the same parents that is in the directory, with its model;
 // nil if the merge is still to be made. Another merge is an error unless it may be overwritten. A merge whose parents start
 // from given weights is known by those weights too: see Run.
@@ -77,11 +61,11 @@ func (j *Job) Done(parents []*cki.Parent) (*compare.Table, error) {
 // are given, empty if the regime makes them. Of the Lab it takes Model, Task, Data, Options, Seed, Start and Log.
 func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (*compare.Table, error) {
 	if lab.Data.Valid == nil {
-		return nil, input(errors.New("cki: the data has no validation rows: a merge is judged by them; set data.split or data.valid_path"))
+		return nil, run.BadInput(errors.New("cki: the data has no validation rows: a merge is judged by them; set data.split or data.valid_path"))
 	}
 	if len(parents) > 0 {
 		if err := cki.Check(parents); err != nil {
-			return nil, input(err)
+			return nil, run.BadInput(err)
 		}
 	}
 	digest, err := j.digest(parents)

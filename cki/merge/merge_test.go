@@ -71,7 +71,7 @@ func (d *desk) merge(t *testing.T) *compare.Table {
 // refused checks an error that is the user's to mend.
 func refused(t *testing.T, err error, want string) {
 	t.Helper()
-	var in *merge.InputError
+	var in *run.InputError
 	if !errors.As(err, &in) || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v (%T), want a mistake of the user with %q", err, err, want)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // OpenParents opens parents: see [cki.Open]. The error says everything that cannot be opened. CloseParents closes them.
@@ -24,7 +25,7 @@ func OpenParents(paths []string) ([]*cki.Parent, error) {
 	}
 	if len(errs) > 0 {
 		CloseParents(parents)
-		return nil, input(errors.Join(errs...))
+		return nil, run.BadInput(errors.Join(errs...))
 	}
 	return parents, nil
 }
@@ -49,7 +50,7 @@ func ResultMap(parents []*cki.Parent, vocabulary string) (*data.FeatureMap, erro
 		others = append(others, p.Map)
 	}
 	m, err := data.Union(parents[0].Map, others...)
-	return m, input(err)
+	return m, run.BadInput(err)
 }
 
 // load reads a parent as parameters of the Lab's model.
@@ -59,7 +60,7 @@ func load(l *cki.Lab, p *cki.Parent) (*nn.Params, error) {
 		return nil, err
 	}
 	if err := cki.Load(p, q); err != nil {
-		return nil, input(fmt.Errorf("cki: parent %s: %w", p.Name, err))
+		return nil, run.BadInput(fmt.Errorf("cki: parent %s: %w", p.Name, err))
 	}
 	return q, nil
 }

@@ -4,24 +4,26 @@ package main
 import (
 	"context"
 
-	"github.com/splice-ml/splice/cmd/internal/cli"
-	"github.com/splice-ml/splice/cmd/internal/session"
+	"github.com/splice-ml/splice/cmd/internal/app"
+	"github.com/splice-ml/splice/configs/job"
 )
 
 func main() {
-	var path, split, ensemble string
-	var runs, set cli.List
-	c := cli.New("evaluate", "measures a run's model on its validation and test rows, or on the rows of a file", func(ctx context.Context, c *cli.Command) error {
-		t, err := session.OpenTeam(c, runs, set, ensemble)
+	var path, split string
+	var runs app.RunFlags
+	c := app.New("evaluate", "measures a run's model on its validation and test rows, or on the rows of a file", func(ctx context.Context, c *app.Command) error {
+		e, err := runs.Open(c)
 		if err != nil {
 			return err
 		}
-		return t.Evaluate(ctx, path, split)
+		mode := ""
+		if len(e.Runs) > 1 {
+			mode = e.Mode
+		}
+		return e.Evaluate(ctx, path, split, func(s job.Scores) error { return app.PrintScores(c.Out, s, mode) })
 	})
-	c.Flags.Var(&runs, "run", "`directory` of the run; given several times, the runs and their ensemble are measured, on the first one's data")
-	c.Flags.StringVar(&ensemble, "ensemble", "", "how several runs become one: mean of their `logits` (default) or probabilities")
+	runs.Flags(c, "`directory` of the run; given several times, the runs and their ensemble are measured, on the first one's data")
 	c.Flags.StringVar(&path, "data", "", "evaluate on all rows of this `file` (or glob), of the run's layout, with labels")
 	c.Flags.StringVar(&split, "split", "", "`part` of the run's data: train, valid or test (default: valid and test)")
-	c.Flags.Var(&set, "set", "override a key of the run's config, `a.b=value`; may be given several times")
 	c.Main()
 }

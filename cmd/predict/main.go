@@ -4,28 +4,40 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 
-	"github.com/splice-ml/splice/cmd/internal/cli"
-	"github.com/splice-ml/splice/cmd/internal/session"
+	"github.com/splice-ml/splice/cmd/internal/app"
+	"github.com/splice-ml/splice/data/atomicfile"
+	"github.com/splice-ml/splice/train/run"
 )
 
 func main() {
-	var in, out, ensemble string
-	var runs, set cli.List
-	c := cli.New("predict", "writes the prediction for every row of a file, a probability, number or class, one a line, in the rows' order", func(ctx context.Context, c *cli.Command) error {
+	var in, out string
+	var runs app.RunFlags
+	c := app.New("predict", "writes the prediction for every row of a file, a probability, number or class, one a line, in the rows' order", func(ctx context.Context, c *app.Command) error {
 		if in == "" || out == "" {
-			return cli.BadInput(errors.New("predict: give the rows with --in and the file of predictions with --out (- for standard output)"))
+			return run.BadInput(errors.New("predict: give the rows with --in and the file of predictions with --out (- for standard output)"))
 		}
-		t, err := session.OpenTeam(c, runs, set, ensemble)
+		e, err := runs.Open(c)
 		if err != nil {
 			return err
 		}
-		return t.Predict(ctx, in, out)
+		if out == "-" {
+			_, err := e.Predict(ctx, in, c.Out)
+			return err
+		}
+		rows := 0
+		err = atomicfile.Write(out, func(w io.Writer) (err error) { // it appears when all rows are scored, or not at all
+			rows, err = e.Predict(ctx, in, w)
+			return err
+		})
+		if err == nil {
+			c.Log().Info("predicted", "rows", rows, "file", out)
+		}
+		return err
 	})
-	c.Flags.Var(&runs, "run", "`directory` of the run; given several times, the predictions are the runs' ensemble's")
-	c.Flags.StringVar(&ensemble, "ensemble", "", "how several runs become one: mean of their `logits` (default) or probabilities")
+	runs.Flags(c, "`directory` of the run; given several times, the predictions are the runs' ensemble's")
 	c.Flags.StringVar(&in, "in", "", "`file` (or glob) of rows, of the layout the run was trained on; labels may be left out")
 	c.Flags.StringVar(&out, "out", "", "`file` to write, - for standard output")
-	c.Flags.Var(&set, "set", "override a key of the run's config, `a.b=value`; may be given several times")
 	c.Main()
 }

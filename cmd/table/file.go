@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/cki/compare"
-	"github.com/splice-ml/splice/cmd/internal/cli"
+	"github.com/splice-ml/splice/cmd/internal/app"
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/train/run"
@@ -85,8 +85,8 @@ func load(path string) (*file, error) {
 	return f, p.Err()
 }
 
-// job is one merge.
-type job struct {
+// seedMerge is the merge of one seed.
+type seedMerge struct {
 	seed int
 	dir  string
 	e    *configs.Experiment
@@ -94,11 +94,11 @@ type job struct {
 
 // plan returns the merges of every variant, by seed. It reads all configs, so that a mistake in the last one shows before the
 // first one is run.
-func (f *file) plan(set []string) ([][]job, error) {
-	var jobs [][]job
+func (f *file) plan(set []string) ([][]seedMerge, error) {
+	var jobs [][]seedMerge
 	var errs []error
 	for _, v := range f.Variants {
-		var list []job
+		var list []seedMerge
 		for seed := 1; seed <= f.Seeds; seed++ {
 			all := append(append(append([]string{}, f.Overrides...), v.Set...), set...)
 			e, err := configs.LoadMerge(v.Config, append(all, fmt.Sprintf("seed=%d", seed)))
@@ -109,7 +109,7 @@ func (f *file) plan(set []string) ([][]job, error) {
 				errs = append(errs, fmt.Errorf("table: variant %s: %w", v.Name, err))
 				break
 			}
-			list = append(list, job{seed, filepath.Join(f.Runs, v.dir(), fmt.Sprint(seed)), e})
+			list = append(list, seedMerge{seed, filepath.Join(f.Runs, v.dir(), fmt.Sprint(seed)), e})
 		}
 		jobs = append(jobs, list)
 	}
@@ -117,7 +117,7 @@ func (f *file) plan(set []string) ([][]job, error) {
 }
 
 // run makes the merges that are missing and prints each variant when all its seeds are there.
-func (f *file) run(ctx context.Context, c *cli.Command, jobs [][]job, merge merger, markdown bool) (*result, error) {
+func (f *file) run(ctx context.Context, c *app.Command, jobs [][]seedMerge, merge merger, markdown bool) (*result, error) {
 	r := &result{Title: f.Title, Seeds: f.Seeds}
 	for i, v := range f.Variants {
 		recipe := v.Recipe
@@ -148,7 +148,7 @@ func (f *file) run(ctx context.Context, c *cli.Command, jobs [][]job, merge merg
 }
 
 // one makes a merge and checks that its comparison can be summarised.
-func one(ctx context.Context, c *cli.Command, j job, merge merger, recipe compare.RowName) (*compare.Table, error) {
+func one(ctx context.Context, c *app.Command, j seedMerge, merge merger, recipe compare.RowName) (*compare.Table, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func one(ctx context.Context, c *cli.Command, j job, merge merger, recipe compar
 	var names []string
 	for _, r := range t.Rows {
 		if _, ok := r.Test[t.Metric]; !ok {
-			return nil, cli.BadInput(fmt.Errorf("row %s has no %s on test rows: a table needs data with a test part; set data.split or data.test_path", r.Name, t.Metric))
+			return nil, run.BadInput(fmt.Errorf("row %s has no %s on test rows: a table needs data with a test part; set data.split or data.test_path", r.Name, t.Metric))
 		}
 		names = append(names, string(r.Name))
 	}
@@ -167,7 +167,7 @@ func one(ctx context.Context, c *cli.Command, j job, merge merger, recipe compar
 		return nil, fmt.Errorf("%s: what was passed on, %q, is no row of it: remove it and merge again", filepath.Join(j.dir, run.TableFile), t.Passed)
 	}
 	if names = append(names, string(rowPassed)); !slices.Contains(names, string(recipe)) {
-		return nil, cli.BadInput(fmt.Errorf("there is no row %q to compare with: set recipe to one of %s", recipe, strings.Join(names, ", ")))
+		return nil, run.BadInput(fmt.Errorf("there is no row %q to compare with: set recipe to one of %s", recipe, strings.Join(names, ", ")))
 	}
 	return t, nil
 }

@@ -11,43 +11,49 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/cki/compare"
-	"github.com/splice-ml/splice/cmd/internal/cli"
-	"github.com/splice-ml/splice/cmd/internal/session"
+	"github.com/splice-ml/splice/cmd/internal/app"
 	"github.com/splice-ml/splice/configs"
+	"github.com/splice-ml/splice/configs/job"
+	"github.com/splice-ml/splice/train/run"
 )
 
-func main() { os.Exit(newCommand(mergeInSession).Exec(fileLast(os.Args[1:]))) }
+func main() { os.Exit(newCommand(makeMerge).Exec(fileLast(os.Args[1:]))) }
 
 // merger makes one merge in a directory, or reads what it came to before.
-type merger func(ctx context.Context, c *cli.Command, e *configs.Experiment, dir string) (*compare.Table, error)
+type merger func(ctx context.Context, c *app.Command, e *configs.Experiment, dir string) (*compare.Table, error)
 
-func mergeInSession(ctx context.Context, c *cli.Command, e *configs.Experiment, dir string) (*compare.Table, error) {
-	return session.New(c, e, dir).CKI(ctx, session.CKIOptions{})
+func makeMerge(ctx context.Context, c *app.Command, e *configs.Experiment, dir string) (*compare.Table, error) {
+	j := job.Job{Experiment: e, Dir: dir, Log: c.Log(), Show: c.Bars}
+	m, err := j.Merge(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	return m.Table, nil
 }
 
-func newCommand(merge merger) *cli.Command {
-	var set cli.List
+func newCommand(merge merger) *app.Command {
+	var set app.List
 	var out string
 	var markdown bool
 	stats := statistics{in: os.Stdin}
-	c := cli.New("table", "runs merges over several seeds and prints what they come to", func(ctx context.Context, c *cli.Command) error {
+	c := app.New("table", "runs merges over several seeds and prints what they come to", func(ctx context.Context, c *app.Command) error {
 		args := c.Flags.Args()
 		if stats.asked() && len(args) == 0 {
-			return cli.BadInput(stats.print(c.Out, markdown))
+			return run.BadInput(stats.print(c.Out, markdown))
 		}
 		if len(args) != 1 || stats.asked() {
-			return cli.BadInput(errors.New("table: give one table file, such as scripts/table_mlp.yaml, or --runs"))
+			return run.BadInput(errors.New("table: give one table file, such as scripts/table_mlp.yaml, or --runs"))
 		}
 		f, err := load(args[0])
 		if err != nil {
-			return cli.BadInput(err)
+			return run.BadInput(err)
 		}
 		if out != "" {
 			f.Out = out
 		}
 		jobs, err := f.plan(set)
 		if err != nil {
-			return cli.BadInput(err)
+			return run.BadInput(err)
 		}
 		r, err := f.run(ctx, c, jobs, merge, markdown)
 		if err != nil || f.Out == "" {

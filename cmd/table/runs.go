@@ -18,13 +18,13 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/cki/report"
-	"github.com/splice-ml/splice/cmd/internal/cli"
+	"github.com/splice-ml/splice/cmd/internal/app"
 	"github.com/splice-ml/splice/train/run"
 )
 
 // statistics are the flags for results that are there already: of runs, or numbers from standard input.
 type statistics struct {
-	runs, against cli.List
+	runs, against app.List
 	valid         bool
 	pairs         string
 	in            io.Reader

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/splice-ml/splice/cmd/internal/cli"
+	"github.com/splice-ml/splice/cmd/internal/app"
 )
 
 // results writes runs and files of another trainer into the working directory.
@@ -55,7 +55,7 @@ func TestRuns(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			results(t)
 			var d desk
-			if code := d.run(tc.args...); code != cli.ExitOK {
+			if code := d.run(tc.args...); code != app.ExitOK {
 				t.Fatalf("exit %d: %s", code, &d.log)
 			}
 			got := lines(d.out.String())
@@ -95,7 +95,7 @@ func TestRunsRefuse(t *testing.T) {
 	} {
 		results(t)
 		var d desk
-		if code := d.run(tc.args...); code != cli.ExitBadInput || !strings.Contains(d.log.String(), tc.want) {
+		if code := d.run(tc.args...); code != app.ExitBadInput || !strings.Contains(d.log.String(), tc.want) {
 			t.Errorf("%q: exit %d, %q, want %q", tc.args, code, d.log.String(), tc.want)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
-	"github.com/splice-ml/splice/cmd/internal/cli"
+	"github.com/splice-ml/splice/cmd/internal/app"
 	"github.com/splice-ml/splice/configs"
 )
 
@@ -55,7 +55,7 @@ func newDesk(t *testing.T, table string) *desk {
 }
 
 func (d *desk) run(args ...string) int {
-	c := newCommand(func(ctx context.Context, c *cli.Command, e *configs.Experiment, dir string) (*compare.Table, error) {
+	c := newCommand(func(ctx context.Context, c *app.Command, e *configs.Experiment, dir string) (*compare.Table, error) {
 		d.dirs, d.seen = append(d.dirs, filepath.ToSlash(dir)), append(d.seen, e)
 		if d.merge != nil {
 			return d.merge(ctx, c, e, dir)
@@ -209,14 +209,14 @@ func TestOneSeed(t *testing.T) {
 // TestInterrupted: what was done is kept, and the exit code says that it can go on.
 func TestInterrupted(t *testing.T) {
 	d := newDesk(t, tableFile)
-	d.merge = func(_ context.Context, _ *cli.Command, e *configs.Experiment, _ string) (*compare.Table, error) {
+	d.merge = func(_ context.Context, _ *app.Command, e *configs.Experiment, _ string) (*compare.Table, error) {
 		if len(d.dirs) == 5 {
 			return nil, fmt.Errorf("training: %w", context.Canceled)
 		}
 		return made(e), nil
 	}
-	if code := d.run("t.yaml", "--quiet"); code != cli.ExitInterrupted {
-		t.Errorf("exit %d, want %d", code, cli.ExitInterrupted)
+	if code := d.run("t.yaml", "--quiet"); code != app.ExitInterrupted {
+		t.Errorf("exit %d, want %d", code, app.ExitInterrupted)
 	}
 	if !strings.Contains(d.log.String(), "slow, seed 2, after 4 of 6 merges; what is done is kept") {
 		t.Errorf("log %s", &d.log)
@@ -247,8 +247,8 @@ func TestBadTables(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := newDesk(t, tc.table)
-			if code := d.run("t.yaml", "--quiet"); code != cli.ExitBadInput || !strings.Contains(d.log.String(), tc.want) {
-				t.Errorf("exit %d, want %d with %q in\n%s", code, cli.ExitBadInput, tc.want, &d.log)
+			if code := d.run("t.yaml", "--quiet"); code != app.ExitBadInput || !strings.Contains(d.log.String(), tc.want) {
+				t.Errorf("exit %d, want %d with %q in\n%s", code, app.ExitBadInput, tc.want, &d.log)
 			}
 			if len(d.dirs) > 0 && tc.name != "no such row" {
 				t.Errorf("%d merges were made before the mistake was seen", len(d.dirs))
@@ -257,8 +257,8 @@ func TestBadTables(t *testing.T) {
 	}
 	d := newDesk(t, tableFile)
 	for _, args := range [][]string{{}, {"none.yaml"}, {"t.yaml", "t.yaml"}, {"t.yaml", "--nonsense"}} {
-		if code := d.run(args...); code != cli.ExitBadInput || len(d.dirs) > 0 {
-			t.Errorf("%v: exit %d after %d merges, want %d", args, code, len(d.dirs), cli.ExitBadInput)
+		if code := d.run(args...); code != app.ExitBadInput || len(d.dirs) > 0 {
+			t.Errorf("%v: exit %d after %d merges, want %d", args, code, len(d.dirs), app.ExitBadInput)
 		}
 	}
 }
@@ -271,25 +271,25 @@ func TestBadMerges(t *testing.T) {
 		want   string
 		code   int
 	}{
-		{"no test rows", func(x *compare.Table) { x.Rows[1].Test = nil }, nil, "row best parent has no auc on test rows", cli.ExitBadInput},
-		{"passed on nothing", func(x *compare.Table) { x.Passed = "gone" }, nil, `"gone", is no row`, cli.ExitFailed},
+		{"no test rows", func(x *compare.Table) { x.Rows[1].Test = nil }, nil, "row best parent has no auc on test rows", app.ExitBadInput},
+		{"passed on nothing", func(x *compare.Table) { x.Passed = "gone" }, nil, `"gone", is no row`, app.ExitFailed},
 		{"uneven", func(x *compare.Table) {
 			if x.Seed == 2 {
 				x.Rows = x.Rows[1:]
 			}
-		}, nil, "row base is not in every seed", cli.ExitFailed},
+		}, nil, "row base is not in every seed", app.ExitFailed},
 		{"one more", func(x *compare.Table) {
 			if x.Seed == 2 {
 				x.Rows = append(x.Rows, compare.Row{Name: "new", Test: x.Rows[0].Test})
 			}
-		}, nil, "row new is not in every seed", cli.ExitFailed},
-		{"twice", func(x *compare.Table) { x.Rows = append(x.Rows, x.Rows[0]) }, nil, "row base is not in every seed, or twice in one", cli.ExitFailed},
-		{"mixed", func(x *compare.Table) { x.Synthetic = x.Seed == 1 }, nil, "synthetic", cli.ExitFailed},
-		{"failed", nil, errors.New("disk full"), "plain one, seed 1, after 0 of 6 merges; what is done is kept, and the same command goes on: disk full", cli.ExitFailed},
+		}, nil, "row new is not in every seed", app.ExitFailed},
+		{"twice", func(x *compare.Table) { x.Rows = append(x.Rows, x.Rows[0]) }, nil, "row base is not in every seed, or twice in one", app.ExitFailed},
+		{"mixed", func(x *compare.Table) { x.Synthetic = x.Seed == 1 }, nil, "synthetic", app.ExitFailed},
+		{"failed", nil, errors.New("disk full"), "plain one, seed 1, after 0 of 6 merges; what is done is kept, and the same command goes on: disk full", app.ExitFailed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := newDesk(t, tableFile)
-			d.merge = func(_ context.Context, _ *cli.Command, e *configs.Experiment, _ string) (*compare.Table, error) {
+			d.merge = func(_ context.Context, _ *app.Command, e *configs.Experiment, _ string) (*compare.Table, error) {
 				if tc.err != nil {
 					return nil, tc.err
 				}

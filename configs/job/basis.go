@@ -1,4 +1,4 @@
-package session
+package job
 
 import (
 	"context"
@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/splice-ml/splice/cmd/internal/cli"
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
@@ -23,8 +22,8 @@ import (
 	"github.com/splice-ml/splice/train/start"
 )
 
-// ground is what a training stands on: its data, the weights it starts from, its teachers.
-type ground struct {
+// basis is what a training starts with: its data, the weights it starts from, its teachers.
+type basis struct {
 	data     *data.Splits
 	params   *nn.Params
 	teachers *ensemble.Teachers
@@ -32,43 +31,43 @@ type ground struct {
 	digest   string        // of all that decides the result: --resume refuses another one
 }
 
-// ground opens what the experiment is trained on. Nothing of the run's directory is touched. digest is the config's.
-func (s *Session) ground(ctx context.Context, digest string) (*ground, error) {
-	g := &ground{digest: digest}
-	target := start.Target{Options: s.Init, Dir: s.Dir, Model: s.Model, Seed: s.Seed, ModelOf: modelOf, Log: s.Log}
+// basis opens what the experiment is trained on. Nothing of the run's directory is touched. digest is the config'j.
+func (j *Job) basis(ctx context.Context, digest string) (*basis, error) {
+	g := &basis{digest: digest}
+	target := start.Target{Options: j.Init, Dir: j.Dir, Model: j.Model, Seed: j.Seed, ModelOf: modelOf, Log: j.Log}
 	w, err := target.Find()
 	if err != nil {
-		return nil, cli.BadInput(err)
+		return nil, run.BadInput(err)
 	}
 	var m *data.FeatureMap
 	if w != nil {
 		if m, err = w.FeatureMap(); err != nil {
-			return nil, cli.BadInput(err)
+			return nil, run.BadInput(err)
 		}
 	}
-	if g.data, err = s.Data.Open(ctx, data.OpenOptions{Seed: s.Seed, Threads: s.Threads, Log: s.Log, Map: m}); err != nil {
+	if g.data, err = j.Data.Open(ctx, data.OpenOptions{Seed: j.Seed, Threads: j.Threads, Log: j.Log, Map: m}); err != nil {
 		if m != nil && ctx.Err() == nil {
-			err = fmt.Errorf("%w\n(the data is read with the feature map of %s; set init.features to data to fit a new one)", err, s.Init.From)
+			err = fmt.Errorf("%w\n(the data is read with the feature map of %s; set init.features to data to fit a new one)", err, j.Init.From)
 		}
-		return nil, cli.BadInput(err)
+		return nil, run.BadInput(err)
 	}
 	if w == nil {
-		g.params, err = models.NewParams(s.Model, g.data.Schema, s.Seed)
+		g.params, err = models.NewParams(j.Model, g.data.Schema, j.Seed)
 	} else {
 		g.params, g.record, err = w.Load(g.data)
 	}
 	if err != nil {
-		return nil, cli.BadInput(err)
+		return nil, run.BadInput(err)
 	}
-	if err := train.CheckFreeze(s.Experiment.Train.Freeze, g.params); err != nil {
-		return nil, cli.BadInput(err)
+	if err := train.CheckFreeze(j.Experiment.Train.Freeze, g.params); err != nil {
+		return nil, run.BadInput(err)
 	}
-	pupil := ensemble.Pupil{Dir: s.Dir, Model: s.Model, Task: s.Task, Data: g.data, Batch: s.Experiment.Train.BatchSize, Params: g.params}
+	pupil := ensemble.Pupil{Dir: j.Dir, Model: j.Model, Task: j.Task, Data: g.data, Batch: j.Experiment.Train.BatchSize, Params: g.params}
 	if g.record != nil {
 		pupil.Digest = g.record.Digest
 	}
-	if g.teachers, err = ensemble.OpenTeachers(s.Experiment.Teacher, pupil, openRun); err != nil {
-		return nil, cli.BadInput(err)
+	if g.teachers, err = ensemble.OpenTeachers(j.Experiment.Teacher, pupil, openTeacher); err != nil {
+		return nil, run.BadInput(err)
 	}
 	if len(g.teachers.Records) > 0 {
 		if g.record == nil {
@@ -99,24 +98,19 @@ func modelOf(config string) (models.Model, error) {
 	return e.Model, nil
 }
 
-// openRun opens a run to teach.
-func openRun(dir string) (*ensemble.Run, error) {
-	e, m, err := readRun(dir, nil)
+// openTeacher opens a run to teach.
+func openTeacher(dir string) (*ensemble.Run, error) {
+	r, err := Open(dir, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	return asMember(e, dir, m), nil
-}
-
-// asMember is a run as an ensemble needs it.
-func asMember(e *configs.Experiment, dir string, m *data.FeatureMap) *ensemble.Run {
-	return &ensemble.Run{Model: e.Model, Task: e.Task, Map: m, Seed: e.Seed, Path: filepath.Join(dir, run.ModelFile)}
+	return r.member(), nil
 }
 
 // checkStart reports a run in the directory that started from other weights, or learned from other teachers. What that run
 // measured of them is taken over.
-func (s *Session) checkStart(now *start.Record) error {
-	path := filepath.Join(s.Dir, run.StartFile)
+func (j *Job) checkStart(now *start.Record) error {
+	path := filepath.Join(j.Dir, run.StartFile)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) || now == nil {
 		return nil // the trainer compares the digests
@@ -129,10 +123,10 @@ func (s *Session) checkStart(now *start.Record) error {
 	}
 	const help = "put them back, or start another run"
 	if was.Digest != now.Digest {
-		return fmt.Errorf("train: resume: %s started from other weights (digest %s of %s, now %s of %s): %s", s.Dir, was.Digest, was.File, now.Digest, now.File, help)
+		return fmt.Errorf("train: resume: %s started from other weights (digest %s of %s, now %s of %s): %s", j.Dir, was.Digest, was.File, now.Digest, now.File, help)
 	}
 	if !slices.EqualFunc(was.Teachers, now.Teachers, func(a, b ensemble.TeacherRecord) bool { return a.Digest == b.Digest }) {
-		return fmt.Errorf("train: resume: %s learned from other teachers (%v, now %v): %s", s.Dir, was.Teachers, now.Teachers, help)
+		return fmt.Errorf("train: resume: %s learned from other teachers (%v, now %v): %s", j.Dir, was.Teachers, now.Teachers, help)
 	}
 	now.Valid = was.Valid
 	return nil
@@ -140,18 +134,18 @@ func (s *Session) checkStart(now *start.Record) error {
 
 // measureStart evaluates the weights that training starts from on the validation rows, if there are any and the head is not a fresh
 // one.
-func (s *Session) measureStart(ctx context.Context, g *ground) error {
+func (j *Job) measureStart(ctx context.Context, g *basis) error {
 	if g.record == nil || g.record.File == "" || g.record.Valid != nil || g.data.Valid == nil || g.record.Imported {
 		return nil
 	}
-	prog, err := models.Compile(s.Model, g.params, g.data.Schema, models.CompileOptions{Batch: s.Experiment.Train.BatchSize})
+	prog, err := models.Compile(j.Model, g.params, g.data.Schema, models.CompileOptions{Batch: j.Experiment.Train.BatchSize})
 	if err != nil {
-		return cli.BadInput(err)
+		return run.BadInput(err)
 	}
 	defer prog.Close()
-	m, _, err := train.Evaluate(ctx, prog, g.data.Valid, s.Task, nil)
+	m, _, err := train.Evaluate(ctx, prog, g.data.Valid, j.Task, nil)
 	if err != nil {
-		return cli.BadInput(fmt.Errorf("train: starting weights: %w", err))
+		return run.BadInput(fmt.Errorf("train: starting weights: %w", err))
 	}
 	g.record.Valid = m
 	return nil
@@ -159,7 +153,7 @@ func (s *Session) measureStart(ctx context.Context, g *ground) error {
 
 // loaded returns the parameters that the starting weights gave: a head that they lack is not among them, so that each of
 // several trainings starts it afresh.
-func (g *ground) loaded() *nn.Params {
+func (g *basis) loaded() *nn.Params {
 	p := nn.NewParams(g.params.Seed)
 	for _, q := range g.params.All() {
 		if g.record == nil || !slices.Contains(g.record.Missing, q.Name) {

@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/splice-ml/splice/cmd/internal/fetch"
 	"github.com/splice-ml/splice/configs"
+	"github.com/splice-ml/splice/configs/fetch"
 )
 
 func sum(b []byte) string {

@@ -1,11 +1,12 @@
-package session
+package job
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 
-	"github.com/splice-ml/splice/cmd/internal/cli"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train"
@@ -14,38 +15,29 @@ import (
 	"github.com/splice-ml/splice/train/task"
 )
 
-// Team is one run, or several whose predictions are put together.
-type Team struct {
+// Ensemble is one run, or several whose predictions are put together.
+type Ensemble struct {
 	Runs []*Run
 	Mode string // ensemble.MeanLogits or ensemble.MeanProbabilities
 }
 
-// OpenTeam opens runs of one task. mode is how their predictions become one; empty: the mean of the logits.
-func OpenTeam(c *cli.Command, dirs, set []string, mode string) (*Team, error) {
-	if len(dirs) == 0 {
-		dirs = []string{""} // Open says what is missing
-	}
-	if mode != "" && len(dirs) == 1 {
-		return nil, cli.BadInput(fmt.Errorf("%s: --ensemble is for several runs: give --run once for each", c.Name))
-	}
+// OpenEnsemble opens runs of one task. mode is how the predictions of several become one; empty: the mean of the logits. set overrides
+// keys of their configs. All mistakes are reported.
+func OpenEnsemble(dirs, set []string, mode string, log *slog.Logger) (*Ensemble, error) {
 	if mode == "" {
 		mode = ensemble.MeanLogits
 	}
 	if mode != ensemble.MeanLogits && mode != ensemble.MeanProbabilities {
-		return nil, cli.BadInput(fmt.Errorf("%s: --ensemble %q: want %s or %s", c.Name, mode, ensemble.MeanLogits, ensemble.MeanProbabilities))
+		return nil, run.BadInput(fmt.Errorf("--ensemble %q: want %s or %s", mode, ensemble.MeanLogits, ensemble.MeanProbabilities))
 	}
-	t := &Team{Mode: mode}
+	t := &Ensemble{Mode: mode}
 	var errs []error
 	for i, dir := range dirs {
-		twice := false
-		for _, other := range dirs[:i] {
-			twice = twice || run.Same(dir, other)
-		}
-		if twice {
-			errs = append(errs, cli.BadInput(fmt.Errorf("%s: --run %s is given twice", c.Name, dir)))
+		if slices.ContainsFunc(dirs[:i], func(other string) bool { return run.Same(dir, other) }) {
+			errs = append(errs, run.BadInput(fmt.Errorf("--run %s is given twice", dir)))
 			continue
 		}
-		r, err := Open(c, dir, set)
+		r, err := Open(dir, set, log)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -53,7 +45,7 @@ func OpenTeam(c *cli.Command, dirs, set []string, mode string) (*Team, error) {
 		t.Runs = append(t.Runs, r)
 		have, _ := task.Registry.NameOf(r.Task)
 		if want, _ := task.Registry.NameOf(t.Runs[0].Task); have != want {
-			errs = append(errs, cli.BadInput(fmt.Errorf("%s: %s was trained for %s, %s for %s: predictions of different tasks have no mean", c.Name, dir, have, t.Runs[0].Dir, want)))
+			errs = append(errs, run.BadInput(fmt.Errorf("%s was trained for %s, %s for %s: predictions of different tasks have no mean", dir, have, t.Runs[0].Dir, want)))
 		}
 	}
 	if len(errs) == 1 {
@@ -63,7 +55,7 @@ func OpenTeam(c *cli.Command, dirs, set []string, mode string) (*Team, error) {
 }
 
 // first returns the run whose data section says which rows there are.
-func (t *Team) first() *Run { return t.Runs[0] }
+func (t *Ensemble) first() *Run { return t.Runs[0] }
 
 // part is rows as each run reads them: sources of the same rows in the same order, or the very same source for runs of the
 // same feature map.
@@ -73,23 +65,20 @@ type part struct {
 }
 
 // stream returns the rows of files.
-func (t *Team) stream(ctx context.Context, path string, labels bool) (part, error) {
+func (t *Ensemble) stream(ctx context.Context, path string, labels bool) part {
 	p := part{name: path}
 	for i, r := range t.Runs {
-		src, err := r.Stream(ctx, path, labels)
-		if err != nil {
-			return p, err
-		}
+		src := r.stream(ctx, path, labels)
 		if i > 0 && r.Map.Digest() == t.first().Map.Digest() {
 			src = p.src[0]
 		}
 		p.src = append(p.src, src)
 	}
-	return p, nil
+	return p
 }
 
 // splits returns the parts of the first run's data that there are: train, valid, test.
-func (t *Team) splits(ctx context.Context) ([]part, error) {
+func (t *Ensemble) splits(ctx context.Context) ([]part, error) {
 	parts := []part{{name: "train"}, {name: "valid"}, {name: "test"}}
 	for i, r := range t.Runs {
 		if i > 0 && r.Map.Digest() == t.first().Map.Digest() {
@@ -104,7 +93,7 @@ func (t *Team) splits(ctx context.Context) ([]part, error) {
 			if i > 0 && ctx.Err() == nil {
 				err = fmt.Errorf("%w\n(the data of %s is read with the feature map of %s; give rows that both can read with --data)", err, f.Dir, r.Dir)
 			}
-			return nil, cli.BadInput(err)
+			return nil, run.BadInput(err)
 		}
 		for k, src := range []data.Source{d.Train, d.Valid, d.Test} {
 			parts[k].src = append(parts[k].src, src)
@@ -120,31 +109,32 @@ func (t *Team) splits(ctx context.Context) ([]part, error) {
 }
 
 // programs compiles the runs' models for rows of a part. close frees them.
-func (t *Team) programs(p part) (progs []*models.Program, closeAll func(), err error) {
+func (t *Ensemble) programs(p part) (progs []*models.Program, closeAll func(), err error) {
 	closeAll = func() {
 		for _, prog := range progs {
 			prog.Close()
 		}
 	}
 	for i, r := range t.Runs {
-		prog, err := r.Program(p.src[i].Schema(), t.first().Experiment.Train.BatchSize)
+		prog, _, err := r.member().Program(p.src[i].Schema(), t.first().Experiment.Train.BatchSize)
 		if err != nil {
 			closeAll()
-			return nil, nil, err
+			return nil, nil, run.BadInput(err)
 		}
 		progs = append(progs, prog)
 	}
 	return progs, closeAll, nil
 }
 
-// scorer puts programs together for one pass over a part. end frees it, and says if the runs' rows were not the same.
-func (t *Team) scorer(progs []*models.Program, p part, labels bool) (s train.Predictor, members []*ensemble.Member, end func() error, err error) {
+// predictor puts programs together for one pass over a part. end frees it, and says if the runs' rows were not the same.
+func (t *Ensemble) predictor(progs []*models.Program, p part, labels bool) (s train.Predictor, members []*ensemble.Member, end func() error, err error) {
 	var all []train.Predictor
 	for i, prog := range progs {
 		m := &ensemble.Member{Program: prog, Name: t.Runs[i].Dir, First: t.first().Dir, Labels: labels}
 		members, all = append(members, m), append(all, m)
 	}
-	if s = all[0]; len(all) > 1 {
+	s = all[0]
+	if len(all) > 1 {
 		if s, err = ensemble.New(t.Mode, all...); err != nil {
 			return nil, nil, nil, err
 		}

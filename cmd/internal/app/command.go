@@ -1,5 +1,5 @@
-// Package cli is what the commands share: flags, signals, exit codes.
-package cli
+// Package app is what the commands share: flags, signals, exit codes, and how results are printed.
+package app
 
 import (
 	"context"
@@ -17,6 +17,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/logs"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // Exit codes of the commands.
@@ -26,19 +28,6 @@ const (
 	ExitBadInput    = 2   // flags, config, data or files are not what they should be
 	ExitInterrupted = 130 // Ctrl-C or SIGTERM; what can go on later is saved
 )
-
-// inputError is a mistake in what the user gave.
-type inputError struct{ error }
-
-func (e inputError) Unwrap() error { return e.error }
-
-// BadInput marks err as the user's to mend: the command exits with code 2.
-func BadInput(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return err
-	}
-	return inputError{err}
-}
 
 // List is a flag that may be given several times.
 type List []string
@@ -82,6 +71,45 @@ func (c *Command) Progress() io.Writer {
 		return nil
 	}
 	return c.Err
+}
+
+// Downloads returns where the progress of downloads is shown: a terminal, or nil.
+func (c *Command) Downloads() io.Writer {
+	if !c.Terminal() {
+		return nil
+	}
+	return c.Progress()
+}
+
+// Show shows the progress of a training with these options.
+func (c *Command) Show(o train.Options) []train.Callback {
+	if c.Progress() == nil {
+		return nil
+	}
+	return []train.Callback{&logs.Progress{Out: c.Progress(), Terminal: c.Terminal(), LogSteps: o.LogSteps}}
+}
+
+// Bars shows the progress of a training on a terminal, and nothing elsewhere.
+func (c *Command) Bars(o train.Options) []train.Callback {
+	if !c.Terminal() {
+		return nil
+	}
+	return c.Show(o)
+}
+
+// Prefixed puts the command's name in front of an error, or of each of several.
+func (c *Command) Prefixed(err error) error {
+	if err == nil {
+		return nil
+	}
+	if list, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, e := range list.Unwrap() {
+			errs = append(errs, c.Prefixed(e))
+		}
+		return errors.Join(errs...)
+	}
+	return fmt.Errorf("%s: %w", c.Name, err)
 }
 
 // Log returns the command's logger.
@@ -129,7 +157,7 @@ func (c *Command) Exec(args []string) int {
 		return ExitInterrupted
 	}
 	fmt.Fprintln(c.Err, err)
-	if errors.As(err, new(inputError)) {
+	if errors.As(err, new(*run.InputError)) {
 		return ExitBadInput
 	}
 	return ExitFailed
@@ -141,7 +169,7 @@ func (c *Command) profiled(ctx context.Context) error {
 	}
 	f, err := os.Create(c.profile)
 	if err != nil {
-		return BadInput(err)
+		return run.BadInput(err)
 	}
 	if err := pprof.StartCPUProfile(f); err != nil {
 		return errors.Join(err, f.Close())

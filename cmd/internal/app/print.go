@@ -1,0 +1,117 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/report"
+	"github.com/splice-ml/splice/configs/job"
+)
+
+// PrintResult prints what a training came to.
+func PrintResult(w io.Writer, r *job.Result) error {
+	p := &printer{w: w}
+	note := ""
+	if r.Synthetic {
+		note = " (synthetic)"
+	}
+	p.printf("%s on %s%s, seed %d: %d steps, %.1f s of training, %.0f samples/s, best at epoch %d; run in %s\n",
+		r.Model, r.Data, note, r.Seed, r.Steps, r.Train.Seconds, r.Train.SamplesPerSec, r.BestEpoch, r.Dir)
+	if r.Start != nil {
+		p.printf("valid%s before, the starting weights:%s\n", note, values(r.Start, r.Metrics))
+	}
+	if r.Valid != nil {
+		p.printf("valid%s:%s\n", note, values(r.Valid, r.Metrics))
+	}
+	if r.Worse() {
+		p.printf("training made %s on the validation rows worse: the starting weights, %s, are the better model\n", r.Monitor, r.From)
+	}
+	if r.Test != nil {
+		p.printf("test%s:%s\n", note, values(r.Test, r.Metrics))
+	}
+	if best := r.Reachable; best != nil {
+		p.printf("best reachable on these test rows, by their true probabilities: auc %.6f logloss %.6f\n", best["auc"], best["logloss"])
+		if auc, ok := r.Test["auc"]; ok {
+			p.printf("the model's auc is %.1f %% of the way from 0.5 to it\n", 100*(auc-0.5)/(best["auc"]-0.5))
+		}
+	}
+	return p.err
+}
+
+// PrintMerged prints what a merge came to: the rows that matter most of its comparison, and what they say in words.
+func PrintMerged(w io.Writer, m *job.Merged) error {
+	p := &printer{w: w}
+	if m.Table == nil {
+		p.printf("merged %d checkpoints, %d tensors, into %s; it was not evaluated: the config has no data and model\n",
+			m.Counts.Parents, m.Counts.Tensors, m.Model)
+		return p.err
+	}
+	t := m.Table
+	label, more := "", ""
+	if t.Synthetic {
+		label = " (synthetic)"
+	}
+	rows := t.Short()
+	if len(rows) < len(t.Rows) {
+		more = fmt.Sprintf("; all %d rows are in %s", len(t.Rows), m.Rows)
+	}
+	p.printf("%s on %s%s, seed %d%s\n%s", t.Model, t.Data, label, t.Seed, more, report.Table(rows.Report(), m.Metrics))
+	if len(t.Reachable) > 0 {
+		p.printf("best reachable on these test rows, by their true probabilities: auc %.5f logloss %.5f\n", t.Reachable["auc"], t.Reachable["logloss"])
+	}
+	p.printf("\n%s\n", strings.Join(t.Words(m.Dir), "\n"))
+	return p.err
+}
+
+// PrintScores prints the metrics of a model on some rows. mode says how an ensemble's predictions become one; it is empty for a run
+// alone.
+func PrintScores(w io.Writer, s job.Scores, mode string) error {
+	model := ""
+	switch {
+	case s.Model != "":
+		model = ", " + s.Model
+	case mode != "":
+		model = fmt.Sprintf(", ensemble (mean of %s)", mode)
+	}
+	_, err := fmt.Fprintf(w, "%s (%d rows)%s:%s\n", s.Part, s.Rows, model, values(s.Metrics, s.Names))
+	return err
+}
+
+// values writes metrics in the given order: " auc 0.812345 logloss 0.441234".
+func values(m map[string]float64, order []string) string {
+	var b strings.Builder
+	for _, k := range order {
+		if v, ok := m[k]; ok {
+			fmt.Fprintf(&b, " %s %.6f", k, v)
+		}
+	}
+	return b.String()
+}
+
+// printer keeps the first error of what it prints.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) printf(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format, args...)
+	}
+}
+
+// PrintParents prints the parents of a merge, which fit together.
+func PrintParents(w io.Writer, parents []*cki.Parent) error {
+	p := &printer{w: w}
+	if len(parents) == 0 {
+		p.printf("no parents are given: the regime makes them, so they fit\n")
+		return p.err
+	}
+	for _, q := range parents {
+		p.printf("%s: %d tensors\n", q.Name, len(q.Tensors()))
+	}
+	p.printf("the parents fit together\n")
+	return p.err
+}

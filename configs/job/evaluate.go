@@ -1,0 +1,96 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/run"
+)
+
+// Scores are the metrics of a model on some rows.
+type Scores struct {
+	Part    string // of the data, or the path of a file
+	Rows    int
+	Model   string // the directory of a run; empty for the ensemble, and for a run alone
+	Metrics map[string]float64
+	Names   []string // of the metrics, in their order
+}
+
+// Evaluate measures the runs, and if there are several their ensemble, on all rows of a file, or on a part of the first run's data: train,
+// valid or test; if split is empty too, on its validation and test rows. each hears of every model on every part: the runs first,
+// then the ensemble.
+func (t *Ensemble) Evaluate(ctx context.Context, path, split string, each func(Scores) error) error {
+	var parts []part
+	switch {
+	case path != "" && split != "":
+		return run.BadInput(errors.New("--data and --split exclude each other"))
+	case path != "":
+		parts = []part{t.stream(ctx, path, true)}
+	default:
+		all, err := t.splits(ctx)
+		if err != nil {
+			return err
+		}
+		for _, p := range all {
+			if p.name == split || split == "" && p.name != "train" {
+				parts = append(parts, p)
+			}
+		}
+		if len(parts) == 0 {
+			return run.BadInput(fmt.Errorf("the data has no such part: --split %q (train, valid or test), or give --data", split))
+		}
+	}
+	progs, closeAll, err := t.programs(parts[0])
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	for _, p := range parts {
+		if err := t.measure(ctx, progs, p, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure measures the models on one part.
+func (t *Ensemble) measure(ctx context.Context, progs []*models.Program, p part, each func(Scores) error) error {
+	s, members, end, err := t.predictor(progs, p, true)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if len(members) > 1 {
+			if m.Metrics, err = t.first().Task.Metrics(); err != nil {
+				return err
+			}
+		}
+	}
+	all := Scores{Part: p.name}
+	all.Metrics, all.Names, err = train.Evaluate(ctx, s, p.src[0], t.first().Task, func(n int) error { all.Rows += n; return nil })
+	ended := end()
+	if err == nil {
+		err = ended
+	}
+	if err != nil {
+		return run.BadInput(err)
+	}
+	for _, m := range members {
+		if len(members) == 1 {
+			break
+		}
+		own := Scores{Part: p.name, Rows: all.Rows, Model: m.Name, Metrics: map[string]float64{}, Names: all.Names}
+		for _, x := range m.Metrics {
+			if own.Metrics[x.Name()], err = x.Value(); err != nil {
+				return run.BadInput(fmt.Errorf("%s: %s: %w", m.Name, x.Name(), err))
+			}
+		}
+		if err := each(own); err != nil {
+			return err
+		}
+	}
+	return each(all)
+}

@@ -1,0 +1,150 @@
+// Package job does what a config asks for: it trains an experiment into the directory of a run, trains on from a run, merges runs,
+// and evaluates and predicts with finished ones. It prints nothing. What it tells on the way goes to a logger and to callbacks.
+package job
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/splice-ml/splice/configs"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/ops/kernel"
+	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/run"
+)
+
+// Job is an experiment and the directory of its run.
+type Job struct {
+	*configs.Experiment
+	Dir  string
+	Log  *slog.Logger                           // nil: nothing is logged
+	Show func(o train.Options) []train.Callback // returns what shows the progress of a training with these options; nil: nothing
+}
+
+// RunDir returns the directory of a run: the one asked for, the config's, or runs/ and the config file's name.
+func RunDir(asked, config, file string) string {
+	switch {
+	case asked != "":
+		return asked
+	case config != "":
+		return config
+	}
+	return filepath.Join("runs", strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)))
+}
+
+// setup applies what the config says of the machine, and reads the files that describe its model into the config.
+func (j *Job) setup() error {
+	if j.Log == nil {
+		j.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := kernel.Err(); err != nil {
+		return run.BadInput(err)
+	}
+	if j.Threads > 0 {
+		kernel.SetThreads(j.Threads)
+	}
+	if m, ok := j.Model.(models.Resolver); ok {
+		return run.BadInput(m.Resolve())
+	}
+	return nil
+}
+
+// names returns the registered names of the experiment's model and data.
+func (j *Job) names() (model, dataset string) {
+	model, _ = models.Registry.NameOf(j.Model)
+	dataset, _ = data.Datasets.NameOf(j.Data)
+	return model, dataset
+}
+
+// Metrics returns the names of the task's metrics in their order.
+func (j *Job) Metrics() ([]string, error) {
+	ms, err := j.Task.Metrics()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, m := range ms {
+		names = append(names, m.Name())
+	}
+	return names, nil
+}
+
+// describe writes what a run needs to be opened again: its config, which stands alone, and its feature map.
+func (j *Job) describe(d *data.Splits) error {
+	e := *j.Experiment
+	e.Fetch, e.Fallback = nil, configs.FallbackNone
+	y, err := e.YAML()
+	if err != nil {
+		return err
+	}
+	about := run.Description{Config: y, Map: d.Map}
+	if m, ok := j.Model.(models.Exporter); ok { // what makes the directory one of another framework too
+		if about.Extra, err = m.Files(d.Schema); err != nil {
+			return err
+		}
+	}
+	return run.Describe(j.Dir, about)
+}
+
+func (j *Job) writeJSON(name string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return run.Write(j.Dir, name, append(b, '\n'))
+}
+
+// lock keeps others from writing into the job's directory until unlock is called.
+func (j *Job) lock() (unlock func(), err error) {
+	l, err := run.Acquire(j.Dir, run.Command(append([]string{filepath.Base(os.Args[0])}, os.Args[1:]...)))
+	if errors.Is(err, run.ErrUnsupported) {
+		j.Log.Warn("no lock keeps a second command from writing into the run's directory: do not start one", "error", err)
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, run.BadInput(err)
+	}
+	return func() {
+		if err := l.Release(); err != nil {
+			j.Log.Warn("the lock of the run's directory stays behind, without a holder", "error", err)
+		}
+	}, nil
+}
+
+// Result is what a run came to: result.json, and what tells how to read it.
+type Result struct {
+	Model     string      `json:"model"`
+	Data      string      `json:"data"`
+	Seed      uint64      `json:"seed"`
+	Digest    string      `json:"digest"` // of the config
+	BestEpoch int         `json:"best_epoch"`
+	BestStep  int64       `json:"best_step"`
+	Steps     int64       `json:"steps"`
+	Start     run.Metrics `json:"start,omitempty"` // of the weights that training started from, on the validation rows
+	Valid     run.Metrics `json:"valid,omitempty"`
+	Test      run.Metrics `json:"test,omitempty"`
+	Reachable run.Metrics `json:"reachable,omitempty"` // synthetic data: what the true probabilities reach on the test rows
+	Train     Time        `json:"train"`
+
+	Dir       string   `json:"-"` // of the run
+	Metrics   []string `json:"-"` // their names in the task's order
+	Monitor   string   `json:"-"` // the metric that selection went by
+	From      string   `json:"-"` // what training started from; empty: fresh weights
+	Synthetic bool     `json:"-"` // the data is generated
+}
+
+// Time is how long a training took.
+type Time struct {
+	SamplesPerSec float64 `json:"samples_per_s"` // training rows a second; evaluation and checkpoints do not count
+	Seconds       float64 `json:"seconds"`       // spent in training steps
+}
+
+// Worse reports whether the run's model is worse on the validation rows than the weights that training started from.
+func (r *Result) Worse() bool {
+	return r.Start != nil && r.Valid != nil && better(r.Monitor, r.Start[r.Monitor], r.Valid[r.Monitor])
+}

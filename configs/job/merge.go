@@ -1,0 +1,176 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/compare"
+	"github.com/splice-ml/splice/cki/merge"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/run"
+)
+
+// Merged is what a merge came to.
+type Merged struct {
+	Dir    string         // of the run
+	Model  string         // the file of the model, of parents of which nothing but the tensors was known; else empty
+	Counts MergedCounts   // of such parents
+	Table  *compare.Table // the comparison; nil for such parents, whose merge is not evaluated
+
+	Metrics []string // names of the comparison's metrics, the one that selection goes by first
+	Rows    string   // the file that has all rows of the comparison, to read
+}
+
+// MergedCounts are the numbers of a merge of files.
+type MergedCounts struct{ Parents, Tensors int }
+
+// Merge runs the merge of the config. One that was done before with the same config and parents is read from its files. overwrite
+// replaces a run that is in the directory, and parents that a regime made there.
+func (j *Job) Merge(ctx context.Context, overwrite bool) (*Merged, error) {
+	if err := j.setup(); err != nil {
+		return nil, err
+	}
+	if len(j.Experiment.Merge.Parents) > 0 && j.Init.From != "" { // the config trains such parents
+		j.Log.Info("init.from is not used: merge.parents are given", "from", j.Init.From)
+		j.Init.From = ""
+	}
+	parents, err := merge.OpenParents(j.Experiment.Merge.Parents)
+	if err != nil {
+		return nil, err
+	}
+	defer merge.CloseParents(parents)
+	if j.Model == nil {
+		return j.mergeFiles(ctx, parents, overwrite)
+	}
+	if len(j.Experiment.Teacher.From) > 0 {
+		return nil, run.BadInput(errors.New("cki: teacher: is for train and finetune; the soft labels of a merge are merge.finetune.teacher"))
+	}
+	unlock, err := j.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	m, err := j.merge(overwrite)
+	if err != nil {
+		return nil, err
+	}
+	if j.Init.From == "" { // else the merge is known by the weights, too
+		if t, err := m.Done(parents); t != nil || err != nil {
+			return j.merged(t), err
+		}
+	}
+	lab := cki.Lab{Model: j.Model, Task: j.Task, Options: j.Experiment.Train, Seed: j.Seed, Log: j.Log}
+	if len(parents) > 0 {
+		features, err := merge.ResultMap(parents, j.Experiment.Merge.Vocabulary)
+		if err != nil {
+			return nil, err
+		}
+		if lab.Data, err = j.Data.Open(ctx, data.OpenOptions{Seed: j.Seed, Threads: j.Threads, Log: j.Log, Map: features}); err != nil {
+			return nil, run.BadInput(err)
+		}
+	} else {
+		b, err := j.basis(ctx, m.Digest)
+		if err != nil {
+			return nil, err
+		}
+		lab.Data = b.data
+		if j.Init.From != "" {
+			lab.Start = b.loaded()
+		}
+	}
+	t, err := m.Run(ctx, lab, parents)
+	if err != nil {
+		return nil, err
+	}
+	return j.merged(t), nil
+}
+
+// merged returns what a merge with a comparison came to.
+func (j *Job) merged(t *compare.Table) *Merged {
+	m := &Merged{Dir: j.Dir, Table: t, Rows: filepath.Join(j.Dir, run.TableFile)}
+	if j.Experiment.Merge.Report {
+		m.Rows = filepath.Join(j.Dir, run.MarkdownFile)
+	}
+	m.Metrics, _ = (&cki.Lab{Task: j.Task, Options: j.Experiment.Train}).Metrics() // the merge has had them
+	return m
+}
+
+// merge returns the merge of the config.
+func (j *Job) merge(overwrite bool) (*merge.Job, error) {
+	settings, err := j.MergeYAML()
+	if err != nil {
+		return nil, err
+	}
+	m := &merge.Job{
+		Dir: j.Dir, Options: j.Experiment.Merge, Settings: string(settings), Seed: j.Seed, Overwrite: overwrite, Log: j.Log,
+		Describe: j.describeMerge, Result: j.writeMerged, Callbacks: j.Show,
+	}
+	if j.Model == nil {
+		return m, nil
+	}
+	m.Model, m.Data = j.names()
+	if m.Digest, err = j.Experiment.Digest(); err != nil {
+		return nil, err
+	}
+	e := *j.Experiment // what of it decides the parents that the regime makes
+	e.Merge = cki.DefaultOptions()
+	e.Merge.Regime, e.Merge.Controls = j.Experiment.Merge.Regime, j.Experiment.Merge.Controls
+	m.Making, err = e.Digest()
+	return m, err
+}
+
+// describeMerge writes the config and the feature map of a merge, or of a parent that a regime trains by some options. The
+// parent's config does not say which part of the rows it was trained on.
+func (j *Job) describeMerge(dir string, d *data.Splits, trained *train.Options) error {
+	if trained == nil {
+		return j.describe(d)
+	}
+	e := *j.Experiment
+	e.Run, e.Train, e.Merge = dir, *trained, cki.DefaultOptions()
+	parent := *j
+	parent.Experiment, parent.Dir = &e, dir
+	return parent.describe(d)
+}
+
+// writeMerged writes the result of the row that a merge passes on.
+func (j *Job) writeMerged(passed *compare.Row, digest string) error {
+	model, dataset := j.names()
+	return j.writeJSON(run.ResultFile, Result{
+		Model: model, Data: dataset, Seed: j.Seed, Digest: digest, Valid: run.Metrics(passed.Valid), Test: run.Metrics(passed.Test),
+	})
+}
+
+// mergeFiles merges checkpoints of which nothing but the tensors is known. The result is not evaluated.
+func (j *Job) mergeFiles(ctx context.Context, parents []*cki.Parent, overwrite bool) (*Merged, error) {
+	unlock, err := j.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	m, err := j.merge(overwrite)
+	if err != nil {
+		return nil, err
+	}
+	path, err := m.Files(ctx, parents)
+	if err != nil {
+		return nil, err
+	}
+	return &Merged{Dir: j.Dir, Model: path, Counts: MergedCounts{len(parents), len(parents[0].Tensors())}}, nil
+}
+
+// CheckParents returns the parents that the config gives, closed, once they are found to fit together. There are none if the regime is
+// to make them.
+func (j *Job) CheckParents() ([]*cki.Parent, error) {
+	if err := j.setup(); err != nil {
+		return nil, err
+	}
+	parents, err := merge.OpenParents(j.Experiment.Merge.Parents)
+	if err != nil || len(parents) == 0 {
+		return nil, err
+	}
+	defer merge.CloseParents(parents)
+	return parents, run.BadInput(cki.Check(parents))
+}

@@ -1,0 +1,83 @@
+package job
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/train/ensemble"
+	"github.com/splice-ml/splice/train/run"
+	"github.com/splice-ml/splice/train/task"
+)
+
+// Predict writes the prediction of every row of the files at in to w, one a line in the rows' order: that of the run, or of several
+// runs' ensemble. It is a probability, a number, or the name of a class. Predict returns the number of rows.
+func (t *Ensemble) Predict(ctx context.Context, in string, w io.Writer) (rows int, err error) {
+	p := t.stream(ctx, in, false)
+	line, err := t.first().line(p.src[0].Schema())
+	if err != nil {
+		return 0, err
+	}
+	progs, closeAll, err := t.programs(p)
+	if err != nil {
+		return 0, err
+	}
+	defer closeAll()
+	s, _, end, err := t.predictor(progs, p, false)
+	if err != nil {
+		return 0, err
+	}
+	defer end()
+	out := bufio.NewWriterSize(w, 1<<20)
+	var buf []byte
+	for b, err := range p.src[0].Batches(0, s.Batch()) {
+		if err != nil {
+			return rows, run.BadInput(err)
+		}
+		if err := ctx.Err(); err != nil {
+			return rows, err
+		}
+		if _, err := s.Run(b, 0); err != nil {
+			return rows, differing(err)
+		}
+		z := s.Logits()
+		width := len(z) / s.Batch()
+		for i := range b.N {
+			buf = line(buf[:0], z[i*width:(i+1)*width])
+			if _, err := out.Write(append(buf, '\n')); err != nil {
+				return rows, err
+			}
+		}
+		rows += b.N
+	}
+	if err := end(); err != nil {
+		return rows, differing(err)
+	}
+	return rows, out.Flush()
+}
+
+// line returns what appends the prediction of a row's logits to a line.
+func (r *Run) line(sc *data.Schema) (func(line []byte, logits []float32) []byte, error) {
+	t := sc.Text
+	if t != nil && t.MaskRate > 0 {
+		return nil, run.BadInput(fmt.Errorf("%s predicts masked words, not something of a row; train its encoder on for a task: finetune --from %s --config FILE", r.Dir, r.Dir))
+	}
+	if c, ok := r.Task.(task.Classifier); ok && t != nil && len(t.Labels) > 0 {
+		return func(line []byte, logits []float32) []byte { return append(line, t.Labels[c.Classify(logits, nil)]...) }, nil
+	}
+	return func(line []byte, logits []float32) []byte {
+		return strconv.AppendFloat(line, float64(r.Task.Predict(logits)), 'g', -1, 32)
+	}, nil
+}
+
+// differing marks an error of runs that do not read the same rows as the user's to mend.
+func differing(err error) error {
+	if errors.As(err, new(ensemble.RowsError)) {
+		return run.BadInput(err)
+	}
+	return err
+}

@@ -1,0 +1,144 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/logs"
+	"github.com/splice-ml/splice/train/metric"
+	"github.com/splice-ml/splice/train/run"
+)
+
+// TrainOptions say how a run starts.
+type TrainOptions struct {
+	Resume    bool // go on from the run's last checkpoint, if there is one
+	Overwrite bool // replace a run that is in the directory
+}
+
+// Train runs the experiment and writes the files of a run.
+func (j *Job) Train(ctx context.Context, o TrainOptions) (*Result, error) {
+	if err := j.setup(); err != nil {
+		return nil, err
+	}
+	unlock, err := j.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	prepare := run.PrepareOptions{Resume: o.Resume, Overwrite: o.Overwrite}
+	if err := prepare.Check(j.Dir); err != nil {
+		return nil, run.BadInput(err)
+	}
+	digest, err := j.Digest()
+	if err != nil {
+		return nil, err
+	}
+	g, err := j.basis(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	defer g.teachers.Close()
+	d := g.data
+	if o.Resume {
+		if err := j.checkStart(g.record); err != nil {
+			return nil, run.BadInput(err)
+		}
+	}
+	if err := j.measureStart(ctx, g); err != nil {
+		return nil, err
+	}
+	accepted := atStart(func() error { // not before: a run that cannot go on is left as it is
+		if err := j.describe(d); err != nil {
+			return err
+		}
+		if g.record == nil {
+			return nil
+		}
+		return j.writeJSON(run.StartFile, g.record)
+	})
+	t := &train.Trainer{
+		Options: j.Experiment.Train, Model: j.Model, Task: j.Task, Data: d, Params: g.params, Seed: j.Seed,
+		Dir: j.Dir, Digest: g.digest, Resume: o.Resume, Log: j.Log, Callbacks: append([]train.Callback{accepted}, j.callbacks()...),
+		Teacher: g.teachers.Teacher, Distill: j.Experiment.Teacher.DistillOptions,
+	}
+	if err := run.Prepare(j.Dir, prepare); err != nil {
+		return nil, run.BadInput(err)
+	}
+	r, err := t.Fit(ctx)
+	if err != nil {
+		var row *data.RowError
+		if errors.As(err, &row) || errors.Is(err, train.ErrResume) {
+			err = run.BadInput(err)
+		}
+		return nil, err
+	}
+	out, err := j.result(g, r, digest)
+	if err != nil {
+		return nil, err
+	}
+	return out, j.writeJSON(run.ResultFile, out)
+}
+
+// result returns what a training came to.
+func (j *Job) result(g *basis, r *train.Result, digest string) (*Result, error) {
+	metrics, err := j.Metrics()
+	if err != nil {
+		return nil, err
+	}
+	model, dataset := j.names()
+	out := &Result{
+		Model: model, Data: dataset, Seed: j.Seed, Digest: digest, BestEpoch: r.BestEpoch, BestStep: r.BestStep, Steps: r.Steps,
+		Valid: r.Valid, Test: r.Test, Train: Time{r.SamplesPerSec, r.Seconds},
+		Dir: j.Dir, Metrics: metrics, Monitor: j.monitor(metrics), From: j.Init.From, Synthetic: g.data.Synthetic != nil,
+	}
+	if g.record != nil {
+		out.Start = g.record.Valid
+	}
+	if b := g.data.Synthetic; b != nil && b.AUC > 0 && r.Test != nil {
+		out.Reachable = run.Metrics{"auc": b.AUC, "logloss": b.LogLoss}
+	}
+	return out, nil
+}
+
+// atStart is a callback that is called once the trainer has found that the run can start, or go on.
+type atStart func() error
+
+// On calls f.
+func (f atStart) On(_ context.Context, e *train.Event) error {
+	if e.Kind == train.RunStart {
+		return f()
+	}
+	return nil
+}
+
+// callbacks write the run's logs and show its progress.
+func (j *Job) callbacks() []train.Callback {
+	o := j.Experiment.Train
+	cs := []train.Callback{
+		&logs.JSONL{Path: filepath.Join(j.Dir, run.MetricsFile), LogSteps: o.LogSteps},
+		&logs.TensorBoard{Dir: j.Dir, LogSteps: o.LogSteps},
+	}
+	if j.Show != nil {
+		cs = append(cs, j.Show(o)...)
+	}
+	return cs
+}
+
+// monitor returns the metric that selection goes by, of the task's metrics in their order.
+func (j *Job) monitor(order []string) string {
+	if m := j.Experiment.Train.Monitor; m != "" || len(order) == 0 {
+		return m
+	}
+	return order[0]
+}
+
+// better reports whether a is a better value of a metric than b.
+func better(name string, a, b float64) bool {
+	if metric.HigherIsBetter(name) {
+		return a > b
+	}
+	return a < b
+}
