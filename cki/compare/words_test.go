@@ -22,8 +22,18 @@ func table(change func(*Table)) *Table {
 		name RowName
 		auc  float64
 	}{
-		{RowBase, .75}, {RowOther, .76}, {RowBestParent, .76}, {RowEnsemble, .78}, {RowAverage, .77}, {RowHeadAverage, .74}, {RowCounts, .8}, {RowCKI, .755},
-		{RowMerge, .8}, {RowMergeTrained, .802}, {RowLonger, .765}, {RowAllData, .82},
+		{RowBase, .75},
+		{RowOther, .76},
+		{RowBestParent, .76},
+		{RowEnsemble, .78},
+		{RowAverage, .77},
+		{RowHeadAverage, .74},
+		{RowCounts, .8},
+		{RowCKI, .755},
+		{RowMerge, .8},
+		{RowMergeTrained, .802},
+		{RowLonger, .765},
+		{RowAllData, .82},
 	} {
 		t.Rows = append(t.Rows, scored(r.name, t.Metric, r.auc))
 	}

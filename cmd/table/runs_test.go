@@ -40,14 +40,18 @@ func TestRuns(t *testing.T) {
 		none string
 	}{
 		{
-			"test rows", []string{"--runs", "runs/a-*"},
-			[]string{"run auc logloss seconds", "a-2 0.50000 0.40000 9.0", "a-10 0.60000 0.50000 20.5", "mean 0.55000 0.45000 14.8", "sd 0.07071 0.07071 8.1", "median 0.55000 0.45000 14.8"}, "paired",
+			"test rows",
+			[]string{"--runs", "runs/a-*"},
+			[]string{"run auc logloss seconds", "a-2 0.50000 0.40000 9.0", "a-10 0.60000 0.50000 20.5", "mean 0.55000 0.45000 14.8", "sd 0.07071 0.07071 8.1", "median 0.55000 0.45000 14.8"},
+			"paired",
 		},
 		{"validation rows", []string{"--runs", "runs/a-*", "--valid"}, []string{"run auc seconds", "mean 0.75000 14.8"}, "logloss"},
 		{"one run, without test rows", []string{"--runs", "runs/b-1"}, []string{"b-1 0.30000 1.0", "mean 0.30000 1.0", "sd - -"}, ""},
 		{
-			"pairs", []string{"--runs", "runs/a-2", "--runs", "runs/a-10", "--against", "other/a-*.json"},
-			[]string{"run auc seconds", "a-10.json 0.40000 41.0", "mean 0.32500 29.5", "auc +0.22500 [-0.09266, +0.54266] 0.58", "seconds -14.8 [-87.8, +58.3] 2.00"}, "logloss +",
+			"pairs",
+			[]string{"--runs", "runs/a-2", "--runs", "runs/a-10", "--against", "other/a-*.json"},
+			[]string{"run auc seconds", "a-10.json 0.40000 41.0", "mean 0.32500 29.5", "auc +0.22500 [-0.09266, +0.54266] 0.58", "seconds -14.8 [-87.8, +58.3] 2.00"},
+			"logloss +",
 		},
 		{"a ratio of zeros", []string{"--runs", "other/zero-1.json", "--against", "other/zero-1.json"}, []string{"auc +0.00000 -"}, ""},
 		{"Markdown", []string{"--runs", "runs/a-*", "--markdown"}, []string{"| a-2 | 0.50000 | 0.40000 | 9.0 |"}, ""},
@@ -73,11 +77,12 @@ func TestRuns(t *testing.T) {
 
 // lines is a text whose columns are one space apart.
 func lines(text string) string {
-	out := "\n"
+	var out strings.Builder
+	out.WriteString("\n")
 	for l := range strings.Lines(text) {
-		out += strings.Join(strings.Fields(l), " ") + "\n"
+		out.WriteString(strings.Join(strings.Fields(l), " ") + "\n")
 	}
-	return out
+	return out.String()
 }
 
 func TestRunsRefuse(t *testing.T) {

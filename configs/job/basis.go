@@ -31,7 +31,7 @@ type basis struct {
 	digest   string        // of all that decides the result: --resume refuses another one
 }
 
-// basis opens what the experiment is trained on. Nothing of the run's directory is touched. digest is the config'j.
+// basis opens what the experiment is trained on. Nothing of the run's directory is touched. digest is the config's.
 func (j *Job) basis(ctx context.Context, digest string) (*basis, error) {
 	g := &basis{digest: digest}
 	target := start.Target{Options: j.Init, Dir: j.Dir, Model: j.Model, Seed: j.Seed, ModelOf: modelOf, Log: j.Log}

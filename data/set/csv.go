@@ -161,12 +161,7 @@ type csvAct struct {
 
 // isMissing reports whether a cell means a blank.
 func (f csvFormat) isMissing(text []byte) bool {
-	for _, m := range f.d.Missing {
-		if string(text) == m {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(f.d.Missing, func(m string) bool { return string(text) == m }) // without a copy of a long text
 }
 
 // Cell reads a token or a number, or a blank that has a name.

@@ -58,13 +58,14 @@ func files(t testing.TB, ext, header string, line func(i int) string) (paths [3]
 			paths[part] = filepath.Join(dir, name+"*"+ext)
 		}
 		for at < test+n {
-			text := header
+			var text strings.Builder
+			text.WriteString(header)
 			for k := 0; k < 5 && at < test+n || k < n && !strings.Contains(paths[part], "*"); k++ {
-				text += line(at) + "\n"
+				text.WriteString(line(at) + "\n")
 				at++
 			}
 			path := strings.Replace(paths[part], "*", fmt.Sprintf("-%02d", at), 1)
-			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -217,24 +218,25 @@ func tastesCase(testing.TB) datatest.Case {
 // decoded writes the test rows of a data set of categorical features as a file with a header, by the tokens of their ids.
 func decoded(t testing.TB, s *data.Splits) (path string, rows []map[string]any) {
 	all := datatest.Read(t, s.Test)
-	text := "label"
+	var text strings.Builder
+	text.WriteString("label")
 	for _, f := range s.Schema.Features {
-		text += "\t" + f.Name
+		text.WriteString("\t" + f.Name)
 	}
 	for i, label := range all.Label {
 		row := map[string]any{"label": "?"}
-		text += fmt.Sprintf("\n%g", label)
+		fmt.Fprintf(&text, "\n%g", label)
 		for _, f := range s.Schema.Features {
 			token, ok := s.Map.Token(f.Name, all.IDs[f.Name][i])
 			if !ok {
 				token = "never seen"
 			}
-			text += "\t" + token
+			text.WriteString("\t" + token)
 			row[f.Name] = token
 		}
 		rows = append(rows, row)
 	}
-	return datatest.WriteFile(t, "test.tsv", text), rows
+	return datatest.WriteFile(t, "test.tsv", text.String()), rows
 }
 
 // textOptions are those of a small vocabulary.
