@@ -1,0 +1,414 @@
+package splice_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/splice-ml/splice"
+	"github.com/splice-ml/splice/configs/job"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/train/run"
+)
+
+// clicksConfig is a small run over clicks; %s is the model, the path of the rows and the directory of the run are overrides.
+const clicksConfig = `data:
+  type: csv
+  path: clicks.csv
+  label: click
+  group: user
+  missing: [NA]
+  columns:
+    user: {type: categorical, min_count: 2}
+    ad: {type: categorical, hash: 50}
+    tags: {type: multi, separator: "|", max_len: 3}
+    price: {type: numeric, transform: log1p}
+    note: ignore
+  split: {by: order, ratio: [0.6, 0.2, 0.2]}
+model: {type: %s}
+train: {batch_size: 32, epochs: 1, patience: 0}
+`
+
+// reviewsConfig is a small encoder over reviews.tsv.
+const reviewsConfig = `data:
+  type: text
+  path: reviews.tsv
+  text: sentence
+  label: label
+  labels: [bad, good]
+  split: {by: order, ratio: [0.6, 0.2, 0.2]}
+  max_length: 16
+  buckets: [6, 8, 12]
+model: {type: %s, hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32, max_position_embeddings: 20}
+task: {type: classification, metrics: [accuracy, cross_entropy]}
+train: {batch_size: 16, epochs: 1, learning_rate: 0.005, optimizer: adamw, patience: 0}
+`
+
+// clicks returns a header and rows of clicks.
+func clicks() (header []string, rows [][]string) {
+	r := rand.New(rand.NewPCG(1, 2))
+	tags := []string{"", "new", "new|red", "a|b|c|d", "red"}
+	for range 200 {
+		price := strconv.FormatFloat(math.Round(r.ExpFloat64()*1000)/100, 'g', -1, 64)
+		if r.IntN(8) == 0 {
+			price = []string{"", "NA", "-3.5e1"}[r.IntN(3)]
+		}
+		rows = append(rows, []string{
+			strconv.Itoa(r.IntN(2)), "u" + strconv.Itoa(r.IntN(30)), strconv.Itoa(100 + r.IntN(40)), tags[r.IntN(len(tags))], price, "x,\"y\"",
+		})
+	}
+	return []string{"click", "user", "ad", "tags", "price", "note"}, rows
+}
+
+// trained writes clicks.csv or reviews.tsv and trains a model on it. It returns the run's directory, the path of the rows and the
+// rows.
+func trained(t testing.TB, config, model string, set ...string) (dir, path string, rows []splice.Row) {
+	t.Helper()
+	tmp := t.TempDir()
+	header, list := clicks()
+	path = filepath.Join(tmp, "clicks.csv")
+	if strings.Contains(config, "type: text") {
+		header, list, path = []string{"sentence", "label"}, nil, filepath.Join(tmp, "reviews.tsv")
+		words := [][]string{{"dull", "slow", "cold"}, {"funny", "warm", "sharp"}}
+		for i := range 120 {
+			text := fmt.Sprintf("the %s film was %s%s", []string{"first", "last"}[i/2%2], words[i%2][i/3%3], strings.Repeat(" .", i%9))
+			list = append(list, []string{text, strconv.Itoa(i % 2)})
+		}
+	}
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	if strings.HasSuffix(path, ".tsv") {
+		w.Comma = '\t'
+	}
+	for _, cells := range append([][]string{header}, list...) {
+		if err := w.Write(cells); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Flush()
+	yaml := filepath.Join(tmp, "run.yaml")
+	write(t, path, b.Bytes())
+	write(t, yaml, fmt.Appendf(nil, config, model))
+	dir = filepath.Join(tmp, "run")
+	set = append([]string{"data.path=" + path}, set...)
+	if _, err := splice.Train(t.Context(), yaml, splice.Options{Run: dir, Set: set}); err != nil {
+		t.Fatal(err)
+	}
+	for _, cells := range list {
+		row := splice.Row{}
+		for i, name := range header {
+			row[name] = cells[i]
+		}
+		rows = append(rows, row)
+	}
+	return dir, path, rows
+}
+
+func write(t testing.TB, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// predictions returns what cmd/predict writes for the rows of a file.
+func predictions(t testing.TB, dir, path string) []string {
+	t.Helper()
+	e, err := job.OpenEnsemble([]string{dir}, nil, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if _, err := e.Predict(t.Context(), path, &b); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+}
+
+func open(t testing.TB, dir string) *splice.Run {
+	t.Helper()
+	r, err := splice.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// text writes a score as cmd/predict does.
+func text(score float64) string { return strconv.FormatFloat(score, 'g', -1, 32) }
+
+// TestScoreIsPredict checks that rows in memory, in calls of any size and from several goroutines, score as cmd/predict scores them in
+// a file, bit by bit, for every registered model.
+func TestScoreIsPredict(t *testing.T) {
+	for _, name := range models.Registry.Names() {
+		m, _ := models.Registry.Default(name)
+		_, isText := m.(models.Staged) // every text model is
+		masked := strings.HasSuffix(name, "_mlm")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := clicksConfig
+			if isText || masked {
+				config = reviewsConfig
+			}
+			if masked {
+				config = strings.NewReplacer("label: label\n  labels: [bad, good]", "mask_rate: 0.3", "classification, metrics: [accuracy", "masked_lm, metrics: [accuracy").Replace(config)
+				dir, _, _ := trained(t, config, name)
+				if r, err := splice.Open(dir); err == nil {
+					t.Errorf("Open of a model of masked words: %v, want an error", r)
+				}
+				return
+			}
+			dir, path, rows := trained(t, config, name)
+			want := predictions(t, dir, path)
+			r := open(t, dir)
+			var wg sync.WaitGroup
+			for g := range 4 {
+				wg.Go(func() {
+					for lo := 0; lo < len(rows); {
+						hi := min(len(rows), lo+[]int{1, 2, 50, 7}[(lo+g)%4])
+						if err := sameAs(t.Context(), r, rows[lo:hi], want[lo:hi]); err != nil {
+							t.Errorf("rows %d to %d: %v", lo, hi, err)
+						}
+						lo = hi
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// sameAs scores rows and compares with what cmd/predict writes.
+func sameAs(ctx context.Context, r *splice.Run, rows []splice.Row, want []string) error {
+	var got []string
+	if r.Classes() == nil {
+		scores, err := r.Score(ctx, rows)
+		if err != nil {
+			return err
+		}
+		for _, s := range scores {
+			got = append(got, text(s))
+		}
+	} else {
+		classes, err := r.Classify(ctx, rows)
+		if err != nil {
+			return err
+		}
+		for _, c := range classes {
+			got = append(got, c.Name)
+			if !(c.Probability >= 0.5 && c.Probability <= 1) {
+				return fmt.Errorf("class %v: the more probable of two has a probability in [0.5, 1]", c)
+			}
+		}
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("got %v, want %v", got, want)
+	}
+	return nil
+}
+
+// TestValues checks that numbers and lists are what their text in a file is.
+func TestValues(t *testing.T) {
+	dir, _, _ := trained(t, clicksConfig, "deepfm")
+	r := open(t, dir)
+	score := func(row splice.Row) float64 {
+		t.Helper()
+		s, err := r.Score(t.Context(), []splice.Row{row})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s[0]
+	}
+	want := score(splice.Row{"user": "u3", "ad": "117", "tags": "new|red", "price": "9.5"})
+	for _, row := range []splice.Row{
+		{"user": "u3", "ad": 117, "tags": []string{"new", "red"}, "price": 9.5},
+		{"user": "u3", "ad": 117.0, "tags": []any{"new", "red"}, "price": float32(9.5), "click": 1, "note": "any"},
+	} {
+		if got := score(row); got != want {
+			t.Errorf("%v scores %v, want %v", row, got, want)
+		}
+	}
+	if blank, na := score(splice.Row{"user": "u3", "ad": 117, "tags": nil, "price": nil}), score(splice.Row{"user": "u3", "ad": 117, "tags": "", "price": "NA"}); blank != na {
+		t.Errorf("nil scores %v, blank cells %v", blank, na)
+	}
+	if other := score(splice.Row{"user": "u3", "ad": 118, "tags": "new|red", "price": 9.5}); other == want {
+		t.Errorf("another ad has the same score, %v", other)
+	}
+}
+
+func TestBadRows(t *testing.T) {
+	dir, _, rows := trained(t, clicksConfig, "lr")
+	r := open(t, dir)
+	good := splice.Row{"user": "u3", "ad": 117, "tags": "new", "price": 9.5}
+	with := func(name string, v any) splice.Row {
+		row := splice.Row{}
+		for k, x := range good {
+			row[k] = x
+		}
+		row[name] = v
+		return row
+	}
+	missing := with("x", 1)
+	delete(missing, "x")
+	delete(missing, "price")
+	for _, tc := range []struct {
+		name string
+		row  splice.Row
+		want data.ValueError
+	}{
+		{"no number", with("price", "cheap"), data.ValueError{Column: "price"}},
+		{"a list for one value", with("user", []string{"a", "b"}), data.ValueError{Column: "user"}},
+		{"no value", with("user", struct{}{}), data.ValueError{Column: "user"}},
+		{"unknown column", with("prise", 1), data.ValueError{Column: "prise"}},
+		{"missing column", missing, data.ValueError{Column: "price"}},
+	} {
+		list := append(slices.Clone(rows[:40]), tc.row) // in the second batch of the call
+		_, err := r.Score(t.Context(), list)
+		var got *data.ValueError
+		if !errors.As(err, &got) || got.Column != tc.want.Column || got.Row != 40 || got.Msg == "" {
+			t.Errorf("%s: error %v, want one of row 40, column %s", tc.name, err, tc.want.Column)
+		}
+	}
+	if _, err := r.Score(t.Context(), rows); err != nil {
+		t.Errorf("after bad rows: %v", err)
+	}
+	if s, err := r.Score(t.Context(), nil); err != nil || len(s) != 0 {
+		t.Errorf("no rows: %v, %v", s, err)
+	}
+	if _, err := r.Classify(t.Context(), rows); err == nil {
+		t.Error("a run that is no classifier's classifies")
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.Score(ended, rows); !errors.Is(err, context.Canceled) {
+		t.Errorf("an ended context: error %v", err)
+	}
+}
+
+func TestOpenWhatIsNoRun(t *testing.T) {
+	dir, _, _ := trained(t, clicksConfig, "lr")
+	if err := os.Remove(filepath.Join(dir, run.ModelFile)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(dir, "nothing"), t.TempDir(), dir} {
+		_, err := splice.Open(path)
+		var in *splice.InputError
+		if !errors.As(err, &in) || !strings.Contains(err.Error(), path) {
+			t.Errorf("Open(%s): error %v, want a mistake of the caller that names it", path, err)
+		}
+	}
+}
+
+// TestScoreAllocations checks that a call allocates its result alone.
+func TestScoreAllocations(t *testing.T) {
+	dir, _, rows := trained(t, clicksConfig, "deepfm")
+	r := open(t, dir)
+	for _, n := range []int{1, 3, 100} {
+		allocs := 2.0
+		for try := 0; allocs > 1 && try < 3; try++ {
+			allocs = testing.AllocsPerRun(20, func() {
+				if _, err := r.Score(t.Context(), rows[:n]); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+		if allocs > 1 {
+			t.Errorf("a call of %d rows allocates %v times, want 1: the result", n, allocs)
+		}
+	}
+}
+
+// TestMergeAndFinetune goes through the door as the commands do: two runs, their merge, a training on from it.
+func TestMergeAndFinetune(t *testing.T) {
+	a, path, rows := trained(t, clicksConfig, "mlp")
+	tmp := filepath.Dir(a)
+	yaml := filepath.Join(tmp, "run.yaml")
+	b := filepath.Join(tmp, "other")
+	set := []string{"data.path=" + path, "train.epochs=2"}
+	if _, err := splice.Train(t.Context(), yaml, splice.Options{Run: b, Set: set}); err != nil {
+		t.Fatal(err)
+	}
+	var in *splice.InputError
+	if _, err := splice.Train(t.Context(), yaml, splice.Options{Run: b, Set: set}); !errors.As(err, &in) {
+		t.Errorf("training over a run: error %v, want a mistake of the caller", err)
+	}
+	merge := filepath.Join(tmp, "merge.yaml")
+	write(t, merge, fmt.Appendf(nil, "merge:\n  parents: [%q, %q]\n  method: average\n  finetune: {epochs: 0}\n  report: false\n", a, b))
+	merged := filepath.Join(tmp, "merged")
+	m, err := splice.Merge(t.Context(), merge, splice.Options{Run: merged})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if row := m.Table.Rows.Get(m.Table.Passed); m.Dir != merged || row == nil || len(row.Valid) == 0 {
+		t.Errorf("merged %+v, want a comparison with the row that is passed on", m)
+	}
+	tuned, err := splice.Finetune(t.Context(), "", merged, splice.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tuned.Dir != merged+"-finetuned" || tuned.Steps == 0 {
+		t.Errorf("fine-tuned %+v, want steps into %s-finetuned", tuned, merged)
+	}
+	if err := sameAs(t.Context(), open(t, tuned.Dir), rows, predictions(t, tuned.Dir, path)); err != nil {
+		t.Error(err)
+	}
+}
+
+// BenchmarkScore is the latency of one row of a DeepFM with a tower of 400x3, and of 39 columns of Criteo's layout.
+func BenchmarkScore(b *testing.B) {
+	dir := filepath.Join(b.TempDir(), "run")
+	config := filepath.Join(b.TempDir(), "run.yaml")
+	write(b, config, []byte(`data: {type: criteo, path: configs/testdata/smoke/rows.tsv.gz}
+model: {type: deepfm, embedding_dim: 16, hidden_units: [400, 400, 400]}
+train: {batch_size: 256, epochs: 1, patience: 0, keep: last}
+`))
+	if _, err := splice.Train(b.Context(), config, splice.Options{Run: dir}); err != nil {
+		b.Fatal(err)
+	}
+	r := open(b, dir)
+	row := splice.Row{}
+	for i := range 39 {
+		if i < 13 {
+			row[fmt.Sprintf("I%d", i+1)] = i
+		} else {
+			row[fmt.Sprintf("C%d", i-12)] = "68fd1e64"
+		}
+	}
+	for _, n := range []int{1, 10, 100} {
+		b.Run(fmt.Sprintf("rows=%d", n), func(b *testing.B) {
+			rows := slices.Repeat([]splice.Row{row}, n)
+			took := make([]time.Duration, 0, 1<<20)
+			b.ReportAllocs()
+			for b.Loop() {
+				begin := time.Now()
+				if _, err := r.Score(b.Context(), rows); err != nil {
+					b.Fatal(err)
+				}
+				if len(took) < cap(took) {
+					took = append(took, time.Since(begin))
+				}
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "p50-ns")
+			b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds()), "p99-ns")
+		})
+	}
+}
