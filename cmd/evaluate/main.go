@@ -23,7 +23,7 @@ func main() {
 		return e.Evaluate(ctx, path, split, func(s job.Scores) error { return app.PrintScores(c.Out, s, mode) })
 	})
 	runs.Flags(c, "`directory` of the run; given several times, the runs and their ensemble are measured, on the first one's data")
-	c.Flags.StringVar(&path, "data", "", "evaluate on all rows of this `file` (or glob), of the run's layout, with labels")
+	c.Flags.StringVar(&path, "data", "", "evaluate on all rows of this `file`, of the run's layout, with labels")
 	c.Flags.StringVar(&split, "split", "", "`part` of the run's data: train, valid or test (default: valid and test)")
 	c.Main()
 }

@@ -37,7 +37,7 @@ func main() {
 		return err
 	})
 	runs.Flags(c, "`directory` of the run; given several times, the predictions are the runs' ensemble's")
-	c.Flags.StringVar(&in, "in", "", "`file` (or glob) of rows, of the layout the run was trained on; labels may be left out")
+	c.Flags.StringVar(&in, "in", "", "`file` of rows, of the layout the run was trained on; labels may be left out")
 	c.Flags.StringVar(&out, "out", "", "`file` to write, - for standard output")
 	c.Main()
 }
