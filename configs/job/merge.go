@@ -42,10 +42,7 @@ func (j *Job) Merge(ctx context.Context, overwrite bool) (*Merged, error) {
 		return nil, err
 	}
 	defer merge.CloseParents(parents)
-	if j.Model == nil {
-		return j.mergeFiles(ctx, parents, overwrite)
-	}
-	if len(j.Experiment.Teacher.From) > 0 {
+	if j.Model != nil && len(j.Experiment.Teacher.From) > 0 {
 		return nil, run.BadInput(errors.New("cki: teacher: is for train and finetune; the soft labels of a merge are merge.finetune.teacher"))
 	}
 	unlock, err := j.lock()
@@ -57,9 +54,25 @@ func (j *Job) Merge(ctx context.Context, overwrite bool) (*Merged, error) {
 	if err != nil {
 		return nil, err
 	}
+	if j.Model == nil { // nothing but the tensors is known: the result is not evaluated
+		path, err := m.Files(ctx, parents)
+		if err != nil {
+			return nil, err
+		}
+		return &Merged{Dir: j.Dir, Model: path, Counts: MergedCounts{len(parents), len(parents[0].Tensors())}}, nil
+	}
+	t, err := j.compared(ctx, m, parents)
+	if err != nil {
+		return nil, err
+	}
+	return j.merged(t), nil
+}
+
+// compared returns the comparison of a merge, which it makes unless it is done already.
+func (j *Job) compared(ctx context.Context, m *merge.Job, parents []*cki.Parent) (*compare.Table, error) {
 	if j.Init.From == "" { // else the merge is known by the weights, too
 		if t, err := m.Done(parents); t != nil || err != nil {
-			return j.merged(t), err
+			return t, err
 		}
 	}
 	lab := cki.Lab{Model: j.Model, Task: j.Task, Options: j.Experiment.Train, Seed: j.Seed, Log: j.Log}
@@ -81,11 +94,7 @@ func (j *Job) Merge(ctx context.Context, overwrite bool) (*Merged, error) {
 			lab.Start = b.loaded()
 		}
 	}
-	t, err := m.Run(ctx, lab, parents)
-	if err != nil {
-		return nil, err
-	}
-	return j.merged(t), nil
+	return m.Run(ctx, lab, parents)
 }
 
 // merged returns what a merge with a comparison came to.
@@ -141,24 +150,6 @@ func (j *Job) writeMerged(passed *compare.Row, digest string) error {
 	return j.writeJSON(run.ResultFile, Result{
 		Model: model, Data: dataset, Seed: j.Seed, Digest: digest, Valid: run.Metrics(passed.Valid), Test: run.Metrics(passed.Test),
 	})
-}
-
-// mergeFiles merges checkpoints of which nothing but the tensors is known. The result is not evaluated.
-func (j *Job) mergeFiles(ctx context.Context, parents []*cki.Parent, overwrite bool) (*Merged, error) {
-	unlock, err := j.lock()
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	m, err := j.merge(overwrite)
-	if err != nil {
-		return nil, err
-	}
-	path, err := m.Files(ctx, parents)
-	if err != nil {
-		return nil, err
-	}
-	return &Merged{Dir: j.Dir, Model: path, Counts: MergedCounts{len(parents), len(parents[0].Tensors())}}, nil
 }
 
 // CheckParents returns the parents that the config gives, closed, once they are found to fit together. There are none if the regime is
