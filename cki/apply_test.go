@@ -70,7 +70,10 @@ func TestFillAndWrite(t *testing.T) {
 		}
 		want[q.Name] = w
 	}
-	in := &cki.Input{Parents: []*cki.Parent{parent("a", a), parent("b", b)}, Select: func(n string) bool { return n != "b.weight" }, Log: slog.Default()}
+	in := &cki.Input{
+		Parents: []*cki.Parent{parent("a", a), parent("b", b)}, Select: func(n string) bool { return n != "b.weight" },
+		Log: slog.Default(),
+	}
 	blocks := 0
 	counted := cki.Merged{Tensor: func(x *cki.Tensor) error { blocks++; return mean.Tensor(x) }}
 	got := params(t, 3, shapes)
@@ -133,7 +136,10 @@ func TestCheck(t *testing.T) {
 		{
 			"other size and more",
 			[]*cki.Parent{parent("b", params(t, 2, map[string][]int{"mlp.0.weight": {16, 4}, "new": {1}}))},
-			[]string{"parent b: tensor mlp.0.weight is [16 4], that of parent a is [8 4]", "tensor new [1]: parent a has none", "tensor mlp.0.bias is missing, parent a has it [8]"},
+			[]string{
+				"parent b: tensor mlp.0.weight is [16 4], that of parent a is [8 4]", "tensor new [1]: parent a has none",
+				"tensor mlp.0.bias is missing, parent a has it [8]",
+			},
 		},
 	} {
 		err := cki.Check(append([]*cki.Parent{base}, tc.others...))

@@ -67,12 +67,13 @@ func tensors(base, p *Parent) []error {
 		switch {
 		case !ok:
 			errs = append(errs, fmt.Errorf("cki: parent %s: tensor %s %v: parent %s has none of that name", p.Name, t.Name, t.Shape, base.Name))
-		case slices.Equal(shape, t.Shape), vocabularyOf(base.Map, t.Name, shape) != nil && vocabularyOf(p.Map, t.Name, t.Shape) != nil && shape[1] == t.Shape[1]:
-		case vocabularyOf(base.Map, t.Name, shape) == nil && base.Map == nil && len(shape) == 2 && len(t.Shape) == 2 && shape[1] == t.Shape[1] && strings.Contains(t.Name, "embedding"):
-			errs = append(errs, fmt.Errorf("cki: parent %s: tensor %s has %d rows, that of parent %s %d: other vocabularies, and no feature maps to match them by; give the runs' directories",
-				p.Name, t.Name, t.Shape[0], base.Name, shape[0]))
+		case slices.Equal(shape, t.Shape), tableRowsMatch(base, p, t.Name, shape, t.Shape):
+		case base.Map == nil && strings.Contains(t.Name, "embedding") && sameWidth(shape, t.Shape):
+			errs = append(errs, fmt.Errorf("cki: parent %s: tensor %s has %d rows, that of parent %s %d: other vocabularies, "+
+				"and no feature maps to match them by; give the runs' directories", p.Name, t.Name, t.Shape[0], base.Name, shape[0]))
 		default:
-			errs = append(errs, fmt.Errorf("cki: parent %s: tensor %s is %v, that of parent %s is %v: the models differ", p.Name, t.Name, t.Shape, base.Name, shape))
+			errs = append(errs, fmt.Errorf("cki: parent %s: tensor %s is %v, that of parent %s is %v: the models differ", p.Name, t.Name, t.Shape,
+				base.Name, shape))
 		}
 	}
 	for _, t := range base.Tensors() {
@@ -82,6 +83,15 @@ func tensors(base, p *Parent) []error {
 	}
 	return errs
 }
+
+// tableRowsMatch reports whether the tensor of that name is an embedding table in both, with rows of one width, so that the
+// vocabularies tell which row is which.
+func tableRowsMatch(base, p *Parent, name string, baseShape, shape []int) bool {
+	return vocabularyOf(base.Map, name, baseShape) != nil && vocabularyOf(p.Map, name, shape) != nil && sameWidth(baseShape, shape)
+}
+
+// sameWidth reports whether two shapes are those of tables with rows of one width.
+func sameWidth(a, b []int) bool { return len(a) == 2 && len(b) == 2 && a[1] == b[1] }
 
 // vocabularyOf returns the vocabulary of the embedding table called name, which is some lookup's name, the table's and
 // "weight", or nil if the map has none of that size.

@@ -170,7 +170,8 @@ const statisticsRows = 1 << 20
 // RecomputeBatchNorm sets the running statistics of p's batch norms to those of the training rows, as a merge needs. It does
 // nothing to a model without batch norm.
 func (l *Lab) RecomputeBatchNorm(ctx context.Context, p *nn.Params) error {
-	err := train.RecomputeBatchNorm(ctx, l.Model, p, l.Data.Train, train.RecomputeOptions{Batch: l.Options.BatchSize, Rows: statisticsRows, Seed: l.Seed})
+	err := train.RecomputeBatchNorm(ctx, l.Model, p, l.Data.Train,
+		train.RecomputeOptions{Batch: l.Options.BatchSize, Rows: statisticsRows, Seed: l.Seed})
 	if err != nil {
 		return fmt.Errorf("cki: batch norm: %w", err)
 	}

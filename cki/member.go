@@ -94,7 +94,8 @@ func (l *Lab) Train(ctx context.Context, t Training) (*Member, error) {
 		return nil, err
 	}
 	return &Member{
-		Name: t.Name, Params: p, Counts: r.Counts, Data: in.Data, Seed: t.Seed, Dir: in.path(t.Name), Valid: r.Valid, Seconds: r.Seconds, Steps: r.Steps,
+		Name: t.Name, Params: p, Counts: r.Counts, Data: in.Data, Seed: t.Seed, Dir: in.path(t.Name), Valid: r.Valid, Seconds: r.Seconds,
+		Steps: r.Steps,
 	}, nil
 }
 

@@ -11,7 +11,8 @@ import (
 
 // Options is the `merge:` section.
 type Options struct {
-	Parents    []string      `yaml:"parents"`    // runs, directories with model.safetensors or safetensors files; the first is the base. Empty: the regime trains them
+	// runs, directories with model.safetensors or safetensors files; the first is the base. Empty: the regime trains them
+	Parents    []string      `yaml:"parents"`
 	Regime     Regime        `yaml:"regime"`     // how parents are made if none are given
 	Vocabulary string        `yaml:"vocabulary"` // feature map of the result, if the parents' differ: base, or union with the tokens of all
 	Select     []string      `yaml:"select"`     // patterns of the tensors that are merged; the others are the base's, bit for bit
@@ -19,11 +20,13 @@ type Options struct {
 	Method     Method        `yaml:"method"`     // how the parents become one
 	BatchNorm  bool          `yaml:"batch_norm"` // recompute batch norm's running statistics after the merge, on the base's training rows
 	Finetune   Finetune      `yaml:"finetune"`   // training after the merge
-	Rounds     int           `yaml:"rounds"`     // merges in all: after each but the last, every parent goes on from the merge as finetune says, on its own rows
-	Guard      bool          `yaml:"guard"`      // pass the best parent on if the result is worse on the validation rows
-	Controls   bool          `yaml:"controls"`   // compare with all other methods and with the controls that tell a merge's gain from a training's
-	Head       []string      `yaml:"head"`       // patterns of the weights that the published method splices, for the comparison's rows of it
-	Report     bool          `yaml:"report"`     // write report.json, report.md and figures
+	// merges in all: after each but the last, every parent goes on from the merge as finetune says, on its own rows
+	Rounds int  `yaml:"rounds"`
+	Guard  bool `yaml:"guard"` // pass the best parent on if the result is worse on the validation rows
+	// compare with all other methods and with the controls that tell a merge's gain from a training's
+	Controls bool     `yaml:"controls"`
+	Head     []string `yaml:"head"`   // patterns of the weights that the published method splices, for the comparison's rows of it
+	Report   bool     `yaml:"report"` // write report.json, report.md and figures
 }
 
 // Finetune is a training from the merge on, by the ordinary trainer on the base's training rows.
@@ -61,7 +64,8 @@ func DefaultOptions() Options {
 	average, _ := Registry.Default("average")
 	cosine, _ := schedule.Types.Default("cosine")
 	return Options{
-		Regime: regime, Vocabulary: VocabularyBase, Select: []string{"*"}, Align: align.Defaults(), Method: average, BatchNorm: true, Guard: true, Report: true,
+		Regime: regime, Vocabulary: VocabularyBase, Select: []string{"*"}, Align: align.Defaults(), Method: average, BatchNorm: true, Guard: true,
+		Report: true,
 		Rounds: 1, Head: []string{"mlp.*.weight", "fc.weight", "*pooler.dense.weight", "classifier*weight", "!*.bn.weight"},
 		Finetune: Finetune{Epochs: 1, LearningRate: 1e-4, Schedule: cosine, Teacher: NoTeacher, Distill: train.DistillDefaults()},
 	}

@@ -30,7 +30,8 @@ func testMain(m *testing.M) int {
 		err = os.Chmod(dir, 0o755) // a test runs a command as another user
 	}
 	if err == nil {
-		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./train", "./finetune", "./cki", "./evaluate", "./predict", "./table")
+		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./train", "./finetune", "./cki", "./evaluate", "./predict",
+			"./table")
 		build.Stderr = os.Stderr
 		err = build.Run()
 	}
@@ -141,7 +142,10 @@ func TestTrainEvaluatePredict(t *testing.T) {
 	if res.Model != "deepfm" || res.Test["auc"] < 0.6 || res.Test["auc"] > 0.95 {
 		t.Errorf("result.json: %+v", res)
 	}
-	for _, f := range []string{"config.yaml", "model.safetensors", "counts.safetensors", "features.json.zst", "metrics.jsonl", "last/state.json"} {
+	for _, f := range []string{
+		"config.yaml", "model.safetensors", "counts.safetensors", "features.json.zst", "metrics.jsonl",
+		"last/state.json",
+	} {
 		if _, err := os.Stat(filepath.Join(dir, "r", f)); err != nil {
 			t.Error(err)
 		}
@@ -150,7 +154,8 @@ func TestTrainEvaluatePredict(t *testing.T) {
 		t.Errorf("event files: %v", m)
 	}
 	metrics := fmt.Sprintf("auc %.6f logloss %.6f", res.Test["auc"], res.Test["logloss"])
-	if o := execute(t, dir, "evaluate", "--run", "r", "--split", "test"); o.code != 0 || !strings.Contains(o.stdout, "test (800 rows): "+metrics) {
+	if o := execute(t, dir, "evaluate", "--run", "r", "--split", "test"); o.code != 0 ||
+		!strings.Contains(o.stdout, "test (800 rows): "+metrics) {
 		t.Errorf("evaluate: exit %d, want %s\n%s%s", o.code, metrics, o.stdout, o.stderr)
 	}
 	lines := strings.SplitAfter(strings.TrimSuffix(string(read(t, dir, "rows.tsv")), "\n"), "\n")
@@ -185,10 +190,12 @@ func TestTrainEvaluatePredict(t *testing.T) {
 		test[i] = test[i][2:] // without the label
 	}
 	write(t, dir, "unlabelled.tsv", strings.Join(test, ""))
-	if o := execute(t, dir, "predict", "--run", "r", "--in", "unlabelled.tsv", "--out", "-"); o.code != 0 || o.stdout != string(read(t, dir, "p.txt")) {
+	if o := execute(t, dir, "predict", "--run", "r", "--in", "unlabelled.tsv", "--out", "-"); o.code != 0 ||
+		o.stdout != string(read(t, dir, "p.txt")) {
 		t.Errorf("predict without labels: exit %d, other probabilities\n%s", o.code, o.stderr)
 	}
-	if o := execute(t, dir, "evaluate", "--run", "r", "--data", "unlabelled.tsv"); o.code != 2 || !strings.Contains(o.stderr, "unlabelled.tsv:1") {
+	if o := execute(t, dir, "evaluate", "--run", "r", "--data", "unlabelled.tsv"); o.code != 2 ||
+		!strings.Contains(o.stderr, "unlabelled.tsv:1") {
 		t.Errorf("evaluate without labels: exit %d\n%s", o.code, o.stderr)
 	}
 }
@@ -201,7 +208,8 @@ func TestBadInput(t *testing.T) {
 	fields := strings.Split(row, "\t")
 	for name, text := range map[string]string{
 		"label2.tsv": row + "2" + row[1:], "short.tsv": row + strings.Join(fields[:20], "\t") + "\n", "empty.tsv": "",
-		"text.tsv": row + strings.Join(append([]string{"0", "many"}, fields[2:]...), "\t"), "utf8.tsv": row + strings.Replace(row, fields[14], "\xff\xfe", 1),
+		"text.tsv": row + strings.Join(append([]string{"0", "many"}, fields[2:]...), "\t"),
+		"utf8.tsv": row + strings.Replace(row, fields[14], "\xff\xfe", 1),
 	} {
 		write(t, dir, name, text)
 	}
@@ -224,7 +232,11 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"no config", "train", nil, []string{"--config is missing"}},
 		{"no such config", "train", []string{"--config", "rum.yaml"}, []string{"rum.yaml: no such file", "did you mean run.yaml?"}},
-		{"two mistakes", "train", []string{"--config", "keys.yaml"}, []string{"keys.yaml:7: ", "embeding_dim", `did you mean "embedding_dim"?`, "keys.yaml:8: "}},
+		{
+			"two mistakes", "train",
+			[]string{"--config", "keys.yaml"},
+			[]string{"keys.yaml:7: ", "embeding_dim", `did you mean "embedding_dim"?`, "keys.yaml:8: "},
+		},
 		{"bad override", "train", []string{"--config", "run.yaml", "--set", "train.epocs=1"}, []string{"--set train.epocs=1", "epochs"}},
 		{"unknown flag", "train", []string{"--confg", "run.yaml"}, []string{"confg"}},
 		{"argument", "train", []string{"run.yaml"}, []string{"unexpected argument"}},
@@ -234,8 +246,16 @@ func TestBadInput(t *testing.T) {
 		{"no data", "train", []string{"--config", "run.yaml", "--run", "n", "--set", "data.path=rose.tsv"}, []string{"rose.tsv"}},
 		{"another config", "train", []string{"--config", "run.yaml", "--run", "r", "--resume"}, []string{"another config"}},
 		{"label 2", "train", []string{"--config", "run.yaml", "--run", "n", "--set", "data.path=label2.tsv"}, []string{"label2.tsv:2", "label"}},
-		{"short row", "train", []string{"--config", "run.yaml", "--run", "n", "--set", "data.path=short.tsv"}, []string{"short.tsv:2", "20", "40"}},
-		{"no number", "train", []string{"--config", "run.yaml", "--run", "n", "--set", "data.path=text.tsv"}, []string{"text.tsv:2", "I1", "many"}},
+		{
+			"short row", "train",
+			[]string{"--config", "run.yaml", "--run", "n", "--set", "data.path=short.tsv"},
+			[]string{"short.tsv:2", "20", "40"},
+		},
+		{
+			"no number", "train",
+			[]string{"--config", "run.yaml", "--run", "n", "--set", "data.path=text.tsv"},
+			[]string{"text.tsv:2", "I1", "many"},
+		},
 		{"no UTF-8", "train", []string{"--config", "run.yaml", "--run", "n", "--set", "data.path=utf8.tsv"}, []string{"utf8.tsv:2", "UTF-8"}},
 		{"no rows", "train", []string{"--config", "run.yaml", "--run", "n", "--set", "data.path=empty.tsv"}, []string{"empty.tsv"}},
 		{"no run", "evaluate", nil, []string{"--run is missing"}},

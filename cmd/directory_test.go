@@ -72,15 +72,25 @@ func TestOneDirectory(t *testing.T) {
 	for _, p := range []string{"a", "b"} {
 		write(t, dir, p+".safetensors", string(read(t, dir, p, "model.safetensors")))
 	}
-	words := []string{"--config", filepath.Join("text", "run.yaml"), "--set", "data.path=" + filepath.Join("text", "rows.tsv"), "--set", "train.epochs=1"}
+	words := []string{
+		"--config", filepath.Join("text", "run.yaml"), "--set", "data.path=" + filepath.Join("text", "rows.tsv"),
+		"--set", "train.epochs=1",
+	}
 	steps := []struct {
 		name, command string
 		args          []string
 		want          []run.Kind
 	}{
 		{"a training", "train", append(small, "--config", "run.yaml"), []run.Kind{run.OfRun, run.OfTraining}},
-		{"a merge with parents of its own and a report", "cki", append(small, "--config", "made.yaml"), []run.Kind{run.OfMerge, run.OfReport, run.OfRun, run.OfTrainings}},
-		{"a training with averages", "train", append(small, "--config", "run.yaml", "--set", "train.ema=0.9", "--set", "train.swa_start=1", "--set", "train.keep_epochs=true"), []run.Kind{run.OfRun, run.OfTraining}},
+		{
+			"a merge with parents of its own and a report", "cki", append(small, "--config", "made.yaml"),
+			[]run.Kind{run.OfMerge, run.OfReport, run.OfRun, run.OfTrainings},
+		},
+		{
+			"a training with averages", "train",
+			append(small, "--config", "run.yaml", "--set", "train.ema=0.9", "--set", "train.swa_start=1", "--set", "train.keep_epochs=true"),
+			[]run.Kind{run.OfRun, run.OfTraining},
+		},
 		{"a merge of files", "cki", []string{"--config", "bare.yaml"}, []run.Kind{run.OfMerge, run.OfRun}},
 		{"a training of texts", "train", words, []run.Kind{run.OfRun, run.OfText, run.OfTraining}},
 		{"a merge of given parents", "cki", []string{"--config", "given.yaml"}, []run.Kind{run.OfMerge, run.OfRun, run.OfTrainings}},
@@ -100,7 +110,8 @@ func TestOneDirectory(t *testing.T) {
 	for i, s := range steps {
 		if i > 0 {
 			before := filesOf(t, filepath.Join(dir, "one"))
-			if o := execute(t, dir, s.command, append(s.args, "--run", "one", "--quiet")...); o.code != 2 || !strings.Contains(o.stderr, "--overwrite") {
+			if o := execute(t, dir, s.command, append(s.args, "--run", "one", "--quiet")...); o.code != 2 ||
+				!strings.Contains(o.stderr, "--overwrite") {
 				t.Errorf("%s, without --overwrite: exit %d\n%s", s.name, o.code, o.stderr)
 			}
 			if after := filesOf(t, filepath.Join(dir, "one")); !slices.Equal(after, before) {
@@ -165,7 +176,8 @@ func TestTwoCommandsOneDirectory(t *testing.T) {
 		{"cki", "--config", "made.yaml", "--run", "one", "--overwrite"},
 	} {
 		o := execute(t, dir, c[0], c[1:]...)
-		if want := fmt.Sprintf("process %d on ", first.Process.Pid); o.code != 2 || !strings.Contains(o.stderr, want) || !strings.Contains(o.stderr, "train --config run.yaml --run one") {
+		if want := fmt.Sprintf("process %d on ", first.Process.Pid); o.code != 2 || !strings.Contains(o.stderr, want) ||
+			!strings.Contains(o.stderr, "train --config run.yaml --run one") {
 			t.Errorf("%v beside another command: exit %d, want 2 and %q\n%s", c, o.code, want, o.stderr)
 		}
 	}
@@ -184,7 +196,8 @@ func TestTwoCommandsOneDirectory(t *testing.T) {
 	}
 	second := command(dir, "cki", "--config", "made.yaml", "--run", "m")
 	begin(second, "m/parents/digest")
-	if o := execute(t, dir, "train", "--config", "run.yaml", "--run", "m/parents/base"); o.code != 2 || !strings.Contains(o.stderr, fmt.Sprintf("process %d on ", second.Process.Pid)) {
+	if o := execute(t, dir, "train", "--config", "run.yaml", "--run", "m/parents/base"); o.code != 2 ||
+		!strings.Contains(o.stderr, fmt.Sprintf("process %d on ", second.Process.Pid)) {
 		t.Errorf("a training within a merge that is being made: exit %d\n%s", o.code, o.stderr)
 	}
 	if err := second.Process.Kill(); err != nil {

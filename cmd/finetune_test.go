@@ -165,7 +165,8 @@ func TestFinetuneResume(t *testing.T) {
 	}
 	finetune(t, dir, "--from", "moved", "--run", "m")
 	write(t, dir, "moved/model.safetensors", string(read(t, dir, "whole", "model.safetensors")))
-	if o := execute(t, dir, "finetune", "--from", "moved", "--run", "m", "--resume"); o.code != 2 || !strings.Contains(o.stderr, "other weights") {
+	if o := execute(t, dir, "finetune", "--from", "moved", "--run", "m", "--resume"); o.code != 2 ||
+		!strings.Contains(o.stderr, "other weights") {
 		t.Errorf("weights changed under the same name: exit %d\n%s", o.code, o.stderr)
 	}
 }
@@ -208,7 +209,8 @@ func TestFinetuneTeacher(t *testing.T) {
 		t.Errorf("weights moved by %v with the labels, by %v with the model itself as teacher", hard, soft)
 	}
 	st, own := decode[startOf](t, dir, "team", "start.json"), decode[startOf](t, dir, "soft", "start.json")
-	if len(st.Teachers) != 2 || st.Teachers[0].From != "self" || st.Teachers[0].Digest != st.Digest || st.Teachers[1].Digest == st.Digest || own.Digest != st.Digest {
+	if len(st.Teachers) != 2 || st.Teachers[0].From != "self" || st.Teachers[0].Digest != st.Digest || st.Teachers[1].Digest == st.Digest ||
+		own.Digest != st.Digest {
 		t.Errorf("start.json: %+v", st)
 	}
 }
@@ -227,7 +229,8 @@ func TestInitFeatures(t *testing.T) {
 	if len(ta) >= len(tb) || slices.Equal(ta, tb[:len(ta)]) {
 		t.Fatalf("the maps should differ, in order too: %q and %q", ta, tb)
 	}
-	a, b := model(t, dir, "a", "model.safetensors").Get("embedding.C3.weight"), model(t, dir, "b", "model.safetensors").Get("embedding.C3.weight")
+	a, b := model(t, dir, "a", "model.safetensors").Get("embedding.C3.weight"),
+		model(t, dir, "b", "model.safetensors").Get("embedding.C3.weight")
 	matched := 2
 	for i, token := range tb {
 		row := b.Data[(i+2)*4 : (i+3)*4]
@@ -276,8 +279,10 @@ func TestInitLoose(t *testing.T) {
 	if !strings.Contains(o.stderr, "mlp.0.weight") || !strings.Contains(o.stderr, "fresh") {
 		t.Errorf("the log does not list what is missing:\n%s", o.stderr)
 	}
-	o = train(t, dir, "back", "--set", "model={type: fm, embedding_dim: 4}", "--set", "init={from: r, strict: false}", "--set", "train.epochs=1")
-	if st := decode[startOf](t, dir, "back", "start.json"); !slices.Contains(st.Unexpected, "mlp.0.weight") || len(st.Missing) > 0 || !strings.Contains(o.stderr, "ignored") {
+	o = train(t, dir, "back", "--set", "model={type: fm, embedding_dim: 4}", "--set", "init={from: r, strict: false}",
+		"--set", "train.epochs=1")
+	if st := decode[startOf](t, dir, "back", "start.json"); !slices.Contains(st.Unexpected, "mlp.0.weight") || len(st.Missing) > 0 ||
+		!strings.Contains(o.stderr, "ignored") {
 		t.Errorf("start.json: %+v\n%s", st, o.stderr)
 	}
 }

@@ -40,7 +40,8 @@ merge:
   guard: false
   finetune: {epochs: 0}
 `)
-	if o := execute(t, dir, "cki", "--config", "merge.yaml", "--check"); o.code != 0 || !strings.Contains(o.stdout, "the parents fit together") {
+	if o := execute(t, dir, "cki", "--config", "merge.yaml", "--check"); o.code != 0 ||
+		!strings.Contains(o.stdout, "the parents fit together") {
 		t.Fatalf("--check: exit %d, %s%s", o.code, o.stdout, o.stderr)
 	}
 	o := execute(t, dir, "cki", "--config", "merge.yaml", "--quiet")
@@ -78,7 +79,8 @@ merge:
 	var prov struct {
 		Parents []struct{ Name, Digest string }
 	}
-	if err := json.Unmarshal(read(t, dir, "runs/m/merge.json"), &prov); err != nil || len(prov.Parents) != 2 || prov.Parents[1].Name != "runs/b" || prov.Parents[1].Digest == "" {
+	if err := json.Unmarshal(read(t, dir, "runs/m/merge.json"), &prov); err != nil || len(prov.Parents) != 2 ||
+		prov.Parents[1].Name != "runs/b" || prov.Parents[1].Digest == "" {
 		t.Errorf("merge.json: %+v, %v", prov, err)
 	}
 	for _, c := range [][]string{
@@ -91,7 +93,8 @@ merge:
 		}
 	}
 	trained(t, dir, "e", "train.ema=0.9", "train.keep_epochs=true")
-	write(t, dir, "own.yaml", "merge: {parents: [runs/e, runs/e/ema.safetensors, runs/e/epochs/model-1.safetensors], method: soup, finetune: {epochs: 0}}\n")
+	write(t, dir, "own.yaml",
+		"merge: {parents: [runs/e, runs/e/ema.safetensors, runs/e/epochs/model-1.safetensors], method: soup, finetune: {epochs: 0}}\n")
 	if o := execute(t, dir, "cki", "--config", "own.yaml", "--quiet"); o.code != 0 || !strings.Contains(o.stdout, "ema.safetensors") {
 		t.Errorf("checkpoints of one run as parents: exit %d\n%s%s", o.code, o.stdout, o.stderr)
 	}
@@ -114,11 +117,13 @@ merge:
 	if tables[1] != tables[0] || tables[2] != tables[0] {
 		t.Errorf("the same merge again:\n%s\n%s\n%s", tables[0], tables[1], tables[2])
 	}
-	o = execute(t, dir, "cki", "--config", "start.yaml", "--run", "runs/given", "--set", "merge.parents=[runs/a, runs/b]", "--set", "merge.finetune.epochs=0", "--set", "data.split.ratio=[0.9, 0.1, 0]")
+	o = execute(t, dir, "cki", "--config", "start.yaml", "--run", "runs/given", "--set", "merge.parents=[runs/a, runs/b]",
+		"--set", "merge.finetune.epochs=0", "--set", "data.split.ratio=[0.9, 0.1, 0]")
 	if !regexp.MustCompile(`msg=merge valid=\S+ seconds=`).MatchString(o.stderr) {
 		t.Errorf("the log of a merge without test rows:\n%s", o.stderr)
 	}
-	if o.code != 0 || !strings.Contains(o.stderr, "init.from is not used") || strings.Contains(string(read(t, dir, "runs/given/config.yaml")), "from: runs/a") {
+	if o.code != 0 || !strings.Contains(o.stderr, "init.from is not used") ||
+		strings.Contains(string(read(t, dir, "runs/given/config.yaml")), "from: runs/a") {
 		t.Errorf("parents given beside init.from: exit %d, or the run's config still has it\n%s", o.code, o.stderr)
 	}
 	if o := execute(t, dir, "evaluate", "--run", "runs/start/parents/parent-b"); o.code != 0 {
@@ -145,7 +150,8 @@ merge:
 	if o := execute(t, dir, "cki", "--config", "merge.yaml"); o.code != 2 || !strings.Contains(o.stderr, "of other parents") {
 		t.Errorf("a parent that was trained again: exit %d, %s", o.code, o.stderr)
 	}
-	if o := execute(t, dir, "cki", "--config", "merge.yaml", "--set", "merge.method=slerp"); o.code != 2 || !strings.Contains(o.stderr, "--overwrite") {
+	if o := execute(t, dir, "cki", "--config", "merge.yaml", "--set", "merge.method=slerp"); o.code != 2 ||
+		!strings.Contains(o.stderr, "--overwrite") {
 		t.Errorf("a merge of another config in the same run: exit %d, %s", o.code, o.stderr)
 	}
 }
@@ -163,7 +169,8 @@ func TestMergeOfDays(t *testing.T) {
 	trained(t, dir, "b", "data.path=day2.tsv")
 	rowsOf := map[string]int{}
 	for _, v := range []string{"base", "union"} {
-		write(t, dir, "merge.yaml", "merge: {parents: [runs/a, runs/b], vocabulary: "+v+", method: {type: average, rows: counts}, finetune: {epochs: 0}, guard: false}\n")
+		write(t, dir, "merge.yaml",
+			"merge: {parents: [runs/a, runs/b], vocabulary: "+v+", method: {type: average, rows: counts}, finetune: {epochs: 0}, guard: false}\n")
 		o := execute(t, dir, "cki", "--config", "merge.yaml", "--run", "runs/"+v, "--quiet")
 		if o.code != 0 {
 			t.Fatalf("%s: exit %d\n%s", v, o.code, o.stderr)

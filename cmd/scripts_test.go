@@ -38,7 +38,8 @@ func script(t *testing.T, root, name string, args ...string) []string {
 		t.Fatal(err)
 	}
 	c := exec.Command("bash", append([]string{filepath.Join(root, "scripts", name)}, args...)...)
-	c.Env = append(os.Environ(), "PATH="+filepath.Join(root, "path")+string(filepath.ListSeparator)+os.Getenv("PATH"), "PYTHON="+filepath.Join(root, "path", "python"))
+	c.Env = append(os.Environ(), "PATH="+filepath.Join(root, "path")+string(filepath.ListSeparator)+os.Getenv("PATH"),
+		"PYTHON="+filepath.Join(root, "path", "python"))
 	c.Stderr = os.Stderr
 	o, err := c.Output()
 	if err != nil {
@@ -73,7 +74,8 @@ func TestFinetunePairs(t *testing.T) {
 	put(t, root, "runs/seeds/mrpc-1.seconds", "100\n")
 	put(t, root, "runs/torch/mrpc-1.json", fmt.Sprintf(trainerOutput, 1, 0.5))
 	put(t, root, "runs/torch/mrpc-1.json.seconds", "150\n")
-	put(t, root, "bin/finetune", "#!/bin/sh\nmkdir -p runs/seeds/mrpc-2\ncat >runs/seeds/mrpc-2/result.json <<'.'\n"+fmt.Sprintf(resultFile, 2, 0.85)+".\n")
+	put(t, root, "bin/finetune",
+		"#!/bin/sh\nmkdir -p runs/seeds/mrpc-2\ncat >runs/seeds/mrpc-2/result.json <<'.'\n"+fmt.Sprintf(resultFile, 2, 0.85)+".\n")
 	put(t, root, "path/python", "#!/bin/sh\ncat <<'.'\n"+fmt.Sprintf(trainerOutput, 2, 0.7)+".\n")
 	got := script(t, root, "finetune_pairs.sh", "mrpc", "data", "2", "2")
 	contains(t, got,
@@ -87,7 +89,8 @@ func TestSeeds(t *testing.T) {
 	needBash(t)
 	root := t.TempDir()
 	put(t, root, "runs/seeds/mrpc-1/result.json", fmt.Sprintf(resultFile, 1, 0.75))
-	put(t, root, "bin/train", "#!/bin/sh\nmkdir -p runs/seeds/mrpc-2\necho '{\"valid\":{\"accuracy\":0.8},\"test\":{\"accuracy\":0.3,\"f1\":0.2},\"train\":{\"seconds\":7}}' >runs/seeds/mrpc-2/result.json\n")
+	put(t, root, "bin/train",
+		"#!/bin/sh\nmkdir -p runs/seeds/mrpc-2\necho '{\"valid\":{\"accuracy\":0.8},\"test\":{\"accuracy\":0.3,\"f1\":0.2},\"train\":{\"seconds\":7}}' >runs/seeds/mrpc-2/result.json\n")
 	got := script(t, root, "seeds.sh", "configs/mrpc.yaml", "2")
 	contains(t, got, "run accuracy f1 seconds", "mrpc-1 0.10000 0.20000 7.0", "mean 0.20000 0.20000 7.0", "sd 0.14142 0.00000 0.0")
 }

@@ -41,7 +41,8 @@ func TestBadTextStart(t *testing.T) {
 	write(t, dir, "pickle/pytorch_model.bin", "PK\x03\x04 and so on")
 	alter("plain", "lacking", func(c *ckpt.Checkpoint) { c.Tensors = c.Tensors[3:] })
 	alter("plain", "surplus", func(c *ckpt.Checkpoint) {
-		c.Tensors = append(c.Tensors, ckpt.Tensor{Name: "encoder.layer.2.output.dense.bias", Shape: []int{1}, Data: []float32{1}}, ckpt.Tensor{Name: "cls.predictions.bias", Shape: []int{1}, Data: []float32{1}})
+		c.Tensors = append(c.Tensors, ckpt.Tensor{Name: "encoder.layer.2.output.dense.bias", Shape: []int{1}, Data: []float32{1}},
+			ckpt.Tensor{Name: "cls.predictions.bias", Shape: []int{1}, Data: []float32{1}})
 	})
 	// A published head of three classes, and one of the same two in the other order.
 	for name, labels := range map[string]string{"three": `"0": "bad", "1": "good", "2": "fair"`, "turned": `"0": "Good", "1": "Bad"`} {
@@ -70,16 +71,37 @@ func TestBadTextStart(t *testing.T) {
 	}{
 		{"pickle", on("pickle"), []string{"pytorch_model.bin: is a PyTorch pickle", "convert it: python -c", "model.safetensors)"}},
 		{"missing shard", on("shards"), []string{"model-00002-of-00003.safetensors is missing"}},
-		{"missing tensors", on("lacking"), []string{"tensor bert.embeddings.word_embeddings.weight: missing", "tensor bert.embeddings.position_embeddings.weight: missing", "tensor bert.embeddings.token_type_embeddings.weight: missing"}},
+		{
+			"missing tensors", on("lacking"),
+			[]string{
+				"tensor bert.embeddings.word_embeddings.weight: missing", "tensor bert.embeddings.position_embeddings.weight: missing",
+				"tensor bert.embeddings.token_type_embeddings.weight: missing",
+			},
+		},
 		{"more layers", on("surplus"), []string{"tensor encoder.layer.2.output.dense.bias: unexpected [1]"}},
-		{"other sizes", on("plain", "--set", `model.config=""`, "--set", "model.hidden_size=8"), []string{"have [16 16], model wants [8 8]", "set model.config to plain"}},
-		{"head of three", on("three"), []string{"tensor classifier.weight: have [3 16], model wants [2 16]: the head has 3 outputs, the data 2 classes (bad, good)", "tensor classifier.bias", "init.strict to false"}},
+		{
+			"other sizes", on("plain", "--set", `model.config=""`, "--set", "model.hidden_size=8"),
+			[]string{"have [16 16], model wants [8 8]", "set model.config to plain"},
+		},
+		{
+			"head of three", on("three"),
+			[]string{
+				"tensor classifier.weight: have [3 16], model wants [2 16]: the head has 3 outputs, the data 2 classes (bad, good)",
+				"tensor classifier.bias", "init.strict to false",
+			},
+		},
 		{"turned head", on("turned"), []string{"head is for the classes Good, Bad, the data has bad, good", "init.strict to false"}},
 		{"no such model", on("plain", "--set", "model.config=rr"), []string{"model.config", "rr"}},
 		{"another model", on("plain", "--set", "model={type: roberta, config: plain}"), []string{"model_type is bert"}},
 		{"run of other classes", on("base", "--set", "data.labels=[sad, glad]"), []string{"label set differs", "sad, glad", "init.features"}},
-		{"run, new features", on("base", "--set", "data.labels=[sad, glad]", "--set", "init.features=data"), []string{"head is for the classes bad, good, the data has sad, glad"}},
-		{"run of another tokenizer", on("base", "--set", `data.tokenizer=""`, "--set", "data.vocab_size=45", "--set", "init.features=data"), []string{"tokenizer is not the data's", "data.tokenizer to base"}},
+		{
+			"run, new features", on("base", "--set", "data.labels=[sad, glad]", "--set", "init.features=data"),
+			[]string{"head is for the classes bad, good, the data has sad, glad"},
+		},
+		{
+			"run of another tokenizer", on("base", "--set", `data.tokenizer=""`, "--set", "data.vocab_size=45", "--set", "init.features=data"),
+			[]string{"tokenizer is not the data's", "data.tokenizer to base"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o := execute(t, dir, "finetune", tc.args...)
@@ -97,9 +119,13 @@ func TestBadTextStart(t *testing.T) {
 		})
 	}
 	// init.strict: false takes the encoder and starts the head fresh.
-	for from, args := range map[string][]string{"three": nil, "turned": nil, "base": {"--set", "data.labels=[sad, glad]", "--set", "init.features=data"}} {
+	for from, args := range map[string][]string{
+		"three": nil, "turned": nil,
+		"base": {"--set", "data.labels=[sad, glad]", "--set", "init.features=data"},
+	} {
 		o := finetune(t, dir, append(on(from, append(args, "--set", "init.strict=false")...), "--overwrite")...)
-		if st := decode[startOf](t, dir, "n", "start.json"); len(st.Missing) != 2 || st.Missing[0] != "classifier.weight" || !strings.Contains(o.stderr, "keep fresh values") {
+		if st := decode[startOf](t, dir, "n", "start.json"); len(st.Missing) != 2 || st.Missing[0] != "classifier.weight" ||
+			!strings.Contains(o.stderr, "keep fresh values") {
 			t.Errorf("%s: start.json: %+v\n%s", from, st, o.stderr)
 		}
 	}
@@ -124,7 +150,8 @@ func TestFetchAndFallback(t *testing.T) {
 	}
 	asked := 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if asked++; r.URL.Path == "/rows.zip" {
+		asked++
+		if r.URL.Path == "/rows.zip" {
 			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(z.Bytes()))
 			return
 		}
@@ -169,7 +196,8 @@ synthetic:
 		}
 	}
 	config(s.URL)
-	synthetic("offline", execute(t, dir, "finetune", "--config", "get.yaml", "--offline"), "trained from scratch", "got lacks rows.tsv", "offline", "weights lacks config.json", "here, but not used\"=nothing")
+	synthetic("offline", execute(t, dir, "finetune", "--config", "get.yaml", "--offline"), "trained from scratch", "got lacks rows.tsv",
+		"offline", "weights lacks config.json", "here, but not used\"=nothing")
 	if asked > 0 {
 		t.Errorf("--offline asked the network %d times", asked)
 	}
@@ -178,14 +206,16 @@ synthetic:
 	}
 	config("http://127.0.0.1:1")
 	synthetic("no network", execute(t, dir, "train", "--config", "get.yaml", "--overwrite"), "127.0.0.1:1")
-	if o := execute(t, dir, "finetune", "--config", "get.yaml", "--set", "fallback=none", "--run", "n"); o.code != 2 || !strings.Contains(o.stderr, "put the files there") {
+	if o := execute(t, dir, "finetune", "--config", "get.yaml", "--set", "fallback=none", "--run", "n"); o.code != 2 ||
+		!strings.Contains(o.stderr, "put the files there") {
 		t.Errorf("no fallback: exit %d\n%s", o.code, o.stderr)
 	}
 	config(s.URL)
 	if o := execute(t, dir, "finetune", "--config", "get.yaml", "--fetch", "got"); o.code != 0 || o.stdout != "got: all files are there\n" {
 		t.Errorf("--fetch: exit %d, %q\n%s", o.code, o.stdout, o.stderr)
 	}
-	synthetic("half", execute(t, dir, "finetune", "--config", "get.yaml", "--offline", "--overwrite"), "weights lacks config.json", "here, but not used\"=got")
+	synthetic("half", execute(t, dir, "finetune", "--config", "get.yaml", "--offline", "--overwrite"), "weights lacks config.json",
+		"here, but not used\"=got")
 	o := execute(t, dir, "finetune", "--config", "get.yaml", "--run", "real")
 	if o.code != 0 || strings.Contains(o.stdout, "synthetic") || !bytes.Equal(read(t, dir, "got", "rows.tsv"), rows) {
 		t.Errorf("exit %d\n%s%s", o.code, o.stdout, o.stderr)
@@ -198,7 +228,8 @@ synthetic:
 	if o := execute(t, dir, "finetune", "--config", "get.yaml", "--run", "real", "--resume"); o.code != 0 {
 		t.Errorf("--resume: exit %d\n%s", o.code, o.stderr)
 	}
-	if o := execute(t, dir, "finetune", "--config", "get.yaml", "--fetch", "else"); o.code != 2 || !strings.Contains(o.stderr, "fetches nothing into that folder") {
+	if o := execute(t, dir, "finetune", "--config", "get.yaml", "--fetch", "else"); o.code != 2 ||
+		!strings.Contains(o.stderr, "fetches nothing into that folder") {
 		t.Errorf("--fetch of nothing: exit %d\n%s", o.code, o.stderr)
 	}
 }

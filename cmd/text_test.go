@@ -126,11 +126,13 @@ func TestTextRun(t *testing.T) {
 		ID2Label      map[string]string
 		VocabSize     int `json:"vocab_size"`
 	}](t, dir, "base", "config.json")
-	if hf.Architectures[0] != "BertForSequenceClassification" || hf.ID2Label["1"] != "good" || hf.VocabSize != c.Get("bert.embeddings.word_embeddings.weight").Shape[0] {
+	if hf.Architectures[0] != "BertForSequenceClassification" || hf.ID2Label["1"] != "good" ||
+		hf.VocabSize != c.Get("bert.embeddings.word_embeddings.weight").Shape[0] {
 		t.Errorf("config.json: %+v", hf)
 	}
 	o := execute(t, dir, "evaluate", "--run", "base", "--split", "test")
-	if want := fmt.Sprintf("test (40 rows): accuracy %.6f cross_entropy %.6f", res.Test["accuracy"], res.Test["cross_entropy"]); o.code != 0 || !strings.Contains(o.stdout, want) {
+	if want := fmt.Sprintf("test (40 rows): accuracy %.6f cross_entropy %.6f", res.Test["accuracy"], res.Test["cross_entropy"]); o.code != 0 ||
+		!strings.Contains(o.stdout, want) {
 		t.Errorf("evaluate: exit %d, want %s\n%s%s", o.code, want, o.stdout, o.stderr)
 	}
 	write(t, dir, "new.tsv", "sentence\nthe first film was warm\n\nthe last film was dull .\nsharp\n"+strings.Repeat("cold ", 500)+"\n")
@@ -164,7 +166,10 @@ func TestHuggingFaceStart(t *testing.T) {
 		eps    float64
 	}{{"one", ckpt.F32, 1, 0}, {"shards", ckpt.F32, 3, 0}, {"bf16", ckpt.BF16, 2, 1. / 128}, {"f16", ckpt.F16, 1, 1. / 1024}} {
 		from := publish(t, dir, "base", tc.name, tc.dtype, tc.shards)
-		args := []string{"--config", "run.yaml", "--from", from, "--run", "r-" + tc.name, "--set", "train.max_steps=1", "--set", "train.learning_rate=1e-30", "--set", "model.num_hidden_layers=7"}
+		args := []string{
+			"--config", "run.yaml", "--from", from, "--run", "r-" + tc.name, "--set", "train.max_steps=1",
+			"--set", "train.learning_rate=1e-30", "--set", "model.num_hidden_layers=7",
+		}
 		o := finetune(t, dir, args...)
 		if strings.Count(o.stderr, "keep fresh values") != 1 || !strings.Contains(o.stderr, "classifier.weight classifier.bias") {
 			t.Errorf("%s: no line names the fresh head:\n%s", tc.name, o.stderr)
@@ -197,13 +202,16 @@ func TestHuggingFaceStart(t *testing.T) {
 	if st := decode[startOf](t, dir, "on", "start.json"); len(st.Missing) > 0 || st.Valid["accuracy"] < .9 {
 		t.Errorf("start.json of a run of a run: %+v", st)
 	}
-	train(t, dir, "mlm", "--set", "data={type: text, path: rows.tsv, text: sentence, mask_rate: 0.2, max_length: 16, split: {by: order, ratio: [0.8, 0.2, 0]}}",
-		"--set", "model.type=bert_mlm", "--set", "model={type: bert_mlm, hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32, max_position_embeddings: 20}",
+	train(t, dir, "mlm",
+		"--set", "data={type: text, path: rows.tsv, text: sentence, mask_rate: 0.2, max_length: 16, split: {by: order, ratio: [0.8, 0.2, 0]}}",
+		"--set", "model.type=bert_mlm",
+		"--set", "model={type: bert_mlm, hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32, max_position_embeddings: 20}",
 		"--set", "task=masked_lm", "--set", "train.max_steps=2")
 	if o := finetune(t, dir, "--config", "run.yaml", "--from", "mlm", "--run", "of-mlm"); !strings.Contains(o.stderr, "classifier.weight") {
 		t.Errorf("no fresh head:\n%s", o.stderr)
 	}
-	if o := execute(t, dir, "predict", "--run", "mlm", "--in", "rows.tsv", "--out", "p"); o.code != 2 || !strings.Contains(o.stderr, "masked words") {
+	if o := execute(t, dir, "predict", "--run", "mlm", "--in", "rows.tsv", "--out", "p"); o.code != 2 ||
+		!strings.Contains(o.stderr, "masked words") {
 		t.Errorf("predict with masked words: exit %d\n%s", o.code, o.stderr)
 	}
 }

@@ -21,7 +21,8 @@ func fitOn(t *testing.T, options string, cells ...string) *data.Vocabulary {
 	t.Helper()
 	o, _ := datatest.Options(t)
 	path := datatest.WriteFile(t, "t.csv", "y,a\n1,"+strings.Join(cells, "\n1,")+"\n")
-	return datatest.Open(t, datatest.Section(t, "{type: csv, path: "+path+", label: y, columns: {a: {type: categorical"+options+"}}}"), o).Map.Table("a")
+	return datatest.Open(t, datatest.Section(t, "{type: csv, path: "+path+", label: y, columns: {a: {type: categorical"+options+"}}}"),
+		o).Map.Table("a")
 }
 
 func TestVocabulary(t *testing.T) {
@@ -207,11 +208,17 @@ func TestDamagedMap(t *testing.T) {
 		}
 	}
 	for name, m := range map[string]*data.FeatureMap{
-		"none":        {},
-		"no table":    {Version: 1, Features: []data.MapFeature{{Name: "a", Table: "a"}}},
-		"counts":      {Version: 1, Features: []data.MapFeature{{Name: "a", Table: "a"}}, Tables: []*data.Vocabulary{{Name: "a", Tokens: []string{"x"}, Counts: []int64{0, 0}}}},
-		"token twice": {Version: 1, Features: []data.MapFeature{{Name: "a", Table: "a"}}, Tables: []*data.Vocabulary{{Name: "a", Tokens: []string{"x", "x"}, Counts: []int64{0, 0, 1, 1}}}},
-		"deviation":   {Version: 1, Features: []data.MapFeature{{Name: "a", Kind: data.Numeric, Transform: data.Standardize}}},
+		"none":     {},
+		"no table": {Version: 1, Features: []data.MapFeature{{Name: "a", Table: "a"}}},
+		"counts": {
+			Version: 1, Features: []data.MapFeature{{Name: "a", Table: "a"}},
+			Tables: []*data.Vocabulary{{Name: "a", Tokens: []string{"x"}, Counts: []int64{0, 0}}},
+		},
+		"token twice": {
+			Version: 1, Features: []data.MapFeature{{Name: "a", Table: "a"}},
+			Tables: []*data.Vocabulary{{Name: "a", Tokens: []string{"x", "x"}, Counts: []int64{0, 0, 1, 1}}},
+		},
+		"deviation": {Version: 1, Features: []data.MapFeature{{Name: "a", Kind: data.Numeric, Transform: data.Standardize}}},
 	} {
 		if err := m.Save(path); err == nil {
 			t.Errorf("%s: saved", name)
@@ -246,7 +253,8 @@ func TestGivenMap(t *testing.T) {
 func TestShareRefuses(t *testing.T) {
 	o, _ := datatest.Options(t)
 	path := datatest.WriteFile(t, "t.csv", "y,a,b\n1,p,1\n")
-	_, err := datatest.Section(t, "{type: csv, path: "+path+", label: y, columns: {a: {type: categorical, min_count: 3}, b: {type: categorical, share: a}}}").Open(t.Context(), o)
+	_, err := datatest.Section(t,
+		"{type: csv, path: "+path+", label: y, columns: {a: {type: categorical, min_count: 3}, b: {type: categorical, share: a}}}").Open(t.Context(), o)
 	if err == nil || !strings.Contains(err.Error(), "columns a and b share the table a but differ in min_count") {
 		t.Errorf("error = %v", err)
 	}

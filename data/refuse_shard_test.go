@@ -26,8 +26,16 @@ func TestShardRefuses(t *testing.T) {
 		{"no options", mem, data.ShardOptions{}, "by is missing"},
 		{"count", mem, data.ShardOptions{By: "rows", Count: -1}, "must be at least 1, have -1"},
 		{"too many", mem, data.ShardOptions{By: "rows", Count: 11}, "11 shards of 10 rows; make fewer"},
-		{"unknown", mem, data.ShardOptions{By: "usr", Count: 2}, `shards by "usr": there is no such feature; want rows, order or a categorical feature: user`},
-		{"numeric", mem, data.ShardOptions{By: "age", Count: 2}, `shards by "age": it is numeric, a row has no one id of it; want rows, order or a categorical feature: user`},
+		{
+			"unknown", mem,
+			data.ShardOptions{By: "usr", Count: 2},
+			`shards by "usr": there is no such feature; want rows, order or a categorical feature: user`,
+		},
+		{
+			"numeric", mem,
+			data.ShardOptions{By: "age", Count: 2},
+			`shards by "age": it is numeric, a row has no one id of it; want rows, order or a categorical feature: user`,
+		},
 		{"multi", mem, data.ShardOptions{By: "tags", Count: 2}, `shards by "tags": it is multi`},
 		{"foreign", foreign{mem}, data.ShardOptions{By: "rows", Count: 2}, "a data_test.foreign cannot be taken apart"},
 		{"none", nil, data.ShardOptions{By: "rows", Count: 2}, "there are no rows"},
@@ -41,12 +49,14 @@ func TestShardRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := data.Shard(t.Context(), one[0], data.ShardOptions{By: "user", Count: 2}, nil); err == nil || !strings.Contains(err.Error(), "2 shards of 1 rows") {
+	if _, err := data.Shard(t.Context(), one[0], data.ShardOptions{By: "user", Count: 2}, nil); err == nil ||
+		!strings.Contains(err.Error(), "2 shards of 1 rows") {
 		t.Errorf("two shards of one row: %v", err)
 	}
 	o, _ := datatest.Options(t)
 	s := datatest.Open(t, datatest.Section(t, strings.ReplaceAll(datatest.NumberedSection, "FILE", datatest.Numbered(t, 1000))+"}"), o)
-	if _, err := data.Shard(t.Context(), s.Train, data.ShardOptions{By: "a", Count: 301}, s.Map); err == nil || !strings.Contains(err.Error(), "it has 300 values in 1000 rows") {
+	if _, err := data.Shard(t.Context(), s.Train, data.ShardOptions{By: "a", Count: 301}, s.Map); err == nil ||
+		!strings.Contains(err.Error(), "it has 300 values in 1000 rows") {
 		t.Errorf("more shards than values: %v", err)
 	}
 	for _, share := range []float64{0, -1, 1.5, math.NaN()} {
@@ -63,7 +73,8 @@ func TestShardRefuses(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := data.Shard(ctx, s.Train, data.ShardOptions{By: "a", Count: 2}, s.Map); err == nil || !strings.Contains(err.Error(), "canceled") {
+	if _, err := data.Shard(ctx, s.Train, data.ShardOptions{By: "a", Count: 2}, s.Map); err == nil ||
+		!strings.Contains(err.Error(), "canceled") {
 		t.Errorf("a cancelled context: %v", err)
 	}
 }

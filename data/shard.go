@@ -136,7 +136,8 @@ func byFeature(ctx context.Context, v Viewer, o ShardOptions, m *FeatureMap) ([]
 	}
 	order := idOrder(count, o, m)
 	if len(order) < o.Count {
-		return nil, fmt.Errorf("data: %d shards by %s: it has %d values in %d rows; make fewer shards or take another feature", o.Count, o.By, len(order), v.Rows())
+		return nil, fmt.Errorf("data: %d shards by %s: it has %d values in %d rows; make fewer shards or take another feature", o.Count, o.By,
+			len(order), v.Rows())
 	}
 	shard, sizes := make([]int32, f.Vocab), make([]int64, o.Count)
 	for i, id := range order {

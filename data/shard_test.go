@@ -178,7 +178,10 @@ func TestShardsOfShards(t *testing.T) {
 				was = seed
 				switch rapid.SampledFrom([]string{"shard", "head", "reorder"}).Draw(rt, "step") {
 				case "shard":
-					o := data.ShardOptions{By: rapid.SampledFrom([]string{"rows", "order", s.user}).Draw(rt, "by"), Count: rapid.IntRange(1, 4).Draw(rt, "count"), Seed: seed}
+					o := data.ShardOptions{
+						By:    rapid.SampledFrom([]string{"rows", "order", s.user}).Draw(rt, "by"),
+						Count: rapid.IntRange(1, 4).Draw(rt, "count"), Seed: seed,
+					}
 					shards, err := data.Shard(context.Background(), src, o, s.m)
 					if err != nil {
 						rt.Fatal(err)
@@ -334,7 +337,8 @@ func TestShardOrderHasASeed(t *testing.T) {
 func TestShardKeepsOptions(t *testing.T) {
 	path := datatest.Numbered(t, 5000)
 	o, _ := datatest.Options(t)
-	s := datatest.Open(t, datatest.Section(t, strings.ReplaceAll(datatest.NumberedSection, "FILE", path)+", drop_last: true, split: {by: order, ratio: [.5, .5, 0]}}"), o)
+	s := datatest.Open(t, datatest.Section(t,
+		strings.ReplaceAll(datatest.NumberedSection, "FILE", path)+", drop_last: true, split: {by: order, ratio: [.5, .5, 0]}}"), o)
 	shards, err := data.Shard(t.Context(), s.Train, data.ShardOptions{By: data.ByRows, Count: 2}, s.Map)
 	if err != nil {
 		t.Fatal(err)

@@ -118,7 +118,8 @@ func (t *TextMap) open(dir string) (token.Tokenizer, error) {
 		return nil, err
 	}
 	if have := Fingerprint(tok); have != t.Fingerprint {
-		return nil, fmt.Errorf("the tokenizer in %s is another one (%s, want %s): the folder holds files of several tokenizers, or they were changed; put the right ones there", dir, have, t.Fingerprint)
+		return nil, fmt.Errorf("the tokenizer in %s is another one (%s, want %s): the folder holds files of several tokenizers, "+
+			"or they were changed; put the right ones there", dir, have, t.Fingerprint)
 	}
 	return tok, nil
 }

@@ -32,7 +32,11 @@ const (
 
 // DefaultTextOptions returns the defaults of the options that every data set of texts has.
 func DefaultTextOptions() TextOptions {
-	return TextOptions{VocabSize: 8000, MaxLength: 128, Buckets: []int{8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128}, BadRows: StopAtBadRow, MaxBadRows: 1000, MaxLine: 1 << 20}
+	return TextOptions{
+		VocabSize: 8000, MaxLength: 128,
+		Buckets: []int{8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120, 128}, BadRows: StopAtBadRow, MaxBadRows: 1000,
+		MaxLine: 1 << 20,
+	}
 }
 
 // WithDefaults returns o with defaults in place of zero values, for options that are written in Go.

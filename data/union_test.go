@@ -18,7 +18,10 @@ import (
 
 // vocabularyOf draws a vocabulary of tokens with odd characters.
 func vocabularyOf(t *rapid.T, name string) *data.Vocabulary {
-	token := rapid.OneOf(rapid.SampledFrom([]string{"", " ", "a", "A", "ä", "a\u0308", "\t", `"`, `\`, "<&>", "\u2028", "日本", "0", "00", "-1", "\U0001F600", "\ufffd"}), rapid.StringN(0, 3, 8))
+	token := rapid.OneOf(rapid.SampledFrom([]string{
+		"", " ", "a", "A", "ä", "a\u0308", "\t", `"`, `\`, "<&>", "\u2028", "日本", "0", "00", "-1",
+		"\U0001F600", "\ufffd",
+	}), rapid.StringN(0, 3, 8))
 	v := &data.Vocabulary{Name: name, Tokens: rapid.SliceOfNDistinct(token, 0, 12, rapid.ID[string]).Draw(t, "tokens")}
 	v.Counts = rapid.SliceOfN(rapid.Int64Range(0, 99), len(v.Tokens)+2, len(v.Tokens)+2).Draw(t, "counts")
 	return v
@@ -162,7 +165,8 @@ func TestRowMapOfHashTables(t *testing.T) {
 func TestUnionReadsBothDays(t *testing.T) {
 	days := [2]*data.Splits{}
 	section2 := func(path string) string {
-		return "{type: csv, path: " + path + ", label: y, columns: {a: categorical, b: {type: multi, max_len: 2}, n: {type: numeric, transform: standardize}}}"
+		return "{type: csv, path: " + path +
+			", label: y, columns: {a: categorical, b: {type: multi, max_len: 2}, n: {type: numeric, transform: standardize}}}"
 	}
 	var sections [2]string
 	o, _ := datatest.Options(t)

@@ -49,7 +49,8 @@ func viewable(src Source, what string) (Viewer, error) {
 	case src == nil:
 		return nil, fmt.Errorf("data: %s: there are no rows: the data set has no such part", what)
 	case !ok:
-		return nil, fmt.Errorf("data: %s: a %T cannot be taken apart; want a data.Viewer, such as rows that Dataset.Open or FromRows returned", what, src)
+		return nil, fmt.Errorf("data: %s: a %T cannot be taken apart; want a data.Viewer, such as rows that Dataset.Open or FromRows returned",
+			what, src)
 	case v.Rows() > math.MaxUint32:
 		return nil, fmt.Errorf("data: %s: %d rows, at most %d can be taken apart", what, v.Rows(), uint32(math.MaxUint32))
 	}

@@ -48,7 +48,8 @@ func (v *Vocabulary) check() error {
 	if len(v.Counts) != v.Size() {
 		return fmt.Errorf("%d counts of %d ids", len(v.Counts), v.Size())
 	}
-	if v.once.Do(v.build); len(v.index) != len(v.Tokens) {
+	v.once.Do(v.build)
+	if len(v.index) != len(v.Tokens) {
 		return fmt.Errorf("a token is there twice")
 	}
 	return nil

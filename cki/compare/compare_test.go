@@ -59,7 +59,10 @@ func lab(t *testing.T) *cki.Lab {
 	return &cki.Lab{
 		Model: ctr.MLP{EmbeddingDim: 4, Tower: ctr.Tower{HiddenUnits: []int{12, 8}, HiddenActivations: "relu", BatchNorm: true}},
 		Task:  bin, Options: o, Seed: 5, Dir: t.TempDir(), Digest: "d", Log: slog.New(slog.DiscardHandler), KeepBaseEpochs: true,
-		Data: &data.Splits{Schema: sc, Train: source(t, sc, 2000, 1, true), Valid: source(t, sc, 800, 2, false), Test: source(t, sc, 800, 3, false)},
+		Data: &data.Splits{
+			Schema: sc, Train: source(t, sc, 2000, 1, true), Valid: source(t, sc, 800, 2, false),
+			Test: source(t, sc, 800, 3, false),
+		},
 	}
 }
 

@@ -58,9 +58,9 @@ func paramsOf(members []*cki.Member) []*nn.Params {
 }
 
 // merging is the row of a merge of members.
-func (c *comparison) merging(members []*cki.Member, sel func(string) bool, m cki.Method) maker {
+func (c *comparison) merging(members []*cki.Member, selected func(string) bool, m cki.Method) maker {
 	return timed(func(ctx context.Context, r *Row) (*nn.Params, error) {
-		p, _, err := c.merge(ctx, string(r.Name), members, sel, m)
+		p, _, err := c.merge(ctx, string(r.Name), members, selected, m)
 		return p, err
 	})
 }
@@ -75,8 +75,10 @@ func (c *comparison) configured() maker {
 }
 
 // merge merges members by a method and recomputes the statistics of batch norm. It returns what the method has to say, too.
-func (c *comparison) merge(ctx context.Context, name string, members []*cki.Member, sel func(string) bool, m cki.Method) (*nn.Params, any, error) {
-	in := &cki.Input{Select: sel, Lab: c.at(name, members[0]), Seed: rng.Key(c.lab.Seed, "merge", name), Log: c.lab.Log}
+func (c *comparison) merge(
+	ctx context.Context, name string, members []*cki.Member, selected func(string) bool, m cki.Method,
+) (p *nn.Params, stats any, err error) {
+	in := &cki.Input{Select: selected, Lab: c.at(name, members[0]), Seed: rng.Key(c.lab.Seed, "merge", name), Log: c.lab.Log}
 	for _, p := range members {
 		in.Parents = append(in.Parents, p.Parent(c.lab.Data.Map))
 	}
@@ -84,14 +86,12 @@ func (c *comparison) merge(ctx context.Context, name string, members []*cki.Memb
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := c.lab.NewParams(0)
-	if err != nil {
+	if p, err = c.lab.NewParams(0); err != nil {
 		return nil, nil, err
 	}
 	if err := in.Fill(merged, p); err != nil {
 		return nil, nil, err
 	}
-	var stats any
 	if merged.Stats != nil {
 		stats = merged.Stats()
 	}
@@ -165,7 +165,9 @@ func (c *comparison) trained(start func(context.Context) (*nn.Params, error), f 
 
 // finetune trains from start on the rows of a member. The model is the last one: the start and the training are compared as
 // rows of their own.
-func (c *comparison) finetune(ctx context.Context, name string, start *nn.Params, m *cki.Member, f cki.Finetune) (*nn.Params, int64, error) {
+func (c *comparison) finetune(
+	ctx context.Context, name string, start *nn.Params, m *cki.Member, f cki.Finetune,
+) (p *nn.Params, steps int64, err error) {
 	o := c.lab.Options.Derive(train.Length{Epochs: f.Epochs, Schedule: f.Schedule})
 	o.LearningRate, o.Freeze = f.LearningRate, f.Freeze
 	seed := rng.Key(c.lab.Seed, "finetune")
@@ -173,7 +175,7 @@ func (c *comparison) finetune(ctx context.Context, name string, start *nn.Params
 	if err != nil {
 		return nil, 0, err
 	}
-	p := start.Clone()
+	p = start.Clone()
 	fit := cki.FitOptions{Name: trainingName, Params: p, Options: o, Data: d, Seed: seed}
 	var teachers []*nn.Params
 	switch f.Teacher {

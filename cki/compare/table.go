@@ -20,10 +20,11 @@ type Table struct {
 	Metric      string         `json:"metric"` // what selection goes by
 	Synthetic   bool           `json:"synthetic"`
 	Reachable   report.Metrics `json:"reachable,omitempty"` // of synthetic rows: what the true probabilities reach on the test rows
-	SplitBy     string         `json:"split_by,omitempty"`  // what the parents' training rows were split by; empty if all saw the same, or it is not known
-	Passed      RowName        `json:"passed"`              // the row whose model is passed on
-	Guarded     bool           `json:"guarded"`             // it is the best parent, since the merge was worse on validation
-	Rows        Rows           `json:"rows"`
+	// what the parents' training rows were split by; empty if all saw the same, or it is not known
+	SplitBy string  `json:"split_by,omitempty"`
+	Passed  RowName `json:"passed"`  // the row whose model is passed on
+	Guarded bool    `json:"guarded"` // it is the best parent, since the merge was worse on validation
+	Rows    Rows    `json:"rows"`
 }
 
 // ReadTable reads the comparison of a merge from its run.

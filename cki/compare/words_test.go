@@ -93,11 +93,15 @@ func TestWords(t *testing.T) {
 			published,
 			"The model passed on: best parent, since no merge is better on the validation rows; use it with `go run ./cmd/predict --run runs/m --in ROWS --out -`.",
 		}},
-		{"a merge that loses without the guard", func(t *Table) { t.set(.7, RowMerge, RowMergeTrained); t.Passed = RowMerge; t.Rows = t.Rows[:9] }, []string{
-			parents, "The merge, one model of their size, has test auc 0.6900: 0.0600 worse than the better parent.",
-			"The ensemble of the parents, 2 models to serve, has 0.7700, 0.0800 better than the merge.", published,
-			"The model passed on: merge, although the better parent is better on the validation rows: merge.guard is off; use it with `go run ./cmd/predict --run runs/m --in ROWS --out -`.",
-		}},
+		{
+			"a merge that loses without the guard",
+			func(t *Table) { t.set(.7, RowMerge, RowMergeTrained); t.Passed = RowMerge; t.Rows = t.Rows[:9] },
+			[]string{
+				parents, "The merge, one model of their size, has test auc 0.6900: 0.0600 worse than the better parent.",
+				"The ensemble of the parents, 2 models to serve, has 0.7700, 0.0800 better than the merge.", published,
+				"The model passed on: merge, although the better parent is better on the validation rows: merge.guard is off; use it with `go run ./cmd/predict --run runs/m --in ROWS --out -`.",
+			},
+		},
 		{"as good as one model on all rows", func(t *Table) { t.set(.802, RowAllData) }, []string{
 			parents,
 			"The merge with the training after it, one model of their size, has test auc 0.7920: 0.0420 better than the better parent, and no worse than one model trained on all rows (0.7920).",
@@ -130,15 +134,20 @@ func TestWords(t *testing.T) {
 		}},
 		{"a metric of which less is better, three parents, rounds", func(t *Table) {
 			*t = Table{Metric: "logloss", SplitBy: data.ByOrder, Passed: RoundRow(2), Rows: Rows{
-				scored(RowBase, "logloss", .51), scored(OtherRow(1, 3), "logloss", .5), scored(OtherRow(2, 3), "logloss", .53), scored(RowBestParent, "logloss", .5),
-				scored(RowMerge, "logloss", .48), scored(RoundRow(2), "logloss", .46), scored(RowMergeTrained, "logloss", .47), scored(RowAllData, "logloss", .42),
+				scored(RowBase, "logloss", .51), scored(OtherRow(1, 3), "logloss", .5), scored(OtherRow(2, 3), "logloss", .53),
+				scored(RowBestParent, "logloss", .5),
+				scored(RowMerge, "logloss", .48), scored(RoundRow(2), "logloss", .46), scored(RowMergeTrained, "logloss", .47),
+				scored(RowAllData, "logloss", .42),
 			}}
 		}, []string{
 			"The 3 parents saw other rows (split in their order): the best parent on validation rows has test logloss 0.4900, the others 0.5000 to 0.5200.",
 			"The merge (round 2), one model of their size, has test logloss 0.4500: 0.0400 better than the best parent, 50 % of the way to one model trained on all rows (0.4100).",
 			"The model passed on: merge, round 2; use it with `go run ./cmd/predict --run runs/m --in ROWS --out -`.",
 		}},
-		{"rows at random", func(t *Table) { t.SplitBy = data.ByRows }, []string{strings.Replace(parents, "by user", "at random", 1), merge, controls, published, passed}},
+		{
+			"rows at random", func(t *Table) { t.SplitBy = data.ByRows },
+			[]string{strings.Replace(parents, "by user", "at random", 1), merge, controls, published, passed},
+		},
 		{"nothing to speak of", func(t *Table) { t.Rows = t.Rows[:2] }, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

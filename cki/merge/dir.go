@@ -61,7 +61,8 @@ func (j *Job) done(digest string) (*compare.Table, error) {
 	case err != nil:
 		return nil, run.BadInput(err)
 	case t.Digest != digest:
-		return nil, run.BadInput(fmt.Errorf("cki: %s holds a merge of another config or of other parents: give --overwrite to replace it, or another --run", j.Dir))
+		return nil, run.BadInput(fmt.Errorf("cki: %s holds a merge of another config or of other parents: "+
+			"give --overwrite to replace it, or another --run", j.Dir))
 	}
 	there, err := j.holds(t)
 	switch {
@@ -70,8 +71,8 @@ func (j *Job) done(digest string) (*compare.Table, error) {
 	case err != nil:
 		return nil, run.BadInput(err)
 	case !there:
-		return nil, run.BadInput(fmt.Errorf("cki: %s is not the model that the merge made: give --overwrite to make the merge again, or another --run",
-			filepath.Join(j.Dir, run.ModelFile)))
+		return nil, run.BadInput(fmt.Errorf("cki: %s is not the model that the merge made: "+
+			"give --overwrite to make the merge again, or another --run", filepath.Join(j.Dir, run.ModelFile)))
 	}
 	j.Log.Info("the merge is done already", "run", j.Dir)
 	return t, nil

@@ -20,7 +20,8 @@ func (j *Job) Files(ctx context.Context, parents []*cki.Parent) (string, error) 
 		return "", run.BadInput(err)
 	}
 	if j.Options.Align.Match != align.None {
-		return "", run.BadInput(errors.New("cki: merge.align.match: alignment needs the model: give data and model in the config, or runs as parents"))
+		return "", run.BadInput(errors.New("cki: merge.align.match: alignment needs the model: " +
+			"give data and model in the config, or runs as parents"))
 	}
 	for _, p := range parents {
 		if samePath(run.Of(p.Name), j.Dir) {

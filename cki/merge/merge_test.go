@@ -45,8 +45,9 @@ func newDesk(t *testing.T) *desk {
 	}
 	rows.Shuffle = true
 	d.Job = &merge.Job{
-		Dir: filepath.Join(t.TempDir(), "run"), Options: o, Settings: "the settings", Model: "mlp", Data: "rows", Seed: 3, Digest: "config", Making: "making",
-		Log: slog.New(slog.DiscardHandler),
+		Dir: filepath.Join(t.TempDir(), "run"), Options: o, Settings: "the settings", Model: "mlp", Data: "rows", Seed: 3, Digest: "config",
+		Making: "making",
+		Log:    slog.New(slog.DiscardHandler),
 		Describe: func(dir string, _ *data.Splits, trained *train.Options) error {
 			if trained != nil {
 				d.described = append(d.described, filepath.Base(dir))
@@ -81,13 +82,17 @@ func TestRun(t *testing.T) {
 	d := newDesk(t)
 	d.Options.Report = true
 	first := d.merge(t)
-	if first.Passed != compare.RowMerge && first.Passed != compare.RowBestParent || first.Rows.Get(compare.RowMerge) == nil || d.passed.Name != first.Passed {
+	if first.Passed != compare.RowMerge && first.Passed != compare.RowBestParent || first.Rows.Get(compare.RowMerge) == nil ||
+		d.passed.Name != first.Passed {
 		t.Errorf("passed on %s (%v), rows %v", first.Passed, d.passed, first.Rows)
 	}
 	if !slices.Equal(d.described, []string{"parent-a", "parent-b"}) || d.trainings != 2 {
 		t.Errorf("%d trainings, described %v", d.trainings, d.described)
 	}
-	for _, name := range []string{run.ConfigFile, run.ModelFile, run.MergeFile, run.TableFile, run.ReportFile, run.MarkdownFile, "parents/parent-b/model.safetensors"} {
+	for _, name := range []string{
+		run.ConfigFile, run.ModelFile, run.MergeFile, run.TableFile, run.ReportFile, run.MarkdownFile,
+		"parents/parent-b/model.safetensors",
+	} {
 		if _, err := os.Stat(filepath.Join(d.Dir, name)); err != nil {
 			t.Error(err)
 		}
@@ -97,7 +102,8 @@ func TestRun(t *testing.T) {
 	if err == nil {
 		err = json.Unmarshal(b, &from)
 	}
-	if err != nil || from.Passed != first.Passed || from.Settings != "the settings" || len(from.Parents) != 2 || from.Parents[0].Digest == from.Parents[1].Digest {
+	if err != nil || from.Passed != first.Passed || from.Settings != "the settings" || len(from.Parents) != 2 ||
+		from.Parents[0].Digest == from.Parents[1].Digest {
 		t.Errorf("%s: %+v, %v", run.MergeFile, from, err)
 	}
 	if got := digest(t, d.Dir); got != first.ModelDigest {
@@ -230,7 +236,8 @@ func TestModelGone(t *testing.T) {
 	if table, err := d.Done(nil); table != nil || err != nil {
 		t.Errorf("done: %v, %v", table, err)
 	}
-	if d.merge(t); !slices.Equal(read(t, d.Dir, run.ModelFile), want) {
+	d.merge(t)
+	if !slices.Equal(read(t, d.Dir, run.ModelFile), want) {
 		t.Error("the merge came to another model")
 	}
 }

@@ -24,10 +24,12 @@ func (j *Job) Report(ctx context.Context, l *cki.Lab, out *compare.Outcome, from
 	}
 	m := l.Monitor()
 	r := &report.Report{
-		Title: fmt.Sprintf("Merge of %s on %s", j.Model, j.Data), Settings: from.Settings, Model: j.Model, Data: j.Data, Synthetic: l.Data.Synthetic != nil, Seed: j.Seed,
+		Title: fmt.Sprintf("Merge of %s on %s", j.Model, j.Data), Settings: from.Settings, Model: j.Model, Data: j.Data,
+		Synthetic: l.Data.Synthetic != nil, Seed: j.Seed,
 		Metrics: metrics, Rows: out.Rows.Report(), Stats: out.Stats, BestParent: string(parent.Name),
 		Guard: report.Guard{
-			On: j.Options.Guard, Kept: out.Guarded, Passed: string(out.Passed), Result: report.Float(result.Valid[m]), Parent: report.Float(parent.Valid[m]),
+			On: j.Options.Guard, Kept: out.Guarded, Passed: string(out.Passed), Result: report.Float(result.Valid[m]),
+			Parent: report.Float(parent.Valid[m]),
 		},
 	}
 	r.Method, _ = cki.Registry.NameOf(j.Options.Method)
@@ -36,7 +38,8 @@ func (j *Job) Report(ctx context.Context, l *cki.Lab, out *compare.Outcome, from
 	}
 	for i, a := range out.Aligned {
 		for _, g := range a.Groups {
-			r.Groups = append(r.Groups, report.Group{Other: out.Family.Members[i+1].Name, Name: g.Name, Size: g.Size, Moved: g.Moved, Before: g.Before, After: g.After})
+			r.Groups = append(r.Groups,
+				report.Group{Other: out.Family.Members[i+1].Name, Name: g.Name, Size: g.Size, Moved: g.Moved, Before: g.Before, After: g.After})
 		}
 	}
 	if r.Barriers, err = barriers(ctx, l, out); err != nil {

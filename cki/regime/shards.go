@@ -13,7 +13,9 @@ import (
 // Shards are parents that saw different rows: each was trained on its own shard of the training rows, from a short common
 // trunk.
 type Shards struct {
-	By         string  `yaml:"by"`          // what splits the rows: rows (at random), order (by time, in a file in the order of time) or a categorical feature, such as user or weekday
+	// what splits the rows: rows (at random), order (by time, in a file in the order of time) or a categorical feature, such as
+	// user or weekday
+	By         string  `yaml:"by"`
 	Count      int     `yaml:"count"`       // parents
 	Trunk      int64   `yaml:"trunk_steps"` // optimizer steps of the common trunk; 0: none, parents share initial weights alone
 	TrunkShare float64 `yaml:"trunk_share"` // share of all training rows that the trunk sees

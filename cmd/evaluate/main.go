@@ -11,17 +11,18 @@ import (
 func main() {
 	var path, split string
 	var runs app.RunFlags
-	c := app.New("evaluate", "measures a run's model on its validation and test rows, or on the rows of a file", func(ctx context.Context, c *app.Command) error {
-		e, err := runs.Open(c)
-		if err != nil {
-			return err
-		}
-		mode := ""
-		if len(e.Runs) > 1 {
-			mode = e.Mode
-		}
-		return e.Evaluate(ctx, path, split, func(s job.Scores) error { return app.PrintScores(c.Out, s, mode) })
-	})
+	c := app.New("evaluate", "measures a run's model on its validation and test rows, or on the rows of a file",
+		func(ctx context.Context, c *app.Command) error {
+			e, err := runs.Open(c)
+			if err != nil {
+				return err
+			}
+			mode := ""
+			if len(e.Runs) > 1 {
+				mode = e.Mode
+			}
+			return e.Evaluate(ctx, path, split, func(s job.Scores) error { return app.PrintScores(c.Out, s, mode) })
+		})
 	runs.Flags(c, "`directory` of the run; given several times, the runs and their ensemble are measured, on the first one's data")
 	c.Flags.StringVar(&path, "data", "", "evaluate on all rows of this `file`, of the run's layout, with labels")
 	c.Flags.StringVar(&split, "split", "", "`part` of the run's data: train, valid or test (default: valid and test)")

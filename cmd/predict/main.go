@@ -14,28 +14,29 @@ import (
 func main() {
 	var in, out string
 	var runs app.RunFlags
-	c := app.New("predict", "writes the prediction for every row of a file, a probability, number or class, one a line, in the rows' order", func(ctx context.Context, c *app.Command) error {
-		if in == "" || out == "" {
-			return run.BadInput(errors.New("predict: give the rows with --in and the file of predictions with --out (- for standard output)"))
-		}
-		e, err := runs.Open(c)
-		if err != nil {
-			return err
-		}
-		if out == "-" {
-			_, err := e.Predict(ctx, in, c.Out)
-			return err
-		}
-		rows := 0
-		err = atomicfile.Write(out, func(w io.Writer) (err error) { // it appears when all rows are scored, or not at all
-			rows, err = e.Predict(ctx, in, w)
+	c := app.New("predict", "writes the prediction for every row of a file, a probability, number or class, one a line, in the rows' order",
+		func(ctx context.Context, c *app.Command) error {
+			if in == "" || out == "" {
+				return run.BadInput(errors.New("predict: give the rows with --in and the file of predictions with --out (- for standard output)"))
+			}
+			e, err := runs.Open(c)
+			if err != nil {
+				return err
+			}
+			if out == "-" {
+				_, err := e.Predict(ctx, in, c.Out)
+				return err
+			}
+			rows := 0
+			err = atomicfile.Write(out, func(w io.Writer) (err error) { // it appears when all rows are scored, or not at all
+				rows, err = e.Predict(ctx, in, w)
+				return err
+			})
+			if err == nil {
+				c.Log().Info("predicted", "rows", rows, "file", out)
+			}
 			return err
 		})
-		if err == nil {
-			c.Log().Info("predicted", "rows", rows, "file", out)
-		}
-		return err
-	})
 	runs.Flags(c, "`directory` of the run; given several times, the predictions are the runs' ensemble's")
 	c.Flags.StringVar(&in, "in", "", "`file` of rows, of the layout the run was trained on; labels may be left out")
 	c.Flags.StringVar(&out, "out", "", "`file` to write, - for standard output")

@@ -159,12 +159,14 @@ func one(ctx context.Context, c *app.Command, j seedMerge, merge merger, recipe 
 	var names []string
 	for _, r := range t.Rows {
 		if _, ok := r.Test[t.Metric]; !ok {
-			return nil, run.BadInput(fmt.Errorf("row %s has no %s on test rows: a table needs data with a test part; set data.split or data.test_path", r.Name, t.Metric))
+			return nil, run.BadInput(fmt.Errorf("row %s has no %s on test rows: a table needs data with a test part; "+
+				"set data.split or data.test_path", r.Name, t.Metric))
 		}
 		names = append(names, string(r.Name))
 	}
 	if t.Rows.Get(t.Passed) == nil {
-		return nil, fmt.Errorf("%s: what was passed on, %q, is no row of it: remove it and merge again", filepath.Join(j.dir, run.TableFile), t.Passed)
+		return nil, fmt.Errorf("%s: what was passed on, %q, is no row of it: remove it and merge again", filepath.Join(j.dir, run.TableFile),
+			t.Passed)
 	}
 	if names = append(names, string(rowPassed)); !slices.Contains(names, string(recipe)) {
 		return nil, run.BadInput(fmt.Errorf("there is no row %q to compare with: set recipe to one of %s", recipe, strings.Join(names, ", ")))

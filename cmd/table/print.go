@@ -29,7 +29,10 @@ func (s *summary) print(w io.Writer, markdown bool) error {
 		if len(s.Passed) > 1 && last != nil && !finite(last.Low) { // a share of something around 0 can have any size
 			last, leftOut = nil, true
 		}
-		body = append(body, []string{string(x.Name), number(x.Mean), number(x.SD), x.Parent.text("%+.5f", 1, ""), x.Recipe.text("%+.5f", 1, ""), last.text("%.0f", 100, " %")})
+		body = append(body, []string{
+			string(x.Name), number(x.Mean), number(x.SD), x.Parent.text("%+.5f", 1, ""), x.Recipe.text("%+.5f", 1, ""),
+			last.text("%.0f", 100, " %"),
+		})
 	}
 	label := ""
 	if s.Synthetic {
@@ -43,7 +46,8 @@ func (s *summary) print(w io.Writer, markdown bool) error {
 	if len(s.Passed) == 1 {
 		seeds = "1 seed"
 	}
-	_, err := fmt.Fprintf(w, "%s%s, %s; differences are paired, with 95 %% intervals\n%s%s\n", s.Name, label, seeds, layout(head, body), s.footnote(leftOut))
+	_, err := fmt.Fprintf(w, "%s%s, %s; differences are paired, with 95 %% intervals\n%s%s\n", s.Name, label, seeds, layout(head, body),
+		s.footnote(leftOut))
 	return err
 }
 

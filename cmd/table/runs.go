@@ -31,10 +31,12 @@ type statistics struct {
 }
 
 func (s *statistics) flags(f *flag.FlagSet) {
-	f.Var(&s.runs, "runs", "print the metrics of finished runs that a `pattern` such as 'runs/seeds/mrpc-*' names, their means and standard deviations; may be given several times")
+	f.Var(&s.runs, "runs", "print the metrics of finished runs that a `pattern` such as 'runs/seeds/mrpc-*' names, "+
+		"their means and standard deviations; may be given several times")
 	f.Var(&s.against, "against", "with --runs: a `pattern` of as many runs, or JSON files, for differences that are paired in order")
 	f.BoolVar(&s.valid, "valid", false, "with --runs: metrics of the validation rows where there are test rows, too")
-	f.StringVar(&s.pairs, "pairs", "", "read pairs of times, two numbers a line, from standard input and print medians and ratios; `names` are those of the columns, such as splice,torch")
+	f.StringVar(&s.pairs, "pairs", "", "read pairs of times, two numbers a line, from standard input and print medians and ratios; "+
+		"`names` are those of the columns, such as splice,torch")
 }
 
 // asked reports whether the command is about such results.
@@ -318,6 +320,7 @@ func (s *statistics) printPairs(w io.Writer) error {
 	if len(a) == 0 {
 		return errors.New("table: standard input has no pair")
 	}
-	_, err := fmt.Fprintf(w, "medians of %d pairs: %s %.1f, %s %.1f, %s/%s %.2f\n", len(a), first, median(a), second, median(b), second, first, median(ratios))
+	_, err := fmt.Fprintf(w, "medians of %d pairs: %s %.1f, %s %.1f, %s/%s %.2f\n", len(a), first, median(a), second, median(b), second, first,
+		median(ratios))
 	return err
 }

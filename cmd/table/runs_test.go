@@ -42,7 +42,10 @@ func TestRuns(t *testing.T) {
 		{
 			"test rows",
 			[]string{"--runs", "runs/a-*"},
-			[]string{"run auc logloss seconds", "a-2 0.50000 0.40000 9.0", "a-10 0.60000 0.50000 20.5", "mean 0.55000 0.45000 14.8", "sd 0.07071 0.07071 8.1", "median 0.55000 0.45000 14.8"},
+			[]string{
+				"run auc logloss seconds", "a-2 0.50000 0.40000 9.0", "a-10 0.60000 0.50000 20.5", "mean 0.55000 0.45000 14.8",
+				"sd 0.07071 0.07071 8.1", "median 0.55000 0.45000 14.8",
+			},
 			"paired",
 		},
 		{"validation rows", []string{"--runs", "runs/a-*", "--valid"}, []string{"run auc seconds", "mean 0.75000 14.8"}, "logloss"},
@@ -50,7 +53,10 @@ func TestRuns(t *testing.T) {
 		{
 			"pairs",
 			[]string{"--runs", "runs/a-2", "--runs", "runs/a-10", "--against", "other/a-*.json"},
-			[]string{"run auc seconds", "a-10.json 0.40000 41.0", "mean 0.32500 29.5", "auc +0.22500 [-0.09266, +0.54266] 0.58", "seconds -14.8 [-87.8, +58.3] 2.00"},
+			[]string{
+				"run auc seconds", "a-10.json 0.40000 41.0", "mean 0.32500 29.5", "auc +0.22500 [-0.09266, +0.54266] 0.58",
+				"seconds -14.8 [-87.8, +58.3] 2.00",
+			},
 			"logloss +",
 		},
 		{"a ratio of zeros", []string{"--runs", "other/zero-1.json", "--against", "other/zero-1.json"}, []string{"auc +0.00000 -"}, ""},
@@ -117,7 +123,8 @@ func TestPairs(t *testing.T) {
 		var out strings.Builder
 		s := statistics{pairs: "ours,theirs", in: strings.NewReader(tc.in)}
 		err := s.print(&out, false)
-		if !strings.Contains(out.String(), tc.want) || (err == nil) != (tc.wrong == "") || err != nil && !strings.Contains(err.Error(), tc.wrong) {
+		if !strings.Contains(out.String(), tc.want) || (err == nil) != (tc.wrong == "") || err != nil &&
+			!strings.Contains(err.Error(), tc.wrong) {
 			t.Errorf("%q: %q, %v, want %q and an error with %q", tc.in, out.String(), err, tc.want, tc.wrong)
 		}
 	}

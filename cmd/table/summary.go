@@ -70,7 +70,8 @@ func summarise(name string, recipe compare.RowName, tables []*compare.Table) (*s
 	metrics := map[compare.RowName]map[string][]float64{}
 	for i, t := range tables {
 		if t.Metric != s.Metric || t.Synthetic != s.Synthetic {
-			return nil, fmt.Errorf("table: %s: the seeds differ in their metric or in whether their data are synthetic: remove the runs and make them again", name)
+			return nil, fmt.Errorf("table: %s: the seeds differ in their metric or in whether their data are synthetic: "+
+				"remove the runs and make them again", name)
 		}
 		s.Digests, s.Passed = append(s.Digests, t.Digest), append(s.Passed, t.Passed)
 		for _, r := range append(t.Rows[:len(t.Rows):len(t.Rows)], passed(t)) {

@@ -72,12 +72,19 @@ func (d *desk) run(args ...string) int {
 func made(e *configs.Experiment) *compare.Table {
 	s := float64(e.Seed)
 	row := func(name compare.RowName, test float64) compare.Row {
-		return compare.Row{Name: name, Note: fmt.Sprintf("note of %s", name), Valid: map[string]float64{"auc": test - .1}, Test: map[string]float64{"auc": test, "logloss": .5}, Seconds: s}
+		return compare.Row{
+			Name: name, Note: fmt.Sprintf("note of %s", name), Valid: map[string]float64{"auc": test - .1},
+			Test: map[string]float64{"auc": test, "logloss": .5}, Seconds: s,
+		}
 	}
 	base := .9 + .01*s
 	return &compare.Table{
-		Digest: fmt.Sprint("d", e.Seed), Seed: e.Seed, Model: "lr", Data: "criteo", Metric: "auc", Passed: []compare.RowName{"", compare.RowMerge, compare.RowBestParent, compare.RowMerge}[e.Seed],
-		Rows: []compare.Row{row("base", base), row("best parent", base), row("ensemble", base+.002), row("merge", base+.001*s), row("all data", base+.001*(s+2))},
+		Digest: fmt.Sprint("d", e.Seed), Seed: e.Seed, Model: "lr", Data: "criteo", Metric: "auc",
+		Passed: []compare.RowName{"", compare.RowMerge, compare.RowBestParent, compare.RowMerge}[e.Seed],
+		Rows: []compare.Row{
+			row("base", base), row("best parent", base), row("ensemble", base+.002), row("merge", base+.001*s),
+			row("all data", base+.001*(s+2)),
+		},
 	}
 }
 
@@ -96,7 +103,8 @@ func TestTable(t *testing.T) {
 	for i, e := range d.seen {
 		rate := []float64{configs.Default().Train.LearningRate, .5}[i/3]
 		if e.Seed != uint64(i%3+1) || e.Train.Epochs != 2 || e.Train.BatchSize != 10 || e.Threads != 1 || e.Train.LearningRate != rate {
-			t.Errorf("merge %d: seed %d, %d epochs of batches of %d, %d threads, rate %v", i, e.Seed, e.Train.Epochs, e.Train.BatchSize, e.Threads, e.Train.LearningRate)
+			t.Errorf("merge %d: seed %d, %d epochs of batches of %d, %d threads, rate %v", i, e.Seed, e.Train.Epochs, e.Train.BatchSize, e.Threads,
+				e.Train.LearningRate)
 		}
 	}
 	text := plain(d.out.String())
@@ -119,11 +127,13 @@ func TestTable(t *testing.T) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Command != "go run ./cmd/table t.yaml --set 'train.batch_size=10'" || r.Title != "two variants" || r.Seeds != 3 || len(r.Variants) != 2 {
+	if r.Command != "go run ./cmd/table t.yaml --set 'train.batch_size=10'" || r.Title != "two variants" || r.Seeds != 3 ||
+		len(r.Variants) != 2 {
 		t.Errorf("result %+v", r)
 	}
 	v := r.Variants[1]
-	if v.Name != "slow" || v.Recipe != "base" || v.Config != "run.yaml" || !slices.Equal(v.Digests, []string{"d1", "d2", "d3"}) || !slices.Equal(v.Passed, []compare.RowName{"merge", "best parent", "merge"}) {
+	if v.Name != "slow" || v.Recipe != "base" || v.Config != "run.yaml" || !slices.Equal(v.Digests, []string{"d1", "d2", "d3"}) ||
+		!slices.Equal(v.Passed, []compare.RowName{"merge", "best parent", "merge"}) {
 		t.Errorf("variant %+v", v)
 	}
 	rows := map[compare.RowName]*tabled{}
@@ -132,7 +142,8 @@ func TestTable(t *testing.T) {
 	}
 	near := func(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
 	m := rows["merge"]
-	if !near(float64(m.Mean), .922) || !near(float64(m.SD), .011) || m.Note != "note of merge" || m.Seconds != 2 || m.Metrics["logloss"].Mean != .5 || !near(m.Valid[2], .833) {
+	if !near(float64(m.Mean), .922) || !near(float64(m.SD), .011) || m.Note != "note of merge" || m.Seconds != 2 ||
+		m.Metrics["logloss"].Mean != .5 || !near(m.Valid[2], .833) {
 		t.Errorf("merge: %+v", m)
 	}
 	if !near(float64(m.Recipe.Mean), -.002) || !near(float64(m.Ensemble.Mean), 1) || !near(float64(m.Gap.Mean), .5) {
@@ -168,7 +179,11 @@ func TestIntervalText(t *testing.T) {
 		i    *interval
 		want string
 	}{
-		{nil, ""}, {&interval{nan, nan, nan}, ""}, {&interval{.5, nan, nan}, "50 %"}, {&interval{-.001, -.004, .25}, "0 % [0, 25]"}, {&interval{-.1, -.2, -.06}, "-10 % [-20, -6]"},
+		{nil, ""},
+		{&interval{nan, nan, nan}, ""},
+		{&interval{.5, nan, nan}, "50 %"},
+		{&interval{-.001, -.004, .25}, "0 % [0, 25]"},
+		{&interval{-.1, -.2, -.06}, "-10 % [-20, -6]"},
 	} {
 		if got := tc.i.text("%.0f", 100, " %"); got != tc.want {
 			t.Errorf("%+v is %q, want %q", tc.i, got, tc.want)
@@ -201,7 +216,8 @@ func TestOneSeed(t *testing.T) {
 	if code := d.run("t.yaml", "--quiet"); code != 0 {
 		t.Fatalf("exit %d\n%s", code, &d.log)
 	}
-	if line := "merge 0.91100 - +0.00100 33 %\n"; !strings.Contains(plain(d.out.String()), line) || !strings.Contains(d.out.String(), "plain one, 1 seed;") {
+	if line := "merge 0.91100 - +0.00100 33 %\n"; !strings.Contains(plain(d.out.String()), line) ||
+		!strings.Contains(d.out.String(), "plain one, 1 seed;") {
 		t.Errorf("want the line %q without intervals in\n%s", line, &d.out)
 	}
 }
@@ -242,8 +258,14 @@ func TestBadTables(t *testing.T) {
 		{"same directory", strings.Replace(tableFile, "name: slow", "name: plain_one", 1), `two are called "plain_one"`},
 		{"outside", strings.Replace(tableFile, "name: slow", "name: ../x", 1), "variants.1.name: must be good for a directory"},
 		{"missing config", strings.Replace(tableFile, "run.yaml, set", "nun.yaml, set", 1), "variant slow: nun.yaml: no such file"},
-		{"bad override", strings.Replace(tableFile, "learning_rate=0.5", "learning_rat=0.5", 1), "variant slow: --set train.learning_rat=0.5: train.learning_rat: unknown key"},
-		{"no such row", strings.Replace(tableFile, "recipe: base", "recipe: bass", 1), `slow, seed 1, after 3 of 6 merges; what is done is kept, and the same command goes on: there is no row "bass" to compare with: set recipe to one of base, best parent, `},
+		{
+			"bad override", strings.Replace(tableFile, "learning_rate=0.5", "learning_rat=0.5", 1),
+			"variant slow: --set train.learning_rat=0.5: train.learning_rat: unknown key",
+		},
+		{
+			"no such row", strings.Replace(tableFile, "recipe: base", "recipe: bass", 1),
+			`slow, seed 1, after 3 of 6 merges; what is done is kept, and the same command goes on: there is no row "bass" to compare with: set recipe to one of base, best parent, `,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := newDesk(t, tc.table)
@@ -283,9 +305,15 @@ func TestBadMerges(t *testing.T) {
 				x.Rows = append(x.Rows, compare.Row{Name: "new", Test: x.Rows[0].Test})
 			}
 		}, nil, "row new is not in every seed", app.ExitFailed},
-		{"twice", func(x *compare.Table) { x.Rows = append(x.Rows, x.Rows[0]) }, nil, "row base is not in every seed, or twice in one", app.ExitFailed},
+		{
+			"twice", func(x *compare.Table) { x.Rows = append(x.Rows, x.Rows[0]) }, nil, "row base is not in every seed, or twice in one",
+			app.ExitFailed,
+		},
 		{"mixed", func(x *compare.Table) { x.Synthetic = x.Seed == 1 }, nil, "synthetic", app.ExitFailed},
-		{"failed", nil, errors.New("disk full"), "plain one, seed 1, after 0 of 6 merges; what is done is kept, and the same command goes on: disk full", app.ExitFailed},
+		{
+			"failed", nil, errors.New("disk full"),
+			"plain one, seed 1, after 0 of 6 merges; what is done is kept, and the same command goes on: disk full", app.ExitFailed,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			d := newDesk(t, tableFile)

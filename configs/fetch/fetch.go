@@ -110,8 +110,9 @@ func (f *Fetcher) from(ctx context.Context, e configs.Fetch, o configs.Origin, m
 		return err
 	}
 	err = extract(archive, o.Open, o.Folder, e.To, e.Files, missing)
-	if rm := os.Remove(archive); err == nil {
-		err = rm
+	removed := os.Remove(archive)
+	if err == nil {
+		err = removed
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.URL, err)

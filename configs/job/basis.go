@@ -123,7 +123,8 @@ func (j *Job) checkStart(now *start.Record) error {
 	}
 	const help = "put them back, or start another run"
 	if was.Digest != now.Digest {
-		return fmt.Errorf("train: resume: %s started from other weights (digest %s of %s, now %s of %s): %s", j.Dir, was.Digest, was.File, now.Digest, now.File, help)
+		return fmt.Errorf("train: resume: %s started from other weights (digest %s of %s, now %s of %s): %s", j.Dir, was.Digest, was.File,
+			now.Digest, now.File, help)
 	}
 	if !slices.EqualFunc(was.Teachers, now.Teachers, func(a, b ensemble.TeacherRecord) bool { return a.Digest == b.Digest }) {
 		return fmt.Errorf("train: resume: %s learned from other teachers (%v, now %v): %s", j.Dir, was.Teachers, now.Teachers, help)

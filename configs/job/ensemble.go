@@ -45,7 +45,8 @@ func OpenEnsemble(dirs, set []string, mode string, log *slog.Logger) (*Ensemble,
 		t.Runs = append(t.Runs, r)
 		have, _ := task.Registry.NameOf(r.Task)
 		if want, _ := task.Registry.NameOf(t.Runs[0].Task); have != want {
-			errs = append(errs, run.BadInput(fmt.Errorf("%s was trained for %s, %s for %s: predictions of different tasks have no mean", dir, have, t.Runs[0].Dir, want)))
+			errs = append(errs, run.BadInput(fmt.Errorf("%s was trained for %s, %s for %s: predictions of different tasks have no mean", dir, have,
+				t.Runs[0].Dir, want)))
 		}
 	}
 	if len(errs) == 1 {
@@ -127,7 +128,9 @@ func (t *Ensemble) programs(p part) (progs []*models.Program, closeAll func(), e
 }
 
 // predictor puts programs together for one pass over a part. end frees it, and says if the runs' rows were not the same.
-func (t *Ensemble) predictor(progs []*models.Program, p part, labels bool) (s train.Predictor, members []*ensemble.Member, end func() error, err error) {
+func (t *Ensemble) predictor(
+	progs []*models.Program, p part, labels bool,
+) (s train.Predictor, members []*ensemble.Member, end func() error, err error) {
 	var all []train.Predictor
 	for i, prog := range progs {
 		m := &ensemble.Member{Program: prog, Name: t.Runs[i].Dir, First: t.first().Dir, Labels: labels}

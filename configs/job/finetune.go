@@ -19,7 +19,8 @@ import (
 // fallback holds: that may train from scratch.
 func (o Config) Finetune(ctx context.Context, from, to string) (*configs.Experiment, string, error) {
 	if o.File == "" && from == "" {
-		return nil, "", run.BadInput(errors.New("finetune: nothing to start from: give the directory of a run, such as --from runs/criteo_deepfm, or a config with init.from"))
+		return nil, "", run.BadInput(errors.New("finetune: nothing to start from: " +
+			"give the directory of a run, such as --from runs/criteo_deepfm, or a config with init.from"))
 	}
 	if o.File != "" {
 		return o.finetune(ctx, from, to)
@@ -33,7 +34,8 @@ func (o Config) Finetune(ctx context.Context, from, to string) (*configs.Experim
 		dir = run.Of(dir)
 	}
 	if !exists(filepath.Join(dir, run.ConfigFile)) {
-		return nil, "", run.BadInput(fmt.Errorf("finetune: %s has no %s, so that data and model are not known: give them with --config", dir, run.ConfigFile))
+		return nil, "", run.BadInput(fmt.Errorf("finetune: %s has no %s, so that data and model are not known: give them with --config", dir,
+			run.ConfigFile))
 	}
 	e, err := configs.LoadFinetune(dir, o.Set)
 	if err != nil {
@@ -68,7 +70,8 @@ func (o Config) finetune(ctx context.Context, from, to string) (*configs.Experim
 	case e.Fallback == configs.FallbackAlways:
 		o.log().Warn("there is nothing to start from: the model is trained from scratch")
 	default:
-		return nil, "", run.BadInput(fmt.Errorf("finetune: nothing to start from: give --from with the directory of a run, or init.from in %s", o.File))
+		return nil, "", run.BadInput(fmt.Errorf("finetune: nothing to start from: give --from with the directory of a run, or init.from in %s",
+			o.File))
 	}
 	return e, RunDir(to, e.Run, o.File), nil
 }

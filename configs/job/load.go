@@ -58,14 +58,16 @@ func (o Config) load(ctx context.Context, read func(string, []string) (*configs.
 	case !errors.Is(err, fetch.ErrUnavailable):
 		return nil, err
 	case e.Fallback != configs.FallbackSynthetic:
-		return nil, run.BadInput(fmt.Errorf("%w\n%s: put the files there, or set fallback to synthetic if the config has that section", err, o.File))
+		return nil, run.BadInput(fmt.Errorf("%w\n%s: put the files there, or set fallback to synthetic if the config has that section", err,
+			o.File))
 	}
 	unused := "nothing"
 	if len(there) > 0 {
 		unused = strings.Join(there, " ")
 	}
 	log.Warn("files that the config needs are not here and cannot be fetched", "error", err)
-	log.Warn("fallback: the run is SYNTHETIC, as the section `synthetic` of the config says: its results say nothing about the real data", "here, but not used", unused)
+	log.Warn("fallback: the run is SYNTHETIC, as the section `synthetic` of the config says: its results say nothing about the real data",
+		"here, but not used", unused)
 	e, err = read(o.File, append(slices.Clone(o.Set), "fallback="+configs.FallbackAlways))
 	return e, run.BadInput(err)
 }

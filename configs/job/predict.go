@@ -64,7 +64,8 @@ func (t *Ensemble) Predict(ctx context.Context, in string, w io.Writer) (rows in
 func (r *Run) line(sc *data.Schema) (func(line []byte, logits []float32) []byte, error) {
 	t := sc.Text
 	if t != nil && t.MaskRate > 0 {
-		return nil, run.BadInput(fmt.Errorf("%s predicts masked words, not something of a row; train its encoder on for a task: finetune --from %s --config FILE", r.Dir, r.Dir))
+		return nil, run.BadInput(fmt.Errorf("%s predicts masked words, not something of a row; train its encoder on for a task: "+
+			"finetune --from %s --config FILE", r.Dir, r.Dir))
 	}
 	if c, ok := r.Task.(task.Classifier); ok && t != nil && len(t.Labels) > 0 {
 		return func(line []byte, logits []float32) []byte { return append(line, t.Labels[c.Classify(logits, nil)]...) }, nil

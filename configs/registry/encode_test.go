@@ -80,7 +80,11 @@ func TestEncodeComment(t *testing.T) {
 // What Encode writes decodes to the same values, whatever texts and numbers they are.
 func TestEncodeRoundTrip(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "~", "null", "yes", "0x1", "1e3", "a: b", "- a", "#c", "a #c", "<<", "2020-01-01", " a", "a ", "*a", "&a", "!a", "%", "@", "'", `"`, "|", ">", "\t", "---", "...", "\n", "\r", "\u0085", "\u2028"})).
+		text := rapid.OneOf(rapid.String(),
+			rapid.SampledFrom([]string{
+				"", "~", "null", "yes", "0x1", "1e3", "a: b", "- a", "#c", "a #c", "<<", "2020-01-01", " a", "a ", "*a", "&a",
+				"!a", "%", "@", "'", `"`, "|", ">", "\t", "---", "...", "\n", "\r", "\u0085", "\u2028",
+			})).
 			Filter(func(s string) bool {
 				for _, r := range s {
 					if r == 0 {
@@ -90,7 +94,11 @@ func TestEncodeRoundTrip(t *testing.T) {
 				return true
 			})
 		want := house{
-			Name: text.Draw(rt, "name"), Pet: &dog{Tricks: rapid.SliceOfN(text, 1, 3).Draw(rt, "tricks"), Mate: cat{Lives: 3, Fur: rapid.Float64Range(0, math.MaxFloat64).Draw(rt, "fur")}},
+			Name: text.Draw(rt, "name"),
+			Pet: &dog{
+				Tricks: rapid.SliceOfN(text, 1, 3).Draw(rt, "tricks"),
+				Mate:   cat{Lives: 3, Fur: rapid.Float64Range(0, math.MaxFloat64).Draw(rt, "fur")},
+			},
 			Rooms: rapid.SliceOfN(rapid.Int(), 1, 3).Draw(rt, "rooms"),
 			Sizes: map[string]float32{text.Draw(rt, "key"): rapid.Float32().Draw(rt, "size")},
 			Small: rapid.Int8().Draw(rt, "small"), Seed: rapid.Uint64().Draw(rt, "seed"),

@@ -99,7 +99,10 @@ note: &n "123"
 	four := 4
 	h.hidden = 0
 	want := house{
-		Name: "old mill", Pet: &dog{Tricks: []string{"roll", "jump"}, Mate: cat{Lives: 9, Fur: 0.5}, Grid: [][]int{{1}}, Ages: map[string][]int{"a": {1}}},
+		Name: "old mill", Pet: &dog{
+			Tricks: []string{"roll", "jump"}, Mate: cat{Lives: 9, Fur: 0.5}, Grid: [][]int{{1}},
+			Ages: map[string][]int{"a": {1}},
+		},
 		Rooms: []int{1, 16, 1000, 1000}, Sizes: map[string]float32{"attic": 3, "cellar": 2.5}, Wait: 90 * time.Second,
 		Open: true, Small: -128, Seed: 1<<64 - 1, Limit: &four, Pair: [2]int{1, 2}, common: common{Note: "123"},
 	}
@@ -134,7 +137,10 @@ func TestDecodeDefaults(t *testing.T) {
 func TestProblems(t *testing.T) {
 	for _, tc := range []struct{ name, src, want string }{
 		{"unknown", "nmae: x", `h.yaml:1: nmae: unknown key; did you mean "name"?`},
-		{"unknown far", "name: x\nxyzzy: 1", "h.yaml:2: xyzzy: unknown key; valid: byte, limit, name, note, open, pair, pet, rooms, seed, sizes, small, wait"},
+		{
+			"unknown far", "name: x\nxyzzy: 1",
+			"h.yaml:2: xyzzy: unknown key; valid: byte, limit, name, note, open, pair, pet, rooms, seed, sizes, small, wait",
+		},
 		{"duplicate", "name: x\nname: y", "h.yaml:2: name: duplicate key; it is on line 1 already, keep one"},
 		{"missing", "open: true", "h.yaml:1: name: is missing; want text"},
 		{"number for text", "name: 12", `h.yaml:1: name: want text, have the number 12; put it in quotes if it is meant as text: "12"`},
@@ -143,11 +149,20 @@ func TestProblems(t *testing.T) {
 		{"fraction", "name: x\nsmall: 1.5", "h.yaml:2: small: want a whole number, have 1.5"},
 		{"overflow", "name: x\nsmall: 128", "h.yaml:2: small: want a whole number from -128 to 127, have 128"},
 		{"negative", "name: x\nseed: -1", "h.yaml:2: seed: want a whole number from 0 to 18446744073709551615, have -1"},
-		{"huge", "name: x\nseed: 18446744073709551616", "h.yaml:2: seed: want a whole number from 0 to 18446744073709551615, have 18446744073709551616"},
+		{
+			"huge", "name: x\nseed: 18446744073709551616",
+			"h.yaml:2: seed: want a whole number from 0 to 18446744073709551615, have 18446744073709551616",
+		},
 		{"byte", "name: x\nbyte: 256", "h.yaml:2: byte: want a whole number from 0 to 255, have 256"},
-		{"float32", "name: x\nsizes: {a: 1000000000000000000000000000000000000000}", "h.yaml:2: sizes.a: want a finite number, have 1000000000000000000000000000000000000000"},
+		{
+			"float32", "name: x\nsizes: {a: 1000000000000000000000000000000000000000}",
+			"h.yaml:2: sizes.a: want a finite number, have 1000000000000000000000000000000000000000",
+		},
 		{"octal", "name: x\nsmall: 010", "h.yaml:2: small: the number 010 starts with 0, which YAML reads as octal; write it without the 0"},
-		{"nan", "name: x\nsizes: {a: .nan, b: -.inf, c: 1e300}", "h.yaml:2: sizes.a: want a finite number, have .nan\nh.yaml:2: sizes.b: want a finite number, have -.inf\nh.yaml:2: sizes.c: want a finite number, have 1e300"},
+		{
+			"nan", "name: x\nsizes: {a: .nan, b: -.inf, c: 1e300}",
+			"h.yaml:2: sizes.a: want a finite number, have .nan\nh.yaml:2: sizes.b: want a finite number, have -.inf\nh.yaml:2: sizes.c: want a finite number, have 1e300",
+		},
 		{"null", "name:\nlimit: ~", "h.yaml:1: name: has no value; want text, or remove the key to get the default"},
 		{"scalar for list", "name: x\nrooms: 4", "h.yaml:2: rooms: want a list of whole numbers like [400, 400], have the number 4"},
 		{"item", "name: x\nrooms:\n  - 1\n  - a", `h.yaml:4: rooms.1: want a whole number, have the text "a"`},
@@ -158,16 +173,31 @@ func TestProblems(t *testing.T) {
 		{"type list", "name: x\npet: {type: [cat]}", "h.yaml:2: pet.type: want the name of a pet, have a list; valid: cat, dog"},
 		{"shorthand", "name: x\npet: cow", `h.yaml:2: pet: unknown pet "cow"; valid: cat, dog`},
 		{"no type", "name: x\npet: {type: dog, mate: {lives: 3, tail: 1}}", "h.yaml:2: pet.mate.tail: unknown key; valid: fur, lives"},
-		{"validate", "name: x\npet:\n  type: cat\n  fur: -1\n  lives: 10", "h.yaml:4: pet.fur: must not be negative, have -1\nh.yaml:5: pet.lives: must be from 1 to 9, have 10"},
-		{"validate and decode", "name: x\npet: {type: cat, fur: a, lives: 0}", "h.yaml:2: pet.fur: want a number, have the text \"a\"\nh.yaml:2: pet.lives: must be from 1 to 9, have 0"},
-		{"merge key", "name: &x {a: 1}\nsizes: {<<: *x}", "h.yaml:1: name: want text, have a section\nh.yaml:2: sizes: merge keys (<<) are not supported; use `extends`, or an alias for the whole section"},
+		{
+			"validate", "name: x\npet:\n  type: cat\n  fur: -1\n  lives: 10",
+			"h.yaml:4: pet.fur: must not be negative, have -1\nh.yaml:5: pet.lives: must be from 1 to 9, have 10",
+		},
+		{
+			"validate and decode", "name: x\npet: {type: cat, fur: a, lives: 0}",
+			"h.yaml:2: pet.fur: want a number, have the text \"a\"\nh.yaml:2: pet.lives: must be from 1 to 9, have 0",
+		},
+		{
+			"merge key", "name: &x {a: 1}\nsizes: {<<: *x}",
+			"h.yaml:1: name: want text, have a section\nh.yaml:2: sizes: merge keys (<<) are not supported; use `extends`, or an alias for the whole section",
+		},
 		{"tag", "name: !foo x", "h.yaml:1: name: the tag !foo is not supported; remove it"},
 		{"binary", "name: !!binary aGk=", "h.yaml:1: name: the tag !!binary is not supported; remove it"},
 		{"false tag", "name: x\nsmall: !!int abc", "h.yaml:2: small: want a whole number, have abc"},
 		{"list at top", "- 1", "h.yaml:1: want a section of `key: value` lines, have a list"},
 		{"key", "name: x\n? [a]\n: 1\n", "h.yaml:2: want a name as key, have a list"},
-		{"two documents", "name: x\n---\nname: y\n", "h.yaml:2: a second document starts here (---); one config is one document, remove it or split the file"},
-		{"syntax", "name: x\n  open: true", "h.yaml:2: not valid YAML: mapping values are not allowed in this context; a colon followed by a space inside of text needs quotes, and keys of one section need the same indentation"},
+		{
+			"two documents", "name: x\n---\nname: y\n",
+			"h.yaml:2: a second document starts here (---); one config is one document, remove it or split the file",
+		},
+		{
+			"syntax", "name: x\n  open: true",
+			"h.yaml:2: not valid YAML: mapping values are not allowed in this context; a colon followed by a space inside of text needs quotes, and keys of one section need the same indentation",
+		},
 		{"utf8", "name: x\nnote: \xff", "h.yaml:2: not valid UTF-8; save the file as UTF-8"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -17,46 +17,131 @@ const csvSection = "{type: csv, path: FILE, label: y, columns: {a: categorical, 
 func TestBadFiles(t *testing.T) {
 	good := datatest.CriteoRow("1", "1", "2") + "\n"
 	for _, c := range []struct{ name, section, file, text, want string }{
-		{"criteo: too few columns", "{type: criteo, path: FILE}", "t.txt", good + "1\t2\t3\n", "data: FILE:2: 3 columns, want 40 separated by tabs"},
-		{"criteo: too many columns", "{type: criteo, path: FILE}", "t.txt", good + datatest.CriteoRow("1") + "\tx\n", "data: FILE:2: 41 columns, want 40 separated by tabs"},
-		{"criteo: no number", "{type: criteo, path: FILE}", "t.txt", good + datatest.CriteoRow("0", "", "", "1x") + "\n", `data: FILE:2: column I3: "1x" is not a number in the range of float32; want digits like -12 or 0.5, or a blank`},
-		{"criteo: nan", "{type: criteo, path: FILE}", "t.txt", good + datatest.CriteoRow("0", "nan") + "\n", `data: FILE:2: column I1: "nan" is not a number in the range of float32; want digits like -12 or 0.5, or a blank`},
-		{"criteo: huge", "{type: criteo, path: FILE}", "t.txt", datatest.CriteoRow("0", "1e39"), `data: FILE:1: column I1: "1e39" is not a number in the range of float32; want digits like -12 or 0.5, or a blank`},
-		{"criteo: label 2", "{type: criteo, path: FILE}", "t.txt", good + good + datatest.CriteoRow("2") + "\n", `data: FILE:3: column label: label "2"; want 0 or 1`},
-		{"criteo: no label", "{type: criteo, path: FILE}", "t.txt", good + datatest.CriteoRow("") + "\n", `data: FILE:2: column label: label ""; want 0 or 1`},
-		{"criteo: invalid UTF-8", "{type: criteo, path: FILE}", "t.txt", good + datatest.CriteoRow("1", "", "", "", "", "", "", "", "", "", "", "", "", "", "a\xff") + "\n", "data: FILE:2: column C1: invalid UTF-8 (byte 0xff); convert the file to UTF-8"},
-		{"criteo: NUL", "{type: criteo, path: FILE}", "t.txt", good + datatest.CriteoRow("1", "\x00") + "\n", "data: FILE:2: column I1: holds a NUL byte; is the file binary, or UTF-16? Convert it to UTF-8"},
+		{
+			"criteo: too few columns", "{type: criteo, path: FILE}", "t.txt", good + "1\t2\t3\n",
+			"data: FILE:2: 3 columns, want 40 separated by tabs",
+		},
+		{
+			"criteo: too many columns", "{type: criteo, path: FILE}", "t.txt", good + datatest.CriteoRow("1") + "\tx\n",
+			"data: FILE:2: 41 columns, want 40 separated by tabs",
+		},
+		{
+			"criteo: no number", "{type: criteo, path: FILE}", "t.txt", good + datatest.CriteoRow("0", "", "", "1x") + "\n",
+			`data: FILE:2: column I3: "1x" is not a number in the range of float32; want digits like -12 or 0.5, or a blank`,
+		},
+		{
+			"criteo: nan", "{type: criteo, path: FILE}", "t.txt", good + datatest.CriteoRow("0", "nan") + "\n",
+			`data: FILE:2: column I1: "nan" is not a number in the range of float32; want digits like -12 or 0.5, or a blank`,
+		},
+		{
+			"criteo: huge", "{type: criteo, path: FILE}", "t.txt", datatest.CriteoRow("0", "1e39"),
+			`data: FILE:1: column I1: "1e39" is not a number in the range of float32; want digits like -12 or 0.5, or a blank`,
+		},
+		{
+			"criteo: label 2", "{type: criteo, path: FILE}", "t.txt", good + good + datatest.CriteoRow("2") + "\n",
+			`data: FILE:3: column label: label "2"; want 0 or 1`,
+		},
+		{
+			"criteo: no label", "{type: criteo, path: FILE}", "t.txt", good + datatest.CriteoRow("") + "\n",
+			`data: FILE:2: column label: label ""; want 0 or 1`,
+		},
+		{
+			"criteo: invalid UTF-8", "{type: criteo, path: FILE}", "t.txt",
+			good + datatest.CriteoRow("1", "", "", "", "", "", "", "", "", "", "", "", "", "", "a\xff") + "\n",
+			"data: FILE:2: column C1: invalid UTF-8 (byte 0xff); convert the file to UTF-8",
+		},
+		{
+			"criteo: NUL", "{type: criteo, path: FILE}", "t.txt", good + datatest.CriteoRow("1", "\x00") + "\n",
+			"data: FILE:2: column I1: holds a NUL byte; is the file binary, or UTF-16? Convert it to UTF-8",
+		},
 		{"criteo: UTF-16", "{type: criteo, path: FILE}", "t.txt", "\xff\xfe1\x00\t\x00", "data: FILE: is UTF-16; convert it to UTF-8"},
-		{"criteo: 10 MB line", "{type: criteo, path: FILE}", "t.txt", good + strings.Repeat("x", 10<<20) + "\n" + good, "data: FILE:2: the row is longer than 1048576 bytes (max_line); is a line end or a closing quote missing?"},
-		{"criteo: 10 MB first line", "{type: criteo, path: FILE}", "t.txt", strings.Repeat("x", 10<<20) + "\n" + good, "data: FILE:1: the first line is longer than 1048576 bytes (max_line); is this a text file?"},
-		{"criteo: 1.5 MB line", "{type: criteo, path: FILE}", "t.txt", good + strings.Repeat("x", 3<<19) + "\n" + good, "data: FILE:2: the row has 1572864 bytes, the longest may have 1048576 (max_line)"},
+		{
+			"criteo: 10 MB line", "{type: criteo, path: FILE}", "t.txt", good + strings.Repeat("x", 10<<20) + "\n" + good,
+			"data: FILE:2: the row is longer than 1048576 bytes (max_line); is a line end or a closing quote missing?",
+		},
+		{
+			"criteo: 10 MB first line", "{type: criteo, path: FILE}", "t.txt", strings.Repeat("x", 10<<20) + "\n" + good,
+			"data: FILE:1: the first line is longer than 1048576 bytes (max_line); is this a text file?",
+		},
+		{
+			"criteo: 1.5 MB line", "{type: criteo, path: FILE}", "t.txt", good + strings.Repeat("x", 3<<19) + "\n" + good,
+			"data: FILE:2: the row has 1572864 bytes, the longest may have 1048576 (max_line)",
+		},
 		{"criteo: empty", "{type: criteo, path: FILE}", "t.txt", "", "data: FILE: is empty; want rows"},
 		{"criteo: blank lines", "{type: criteo, path: FILE}", "t.txt", "\n\r\n\n", "data: FILE: is empty; want rows"},
-		{"criteo: commas", "{type: criteo, path: FILE}", "t.txt", "Id,Label,I1\n1,1,1\n", "data: FILE:1: no tab in the first line but commas; for files with a header use type csv"},
-		{"criteo: header", "{type: criteo, path: FILE}", "t.txt", datatest.CriteoRow("Label", "I1") + "\n", `data: FILE:1: the first line is a header; use type csv with delimiter "\t"`},
+		{
+			"criteo: commas", "{type: criteo, path: FILE}", "t.txt", "Id,Label,I1\n1,1,1\n",
+			"data: FILE:1: no tab in the first line but commas; for files with a header use type csv",
+		},
+		{
+			"criteo: header", "{type: criteo, path: FILE}", "t.txt", datatest.CriteoRow("Label", "I1") + "\n",
+			`data: FILE:1: the first line is a header; use type csv with delimiter "\t"`,
+		},
 		{"csv: empty", csvSection, "t.csv", "", "data: FILE: is empty; want rows"},
 		{"csv: header only", csvSection, "t.csv", "y,a,n\n", "data: FILE: has a header but no rows"},
 		{"csv: header without line end", csvSection, "t.csv", "y,a,n", "data: FILE: has a header but no rows"},
 		{"csv: label 2", csvSection, "t.csv", "y,a,n\n1,a,2\n2,a,2\n", `data: FILE:3: column y: label "2"; want 0 or 1`},
-		{"csv: number", csvSection, "t.csv", "y,a,n\n1,\"a\nb\",2\n1,a,0x10\n", `data: FILE:4: column n: "0x10" is not a number in the range of float32; want digits like -12 or 0.5, or a blank`},
+		{
+			"csv: number", csvSection, "t.csv", "y,a,n\n1,\"a\nb\",2\n1,a,0x10\n",
+			`data: FILE:4: column n: "0x10" is not a number in the range of float32; want digits like -12 or 0.5, or a blank`,
+		},
 		{"csv: columns", csvSection, "t.csv", "y,a,n\n1,a\n", "data: FILE:2: 2 columns, want 3 as in the header"},
 		{"csv: more columns", csvSection, "t.csv", "y,a,n\r\n1,a,1,\r\n", "data: FILE:2: 4 columns, want 3 as in the header"},
-		{"csv: bare quote", csvSection, "t.csv", "y,a,n\n1,a\"b,1\n", "data: FILE:2: column a: a quote inside a cell; quote the whole cell and double the quote, or set quote: false"},
-		{"csv: text after quote", csvSection, "t.csv", "y,a,n\n1,\"a\"b,1\n", "data: FILE:2: column a: text after a closing quote; double quotes inside a cell"},
-		{"csv: open quote", csvSection, "t.csv", "y,a,n\n1,a,1\n1,\"a,1\n1,b,1\n", "data: FILE:3: column a: a quote is not closed within max_line bytes or the file"},
-		{"csv: UTF-8", csvSection, "t.csv", "y,a,n\n1,a,1\n1,\xc3\x28,1\n", "data: FILE:3: column a: invalid UTF-8 (byte 0xc3); convert the file to UTF-8"},
-		{"csv: undeclared", csvSection, "t.csv", "y,a,n,b,c\n1,a,1,1,1\n", "data: FILE: columns: nothing says what to do with b, c; give each a type (categorical, numeric, multi) or ignore"},
+		{
+			"csv: bare quote", csvSection, "t.csv", "y,a,n\n1,a\"b,1\n",
+			"data: FILE:2: column a: a quote inside a cell; quote the whole cell and double the quote, or set quote: false",
+		},
+		{
+			"csv: text after quote", csvSection, "t.csv", "y,a,n\n1,\"a\"b,1\n",
+			"data: FILE:2: column a: text after a closing quote; double quotes inside a cell",
+		},
+		{
+			"csv: open quote", csvSection, "t.csv", "y,a,n\n1,a,1\n1,\"a,1\n1,b,1\n",
+			"data: FILE:3: column a: a quote is not closed within max_line bytes or the file",
+		},
+		{
+			"csv: UTF-8", csvSection, "t.csv", "y,a,n\n1,a,1\n1,\xc3\x28,1\n",
+			"data: FILE:3: column a: invalid UTF-8 (byte 0xc3); convert the file to UTF-8",
+		},
+		{
+			"csv: undeclared", csvSection, "t.csv", "y,a,n,b,c\n1,a,1,1,1\n",
+			"data: FILE: columns: nothing says what to do with b, c; give each a type (categorical, numeric, multi) or ignore",
+		},
 		{"csv: missing column", csvSection, "t.csv", "y,n\n1,1\n", "data: FILE: columns.a: no such column; there are y, n"},
-		{"csv: missing label", csvSection, "t.csv", "z,a,n\n1,a,1\n", "data: FILE: label: no column y; there are z, a, n\ncolumns: nothing says what to do with z; give each a type (categorical, numeric, multi) or ignore"},
+		{
+			"csv: missing label", csvSection, "t.csv", "z,a,n\n1,a,1\n",
+			"data: FILE: label: no column y; there are z, a, n\ncolumns: nothing says what to do with z; give each a type (categorical, numeric, multi) or ignore",
+		},
 		{"csv: column twice", csvSection, "t.csv", "y,a,a\n1,a,1\n", "data: FILE:1: column a is in the header twice"},
-		{"csv: nameless column", csvSection, "t.csv", "y,,a\n1,a,1\n", "data: FILE:1: column 2 of the header has no name; give it one, or set names"},
-		{"csv: group", "{type: csv, path: FILE, label: y, group: u, columns: {a: categorical}}", "t.csv", "y,a,u\n1,a,\n", `data: FILE:2: column u: "" is blank; want the key of a group`},
-		{"csv: time", "{type: csv, path: FILE, label: y, time: u, columns: {a: categorical}}", "t.csv", "y,a,u\n1,a,yesterday\n", `data: FILE:2: column u: "yesterday" is not a time; want a number, 2006-01-02, 2006-01-02 15:04:05 or RFC 3339`},
+		{
+			"csv: nameless column", csvSection, "t.csv", "y,,a\n1,a,1\n",
+			"data: FILE:1: column 2 of the header has no name; give it one, or set names",
+		},
+		{
+			"csv: group", "{type: csv, path: FILE, label: y, group: u, columns: {a: categorical}}", "t.csv", "y,a,u\n1,a,\n",
+			`data: FILE:2: column u: "" is blank; want the key of a group`,
+		},
+		{
+			"csv: time", "{type: csv, path: FILE, label: y, time: u, columns: {a: categorical}}", "t.csv", "y,a,u\n1,a,yesterday\n",
+			`data: FILE:2: column u: "yesterday" is not a time; want a number, 2006-01-02, 2006-01-02 15:04:05 or RFC 3339`,
+		},
 		{"libfm: label", "{type: libfm, path: FILE}", "t.libfm", "2 1:1 2:1\n", `data: FILE:1: column label: label "2"; want 1, 0 or -1`},
-		{"libfm: fields", "{type: libfm, path: FILE}", "t.libfm", "1 1:1 2:1\n-1 1:1\n", "data: FILE:2: 1 fields, want 2; rows of varying length are not supported"},
-		{"libfm: value", "{type: libfm, path: FILE}", "t.libfm", "1 1:1 2:1\n-1 1:1 2:0.5\n", `data: FILE:2: column f2: value "0.5" of a categorical field; want 1, or declare the field numeric under columns`},
-		{"libfm: index", "{type: libfm, path: FILE}", "t.libfm", "1 1:1 2:1\n-1 -1:1 2:1\n", `data: FILE:2: column f1: index "-1" is not a whole number`},
-		{"libfm: cell", "{type: libfm, path: FILE}", "t.libfm", "1 1:1 2:1\n-1 1:1 2\n", `data: FILE:2: column f2: "2" is no index:value, like 17:1`},
+		{
+			"libfm: fields", "{type: libfm, path: FILE}", "t.libfm", "1 1:1 2:1\n-1 1:1\n",
+			"data: FILE:2: 1 fields, want 2; rows of varying length are not supported",
+		},
+		{
+			"libfm: value", "{type: libfm, path: FILE}", "t.libfm", "1 1:1 2:1\n-1 1:1 2:0.5\n",
+			`data: FILE:2: column f2: value "0.5" of a categorical field; want 1, or declare the field numeric under columns`,
+		},
+		{
+			"libfm: index", "{type: libfm, path: FILE}", "t.libfm", "1 1:1 2:1\n-1 -1:1 2:1\n",
+			`data: FILE:2: column f1: index "-1" is not a whole number`,
+		},
+		{
+			"libfm: cell", "{type: libfm, path: FILE}", "t.libfm", "1 1:1 2:1\n-1 1:1 2\n",
+			`data: FILE:2: column f2: "2" is no index:value, like 17:1`,
+		},
 		{"libfm: only a label", "{type: libfm, path: FILE}", "t.libfm", "1\n", "data: FILE:1: no field; want rows like `1 17:1 204:1`"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -103,7 +188,8 @@ func TestSkipBadRows(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 	all := datatest.WriteFile(t, "t.csv", "y,a,n\nx,a,1\n")
-	_, err = datatest.Section(t, "{type: csv, path: "+all+", label: y, columns: {a: categorical, n: numeric}, bad_rows: skip}").Open(t.Context(), o)
+	_, err = datatest.Section(t,
+		"{type: csv, path: "+all+", label: y, columns: {a: categorical, n: numeric}, bad_rows: skip}").Open(t.Context(), o)
 	if err == nil || !strings.Contains(err.Error(), "none of its 1 rows can be read") {
 		t.Errorf("error = %v", err)
 	}
@@ -127,7 +213,10 @@ func TestOddFiles(t *testing.T) {
 		{"zstd", csvSection, "t.csv.zst", datatest.Zstd(t, "y,a,n\n1,p,1\n0,q,2\n")},
 		{"tabs", strings.Replace(csvSection, "label", "delimiter: tab, label", 1), "t.tsv", "y\ta\tn\n1\tp\t1\n0\tq\t2\n"},
 		{"no header", strings.Replace(csvSection, "label", "names: [a, y, n], label", 1), "t.csv", "p,1,1\nq,0,2\n"},
-		{"ignored", "{type: csv, path: FILE, label: y, columns: {a: categorical, '*': ignore, n: numeric}}", "t.csv", "z,y,a,n,w\n,1,p,1,\"\"\n,0,q,2,x\n"},
+		{
+			"ignored", "{type: csv, path: FILE, label: y, columns: {a: categorical, '*': ignore, n: numeric}}", "t.csv",
+			"z,y,a,n,w\n,1,p,1,\"\"\n,0,q,2,x\n",
+		},
 		{"libfm", "{type: libfm, path: FILE, names: [a, n], columns: {n: numeric}}", "t", "1 5:1 9:1\n-1  6:1\t9:2 \n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

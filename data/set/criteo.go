@@ -51,7 +51,8 @@ func (d Criteo) Validate() error {
 	errs = append(errs, table.CheckColumns(d.Columns, criteoNames[:]))
 	for _, name := range namelist.Sorted(d.Columns) {
 		if _, ok := d.Columns[name].(data.MultiColumn); ok {
-			errs = append(errs, registry.Field("columns."+name, "the criteo layout has no columns of several tokens; use categorical, numeric or ignore"))
+			errs = append(errs, registry.Field("columns."+name,
+				"the criteo layout has no columns of several tokens; use categorical, numeric or ignore"))
 		}
 		if _, ok := d.Columns[name].(data.NumericColumn); ok && matchesCategory(name) {
 			errs = append(errs, registry.Field("columns."+name, "the categories C1..C26 are tokens; use categorical or ignore"))

@@ -57,7 +57,8 @@ func (f criteoFormat) Parser(path string, head []byte, p *scan.Plan) (scan.Parse
 	for i := range p.Columns {
 		k := slices.Index(criteoNames[:], p.Columns[i].Name)
 		if k < 0 {
-			return nil, false, fmt.Errorf("data: %s: the feature map has %s, the criteo layout has not; was it made for other data?", path, p.Columns[i].Name)
+			return nil, false, fmt.Errorf("data: %s: the feature map has %s, the criteo layout has not; was it made for other data?", path,
+				p.Columns[i].Name)
 		}
 		if p.Columns[i].Number {
 			pr.acts[k].num = p.Columns[i].At

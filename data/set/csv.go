@@ -82,7 +82,8 @@ func (d CSV) undeclared(names []string) error {
 	if len(list) == 0 {
 		return nil
 	}
-	return registry.Field("columns", "nothing says what to do with %s; give each a type (categorical, numeric, multi) or ignore", namelist.Show(list))
+	return registry.Field("columns", "nothing says what to do with %s; give each a type (categorical, numeric, multi) or ignore",
+		namelist.Show(list))
 }
 
 // Open reads the files of the section.
@@ -201,7 +202,8 @@ func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, 
 		at(p.Time).time = true
 	}
 	for i := range p.Columns {
-		if a := at(p.Columns[i].Name); p.Columns[i].Number {
+		a := at(p.Columns[i].Name)
+		if p.Columns[i].Number {
 			a.num = p.Columns[i].At
 		} else {
 			a.tok = p.Columns[i].At

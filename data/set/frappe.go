@@ -73,7 +73,8 @@ func (d Frappe) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, err
 	}
 	files, err := scan.Expand(d.Path)
 	if err != nil {
-		return nil, fmt.Errorf("%w; want the Frappe log frappe.csv (tab separated, header user item cnt daytime ... city, 96,203 entries), described in arXiv:1505.03014, whose authors hand it out", err)
+		return nil, fmt.Errorf("%w; want the Frappe log frappe.csv (tab separated, header user item cnt daytime ... city, 96,203 entries), "+
+			"described in arXiv:1505.03014, whose authors hand it out", err)
 	}
 	log := &frappeLog{bad: scan.BadRowsOf(d.Common), maxLine: d.MaxLine}
 	for _, f := range files {
@@ -227,7 +228,8 @@ func frappeHeader(path string, names []string) ([]int, error) {
 		}
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("data: %s:1: the header has no %s; want the tab separated log with user item cnt daytime weekday isweekend homework cost weather country city", path, strings.Join(missing, ", "))
+		return nil, fmt.Errorf("data: %s:1: the header has no %s; want the tab separated log with "+
+			"user item cnt daytime weekday isweekend homework cost weather country city", path, strings.Join(missing, ", "))
 	}
 	return at, nil
 }
@@ -284,7 +286,8 @@ func (l *frappeLog) sample(w *bytes.Buffer, negatives int, seed uint64) error {
 	drawn := make([]string, 0, negatives)
 	for _, e := range l.entries {
 		if free := len(items) - len(used[e[user]]); free < negatives {
-			return fmt.Errorf("data: user %s used all but %d of %d apps, which leaves no %d negatives; lower negatives", e[user], free, len(items), negatives)
+			return fmt.Errorf("data: user %s used all but %d of %d apps, which leaves no %d negatives; lower negatives", e[user], free, len(items),
+				negatives)
 		}
 		row('1', e, e[item])
 		for drawn = drawn[:0]; len(drawn) < negatives; {

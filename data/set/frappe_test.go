@@ -151,7 +151,8 @@ func TestFrappeErrors(t *testing.T) {
 	}
 	o, _ := datatest.Options(t)
 	d := datatest.Section(t, "{type: frappe, path: nowhere/frappe.csv}")
-	if _, err := d.Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), "nowhere/frappe.csv: no such file") || !strings.Contains(err.Error(), "want the Frappe log frappe.csv") {
+	if _, err := d.Open(t.Context(), o); err == nil || !strings.Contains(err.Error(), "nowhere/frappe.csv: no such file") ||
+		!strings.Contains(err.Error(), "want the Frappe log frappe.csv") {
 		t.Errorf("no file: %v", err)
 	}
 	for text, want := range map[string]string{
@@ -168,7 +169,8 @@ func TestFrappeErrors(t *testing.T) {
 
 func TestFrappeBadRows(t *testing.T) {
 	text := strings.Replace(frappeText(30), "u7\ta9\t", "u7\ta9\tx\t", 1)
-	d := datatest.Section(t, fmt.Sprintf("{type: frappe, path: %s, bad_rows: skip, split: {ratio: [1, 0]}}", datatest.WriteFile(t, "x.csv", text)))
+	d := datatest.Section(t, fmt.Sprintf("{type: frappe, path: %s, bad_rows: skip, split: {ratio: [1, 0]}}",
+		datatest.WriteFile(t, "x.csv", text)))
 	o, log := datatest.Options(t)
 	s := datatest.Open(t, d, o)
 	if s.Train.Rows() != 357 || !strings.Contains(log.String(), "skipped=1") {

@@ -206,7 +206,8 @@ func FuzzLibfm(f *testing.F) {
 func FuzzCSV(f *testing.F) {
 	for _, s := range []string{
 		"y,a,n\n1,x,2\n", "y,a,n\r\n0,\"x,\"\"y\"\"\nz\",\"\"\r\n1,b,-3.5", "\xef\xbb\xbfy,a,n\n1,,\n", "y,a,n\n1,\"x\"z,2\n0,b,3\n",
-		"y,a,n\n1,x\"z,2\n0,b,3\n", "y,a,n\n1,\"open,2\n0,b,3\n", "\"y\",\"a\",n\n1,\"\",2\n", "y,a,n", "n,a,y\n5,q,1\n", "y,a,n\n2,x,1\n1,x,1,1\n1\n",
+		"y,a,n\n1,x\"z,2\n0,b,3\n", "y,a,n\n1,\"open,2\n0,b,3\n", "\"y\",\"a\",n\n1,\"\",2\n", "y,a,n", "n,a,y\n5,q,1\n",
+		"y,a,n\n2,x,1\n1,x,1,1\n1\n",
 		"y,a,n\n" + strings.Repeat("1,\"a\"\"b\",2\n", 300), "y,a,n\n1," + strings.Repeat("x", 3000) + ",2\n1,b,2\n",
 		"y,a,n\n0,\"" + strings.Repeat("line\n", 400) + "\",1\n1,b,2\n",
 	} {

@@ -31,7 +31,10 @@ type Glue struct {
 }
 
 func init() {
-	data.Register("glue", Glue{Dev: data.ValidPart.String(), Split: data.Split{By: data.SplitRandom}, TextOptions: data.DefaultTextOptions(), Fallback: fallbackNone})
+	data.Register("glue", Glue{
+		Dev: data.ValidPart.String(), Split: data.Split{By: data.SplitRandom}, TextOptions: data.DefaultTextOptions(),
+		Fallback: fallbackNone,
+	})
 }
 
 // glueTask is how the files of a task are read.
@@ -49,8 +52,11 @@ var (
 	entails  = []string{"entailment", "not_entailment"}
 	glueList = map[string]glueTask{
 		"sst2": {text: "sentence", label: "label", labels: []string{"negative", "positive"}, train: []string{"train.tsv", "train_full.tsv"}},
-		"cola": {text: "sentence", label: "label", labels: []string{"unacceptable", "acceptable"}, names: []string{"source", "label", "star", "sentence"}},
-		"rte":  {text: "sentence1", pair: "sentence2", label: "label", labels: entails},
+		"cola": {
+			text: "sentence", label: "label", labels: []string{"unacceptable", "acceptable"},
+			names: []string{"source", "label", "star", "sentence"},
+		},
+		"rte": {text: "sentence1", pair: "sentence2", label: "label", labels: entails},
 		"mrpc": {
 			text: "#1 String", pair: "#2 String", label: "Quality", labels: []string{"not_equivalent", "equivalent"},
 			train: []string{"train.tsv", "msr_paraphrase_train.txt"}, test: []string{"msr_paraphrase_test.txt"},

@@ -39,7 +39,8 @@ func (d LibFM) Validate() error {
 	}
 	for _, name := range namelist.Sorted(d.Columns) {
 		if _, ok := d.Columns[name].(data.MultiColumn); ok {
-			errs = append(errs, registry.Field("columns."+name, "the libfm layout has no fields of several tokens; use categorical, numeric or ignore"))
+			errs = append(errs, registry.Field("columns."+name,
+				"the libfm layout has no fields of several tokens; use categorical, numeric or ignore"))
 		}
 	}
 	if len(d.Names) > 0 {
@@ -131,7 +132,8 @@ func (f libfmFormat) Parser(path string, head []byte, p *scan.Plan) (scan.Parser
 	for i := range p.Columns {
 		k := slices.Index(names, p.Columns[i].Name)
 		if k < 0 {
-			return nil, false, fmt.Errorf("data: %s: the feature map has %s, the rows have the fields %s; was it made for other data?", path, p.Columns[i].Name, namelist.Show(names))
+			return nil, false, fmt.Errorf("data: %s: the feature map has %s, the rows have the fields %s; was it made for other data?", path,
+				p.Columns[i].Name, namelist.Show(names))
 		}
 		if p.Columns[i].Number {
 			pr.acts[k].num = p.Columns[i].At

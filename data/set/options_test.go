@@ -21,36 +21,87 @@ func TestBadOptions(t *testing.T) {
 		{"line", "{type: criteo, path: a, max_line: 10}", "data.max_line: must be in [1024, 268435456] bytes, have 10"},
 		{"buffer", "{type: criteo, path: a, shuffle_buffer: 0}", "data.shuffle_buffer: must be in [1, 2147483647] rows, have 0"},
 		{"ratio sum", "{type: criteo, path: a, split: {ratio: [0.8, 0.1]}}", "data.split.ratio: must sum to 1, have 0.9"},
-		{"one ratio", "{type: criteo, path: a, split: {ratio: [1]}}", "data.split.ratio: want two or three numbers (train, validation, test), have 1"},
-		{"negative ratio", "{type: criteo, path: a, split: {ratio: [1.5, -0.5]}}", "data.split.ratio.0: must be in [0, 1], of train above 0, have 1.5"},
-		{"both sizes", "{type: criteo, path: a, split: {ratio: [0.5, 0.5], counts: [1, 1]}}", "data.split.counts: ratio is given too; remove one of them"},
+		{
+			"one ratio", "{type: criteo, path: a, split: {ratio: [1]}}",
+			"data.split.ratio: want two or three numbers (train, validation, test), have 1",
+		},
+		{
+			"negative ratio", "{type: criteo, path: a, split: {ratio: [1.5, -0.5]}}",
+			"data.split.ratio.0: must be in [0, 1], of train above 0, have 1.5",
+		},
+		{
+			"both sizes", "{type: criteo, path: a, split: {ratio: [0.5, 0.5], counts: [1, 1]}}",
+			"data.split.counts: ratio is given too; remove one of them",
+		},
 		{"counts", "{type: criteo, path: a, split: {counts: [0, 1]}}", "data.split.counts.0: must not be negative, of train above 0, have 0"},
 		{"split by", "{type: criteo, path: a, split: {by: date}}", `data.split.by: must be random, order or time, have "date"`},
-		{"criteo by time", "{type: criteo, path: a, split: {by: time}}", "data.split.by: the criteo layout has no time column; its rows are in order of time, use order"},
-		{"libfm by time", "{type: libfm, path: a, split: {by: time}}", "data.split.by: the libfm layout has no time column; split by order or random"},
-		{"csv by time", "{type: csv, path: a, label: y, split: {by: time}}", "data.split.by: there is no time column; set time, or split by order"},
-		{"two validations", "{type: criteo, path: a, valid_path: b, split: {ratio: [0.5, 0.5]}}", "data.valid_path: the split makes a validation part too; remove one of them"},
-		{"two tests", "{type: criteo, path: a, test_path: b, split: {counts: [5, 0, 5]}}", "data.test_path: the split makes a test part too; remove one of them"},
+		{
+			"criteo by time", "{type: criteo, path: a, split: {by: time}}",
+			"data.split.by: the criteo layout has no time column; its rows are in order of time, use order",
+		},
+		{
+			"libfm by time", "{type: libfm, path: a, split: {by: time}}",
+			"data.split.by: the libfm layout has no time column; split by order or random",
+		},
+		{
+			"csv by time", "{type: csv, path: a, label: y, split: {by: time}}",
+			"data.split.by: there is no time column; set time, or split by order",
+		},
+		{
+			"two validations", "{type: criteo, path: a, valid_path: b, split: {ratio: [0.5, 0.5]}}",
+			"data.valid_path: the split makes a validation part too; remove one of them",
+		},
+		{
+			"two tests", "{type: criteo, path: a, test_path: b, split: {counts: [5, 0, 5]}}",
+			"data.test_path: the split makes a test part too; remove one of them",
+		},
 		{"min_count", "{type: criteo, path: a, categorical: {min_count: -1}}", "data.categorical.min_count: must be 1 or more, have -1"},
 		{"hash", "{type: criteo, path: a, categorical: {hash: -1}}", "data.categorical.hash: must be in [0, 1073741824], have -1"},
-		{"transform", "{type: criteo, path: a, numeric: {transform: log}}", `data.numeric.transform: unknown transform "log"; valid: raw, log1p, standardize, log_square_bucket`},
+		{
+			"transform", "{type: criteo, path: a, numeric: {transform: log}}",
+			`data.numeric.transform: unknown transform "log"; valid: raw, log1p, standardize, log_square_bucket`,
+		},
 		{"fill", "{type: criteo, path: a, numeric: {fill: .inf}}", "data.numeric.fill: "},
 		{"no such column", "{type: criteo, path: a, columns: {I14: ignore}}", "data.columns.I14: no such column; there are I1, I2, I3"},
-		{"numeric category", "{type: criteo, path: a, columns: {C1: numeric}}", "data.columns.C1: the categories C1..C26 are tokens; use categorical or ignore"},
-		{"multi", "{type: criteo, path: a, columns: {C1: multi}}", "data.columns.C1: the criteo layout has no columns of several tokens; use categorical, numeric or ignore"},
-		{"two patterns", "{type: criteo, path: a, columns: {C1*: ignore, C*: categorical}}", "data.columns.C1*: column C1 matches C* too; name the column itself"},
+		{
+			"numeric category", "{type: criteo, path: a, columns: {C1: numeric}}",
+			"data.columns.C1: the categories C1..C26 are tokens; use categorical or ignore",
+		},
+		{
+			"multi", "{type: criteo, path: a, columns: {C1: multi}}",
+			"data.columns.C1: the criteo layout has no columns of several tokens; use categorical, numeric or ignore",
+		},
+		{
+			"two patterns", "{type: criteo, path: a, columns: {C1*: ignore, C*: categorical}}",
+			"data.columns.C1*: column C1 matches C* too; name the column itself",
+		},
 		{"pattern", "{type: criteo, path: a, columns: {'C[': ignore}}", "data.columns.C[: is no valid pattern; write [ and ] in pairs"},
 		{"column type", "{type: criteo, path: a, columns: {C1: text}}", `data.columns.C1: unknown column "text"`},
 		{"column option", "{type: criteo, path: a, columns: {C1: {type: categorical, max_len: 3}}}", "data.columns.C1.max_len: unknown key"},
-		{"separator", "{type: csv, path: a, label: y, columns: {t: {type: multi, separator: ''}}}", "data.columns.t.separator: must not be empty"},
-		{"max_len", "{type: csv, path: a, label: y, columns: {t: {type: multi, max_len: 0}}}", "data.columns.t.max_len: must be in [1, 65536], have 0"},
+		{
+			"separator", "{type: csv, path: a, label: y, columns: {t: {type: multi, separator: ''}}}",
+			"data.columns.t.separator: must not be empty",
+		},
+		{
+			"max_len", "{type: csv, path: a, label: y, columns: {t: {type: multi, max_len: 0}}}",
+			"data.columns.t.max_len: must be in [1, 65536], have 0",
+		},
 		{"csv label", "{type: csv, path: a}", "data.label: is missing; want the name of the column of the label"},
-		{"label as feature", "{type: csv, path: a, label: y, columns: {y: numeric}}", "data.columns.y: is the label, which cannot be a feature; remove it here"},
+		{
+			"label as feature", "{type: csv, path: a, label: y, columns: {y: numeric}}",
+			"data.columns.y: is the label, which cannot be a feature; remove it here",
+		},
 		{"label as group", "{type: csv, path: a, label: y, group: y}", "data.label: y is the group or time column too"},
 		{"delimiter", "{type: csv, path: a, label: y, delimiter: '::'}", `data.delimiter: want one ASCII character or tab, have "::"`},
-		{"names", "{type: csv, path: a, label: y, names: [y, a, a], columns: {a: numeric}}", `data.names.2: "a" is blank or there twice; give every column a name of its own`},
+		{
+			"names", "{type: csv, path: a, label: y, names: [y, a, a], columns: {a: numeric}}",
+			`data.names.2: "a" is blank or there twice; give every column a name of its own`,
+		},
 		{"names lack the label", "{type: csv, path: a, label: y, names: [a], columns: {a: numeric}}", "data.label: no column y; there are a"},
-		{"names undeclared", "{type: csv, path: a, label: y, names: [y, a]}", "data.columns: nothing says what to do with a; give each a type (categorical, numeric, multi) or ignore"},
+		{
+			"names undeclared", "{type: csv, path: a, label: y, names: [y, a]}",
+			"data.columns: nothing says what to do with a; give each a type (categorical, numeric, multi) or ignore",
+		},
 		{"libfm names", "{type: libfm, path: a, names: [a, a]}", `data.names.1: "a" is blank or there twice; give every field a name of its own`},
 		{"libfm column", "{type: libfm, path: a, names: [a], columns: {b: numeric}}", "data.columns.b: no such column; there are a"},
 	} {
@@ -72,7 +123,10 @@ func TestAllMistakes(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"x.yaml:2: data.bad_rows", "x.yaml:3: data.max_line", "x.yaml:5: data.split.by", "data.split.ratio", "data.path", "data.label"} {
+	for _, want := range []string{
+		"x.yaml:2: data.bad_rows", "x.yaml:3: data.max_line", "x.yaml:5: data.split.by", "data.split.ratio",
+		"data.path", "data.label",
+	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in\n%v", want, err)
 		}

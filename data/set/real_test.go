@@ -52,11 +52,13 @@ func TestRealOrdinal(t *testing.T) {
 		t.Errorf("positive rate = %.4f, want .243", got)
 	}
 	// All tokens of all rows, as counted in the list of sources.
-	whole := datatest.Section(t, fmt.Sprintf("{type: csv, path: %s/part-*.csv, label: Label, columns: {'*': ignore, C*: categorical, Id: ignore, I1: numeric}}", dir))
+	whole := datatest.Section(t,
+		fmt.Sprintf("{type: csv, path: %s/part-*.csv, label: Label, columns: {'*': ignore, C*: categorical, Id: ignore, I1: numeric}}", dir))
 	if _, err := whole.Open(t.Context(), o); err == nil {
 		t.Errorf("two patterns for one column: no error")
 	}
-	whole = datatest.Section(t, fmt.Sprintf("{type: csv, path: %s/part-*.csv, label: Label, columns: {I*: ignore, C*: categorical, Id: ignore}}", dir))
+	whole = datatest.Section(t,
+		fmt.Sprintf("{type: csv, path: %s/part-*.csv, label: Label, columns: {I*: ignore, C*: categorical, Id: ignore}}", dir))
 	m := datatest.Open(t, whole, o).Map
 	for name, want := range map[string]int{"C3": 10960, "C12": 10491, "C21": 10002, "C4": 7643} {
 		if got := len(m.Table(name).Tokens); got != want {

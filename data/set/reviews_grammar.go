@@ -87,12 +87,18 @@ func (g *reviewer) quality(good bool) string {
 }
 
 var (
-	reviewThings = strings.Split("the film;the movie;the story;the plot;the acting;the script;the dialogue;the cast;the lead;the ending;the opening;the music;the camera work;the direction;the second half;the first act;this drama;this comedy;this thriller;this remake;the whole thing;the editing;the romance;every scene;the premise;the humor", ";")
-	reviewIs     = []string{" is ", " is ", " is ", " was ", " feels ", " seems "}
+	reviewThings = strings.Split("the film;the movie;the story;the plot;the acting;the script;the dialogue;the cast;the lead;the ending;"+
+		"the opening;the music;the camera work;the direction;the second half;the first act;this drama;this comedy;this thriller;"+
+		"this remake;the whole thing;the editing;the romance;every scene;the premise;the humor", ";")
+	reviewIs = []string{" is ", " is ", " is ", " was ", " feels ", " seems "}
 
 	reviewAdjectives = [2][]string{
-		strings.Fields("dull bland tedious clumsy shallow predictable lifeless stale hollow pointless contrived messy boring awkward flat forgettable sloppy lazy annoying tiresome incoherent weak generic dreary pretentious ugly muddled grating silly stiff cheap overlong"),
-		strings.Fields("charming moving gripping clever touching fresh funny brilliant elegant warm inventive honest vivid graceful thrilling tender delightful sharp memorable engaging witty superb lovely absorbing smart beautiful powerful heartfelt daring satisfying rich hilarious"),
+		strings.Fields("dull bland tedious clumsy shallow predictable lifeless stale hollow pointless contrived messy boring awkward flat " +
+			"forgettable sloppy lazy annoying tiresome incoherent weak generic dreary pretentious ugly muddled grating silly stiff cheap " +
+			"overlong"),
+		strings.Fields("charming moving gripping clever touching fresh funny brilliant elegant warm inventive honest vivid graceful " +
+			"thrilling tender delightful sharp memorable engaging witty superb lovely absorbing smart beautiful powerful heartfelt daring " +
+			"satisfying rich hilarious"),
 	}
 	reviewDegrees   = strings.Split("very ;truly ;really ;quite ;utterly ;surprisingly ;deeply ;rather ;so ;remarkably ", ";")
 	reviewNegations = strings.Split("not ;never ;hardly ;far from ;not at all ;anything but ;not even remotely ;in no way ", ";")
@@ -113,6 +119,10 @@ var (
 	reviewBut    = []string{" but ", " , but ", " , yet ", " , however "}
 	reviewThough = []string{"although ", "even though ", "while ", "though "}
 	reviewEnds   = []string{" .", " .", " .", " !", "", " ..."}
-	reviewBefore = strings.Split("in the end;after two hours;on a rainy friday night;to be honest;as far as i can tell;for a film of this size;seen on a small screen;set in a quiet town;like the book;from start to finish;by the third reel;in my opinion", ";")
-	reviewAfter  = strings.Split("and it runs for two hours;as the credits roll;in a theater near you;which was shot in winter;based on a true story;with subtitles;in black and white;that much is clear;if you ask me;says my neighbor;and the seats were full;at least on a second look", ";")
+	reviewBefore = strings.Split("in the end;after two hours;on a rainy friday night;to be honest;as far as i can tell;"+
+		"for a film of this size;seen on a small screen;set in a quiet town;like the book;from start to finish;by the third reel;"+
+		"in my opinion", ";")
+	reviewAfter = strings.Split("and it runs for two hours;as the credits roll;in a theater near you;which was shot in winter;"+
+		"based on a true story;with subtitles;in black and white;that much is clear;if you ask me;says my neighbor;"+
+		"and the seats were full;at least on a second look", ";")
 )

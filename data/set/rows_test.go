@@ -53,24 +53,54 @@ func TestRowErrors(t *testing.T) {
 		row  map[string]any
 		want string
 	}{
-		{csvCase, csvRow("price", "cheap"), `data: row 1: column price: "cheap" is not a number in the range of float32; want digits like -12 or 0.5, or a blank`},
-		{csvCase, csvRow("price", 1e39), `data: row 1: column price: "1e+39" is not a number in the range of float32; want digits like -12 or 0.5, or a blank`},
+		{
+			csvCase, csvRow("price", "cheap"),
+			`data: row 1: column price: "cheap" is not a number in the range of float32; want digits like -12 or 0.5, or a blank`,
+		},
+		{
+			csvCase, csvRow("price", 1e39),
+			`data: row 1: column price: "1e+39" is not a number in the range of float32; want digits like -12 or 0.5, or a blank`,
+		},
 		{csvCase, csvRow("price", math.NaN()), "data: row 1: column price: NaN is not a finite number; want one, or nil for a blank"},
-		{csvCase, csvRow("price", []float64{1}), "data: row 1: column price: a list of values in a column that has one; want a string or a number"},
-		{csvCase, csvRow("user", true), "data: row 1: column user: a bool is no value; want a string, a number, a list of these, or nil for a blank"},
+		{
+			csvCase, csvRow("price", []float64{1}),
+			"data: row 1: column price: a list of values in a column that has one; want a string or a number",
+		},
+		{
+			csvCase, csvRow("user", true),
+			"data: row 1: column user: a bool is no value; want a string, a number, a list of these, or nil for a blank",
+		},
 		{csvCase, csvRow("user", "\xff"), "data: row 1: column user: invalid UTF-8 (byte 0xff); convert the file to UTF-8"},
-		{csvCase, csvRow("tags", []string{"a", "b|c"}), `data: row 1: column tags: value 1 of the list: "b|c" holds the separator "|", so that a file would have two values; give both, or another separator`},
-		{csvCase, csvRow("tags", []any{[]any{1}}), "data: row 1: column tags: value 0 of the list: a []interface {} is no value; want a string, a number, a list of these, or nil for a blank"},
+		{
+			csvCase, csvRow("tags", []string{"a", "b|c"}),
+			`data: row 1: column tags: value 1 of the list: "b|c" holds the separator "|", so that a file would have two values; give both, or another separator`,
+		},
+		{
+			csvCase, csvRow("tags", []any{[]any{1}}),
+			"data: row 1: column tags: value 0 of the list: a []interface {} is no value; want a string, a number, a list of these, or nil for a blank",
+		},
 		{csvCase, csvRow("pric", 1), `data: row 1: column pric: there is no such column; did you mean "price"?`},
 		{csvCase, csvRow("zzz", 1), "data: row 1: column zzz: there is no such column; there are user, name, price, age, tags"},
 		{csvCase, without("price"), "data: row 1: column price: is missing; the row has age, junk, name, tags, user, y"},
 		{csvCase, without("price", "age"), "data: row 1: columns price, age are missing; the row has junk, name, tags, user, y"},
 		{csvCase, nil, "data: row 1: columns user, name, price, age, tags are missing; the row has none"},
 		{libfmCase, map[string]any{"user": 1, "item": 1.5, "price": 1}, `data: row 1: column item: index "1.5" is not a whole number`},
-		{libfmCase, map[string]any{"user": 1, "item": nil, "price": 1}, "data: row 1: column item: is blank; the libfm layout has no blanks, want an index such as 17, or of a numeric field its value"},
+		{
+			libfmCase,
+			map[string]any{"user": 1, "item": nil, "price": 1},
+			"data: row 1: column item: is blank; the libfm layout has no blanks, want an index such as 17, or of a numeric field its value",
+		},
 		{textCase, map[string]any{"q": "a"}, "data: row 1: column a: is missing; the row has q"},
-		{textCase, map[string]any{"q": "a", "a": "b\x00"}, "data: row 1: column a: holds a NUL byte; is the file binary, or UTF-16? Convert it to UTF-8"},
-		{textCase, map[string]any{"q": "a", "a": []string{"b"}}, "data: row 1: column a: a list of values in a column that has one; want a string or a number"},
+		{
+			textCase,
+			map[string]any{"q": "a", "a": "b\x00"},
+			"data: row 1: column a: holds a NUL byte; is the file binary, or UTF-16? Convert it to UTF-8",
+		},
+		{
+			textCase,
+			map[string]any{"q": "a", "a": []string{"b"}},
+			"data: row 1: column a: a list of values in a column that has one; want a string or a number",
+		},
 		{textCase, map[string]any{"q": "a", "a": "b", "n": 1}, "data: row 1: column n: there is no such column; there are q, a"},
 	} {
 		c := tc.c(t)
@@ -100,7 +130,10 @@ func TestRowNumbers(t *testing.T) {
 		text string
 		same []any
 	}{
-		{"3", []any{3, int8(3), int16(3), int32(3), int64(3), uint(3), uint8(3), uint16(3), uint32(3), uint64(3), 3., float32(3), json.Number("3")}},
+		{"3", []any{
+			3, int8(3), int16(3), int32(3), int64(3), uint(3), uint8(3), uint16(3), uint32(3), uint64(3), 3., float32(3),
+			json.Number("3"),
+		}},
 		{"0.5", []any{.5, float32(.5), json.Number("0.5")}},
 		{"0.1", []any{.1, float32(.1)}},
 		{"-0.000000001", []any{-1e-9}},

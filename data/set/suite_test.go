@@ -168,7 +168,8 @@ func csvCase(t testing.TB) datatest.Case {
 	}
 	paths, test := files(t, ".csv", "y,when,junk,user,name,price,age,tags\n", func(i int) string {
 		r := row(i)
-		return fmt.Sprintf("%d,%d,junk,%s,%s,%s,%s,%s", i%2, i, text(r["user"]), text(r["name"]), text(r["price"]), text(r["age"]), text(r["tags"]))
+		return fmt.Sprintf("%d,%d,junk,%s,%s,%s,%s,%s", i%2, i, text(r["user"]), text(r["name"]), text(r["price"]), text(r["age"]),
+			text(r["tags"]))
 	})
 	d := set.CSV{Common: common(paths), Label: "y", Group: "user", Time: "when", Quote: true, Missing: []string{"NA"}}
 	d.Columns = map[string]data.Column{
@@ -272,9 +273,13 @@ func glueCase(t testing.TB, task string) datatest.Case {
 func textCase(t testing.TB) datatest.Case {
 	row := func(i int) map[string]any { return map[string]any{"q": words(i), "a": "x " + words(i+2), "class": "?"} }
 	paths, test := files(t, ".jsonl", "", func(i int) string {
-		return fmt.Sprintf(`{"n": %d, "q": %q, "class": %q, "a": %q}`, i, strings.ToValidUTF8(words(i), "�"), []string{"no", "yes", "who knows"}[i%3], strings.ToValidUTF8("x "+words(i+2), "�"))
+		return fmt.Sprintf(`{"n": %d, "q": %q, "class": %q, "a": %q}`, i, strings.ToValidUTF8(words(i), "�"),
+			[]string{"no", "yes", "who knows"}[i%3], strings.ToValidUTF8("x "+words(i+2), "�"))
 	})
-	d := set.Texts{Path: paths[:1], ValidPath: paths[1:2], TestPath: paths[2:], Text: "q", TextPair: "a", Label: "class", TextOptions: textOptions()}
+	d := set.Texts{
+		Path: paths[:1], ValidPath: paths[1:2], TestPath: paths[2:], Text: "q", TextPair: "a", Label: "class",
+		TextOptions: textOptions(),
+	}
 	return datatest.Case{Data: d, Test: testRows(paths[2], test, row)}
 }
 

@@ -46,7 +46,8 @@ type SynthInfo struct {
 
 // String says in a line that data is synthetic and what the best result on it is.
 func (i *SynthInfo) String() string {
-	return fmt.Sprintf("synthetic data (generated, seed %d, %d rows): the true probabilities have AUC %.4f and logloss %.4f on the %d test rows",
+	return fmt.Sprintf("synthetic data (generated, seed %d, %d rows): "+
+		"the true probabilities have AUC %.4f and logloss %.4f on the %d test rows",
 		i.Seed, i.Rows, i.AUC, i.LogLoss, i.TestRows)
 }
 
@@ -60,16 +61,18 @@ func sidecar(path string) string { return path + ".json" }
 func SynthFile(ctx context.Context, path string, o SynthOptions) (*SynthInfo, error) {
 	o.Rows, o.TestShare = cmp.Or(o.Rows, 600_000), cmp.Or(o.TestShare, .1)
 	if o.Rows < 10 || !(o.TestShare > 0 && o.TestShare < 1) {
-		return nil, fmt.Errorf("data: synth: %d rows with a share of %g for testing; want 10 rows or more and a share in (0, 1)", o.Rows, o.TestShare)
+		return nil, fmt.Errorf("data: synth: %d rows with a share of %g for testing; want 10 rows or more and a share in (0, 1)", o.Rows,
+			o.TestShare)
 	}
 	want := SynthInfo{Version: SynthVersion, Seed: o.Seed, Rows: o.Rows}
 	want.TestRows = o.Rows - int64(math.Round((1-o.TestShare)*float64(o.Rows)))
 	switch have, err := readSidecar(path); {
 	case errors.Is(err, fs.ErrNotExist):
 		if _, err := os.Lstat(path); err == nil {
-			return nil, fmt.Errorf("data: synth: %s exists and was not generated (it has no %s beside it); move it away or name another file", path, filepath.Base(sidecar(path)))
+			return nil, fmt.Errorf("data: synth: %s exists and was not generated (it has no %s beside it); move it away or name another file", path,
+				filepath.Base(sidecar(path)))
 		}
-	case err == nil && have.Version == want.Version && have.Seed == want.Seed && have.Rows == want.Rows && have.TestRows == want.TestRows && have.describes(path):
+	case err == nil && have.sameRows(want) && have.describes(path):
 		return have, nil
 	}
 	if o.Log != nil {
@@ -93,6 +96,11 @@ func SynthFile(ctx context.Context, path string, o SynthOptions) (*SynthInfo, er
 		return nil, fmt.Errorf("data: synth: %s: %w", path, err)
 	}
 	return &want, nil
+}
+
+// sameRows reports whether both descriptions are of the same rows, split alike.
+func (i *SynthInfo) sameRows(o SynthInfo) bool {
+	return i.Version == o.Version && i.Seed == o.Seed && i.Rows == o.Rows && i.TestRows == o.TestRows
 }
 
 // ReadSynthInfo returns the description of a file that SynthFile wrote, nil if path is any other file.

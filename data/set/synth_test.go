@@ -276,7 +276,8 @@ func TestSynthFileRefuses(t *testing.T) {
 	if err := os.WriteFile(path, []byte("mine\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := SynthFile(context.Background(), path, SynthOptions{Rows: 100}); err == nil || !strings.Contains(err.Error(), "was not generated") {
+	if _, err := SynthFile(context.Background(), path, SynthOptions{Rows: 100}); err == nil ||
+		!strings.Contains(err.Error(), "was not generated") {
 		t.Errorf("a file of another's: %v", err)
 	}
 	if got, _ := os.ReadFile(path); string(got) != "mine\n" {

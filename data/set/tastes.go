@@ -94,7 +94,8 @@ func (d Tastes) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, err
 	if err != nil {
 		return nil, err
 	}
-	o.Log.Info("data: the rows are SYNTHETIC: clicks of users with tastes of their own", "users", d.Users, "items", d.Items, "rows", d.Rows, "seed", d.Seed)
+	o.Log.Info("data: the rows are SYNTHETIC: clicks of users with tastes of their own", "users", d.Users, "items", d.Items, "rows", d.Rows,
+		"seed", d.Seed)
 	path, err := keep(text.Bytes(), cache.At(o.CacheDir, o.Log))
 	if err != nil {
 		return nil, err

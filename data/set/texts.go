@@ -38,7 +38,10 @@ type Texts struct {
 }
 
 func init() {
-	data.Register("text", Texts{Split: data.Split{By: data.SplitRandom}, Text: "text", TextOptions: data.DefaultTextOptions(), Fallback: fallbackNone})
+	data.Register("text", Texts{
+		Split: data.Split{By: data.SplitRandom}, Text: "text", TextOptions: data.DefaultTextOptions(),
+		Fallback: fallbackNone,
+	})
 }
 
 // Validate returns what is wrong with the options.

@@ -19,42 +19,178 @@ func TestBadFiles(t *testing.T) {
 	}{
 		{"no files", nil, "DIR: no tokenizer in the folder: want tokenizer.json, vocab.txt, or vocab.json and merges.txt"},
 		{"text empty", map[string]string{"vocab.txt": "\n"}, "DIR/vocab.txt: no tokens: want one a line"},
-		{"text twice", map[string]string{"vocab.txt": smallText + "he\n"}, `DIR/vocab.txt:10: token "he" is there twice, first in line 6: fetch the file again, since ids cannot be told apart`},
-		{"text gap", map[string]string{"vocab.txt": "[PAD]\n\n[UNK]"}, "DIR/vocab.txt:2: an empty line: want one token a line, since the line is the token's id"},
+		{
+			"text twice",
+			map[string]string{"vocab.txt": smallText + "he\n"},
+			`DIR/vocab.txt:10: token "he" is there twice, first in line 6: fetch the file again, since ids cannot be told apart`,
+		},
+		{
+			"text gap",
+			map[string]string{"vocab.txt": "[PAD]\n\n[UNK]"},
+			"DIR/vocab.txt:2: an empty line: want one token a line, since the line is the token's id",
+		},
 		{"text bytes", map[string]string{"vocab.txt": "[PAD]\na\xff\n"}, `DIR/vocab.txt:2: invalid UTF-8 in "a\xff": want a vocab.txt in UTF-8`},
-		{"text special", map[string]string{"vocab.txt": "[PAD]\n[CLS]\n[SEP]\nx\n"}, "DIR/vocab.txt: no token [UNK]: want the vocab.txt of a BERT, or make one with token.Train"},
-		{"config", map[string]string{"vocab.txt": smallText, "tokenizer_config.json": "{\n\"do_lower_case\": 3}"}, "DIR/tokenizer_config.json:2: json: cannot unmarshal number into Go struct field config.do_lower_case of type bool: is the file whole? fetch it again"},
-		{"merges alone", map[string]string{"vocab.json": smallVocab}, "open DIR/merges.txt: no such file or directory: vocab.json and merges.txt have to be in one folder"},
-		{"vocab cut", map[string]string{"vocab.json": "{\"a\": 0,\n\"b\"", "merges.txt": smallMerges}, "DIR/vocab.json:2: unexpected end of JSON input: is the file whole? fetch it again"},
-		{"vocab list", map[string]string{"vocab.json": "[]", "merges.txt": smallMerges}, `DIR/vocab.json:1: the vocabulary is no object: want {"token": id, ...}`},
+		{
+			"text special",
+			map[string]string{"vocab.txt": "[PAD]\n[CLS]\n[SEP]\nx\n"},
+			"DIR/vocab.txt: no token [UNK]: want the vocab.txt of a BERT, or make one with token.Train",
+		},
+		{
+			"config",
+			map[string]string{"vocab.txt": smallText, "tokenizer_config.json": "{\n\"do_lower_case\": 3}"},
+			"DIR/tokenizer_config.json:2: json: cannot unmarshal number into Go struct field config.do_lower_case of type bool: is the file whole? fetch it again",
+		},
+		{
+			"merges alone",
+			map[string]string{"vocab.json": smallVocab},
+			"open DIR/merges.txt: no such file or directory: vocab.json and merges.txt have to be in one folder",
+		},
+		{
+			"vocab cut",
+			map[string]string{"vocab.json": "{\"a\": 0,\n\"b\"", "merges.txt": smallMerges},
+			"DIR/vocab.json:2: unexpected end of JSON input: is the file whole? fetch it again",
+		},
+		{
+			"vocab list",
+			map[string]string{"vocab.json": "[]", "merges.txt": smallMerges},
+			`DIR/vocab.json:1: the vocabulary is no object: want {"token": id, ...}`,
+		},
 		{"vocab none", map[string]string{"vocab.json": "{}", "merges.txt": smallMerges}, `DIR/vocab.json:1: no tokens: want {"token": id, ...}`},
-		{"vocab id", map[string]string{"vocab.json": "{\"a\": 0,\n\"b\": 1.5}", "merges.txt": smallMerges}, `DIR/vocab.json:2: id of token "b": want a whole number from 0`},
-		{"vocab same id", map[string]string{"vocab.json": "{\"a\": 0,\n\"b\": 0}", "merges.txt": smallMerges}, `DIR/vocab.json:2: tokens "a" and "b" have the same id 0: fetch the file again`},
-		{"vocab twice", map[string]string{"vocab.json": "{\"a\": 0,\n\"a\": 1}", "merges.txt": smallMerges}, `DIR/vocab.json:2: token "a" is there twice: fetch the file again, since ids cannot be told apart`},
-		{"vocab gap", map[string]string{"vocab.json": `{"a": 2000000000}`, "merges.txt": smallMerges}, `DIR/vocab.json: id 2000000000 of token "a" among 1 tokens: ids should be without large gaps`},
-		{"vocab special", map[string]string{"vocab.json": replace(smallVocab, "<pad>", "<p>"), "merges.txt": smallMerges}, "DIR/vocab.json: no token <pad>: want the vocab.json of a RoBERTa"},
-		{"merge of three", map[string]string{"vocab.json": smallVocab, "merges.txt": smallMerges + "h e l\n"}, `DIR/merges.txt:5: merge "h e l": want two tokens`},
-		{"merge unknown", map[string]string{"vocab.json": smallVocab, "merges.txt": smallMerges + "e h\n"}, `DIR/merges.txt:5: merge "e h": token "eh" is not in the vocabulary: use the files of one model`},
-		{"merge twice", map[string]string{"vocab.json": smallVocab, "merges.txt": smallMerges + "h e\n"}, `DIR/merges.txt:5: merge "h e" is there twice`},
-		{"merges none", map[string]string{"vocab.json": smallVocab, "merges.txt": "#version: 0.2\n"}, `DIR/merges.txt: no merges: want a pair of tokens a line, as in "h e"`},
-		{"json cut", map[string]string{"tokenizer.json": smallJSON[:200]}, "DIR/tokenizer.json:4: unexpected end of JSON input: is the file whole? fetch it again"},
-		{"json other", map[string]string{"tokenizer.json": "{}"}, "DIR/tokenizer.json: no section model with a vocab: want the tokenizer.json of a BERT or RoBERTa"},
-		{"json model", map[string]string{"tokenizer.json": replace(smallJSON, `"WordPiece"`, `"Unigram"`)}, `DIR/tokenizer.json:6: model of type "Unigram": want WordPiece or BPE`},
-		{"json same id", map[string]string{"tokenizer.json": replace(smallJSON, `"he": 3`, `"he": 2`)}, `DIR/tokenizer.json:10: tokens "[SEP]" and "he" have the same id 2: fetch the file again`},
-		{"json normalizer", map[string]string{"tokenizer.json": replace(smallJSON, "BertNormalizer", "NFKC")}, `DIR/tokenizer.json: normalizer of type "NFKC": want BertNormalizer or null`},
-		{"json words", map[string]string{"tokenizer.json": replace(smallJSON, "BertPreTokenizer", "Whitespace")}, `DIR/tokenizer.json: pre_tokenizer of type "Whitespace": want BertPreTokenizer`},
-		{"json unknown", map[string]string{"tokenizer.json": replace(smallJSON, `"[UNK]"`, `"[unk]"`)}, `DIR/tokenizer.json: unk_token "[UNK]" is not in the vocabulary: fetch the file again`},
-		{"json post", map[string]string{"tokenizer.json": replace(smallJSON, `["[SEP]", 2]`, `["[SEP]", 3]`)}, `DIR/tokenizer.json:5: post_processor: token "[SEP]" has id 3, but 2 in the vocabulary: fetch the file again`},
-		{"json post none", map[string]string{"tokenizer.json": replace(smallJSON, `["[SEP]", 2]`, `["[SEQ]", -1]`)}, `DIR/tokenizer.json:5: post_processor: token "[SEQ]" has id -1, but -1 in the vocabulary: fetch the file again`},
-		{"json added id", map[string]string{"tokenizer.json": replace(smallJSON, `"id": 6`, `"id": 3`)}, `DIR/tokenizer.json:2: added token "[NEW]": id 3 belongs to token "he": fetch the file again`},
-		{"json added known", map[string]string{"tokenizer.json": replace(smallJSON, `"id": 1`, `"id": 2`)}, `DIR/tokenizer.json:2: added token "[CLS]": id 2, but 1 in the vocabulary: fetch the file again`},
-		{"json added far", map[string]string{"tokenizer.json": replace(smallJSON, `"id": 6`, `"id": 60000000`)}, `DIR/tokenizer.json:2: added token "[NEW]": id 60000000: want one from 0 without large gaps`},
-		{"json added word", map[string]string{"tokenizer.json": replace(smallJSON, `"rstrip"`, `"single_word"`)}, `DIR/tokenizer.json:2: added token "[NEW]": single_word is not supported: want false`},
-		{"bpe dropout", map[string]string{"tokenizer.json": replace(smallBPE, `"unk_token"`, `"dropout": 0.1, "unk_token"`)}, "DIR/tokenizer.json: model with continuing_subword_prefix, end_of_word_suffix, dropout, fuse_unk or byte_fallback is not supported: want none of them"},
-		{"bpe merge", map[string]string{"tokenizer.json": replace(smallBPE, `["h", "e"]`, `"e h"`)}, `DIR/tokenizer.json: merges: number 1: merge "e h": token "eh" is not in the vocabulary: use the files of one model`},
-		{"bpe template", map[string]string{"tokenizer.json": replace(smallBPE, `"id": "B"`, `"id": "A"`)}, `DIR/tokenizer.json:3: post_processor: pair: sequence A is there 2 times: want once`},
-		{"bpe place", map[string]string{"tokenizer.json": replace(smallBPE, `"SpecialToken": {"id": "$"`, `"SpecialToken": {"id": "%"`)}, `DIR/tokenizer.json:3: post_processor: single: token "%" is not among special_tokens`},
-		{"bpe token id", map[string]string{"tokenizer.json": replace(smallBPE, `[0, 0]`, `[0, 9]`)}, `DIR/tokenizer.json:3: post_processor: single: token "$": id 9 is not in the vocabulary: fetch the file again`},
+		{
+			"vocab id",
+			map[string]string{"vocab.json": "{\"a\": 0,\n\"b\": 1.5}", "merges.txt": smallMerges},
+			`DIR/vocab.json:2: id of token "b": want a whole number from 0`,
+		},
+		{
+			"vocab same id",
+			map[string]string{"vocab.json": "{\"a\": 0,\n\"b\": 0}", "merges.txt": smallMerges},
+			`DIR/vocab.json:2: tokens "a" and "b" have the same id 0: fetch the file again`,
+		},
+		{
+			"vocab twice",
+			map[string]string{"vocab.json": "{\"a\": 0,\n\"a\": 1}", "merges.txt": smallMerges},
+			`DIR/vocab.json:2: token "a" is there twice: fetch the file again, since ids cannot be told apart`,
+		},
+		{
+			"vocab gap",
+			map[string]string{"vocab.json": `{"a": 2000000000}`, "merges.txt": smallMerges},
+			`DIR/vocab.json: id 2000000000 of token "a" among 1 tokens: ids should be without large gaps`,
+		},
+		{
+			"vocab special",
+			map[string]string{"vocab.json": replace(smallVocab, "<pad>", "<p>"), "merges.txt": smallMerges},
+			"DIR/vocab.json: no token <pad>: want the vocab.json of a RoBERTa",
+		},
+		{
+			"merge of three",
+			map[string]string{"vocab.json": smallVocab, "merges.txt": smallMerges + "h e l\n"},
+			`DIR/merges.txt:5: merge "h e l": want two tokens`,
+		},
+		{
+			"merge unknown",
+			map[string]string{"vocab.json": smallVocab, "merges.txt": smallMerges + "e h\n"},
+			`DIR/merges.txt:5: merge "e h": token "eh" is not in the vocabulary: use the files of one model`,
+		},
+		{
+			"merge twice",
+			map[string]string{"vocab.json": smallVocab, "merges.txt": smallMerges + "h e\n"},
+			`DIR/merges.txt:5: merge "h e" is there twice`,
+		},
+		{
+			"merges none",
+			map[string]string{"vocab.json": smallVocab, "merges.txt": "#version: 0.2\n"},
+			`DIR/merges.txt: no merges: want a pair of tokens a line, as in "h e"`,
+		},
+		{
+			"json cut",
+			map[string]string{"tokenizer.json": smallJSON[:200]},
+			"DIR/tokenizer.json:4: unexpected end of JSON input: is the file whole? fetch it again",
+		},
+		{
+			"json other",
+			map[string]string{"tokenizer.json": "{}"},
+			"DIR/tokenizer.json: no section model with a vocab: want the tokenizer.json of a BERT or RoBERTa",
+		},
+		{
+			"json model",
+			map[string]string{"tokenizer.json": replace(smallJSON, `"WordPiece"`, `"Unigram"`)},
+			`DIR/tokenizer.json:6: model of type "Unigram": want WordPiece or BPE`,
+		},
+		{
+			"json same id",
+			map[string]string{"tokenizer.json": replace(smallJSON, `"he": 3`, `"he": 2`)},
+			`DIR/tokenizer.json:10: tokens "[SEP]" and "he" have the same id 2: fetch the file again`,
+		},
+		{
+			"json normalizer",
+			map[string]string{"tokenizer.json": replace(smallJSON, "BertNormalizer", "NFKC")},
+			`DIR/tokenizer.json: normalizer of type "NFKC": want BertNormalizer or null`,
+		},
+		{
+			"json words",
+			map[string]string{"tokenizer.json": replace(smallJSON, "BertPreTokenizer", "Whitespace")},
+			`DIR/tokenizer.json: pre_tokenizer of type "Whitespace": want BertPreTokenizer`,
+		},
+		{
+			"json unknown",
+			map[string]string{"tokenizer.json": replace(smallJSON, `"[UNK]"`, `"[unk]"`)},
+			`DIR/tokenizer.json: unk_token "[UNK]" is not in the vocabulary: fetch the file again`,
+		},
+		{
+			"json post",
+			map[string]string{"tokenizer.json": replace(smallJSON, `["[SEP]", 2]`, `["[SEP]", 3]`)},
+			`DIR/tokenizer.json:5: post_processor: token "[SEP]" has id 3, but 2 in the vocabulary: fetch the file again`,
+		},
+		{
+			"json post none",
+			map[string]string{"tokenizer.json": replace(smallJSON, `["[SEP]", 2]`, `["[SEQ]", -1]`)},
+			`DIR/tokenizer.json:5: post_processor: token "[SEQ]" has id -1, but -1 in the vocabulary: fetch the file again`,
+		},
+		{
+			"json added id",
+			map[string]string{"tokenizer.json": replace(smallJSON, `"id": 6`, `"id": 3`)},
+			`DIR/tokenizer.json:2: added token "[NEW]": id 3 belongs to token "he": fetch the file again`,
+		},
+		{
+			"json added known",
+			map[string]string{"tokenizer.json": replace(smallJSON, `"id": 1`, `"id": 2`)},
+			`DIR/tokenizer.json:2: added token "[CLS]": id 2, but 1 in the vocabulary: fetch the file again`,
+		},
+		{
+			"json added far",
+			map[string]string{"tokenizer.json": replace(smallJSON, `"id": 6`, `"id": 60000000`)},
+			`DIR/tokenizer.json:2: added token "[NEW]": id 60000000: want one from 0 without large gaps`,
+		},
+		{
+			"json added word",
+			map[string]string{"tokenizer.json": replace(smallJSON, `"rstrip"`, `"single_word"`)},
+			`DIR/tokenizer.json:2: added token "[NEW]": single_word is not supported: want false`,
+		},
+		{
+			"bpe dropout",
+			map[string]string{"tokenizer.json": replace(smallBPE, `"unk_token"`, `"dropout": 0.1, "unk_token"`)},
+			"DIR/tokenizer.json: model with continuing_subword_prefix, end_of_word_suffix, dropout, fuse_unk or byte_fallback is not supported: want none of them",
+		},
+		{
+			"bpe merge",
+			map[string]string{"tokenizer.json": replace(smallBPE, `["h", "e"]`, `"e h"`)},
+			`DIR/tokenizer.json: merges: number 1: merge "e h": token "eh" is not in the vocabulary: use the files of one model`,
+		},
+		{
+			"bpe template",
+			map[string]string{"tokenizer.json": replace(smallBPE, `"id": "B"`, `"id": "A"`)},
+			`DIR/tokenizer.json:3: post_processor: pair: sequence A is there 2 times: want once`,
+		},
+		{
+			"bpe place",
+			map[string]string{"tokenizer.json": replace(smallBPE, `"SpecialToken": {"id": "$"`, `"SpecialToken": {"id": "%"`)},
+			`DIR/tokenizer.json:3: post_processor: single: token "%" is not among special_tokens`,
+		},
+		{
+			"bpe token id",
+			map[string]string{"tokenizer.json": replace(smallBPE, `[0, 0]`, `[0, 9]`)},
+			`DIR/tokenizer.json:3: post_processor: single: token "$": id 9 is not in the vocabulary: fetch the file again`,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -71,7 +207,10 @@ func TestBadFiles(t *testing.T) {
 
 func TestOpenPath(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"vocab.json": smallVocab, "merges.txt": "\ufeff" + strings.ReplaceAll(smallMerges, "\n", "\r\n"), "my.txt": strings.ReplaceAll(smallText, "\n", "\r\n"), "my.json": smallJSON, "x.bin": ""} {
+	for name, text := range map[string]string{
+		"vocab.json": smallVocab, "merges.txt": "\ufeff" + strings.ReplaceAll(smallMerges, "\n", "\r\n"),
+		"my.txt": strings.ReplaceAll(smallText, "\n", "\r\n"), "my.json": smallJSON, "x.bin": "",
+	} {
 		write(t, filepath.Join(dir, name), text)
 	}
 	for name, want := range map[string]int{"": 12, "vocab.json": 12, "merges.txt": 12, "my.txt": 9, "my.json": 7} {

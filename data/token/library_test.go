@@ -115,7 +115,8 @@ func TestLibrary(t *testing.T) {
 	differ := 0
 	for n := range 10 * 10 * 20 {
 		first, second, room := n%10, n/10%10, n/100
-		a, b := tokenizer.TruncateEncodings(blank(first), blank(second), &tokenizer.TruncationParams{MaxLength: room, Strategy: tokenizer.LongestFirst})
+		a, b := tokenizer.TruncateEncodings(blank(first), blank(second),
+			&tokenizer.TruncationParams{MaxLength: room, Strategy: tokenizer.LongestFirst})
 		if x, y := longestFirst(first, second, room); a.Len() != x || b.Len() != y {
 			differ++
 		}

@@ -178,7 +178,10 @@ func TestSave(t *testing.T) {
 
 func TestLongTexts(t *testing.T) {
 	for name, tok := range small(t) {
-		for _, text := range []string{strings.Repeat("he", 500_000), strings.Repeat("he ", 10_000), strings.Repeat(" ", 1_000_000), strings.Repeat("[", 100_000)} {
+		for _, text := range []string{
+			strings.Repeat("he", 500_000), strings.Repeat("he ", 10_000), strings.Repeat(" ", 1_000_000),
+			strings.Repeat("[", 100_000),
+		} {
 			var e token.Encoding
 			if err := tok.Encode(&e, 512, text); err != nil || len(e.IDs) > 512 || len(e.IDs) != len(e.Segments) {
 				t.Errorf("%s: %.10q...: %d ids, %d segments, %v", name, text, len(e.IDs), len(e.Segments), err)
@@ -211,7 +214,8 @@ func BenchmarkEncode(b *testing.B) {
 func TestWriteConfig(t *testing.T) {
 	said := t.TempDir()
 	write(t, filepath.Join(said, "tokenizer.json"), smallJSON)
-	write(t, filepath.Join(said, "tokenizer_config.json"), `{"tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": ["input_ids"], "model_max_length": 7, "x": [1]}`)
+	write(t, filepath.Join(said, "tokenizer_config.json"),
+		`{"tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": ["input_ids"], "model_max_length": 7, "x": [1]}`)
 	flat := filepath.Join(t.TempDir(), "tokenizer.json")
 	write(t, flat, strings.ReplaceAll(smallBPE, `"type_id": 1`, `"type_id": 0`))
 	toks := small(t)

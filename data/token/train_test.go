@@ -156,7 +156,8 @@ func TestTrainSave(t *testing.T) {
 		if _, ok := tok.ID("C"); ok != cased {
 			t.Errorf("cased %v: vocabulary has C: %v", cased, ok)
 		}
-		if text, err := os.ReadFile(filepath.Join(dir, "vocab.txt")); err != nil || !strings.HasPrefix(string(text), "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n") {
+		if text, err := os.ReadFile(filepath.Join(dir, "vocab.txt")); err != nil ||
+			!strings.HasPrefix(string(text), "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n") {
 			t.Errorf("vocab.txt: %.60q, %v", text, err)
 		}
 	}
@@ -184,7 +185,10 @@ func TestTrainRefuses(t *testing.T) {
 		want  string
 	}{
 		{"empty", t.Context(), all([]string{"", " \t"}, nil), 100, "token: train: no words in the corpus: want lines of text"},
-		{"small", t.Context(), all([]string{"ab"}, nil), 7, "token: train: a vocabulary of 7 has no room for 8 special tokens and single characters: want that many or more, or a smaller alphabet"},
+		{
+			"small", t.Context(), all([]string{"ab"}, nil), 7,
+			"token: train: a vocabulary of 7 has no room for 8 special tokens and single characters: want that many or more, or a smaller alphabet",
+		},
 		{"error", t.Context(), all([]string{"ab"}, errors.New("disk gone")), 100, "token: train: line 2: disk gone"},
 		{"stopped", stopped, all([]string{"ab"}, nil), 100, "context canceled"},
 	} {

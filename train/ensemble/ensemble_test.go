@@ -88,7 +88,11 @@ func TestEnsembleRefuses(t *testing.T) {
 		{"mode", "mean", []train.Predictor{fixed{2, make([]float32, 2)}}, `mode "mean", want logits or probabilities`},
 		{"none", "logits", nil, "no members"},
 		{"batch", "logits", []train.Predictor{fixed{batch: 2}, fixed{batch: 3}}, "member 2 scores batches of 3 rows"},
-		{"width", "logits", []train.Predictor{fixed{2, make([]float32, 2)}, fixed{2, make([]float32, 4)}}, "member 2 gives 2 logits a row, the first one 1"},
+		{
+			"width", "logits",
+			[]train.Predictor{fixed{2, make([]float32, 2)}, fixed{2, make([]float32, 4)}},
+			"member 2 gives 2 logits a row, the first one 1",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			e, err := ensemble.New(tc.mode, tc.members...)

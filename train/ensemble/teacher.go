@@ -16,7 +16,9 @@ import (
 
 // TeacherOptions is the `teacher:` section: models whose predictions count as soft labels beside the true ones.
 type TeacherOptions struct {
-	From                 []string `yaml:"from"` // directories of runs with the same feature map, or self for the weights that training starts from; several are an ensemble; empty: none
+	// directories of runs with the same feature map, or self for the weights that training starts from; several are an ensemble;
+	// empty: none
+	From                 []string `yaml:"from"`
 	Mode                 string   `yaml:"mode"` // how several become one: logits or probabilities, of which the mean is taken
 	train.DistillOptions `yaml:",inline"`
 }

@@ -57,7 +57,8 @@ func TestOpenTeachers(t *testing.T) {
 	binary, _ := task.Registry.Default("binary_classification")
 	regression, _ := task.Registry.Default("regression")
 	pupil := ensemble.Pupil{
-		Dir: filepath.Join(dir, "new"), Model: &ctr.LR{}, Task: binary, Data: &data.Splits{Schema: schema(), Map: m}, Batch: 2, Params: line(t, 1), Digest: line(t, 1).Digest(),
+		Dir: filepath.Join(dir, "new"), Model: &ctr.LR{}, Task: binary, Data: &data.Splits{Schema: schema(), Map: m}, Batch: 2,
+		Params: line(t, 1), Digest: line(t, 1).Digest(),
 	}
 	teacher := func(string) (*ensemble.Run, error) {
 		return &ensemble.Run{Model: &ctr.LR{}, Task: binary, Map: m, Seed: 1, Path: path}, nil
@@ -97,7 +98,12 @@ func TestOpenTeachers(t *testing.T) {
 		fresh bool
 		want  []string
 	}{
-		{"none such", []string{"a", "b"}, func(dir string) (*ensemble.Run, error) { return nil, errors.New(dir + " is not a run") }, false, []string{"teacher.from: a is not a run", "teacher.from: b is not a run"}},
+		{
+			"none such",
+			[]string{"a", "b"},
+			func(dir string) (*ensemble.Run, error) { return nil, errors.New(dir + " is not a run") }, false,
+			[]string{"teacher.from: a is not a run", "teacher.from: b is not a run"},
+		},
 		{"itself", []string{dir}, teacher, false, []string{"is the directory of this run"}},
 		{"fresh", []string{ensemble.Self}, teacher, true, []string{"there are none but fresh ones"}},
 		{"task", []string{"r"}, func(string) (*ensemble.Run, error) {
@@ -109,7 +115,8 @@ func TestOpenTeachers(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p, o := pupil, o
-			if o.From = tc.from; tc.name == "itself" {
+			o.From = tc.from
+			if tc.name == "itself" {
 				p.Dir = dir
 			}
 			if tc.fresh {

@@ -39,7 +39,8 @@ func (c *Progress) On(_ context.Context, e *train.Event) error {
 			c.draw(e)
 		} else if c.LogSteps > 0 && e.Step%c.LogSteps == 0 {
 			loss, perSec := c.rate.take()
-			fmt.Fprintf(c.Out, "epoch %d step %d%s loss %.5f lr %.3g %.0f samples/s%s\n", e.Epoch+1, e.Step, of(e.Steps), loss, e.LR, perSec, c.eta(e))
+			fmt.Fprintf(c.Out, "epoch %d step %d%s loss %.5f lr %.3g %.0f samples/s%s\n", e.Epoch+1, e.Step, of(e.Steps), loss, e.LR, perSec,
+				c.eta(e))
 		}
 	case train.EvalStart:
 		c.clear()

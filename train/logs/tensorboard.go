@@ -35,7 +35,8 @@ func (c *TensorBoard) On(_ context.Context, e *train.Event) (err error) {
 			return nil
 		}
 		loss, perSec := c.rate.take()
-		return c.write(e, map[string]float64{"train/loss": loss, "train/lr": e.LR, "train/samples_per_s": perSec}, "train/loss", "train/lr", "train/samples_per_s")
+		return c.write(e, map[string]float64{"train/loss": loss, "train/lr": e.LR, "train/samples_per_s": perSec}, "train/loss", "train/lr",
+			"train/samples_per_s")
 	case train.EvalDone:
 		m, order := map[string]float64{}, make([]string, 0, len(e.MetricOrder))
 		for _, n := range e.MetricOrder {

@@ -20,7 +20,8 @@ func Check(dir string) error {
 	if err != nil || len(found) == 0 {
 		return err
 	}
-	return fmt.Errorf("train: %s holds a run already (%s): go on with --resume, replace it with --overwrite, or choose another --run", dir, found[0].name)
+	return fmt.Errorf("train: %s holds a run already (%s): go on with --resume, replace it with --overwrite, or choose another --run", dir,
+		found[0].name)
 }
 
 // PrepareOptions say what becomes of a run that is in the directory.
@@ -37,7 +38,8 @@ func (o PrepareOptions) Check(dir string) error {
 	case o.Resume && exists(filepath.Join(dir, ConfigFile)):
 		for _, name := range []string{MergeFile, TableFile} {
 			if exists(filepath.Join(dir, name)) {
-				return fmt.Errorf("train: %s holds a merge (%s), which --resume cannot go on with: replace it with --overwrite, or choose another --run", dir, name)
+				return fmt.Errorf("train: %s holds a merge (%s), which --resume cannot go on with: "+
+					"replace it with --overwrite, or choose another --run", dir, name)
 			}
 		}
 		return nil
@@ -121,7 +123,8 @@ func in(dir string) ([]found, error) {
 // hasAny reports whether a directory is empty or has a file of such a name.
 func hasAny(dir string, names []string) bool {
 	files, err := os.ReadDir(dir)
-	return err == nil && (len(files) == 0 || slices.ContainsFunc(files, func(f fs.DirEntry) bool { return matchesAny(names, finalName(f.Name())) }))
+	return err == nil && (len(files) == 0 ||
+		slices.ContainsFunc(files, func(f fs.DirEntry) bool { return matchesAny(names, finalName(f.Name())) }))
 }
 
 // finalName returns the name that the temporary file of an interrupted write would have got; other names are as they are.

@@ -46,18 +46,26 @@ func tree(t *testing.T, dir string) []string {
 
 // written is a file of every entry, by the kind of the entry.
 var written = map[run.Kind][]string{
-	run.OfRun:       {"config.yaml", "features.json.zst", "model.safetensors", "counts.safetensors", "result.json"},
-	run.OfTraining:  {"metrics.jsonl", "events.out.tfevents.1700000000.0", "start.json", "ema.safetensors", "swa.safetensors", "epochs/model-12.safetensors", "last/state.json", "last/model-3.safetensors", "last/optimizer-3.safetensors", "last/counts-3.safetensors", "last/averages-3-0.safetensors"},
-	run.OfText:      {"config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt"},
-	run.OfMerge:     {"merge.json", "table.json"},
-	run.OfReport:    {"report.json", "report.md", "rows.png", "weights.png", "cosine.png", "barrier.png", "barrier-2.png"},
-	run.OfTrainings: {"parents/digest", "parents/parent-a/model.safetensors", "parents/parent-a/last/state.json", "rows/digest", "rows/merge___training/training/metrics.jsonl", "rows/x/parent-b/epochs/model-1.safetensors"},
-	run.OfLock:      {".splice.lock"},
+	run.OfRun: {"config.yaml", "features.json.zst", "model.safetensors", "counts.safetensors", "result.json"},
+	run.OfTraining: {
+		"metrics.jsonl", "events.out.tfevents.1700000000.0", "start.json", "ema.safetensors", "swa.safetensors",
+		"epochs/model-12.safetensors", "last/state.json", "last/model-3.safetensors", "last/optimizer-3.safetensors", "last/counts-3.safetensors",
+		"last/averages-3-0.safetensors",
+	},
+	run.OfText:   {"config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt"},
+	run.OfMerge:  {"merge.json", "table.json"},
+	run.OfReport: {"report.json", "report.md", "rows.png", "weights.png", "cosine.png", "barrier.png", "barrier-2.png"},
+	run.OfTrainings: {
+		"parents/digest", "parents/parent-a/model.safetensors", "parents/parent-a/last/state.json", "rows/digest",
+		"rows/merge___training/training/metrics.jsonl", "rows/x/parent-b/epochs/model-1.safetensors",
+	},
+	run.OfLock: {".splice.lock"},
 }
 
 // foreign are names that are not a run's, however alike.
 var foreign = []string{
-	"notes.txt", "model.safetensors.old", "events.csv", "barrier-x.png", "last/notes.txt", "epochs/best.safetensors", "model-3.safetensors", "state.json",
+	"notes.txt", "model.safetensors.old", "events.csv", "barrier-x.png", "last/notes.txt", "epochs/best.safetensors", "model-3.safetensors",
+	"state.json",
 	"digest", "last/model.safetensors", "results.json", "model.safetensors/x", "rows/table.csv",
 }
 
@@ -92,8 +100,9 @@ func TestOwners(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		run.EpochFile(12): "epochs", filepath.Join(run.LastDir, run.LastModel(7)): "last", filepath.Join(run.LastDir, run.LastOptimizer(7)): "last",
-		filepath.Join(run.LastDir, run.LastCounts(7)): "last", filepath.Join(run.LastDir, run.LastAverages(7, 2)): "last",
+		run.EpochFile(12): "epochs", filepath.Join(run.LastDir, run.LastModel(7)): "last",
+		filepath.Join(run.LastDir, run.LastOptimizer(7)): "last",
+		filepath.Join(run.LastDir, run.LastCounts(7)):    "last", filepath.Join(run.LastDir, run.LastAverages(7, 2)): "last",
 		run.BarrierFigure(1): "barrier.png", run.BarrierFigure(3): "barrier-[0-9]*.png",
 	} {
 		if owners := run.Owners(filepath.ToSlash(name)); len(owners) != 1 || owners[0].Name != want {
@@ -159,10 +168,28 @@ func TestPrepare(t *testing.T) {
 		{"a run", []string{"model.safetensors"}, options{}, "--overwrite", []string{"model.safetensors"}},
 		{"a merge that was begun", []string{"parents/digest"}, options{}, "holds a run already (parents)", []string{"parents/digest"}},
 		{"overwrite", []string{"model.safetensors", "table.json", "notes.txt"}, options{Overwrite: true}, "", []string{"notes.txt"}},
-		{"resume", []string{"config.yaml", "last/state.json", "metrics.jsonl"}, options{Resume: true}, "", []string{"config.yaml", "last/state.json", "metrics.jsonl"}},
+		{
+			"resume",
+			[]string{"config.yaml", "last/state.json", "metrics.jsonl"},
+			options{Resume: true},
+			"",
+			[]string{"config.yaml", "last/state.json", "metrics.jsonl"},
+		},
 		{"resume before a checkpoint", []string{"config.yaml", "metrics.jsonl"}, options{Resume: true}, "", nil},
-		{"resume a merge", []string{"config.yaml", "model.safetensors", "merge.json"}, options{Resume: true}, "holds a merge (merge.json)", []string{"config.yaml", "model.safetensors", "merge.json"}},
-		{"resume what is no run", []string{"model.safetensors", "config.json"}, options{Resume: true}, "holds a run already", []string{"model.safetensors", "config.json"}},
+		{
+			"resume a merge",
+			[]string{"config.yaml", "model.safetensors", "merge.json"},
+			options{Resume: true},
+			"holds a merge (merge.json)",
+			[]string{"config.yaml", "model.safetensors", "merge.json"},
+		},
+		{
+			"resume what is no run",
+			[]string{"model.safetensors", "config.json"},
+			options{Resume: true},
+			"holds a run already",
+			[]string{"model.safetensors", "config.json"},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "r")
@@ -191,7 +218,10 @@ func TestPrepare(t *testing.T) {
 
 func TestDescribeAndOpen(t *testing.T) {
 	dir := t.TempDir()
-	err := run.Describe(dir, run.Description{Config: []byte("seed: 1\n"), Extra: map[string][]byte{"config.json": []byte("{}"), "secret.bin": nil}})
+	err := run.Describe(dir, run.Description{
+		Config: []byte("seed: 1\n"),
+		Extra:  map[string][]byte{"config.json": []byte("{}"), "secret.bin": nil},
+	})
 	if err == nil || !strings.Contains(err.Error(), "secret.bin") || len(tree(t, dir)) > 0 {
 		t.Errorf("a file without an owner: error %v, files %v", err, tree(t, dir))
 	}
@@ -218,7 +248,8 @@ func TestDescribeAndOpen(t *testing.T) {
 
 func TestKeptEpochs(t *testing.T) {
 	dir := t.TempDir()
-	put(t, dir, "epochs/model-2.safetensors", "epochs/model-10.safetensors", "epochs/model-1.safetensors", "epochs/model-x.safetensors", "epochs/model-03.safetensors", "epochs/4", "epochs/model-0.safetensors")
+	put(t, dir, "epochs/model-2.safetensors", "epochs/model-10.safetensors", "epochs/model-1.safetensors", "epochs/model-x.safetensors",
+		"epochs/model-03.safetensors", "epochs/4", "epochs/model-0.safetensors")
 	if got, want := run.KeptEpochs(dir), []int{1, 2, 10}; !slices.Equal(got, want) {
 		t.Errorf("KeptEpochs = %v, want %v", got, want)
 	}

@@ -41,7 +41,8 @@ func TestLock(t *testing.T) {
 	if !errors.As(err, &held) {
 		t.Fatalf("a second lock: error %v, want a HeldError", err)
 	}
-	if h := held.Holder; h.PID != os.Getpid() || h.Host == "" || time.Since(h.Since) > time.Hour || !strings.Contains(err.Error(), `"train --config x.yaml"`) {
+	if h := held.Holder; h.PID != os.Getpid() || h.Host == "" || time.Since(h.Since) > time.Hour ||
+		!strings.Contains(err.Error(), `"train --config x.yaml"`) {
 		t.Errorf("the holder is %+v: %v", h, err)
 	}
 	if err := l.Release(); err != nil {

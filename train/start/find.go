@@ -76,7 +76,8 @@ func locate(o Options) (file, dir string, err error) {
 	}
 	if !info.IsDir() {
 		if o.Checkpoint != Best {
-			return "", "", fmt.Errorf("is a file, of which there is no checkpoint %s; give the run's directory, or leave init.checkpoint out", o.Checkpoint)
+			return "", "", fmt.Errorf("is a file, of which there is no checkpoint %s; give the run's directory, or leave init.checkpoint out",
+				o.Checkpoint)
 		}
 		return o.From, run.Of(o.From), nil
 	}
@@ -157,7 +158,8 @@ func (w *Weights) check() error {
 	}
 	have, _ := models.Registry.NameOf(w.model)
 	if want, _ := models.Registry.NameOf(w.Model); have != want && !w.imported() {
-		return fmt.Errorf("is a run of %s, the config's model is %s; take the run's model, or set init.strict to false to take the tensors that fit", have, want)
+		return fmt.Errorf("is a run of %s, the config's model is %s; take the run's model, "+
+			"or set init.strict to false to take the tensors that fit", have, want)
 	}
 	return nil
 }
@@ -174,7 +176,8 @@ func (w *Weights) FeatureMap() (*data.FeatureMap, error) {
 	case w.Options.Features == "run":
 		return w.fmap, nil
 	case w.fmap == nil:
-		return nil, fmt.Errorf("init.from: %s: has no %s, so that rows cannot be matched by token; set init.features to run", from, run.FeatureFile)
+		return nil, fmt.Errorf("init.from: %s: has no %s, so that rows cannot be matched by token; set init.features to run", from,
+			run.FeatureFile)
 	}
 	return nil, nil
 }

@@ -19,7 +19,8 @@ import (
 
 // IsHuggingFace reports whether a directory is one of Hugging Face's, and no run.
 func IsHuggingFace(dir string) bool {
-	return exists(filepath.Join(dir, run.ModelConfigFile)) && !exists(filepath.Join(dir, run.ConfigFile)) && !exists(filepath.Join(dir, run.FeatureFile))
+	return exists(filepath.Join(dir, run.ModelConfigFile)) && !exists(filepath.Join(dir, run.ConfigFile)) &&
+		!exists(filepath.Join(dir, run.FeatureFile))
 }
 
 // open opens the file of the tensors, or its shards.
@@ -115,7 +116,8 @@ func (w *Weights) compareText(d *data.Splits, f *ckpt.File, p *nn.Params, names 
 	case w.fmap != nil && w.fmap.Text != nil:
 		was = w.fmap.Text.Labels
 		if have, want := w.fmap.Text.Fingerprint, d.Map.Text.Fingerprint; have != want && w.Options.Strict {
-			return fmt.Errorf("%s: its tokenizer is not the data's, so that ids mean other tokens to it: set data.tokenizer to %s (or init.strict to false if you know that the ids are the same)",
+			return fmt.Errorf("%s: its tokenizer is not the data's, so that ids mean other tokens to it: "+
+				"set data.tokenizer to %s (or init.strict to false if you know that the ids are the same)",
 				w.Options.From, w.dir)
 		}
 	}
@@ -131,13 +133,15 @@ func (w *Weights) compareText(d *data.Splits, f *ckpt.File, p *nn.Params, names 
 	switch {
 	case len(head) == 0:
 	case w.hf && !sameNames(was, t.Labels): // other names may mean the same
-		w.Log.Warn("the classes of the starting weights' head have other names than the data's", "from", w.Options.From, "have", was, "data", t.Labels)
+		w.Log.Warn("the classes of the starting weights' head have other names than the data's", "from", w.Options.From, "have", was, "data",
+			t.Labels)
 	case !w.Options.Strict:
 		for _, name := range head {
 			delete(names, name)
 		}
 	default:
-		return fmt.Errorf("%s: its head is for the classes %s, the data has %s: take weights of the same task, or set init.strict to false to take the encoder and start the head fresh",
+		return fmt.Errorf("%s: its head is for the classes %s, the data has %s: take weights of the same task, "+
+			"or set init.strict to false to take the encoder and start the head fresh",
 			w.Options.From, strings.Join(was, ", "), strings.Join(t.Labels, ", "))
 	}
 	return nil
@@ -160,11 +164,13 @@ func sameNames(a, b []string) bool {
 func (w *Weights) compareTokenizer(d *data.Splits) {
 	tok, err := token.Open(w.dir)
 	if err != nil {
-		w.Log.Warn("no tokenizer can be read beside the starting weights: whether the data's is theirs is not checked", "from", w.Options.From, "error", err)
+		w.Log.Warn("no tokenizer can be read beside the starting weights: whether the data's is theirs is not checked", "from", w.Options.From,
+			"error", err)
 		return
 	}
 	if fmt.Sprintf("%016x", tok.Fingerprint()) != d.Map.Text.Fingerprint {
-		w.Log.Warn("the tokenizer beside the starting weights is not the data's: if ids mean other tokens to it, set data.tokenizer", "from", w.Options.From)
+		w.Log.Warn("the tokenizer beside the starting weights is not the data's: if ids mean other tokens to it, set data.tokenizer", "from",
+			w.Options.From)
 	}
 }
 

@@ -60,7 +60,8 @@ func (w *Weights) Load(d *data.Splits) (*nn.Params, *Record, error) {
 		fresh := w.mayBeFresh(q.Name)
 		name, ok := names[q.Name]
 		if !ok {
-			if rec.Missing = append(rec.Missing, q.Name); w.Options.Strict && !(fresh && w.imported()) {
+			rec.Missing = append(rec.Missing, q.Name)
+			if w.Options.Strict && !(fresh && w.imported()) {
 				bad("%s: tensor %s: missing, model wants %v", w.file, q.Name, q.Shape)
 			}
 			continue
@@ -76,7 +77,8 @@ func (w *Weights) Load(d *data.Splits) (*nn.Params, *Record, error) {
 		case fresh && !w.Options.Strict:
 			rec.Missing = append(rec.Missing, q.Name)
 		case fresh && isHead(d, want):
-			bad("%s: tensor %s: have %v, model wants %v: the head has %d outputs, the data %s: take weights of the same task, or set init.strict to false to take the encoder and start the head fresh",
+			bad("%s: tensor %s: have %v, model wants %v: the head has %d outputs, the data %s: take weights of the same task, "+
+				"or set init.strict to false to take the encoder and start the head fresh",
 				w.file, name, t.Shape, want, t.Shape[0], headHelp(d))
 		default:
 			bad("%s: tensor %s: have %v, model wants %v", w.file, name, t.Shape, want)
@@ -167,7 +169,8 @@ func finite(f *ckpt.File, name string, x []float32) error {
 func (w *Weights) log(p *nn.Params, rec *Record) {
 	w.Log.Info("starting weights", "file", w.file, "tensors", len(p.All())-len(rec.Missing), "digest", rec.Digest)
 	if len(rec.Missing) > 0 {
-		w.Log.Warn("tensors that the file lacks, or has of another shape, keep fresh values: train before use", "tensors", strings.Join(rec.Missing, " "))
+		w.Log.Warn("tensors that the file lacks, or has of another shape, keep fresh values: train before use", "tensors",
+			strings.Join(rec.Missing, " "))
 	}
 	if len(rec.Unexpected) > 0 {
 		w.Log.Warn("tensors that the model lacks are ignored", "tensors", strings.Join(rec.Unexpected, " "))

@@ -11,10 +11,16 @@ import (
 
 // Options is the `init:` section: the weights that training starts from. Without from they are fresh ones.
 type Options struct {
-	From       string     `yaml:"from"`       // a run's directory, a Hugging Face directory (config.json, model.safetensors or its shards), one with model.safetensors alone, or a .safetensors file; empty: fresh weights
-	Checkpoint Checkpoint `yaml:"checkpoint"` // which weights of a run: best, last, ema, swa, or the number of an epoch that train.keep_epochs kept
-	Strict     bool       `yaml:"strict"`     // the tensors must be the model's; false: missing ones keep fresh values, unexpected ones are ignored, the log lists both
-	Features   string     `yaml:"features"`   // run: read the data with the feature map that lies with the weights, if one does; data: fit a new map and match embedding rows by token, the rest stays fresh
+	// a run's directory, a Hugging Face directory (config.json, model.safetensors or its shards), one with model.safetensors
+	// alone, or a .safetensors file; empty: fresh weights
+	From string `yaml:"from"`
+	// which weights of a run: best, last, ema, swa, or the number of an epoch that train.keep_epochs kept
+	Checkpoint Checkpoint `yaml:"checkpoint"`
+	// the tensors must be the model's; false: missing ones keep fresh values, unexpected ones are ignored, the log lists both
+	Strict bool `yaml:"strict"`
+	// run: read the data with the feature map that lies with the weights, if one does; data: fit a new map and match embedding
+	// rows by token, the rest stays fresh
+	Features string `yaml:"features"`
 }
 
 // Defaults returns the options of a config that leaves them out.

@@ -66,7 +66,8 @@ func TestFindAndLoad(t *testing.T) {
 		t.Error("a run in a directory that is not there: no error")
 	}
 	files := map[start.Checkpoint]string{
-		start.Best: run.ModelFile, start.EMA: run.EMAFile, start.SWA: run.SWAFile, "2": run.EpochFile(2), start.Last: filepath.Join(run.LastDir, run.LastModel(7)),
+		start.Best: run.ModelFile, start.EMA: run.EMAFile, start.SWA: run.SWAFile, "2": run.EpochFile(2),
+		start.Last: filepath.Join(run.LastDir, run.LastModel(7)),
 	}
 	want := map[start.Checkpoint]string{}
 	seed := uint64(10)
@@ -123,7 +124,10 @@ func TestFindRefuses(t *testing.T) {
 		{"no average", func(t *start.Target) { t.Options.Checkpoint = start.EMA }, "train with train.ema"},
 		{"no mean", func(t *start.Target) { t.Options.Checkpoint = start.SWA }, "train with train.swa_start"},
 		{"no state", func(t *start.Target) { t.Options.Checkpoint = start.Last }, "there are no last weights"},
-		{"checkpoint of a file", func(t *start.Target) { t.Options.From, t.Options.Checkpoint = file, start.Last }, "is a file, of which there is no checkpoint last"},
+		{
+			"checkpoint of a file", func(t *start.Target) { t.Options.From, t.Options.Checkpoint = file, start.Last },
+			"is a file, of which there is no checkpoint last",
+		},
 		{"itself", func(t *start.Target) { t.Options.Checkpoint, t.Dir = "2", from }, "is the directory of this run"},
 		{"another model", func(t *start.Target) {
 			t.Options.Checkpoint, t.ModelOf = "2", func(string) (models.Model, error) { return &ctr.FM{}, nil }

@@ -106,10 +106,12 @@ func (p *splitter) random() data.Part {
 	u, sum := rng.Float(p.key, p.row), 0.0
 	last := 0
 	for i, r := range p.ratio {
-		if sum += r; r > 0 {
-			if last = i; u < sum {
-				break
-			}
+		if r == 0 {
+			continue
+		}
+		sum, last = sum+r, i
+		if u < sum {
+			break
 		}
 	}
 	return data.Part(last)

@@ -25,7 +25,9 @@ func partsOf(t *testing.T, split string, times []string, more string) [3][]int {
 		fmt.Fprintf(&b, "%d,%d,%s\n", i%2, i, at)
 	}
 	o, _ := datatest.Options(t)
-	s := datatest.Open(t, datatest.Section(t, "{type: csv, path: "+datatest.WriteFile(t, "t.csv", b.String())+more+", label: y, time: time, columns: {n: numeric}, split: "+split+"}"), o)
+	s := datatest.Open(t, datatest.Section(t,
+		"{type: csv, path: "+datatest.WriteFile(t, "t.csv", b.String())+more+", label: y, time: time, columns: {n: numeric}, split: "+split+"}"),
+		o)
 	var out [3][]int
 	for i, src := range []data.Source{s.Train, s.Valid, s.Test} {
 		if src == nil {
@@ -127,7 +129,8 @@ func TestSplitRefuses(t *testing.T) {
 func TestFitOnTrainOnly(t *testing.T) {
 	o, _ := datatest.Options(t)
 	path := datatest.WriteFile(t, "t.csv", "y,a,n\n1,p,1\n0,p,3\n1,q,100\n0,r,200\n")
-	s := datatest.Open(t, datatest.Section(t, "{type: csv, path: "+path+", label: y, columns: {a: categorical, n: {type: numeric, transform: standardize}}, split: {by: order, counts: [2, 1, 1]}}"), o)
+	s := datatest.Open(t, datatest.Section(t,
+		"{type: csv, path: "+path+", label: y, columns: {a: categorical, n: {type: numeric, transform: standardize}}, split: {by: order, counts: [2, 1, 1]}}"), o)
 	if v := s.Map.Table("a"); fmt.Sprint(v.Tokens) != "[p]" || s.Map.Rows != 2 {
 		t.Errorf("tokens %q of %d rows, want p of 2", v.Tokens, s.Map.Rows)
 	}
@@ -183,7 +186,10 @@ func TestDamagedArchives(t *testing.T) {
 	for _, c := range []struct{ name, whole string }{{"t.csv.gz", datatest.Gzip(t, text)}, {"t.csv.zst", datatest.Zstd(t, text)}} {
 		flipped := []byte(c.whole)
 		flipped[len(flipped)-3] ^= 1
-		for what, bad := range map[string]string{"truncated": c.whole[:len(c.whole)/2], "header": c.whole[:3], "plain": text, "checksum": string(flipped)} {
+		for what, bad := range map[string]string{
+			"truncated": c.whole[:len(c.whole)/2], "header": c.whole[:3], "plain": text,
+			"checksum": string(flipped),
+		} {
 			path := datatest.WriteFile(t, c.name, bad)
 			o, _ := datatest.Options(t)
 			_, err := datatest.Section(t, "{type: csv, path: "+path+", label: y, columns: {n: numeric}}").Open(t.Context(), o)

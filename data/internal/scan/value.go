@@ -48,7 +48,8 @@ func appendList[T any](dst []byte, list []T, separator string) (text []byte, bad
 			dst, bad = appendFloat(dst, *v, 64)
 		}
 		if bad == "" && strings.Contains(string(dst[lo:]), separator) {
-			bad = fmt.Sprintf("%s holds the separator %q, so that a file would have two values; give both, or another separator", Show(dst[lo:]), separator)
+			bad = fmt.Sprintf("%s holds the separator %q, so that a file would have two values; give both, or another separator", Show(dst[lo:]),
+				separator)
 		}
 		if bad != "" {
 			return dst, fmt.Sprintf("value %d of the list: %s", i, bad)

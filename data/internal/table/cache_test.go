@@ -68,7 +68,10 @@ func TestCache(t *testing.T) {
 		whole := files[n]
 		flipped := []byte(whole)
 		flipped[len(flipped)/2] ^= 1
-		for what, text := range map[string]string{"truncated": whole[:len(whole)/2], "flipped": string(flipped), "empty": "", "longer": whole + "x"} {
+		for what, text := range map[string]string{
+			"truncated": whole[:len(whole)/2], "flipped": string(flipped), "empty": "",
+			"longer": whole + "x",
+		} {
 			if err := os.WriteFile(full, []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +150,8 @@ func TestThreads(t *testing.T) {
 	for _, threads := range []int{1, 2, 3, 8} {
 		o, _ := datatest.Options(t)
 		o.Threads = threads
-		datatest.Open(t, datatest.Section(t, "{type: criteo, path: "+path+", numeric: {transform: standardize}, split: {ratio: [0.7, 0.2, 0.1]}}"), o)
+		datatest.Open(t, datatest.Section(t,
+			"{type: criteo, path: "+path+", numeric: {transform: standardize}, split: {ratio: [0.7, 0.2, 0.1]}}"), o)
 		got := cacheFiles(t, o.CacheDir)
 		if want == nil {
 			want = got

@@ -30,7 +30,8 @@ func skeleton(list []Declared, c *data.Common) ([]data.MapFeature, []tableSpec, 
 		if first, ok := owner[t.name]; ok {
 			for _, have := range tables {
 				if have.name == t.name && have != t {
-					return "", fmt.Errorf("data: columns %s and %s share the table %s but differ in min_count, max_size or hash; give them the same", first, feature, t.name)
+					return "", fmt.Errorf("data: columns %s and %s share the table %s but differ in min_count, max_size or hash; give them the same",
+						first, feature, t.name)
 				}
 			}
 			return t.name, nil

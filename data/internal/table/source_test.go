@@ -102,7 +102,8 @@ func TestFileOrder(t *testing.T) {
 		if err := os.WriteFile(valid, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s := datatest.Open(t, datatest.Section(t, strings.ReplaceAll(datatest.NumberedSection, "FILE", path)+", drop_last: true, valid_path: "+valid+"}"), o)
+		s := datatest.Open(t, datatest.Section(t,
+			strings.ReplaceAll(datatest.NumberedSection, "FILE", path)+", drop_last: true, valid_path: "+valid+"}"), o)
 		if got := datatest.NumberedIn(t, s.Map, s.Valid.Batches(3, 4000)); !slices.Equal(got, datatest.Count(n)) {
 			t.Errorf("validation rows are not those of the file in order")
 		}

@@ -19,8 +19,9 @@ func TestStream(t *testing.T) {
 	libfm := datatest.WriteFile(t, "t.libfm", strings.Repeat("1 1:1 7:1\n-1 2:1 9:1\n0 1:1 8:1\n", 500))
 	for name, sec := range map[string]string{
 		"criteo": "{type: criteo, path: " + criteo + ", valid_path: " + criteo + ", numeric: {transform: log1p}, categorical: {min_count: 2}}",
-		"csv":    strings.ReplaceAll(strings.Replace(datatest.NumberedSection, "FILE", "FILE, valid_path: FILE", 1), "FILE", datatest.Numbered(t, 4000)) + "}",
-		"libfm":  "{type: libfm, path: " + libfm + ", valid_path: " + libfm + "}",
+		"csv": strings.ReplaceAll(strings.Replace(datatest.NumberedSection, "FILE", "FILE, valid_path: FILE", 1), "FILE",
+			datatest.Numbered(t, 4000)) + "}",
+		"libfm": "{type: libfm, path: " + libfm + ", valid_path: " + libfm + "}",
 	} {
 		o, _ := datatest.Options(t)
 		d := datatest.Section(t, sec)
@@ -107,7 +108,8 @@ func TestStreamWantsLabels(t *testing.T) {
 
 func TestStreamErrors(t *testing.T) {
 	o, _ := datatest.Options(t)
-	d := datatest.Section(t, "{type: csv, path: "+datatest.WriteFile(t, "t.csv", "y,a,n\n1,p,1\n")+", bad_rows: skip, label: y, columns: {a: categorical, n: numeric}}")
+	d := datatest.Section(t, "{type: csv, path: "+datatest.WriteFile(t, "t.csv",
+		"y,a,n\n1,p,1\n")+", bad_rows: skip, label: y, columns: {a: categorical, n: numeric}}")
 	m := datatest.Open(t, d, o).Map
 	bad := datatest.WriteFile(t, "s.csv", "a,n\np,1\np,2\np,x\np,4\n")
 	got, err := datatest.TryRead(d.Stream(t.Context(), bad, m, data.StreamOptions{}))
@@ -117,7 +119,8 @@ func TestStreamErrors(t *testing.T) {
 	if _, err := datatest.TryRead(d.Stream(t.Context(), "/nowhere", m, data.StreamOptions{})); err == nil {
 		t.Error("no file: no error")
 	}
-	if _, err := datatest.TryRead(d.Stream(t.Context(), datatest.WriteFile(t, "s.csv", "a\np\n"), m, data.StreamOptions{})); err == nil || !strings.Contains(err.Error(), "no column n; the file has a") {
+	if _, err := datatest.TryRead(d.Stream(t.Context(), datatest.WriteFile(t, "s.csv", "a\np\n"), m, data.StreamOptions{})); err == nil ||
+		!strings.Contains(err.Error(), "no column n; the file has a") {
 		t.Errorf("a column is missing: error = %v", err)
 	}
 	if _, err := datatest.TryRead(d.Stream(t.Context(), bad, &data.FeatureMap{}, data.StreamOptions{})); err == nil {

@@ -122,7 +122,9 @@ func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data
 }
 
 // Rows returns the parts of files, encoded by m: from the cache, or else after writing it.
-func (t *Data) Rows(ctx context.Context, o *parts.Opening, m *data.FeatureMap, files []string, split data.Split) (parts [3]data.Source, err error) {
+func (t *Data) Rows(
+	ctx context.Context, o *parts.Opening, m *data.FeatureMap, files []string, split data.Split,
+) (parts [3]data.Source, err error) {
 	key, err := cache.Key("rows", t.reading(), split, m.Digest(), files)
 	if err != nil {
 		return parts, err
@@ -152,7 +154,9 @@ func (t *Data) Rows(ctx context.Context, o *parts.Opening, m *data.FeatureMap, f
 }
 
 // write encodes files into the cache.
-func (t *Data) write(ctx context.Context, o *parts.Opening, key string, m *data.FeatureMap, files []string, split data.Split) (*cache.Entry, error) {
+func (t *Data) write(
+	ctx context.Context, o *parts.Opening, key string, m *data.FeatureMap, files []string, split data.Split,
+) (*cache.Entry, error) {
 	start := time.Now()
 	p := t.plan(m.Features)
 	w := &writer{encoder: newEncoder(m, p), parts: o.Cache.Writers(key)}

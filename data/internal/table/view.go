@@ -43,7 +43,8 @@ func (s *source) EachID(ctx context.Context, f *data.Feature, do func(id int32))
 		for ; len(rows) > 0; rows = rows[size:] {
 			id := field.get(rows, 0)
 			if id < 0 || int(id) >= f.Vocab {
-				return fmt.Errorf("data: cache %s: id %d of %s is not in [0, %d); it was changed while in use, start again", s.file.Name(), id, f.Name, f.Vocab)
+				return fmt.Errorf("data: cache %s: id %d of %s is not in [0, %d); it was changed while in use, start again", s.file.Name(), id, f.Name,
+					f.Vocab)
 			}
 			do(id)
 		}

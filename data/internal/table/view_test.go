@@ -50,7 +50,8 @@ func TestShardMemory(t *testing.T) {
 			t.Fatalf("%d windows after one reader at a time, want 1 that all views share", h.Windows)
 		}
 		if h.WindowBytes > window*h.RecordBytes || h.GapBytes > 2*table.GapBytes {
-			t.Errorf("a window of %d bytes and a piece of %d, want at most %d and %d", h.WindowBytes, h.GapBytes, window*h.RecordBytes, 2*table.GapBytes)
+			t.Errorf("a window of %d bytes and a piece of %d, want at most %d and %d", h.WindowBytes, h.GapBytes, window*h.RecordBytes,
+				2*table.GapBytes)
 		}
 	}
 }

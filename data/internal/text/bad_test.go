@@ -17,13 +17,28 @@ func TestTextBadFiles(t *testing.T) {
 	for _, tc := range []struct{ name, file, text, options, want string }{
 		{"missing column", "x.tsv", "sentence\tlabel\na\tpos\n", "", "x.tsv: no column text; the file has sentence, label"},
 		{"missing columns", "x.tsv", "sentence\ty\na\tpos\n", "", "x.tsv: no column text, label; the file has sentence, y"},
-		{"unknown label", "x.tsv", good + "c\tgood\n", ", labels: [neg, pos]", `x.tsv:4: column label: unknown label "good"; the labels are neg, pos`},
-		{"number beyond the labels", "x.tsv", good + "c\t2\n", ", labels: [neg, pos]", `x.tsv:4: column label: unknown label "2"; the labels are neg, pos`},
+		{
+			"unknown label", "x.tsv", good + "c\tgood\n", ", labels: [neg, pos]",
+			`x.tsv:4: column label: unknown label "good"; the labels are neg, pos`,
+		},
+		{
+			"number beyond the labels", "x.tsv", good + "c\t2\n", ", labels: [neg, pos]",
+			`x.tsv:4: column label: unknown label "2"; the labels are neg, pos`,
+		},
 		{"blank label", "x.tsv", good + "c\t\n", "", `x.tsv:4: column label: "": the label is blank; want one on every row`},
-		{"one label", "x.tsv", "text\tlabel\na\tpos\nb\tpos\n", "", "x.tsv: all train rows have the label pos (column label); want two classes or more"},
-		{"label of a regression", "x.tsv", good, ", regression: true", `x.tsv:2: column label: label "pos" is not a number; want digits like 2.5 (regression)`},
+		{
+			"one label", "x.tsv", "text\tlabel\na\tpos\nb\tpos\n", "",
+			"x.tsv: all train rows have the label pos (column label); want two classes or more",
+		},
+		{
+			"label of a regression", "x.tsv", good, ", regression: true",
+			`x.tsv:2: column label: label "pos" is not a number; want digits like 2.5 (regression)`,
+		},
 		{"too few columns", "x.tsv", good + "c\n", "", "x.tsv:4: 1 columns, want 2 (text, label); is a delimiter missing or one too many?"},
-		{"too many columns", "x.tsv", good + "c\tpos\tx\n", "", "x.tsv:4: 3 columns, want 2 (text, label); is a delimiter missing or one too many?"},
+		{
+			"too many columns", "x.tsv", good + "c\tpos\tx\n", "",
+			"x.tsv:4: 3 columns, want 2 (text, label); is a delimiter missing or one too many?",
+		},
 		{"too few columns in csv", "x.csv", "text,label\n\"a\nb\",pos\n\"c\"\n", "", "x.csv:4: 1 columns, want 2 (text, label)"},
 		{"open quote", "x.csv", "text,label\na,pos\n\"c,pos\n", "", "x.csv:3: column text: a quote is not closed"},
 		{"empty", "x.tsv", "", "", "x.tsv: is empty; want rows"},
@@ -31,14 +46,26 @@ func TestTextBadFiles(t *testing.T) {
 		{"header twice", "x.tsv", "text\ttext\na\tb\n", "", "x.tsv:1: column text is in the header twice"},
 		{"binary", "x.tsv", good + "a\x00b\tpos\n", "", "x.tsv:4: holds a NUL byte"},
 		{"UTF-16", "x.tsv", "\xff\xfet\x00", "", "x.tsv: is UTF-16; convert it to UTF-8"},
-		{"long line", "x.tsv", good + strings.Repeat("a ", 1000) + "\tpos\n", ", max_line: 1024", "x.tsv:4: the row has 2005 bytes, the longest may have 1024 (max_line)"},
+		{
+			"long line", "x.tsv", good + strings.Repeat("a ", 1000) + "\tpos\n", ", max_line: 1024",
+			"x.tsv:4: the row has 2005 bytes, the longest may have 1024 (max_line)",
+		},
 		{"no JSON", "x.jsonl", "{\"text\": \"a\", \"label\": 1}\n{\"text\": \"a\"\n", "", "x.jsonl:2: the line is no JSON object"},
 		{"no JSON at all", "x.jsonl", "a\tb\n", "", "x.jsonl:1: the line is no JSON object"},
-		{"missing key", "x.jsonl", "{\"text\": \"a\", \"label\": 1}\n{\"text\": \"a\", \"y\": 1}\n", "", "x.jsonl:2: column label: is missing in this row; it has text, y"},
-		{"text that is none", "x.jsonl", "{\"text\": \"a\", \"label\": 1}\n{\"text\": [1], \"label\": 1}\n", "", "x.jsonl:2: column text: \"[1]\" is no text; want a string in quotes"},
+		{
+			"missing key", "x.jsonl", "{\"text\": \"a\", \"label\": 1}\n{\"text\": \"a\", \"y\": 1}\n", "",
+			"x.jsonl:2: column label: is missing in this row; it has text, y",
+		},
+		{
+			"text that is none", "x.jsonl", "{\"text\": \"a\", \"label\": 1}\n{\"text\": [1], \"label\": 1}\n", "",
+			"x.jsonl:2: column text: \"[1]\" is no text; want a string in quotes",
+		},
 		{"unknown format", "x.data", good, "", "x.data: the name does not say what it is; set format to tsv, csv, jsonl or lines"},
 		{"label of lines", "x.txt", good, "", "x.txt: no column label; the file has text"},
-		{"no room for labels", "x.tsv", "text\tlabel\n" + manyLabels(), "", "more than 1000 different labels; set regression if they are numbers"},
+		{
+			"no room for labels", "x.tsv", "text\tlabel\n" + manyLabels(), "",
+			"more than 1000 different labels; set regression if they are numbers",
+		},
 		{"no tokenizer", "x.tsv", good, ", tokenizer: /nowhere", "data: tokenizer: token: stat /nowhere"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -46,7 +73,8 @@ func TestTextBadFiles(t *testing.T) {
 			if !strings.Contains(tc.options, "tokenizer") {
 				tc.options += ", tokenizer: " + tokenizer(t, letters)
 			}
-			_, err := datatest.Section(t, fmt.Sprintf("{type: text, path: %s, label: label%s}", datatest.WriteFile(t, tc.file, tc.text), tc.options)).Open(t.Context(), o)
+			_, err := datatest.Section(t,
+				fmt.Sprintf("{type: text, path: %s, label: label%s}", datatest.WriteFile(t, tc.file, tc.text), tc.options)).Open(t.Context(), o)
 			if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "EXTRA") {
 				t.Errorf("error %v\nwant %s", err, tc.want)
 			}
@@ -66,7 +94,8 @@ func manyLabels() string {
 func TestTextBadRows(t *testing.T) {
 	file := datatest.WriteFile(t, "x.tsv", "text\tlabel\na\tpos\nb\nc\tneg\nd\tgood\n")
 	o, log := datatest.Options(t)
-	s := datatest.Open(t, datatest.Section(t, fmt.Sprintf("{type: text, path: %s, label: label, labels: [neg, pos], bad_rows: skip, tokenizer: %s}", file, tokenizer(t, letters))), o)
+	s := datatest.Open(t, datatest.Section(t,
+		fmt.Sprintf("{type: text, path: %s, label: label, labels: [neg, pos], bad_rows: skip, tokenizer: %s}", file, tokenizer(t, letters))), o)
 	got := byRow(textsOf(t, s.Train, s.Map.Text.Tokenizer(), 0, 2))
 	if len(got) != 2 || got[1].Tokens != "[CLS] c [SEP]" || got[1].Row != 1 {
 		t.Errorf("rows %v", got)
@@ -125,7 +154,8 @@ func TestTextBadOptions(t *testing.T) {
 // A row that cannot be read is an error of Open or of the first batch, and the file is named however it was given.
 func TestTextBadStream(t *testing.T) {
 	o, _ := datatest.Options(t)
-	d := datatest.Section(t, fmt.Sprintf("{type: text, path: %s, label: label, bad_rows: skip, tokenizer: %s}", datatest.WriteFile(t, "x.tsv", "text\tlabel\na\tpos\nb\tneg\n"), tokenizer(t, letters)))
+	d := datatest.Section(t, fmt.Sprintf("{type: text, path: %s, label: label, bad_rows: skip, tokenizer: %s}",
+		datatest.WriteFile(t, "x.tsv", "text\tlabel\na\tpos\nb\tneg\n"), tokenizer(t, letters)))
 	s := datatest.Open(t, d, o)
 	for _, tc := range []struct {
 		name, text string

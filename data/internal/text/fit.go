@@ -77,7 +77,8 @@ func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data
 	if err := o.Cache.Wrap(m.Save(path)); err != nil {
 		return nil, err
 	}
-	o.Options.Log.Info("data: read the train texts", "rows", m.Rows, "labels", namelist.ShowOrNone(labels), "vocabulary", m.Text.Vocab, "seconds", parts.Seconds(start))
+	o.Options.Log.Info("data: read the train texts", "rows", m.Rows, "labels", namelist.ShowOrNone(labels), "vocabulary", m.Text.Vocab,
+		"seconds", parts.Seconds(start))
 	return m, o.Cache.WriteIndex(key, &cache.Entry{Sources: read.sums, Map: m.Digest()})
 }
 
@@ -177,7 +178,8 @@ func (r *reader) Emit(c *scan.Chunk) error {
 		if r.find {
 			label := c.Data[tok[labelCell].Lo:tok[labelCell].Hi]
 			if _, ok := r.labels[string(label)]; !ok && len(r.labels) >= maxLabels {
-				return fmt.Errorf("data: %s: more than %d different labels; set regression if they are numbers, or name the column of the classes", c.Src.Path, maxLabels)
+				return fmt.Errorf("data: %s: more than %d different labels; set regression if they are numbers, or name the column of the classes",
+					c.Src.Path, maxLabels)
 			}
 			r.labels[string(label)]++
 		}
@@ -204,7 +206,8 @@ func (r *reader) Emit(c *scan.Chunk) error {
 func (r *reader) list(file, column string) ([]string, error) {
 	names := namelist.Sorted(r.labels)
 	if len(names) < 2 {
-		return nil, fmt.Errorf("data: %s: all train rows have the label %s (column %s); want two classes or more", file, namelist.ShowOrNone(names), column)
+		return nil, fmt.Errorf("data: %s: all train rows have the label %s (column %s); want two classes or more", file,
+			namelist.ShowOrNone(names), column)
 	}
 	if slices.IndexFunc(names, func(s string) bool { return !isWhole(s) }) < 0 {
 		slices.SortStableFunc(names, func(a, b string) int {

@@ -20,7 +20,10 @@ type masker struct {
 
 func newMasker(t *data.TextMap) *masker {
 	s := t.Tokenizer().Special()
-	return &masker{rate: t.MaskRate, mask: s.Mask, vocab: t.Vocab, special: map[int32]bool{s.CLS: true, s.SEP: true, s.Pad: true, s.Unk: true, s.Mask: true}}
+	return &masker{
+		rate: t.MaskRate, mask: s.Mask, vocab: t.Vocab,
+		special: map[int32]bool{s.CLS: true, s.SEP: true, s.Pad: true, s.Unk: true, s.Mask: true},
+	}
 }
 
 // row hides tokens of row i of b, as drawn from a stream.

@@ -73,7 +73,8 @@ func TestTextMasks(t *testing.T) {
 	file := datatest.WriteFile(t, "x.txt", text.String())
 	dir := tokenizer(t, strings.Join(words, " "))
 	o, _ := datatest.Options(t)
-	sec := fmt.Sprintf("{type: text, path: %s, valid_path: %s, mask_rate: 0.15, tokenizer: %s, max_length: 40}", file, datatest.WriteFile(t, "v.txt", text.String()), dir)
+	sec := fmt.Sprintf("{type: text, path: %s, valid_path: %s, mask_rate: 0.15, tokenizer: %s, max_length: 40}", file,
+		datatest.WriteFile(t, "v.txt", text.String()), dir)
 	s := datatest.Open(t, datatest.Section(t, sec), o)
 	tok := s.Map.Text.Tokenizer()
 	plain := strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")
@@ -137,7 +138,8 @@ func TestTextLines(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o, _ := datatest.Options(t)
-			s := datatest.Open(t, datatest.Section(t, fmt.Sprintf("{type: text, path: %s, mask_rate: 0.3, tokenizer: %s, max_length: 6%s}", file, tokenizer(t, letters), tc.options)), o)
+			s := datatest.Open(t, datatest.Section(t,
+				fmt.Sprintf("{type: text, path: %s, mask_rate: 0.3, tokenizer: %s, max_length: 6%s}", file, tokenizer(t, letters), tc.options)), o)
 			tok := s.Map.Text.Tokenizer()
 			var got []string
 			for _, h := range masksOf(t, s.Train, 0, 2) {

@@ -30,7 +30,8 @@ func (t *Data) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
 		return nil, err
 	}
 	if t.spec.MaskRate > 0 {
-		return nil, errors.New("data: rows of a masked language model are not encoded one by one: a text can be several rows; read them from a file")
+		return nil, errors.New("data: rows of a masked language model are not encoded one by one: a text can be several rows; " +
+			"read them from a file")
 	}
 	e, err := newEncoder(t.spec, m.Text)
 	if err != nil {

@@ -20,7 +20,8 @@ import (
 func reviews(t testing.TB) *data.Splits {
 	o, _ := datatest.Options(t)
 	o.Seed = 5
-	return datatest.Open(t, datatest.Section(t, "{type: reviews, train: 700, valid: 100, test: 0, vocab_size: 200, max_length: 32, buckets: [8, 12, 16, 24]}"), o)
+	return datatest.Open(t, datatest.Section(t,
+		"{type: reviews, train: 700, valid: 100, test: 0, vocab_size: 200, max_length: 32, buckets: [8, 12, 16, 24]}"), o)
 }
 
 func TestTextOrder(t *testing.T) {
@@ -32,7 +33,8 @@ func TestTextOrder(t *testing.T) {
 		if r.Row != int64(i) {
 			t.Fatalf("row %d is %d: a row is missing or there twice", i, r.Row)
 		}
-		if text, label := set.Review(1, i); int(r.Label) != label || !strings.HasPrefix(strings.ReplaceAll(strings.ReplaceAll(r.Tokens, " ##", ""), "[CLS] ", ""), strings.Fields(text)[0]) {
+		if text, label := set.Review(1, i); int(r.Label) != label ||
+			!strings.HasPrefix(strings.ReplaceAll(strings.ReplaceAll(r.Tokens, " ##", ""), "[CLS] ", ""), strings.Fields(text)[0]) {
 			t.Errorf("row %d is %g %s, want %d %s", i, r.Label, r.Tokens, label, text)
 		}
 	}
@@ -66,7 +68,8 @@ func TestTextMaxTrainRows(t *testing.T) {
 	read := func(seed uint64, rows string) (train, valid []textRow) {
 		o, _ := datatest.Options(t)
 		o.Seed, o.CacheDir = seed, t.TempDir()
-		s := datatest.Open(t, datatest.Section(t, "{type: reviews, train: 700, valid: 100, test: 0, vocab_size: 200, max_length: 32, max_train_rows: "+rows+"}"), o)
+		s := datatest.Open(t, datatest.Section(t,
+			"{type: reviews, train: 700, valid: 100, test: 0, vocab_size: 200, max_length: 32, max_train_rows: "+rows+"}"), o)
 		tok := s.Map.Text.Tokenizer()
 		train, valid = textsOf(t, s.Train, tok, 0, 8), textsOf(t, s.Valid, tok, 0, 8)
 		if n := s.Train.(interface{ Rows() int64 }).Rows(); n != int64(len(train)) {
@@ -213,7 +216,8 @@ func TestTextCache(t *testing.T) {
 	opened := func(what, options string, want bool) []textRow {
 		t.Helper()
 		log.Reset()
-		last = datatest.Open(t, datatest.Section(t, fmt.Sprintf("{type: text, path: %s, label: label, tokenizer: %s%s}", file, vocab, options)), o)
+		last = datatest.Open(t, datatest.Section(t, fmt.Sprintf("{type: text, path: %s, label: label, tokenizer: %s%s}", file, vocab, options)),
+			o)
 		if got := strings.Contains(log.String(), "tokenised texts"); got != want {
 			t.Errorf("%s: tokenised: %v, want %v; log: %s", what, got, want, log)
 		}

@@ -47,7 +47,9 @@ func (t *Data) reading() any {
 }
 
 // Rows returns the parts of files: from the cache, or else after writing it.
-func (t *Data) Rows(ctx context.Context, o *parts.Opening, m *data.FeatureMap, files []string, split data.Split) (parts [3]data.Source, err error) {
+func (t *Data) Rows(
+	ctx context.Context, o *parts.Opening, m *data.FeatureMap, files []string, split data.Split,
+) (parts [3]data.Source, err error) {
 	key, err := cache.Key("text", t.reading(), split, m.Digest(), files)
 	if err != nil {
 		return parts, err
@@ -60,7 +62,8 @@ func (t *Data) Rows(ctx context.Context, o *parts.Opening, m *data.FeatureMap, f
 	}
 	scan.Report(o.Options.Log, e.Skipped, e.Rows, e.First)
 	if e.Cut > 0 {
-		o.Options.Log.Warn("data: texts were cut to max_length tokens", "cut", e.Cut, "rows", e.Rows, "max_length", m.Text.Lengths[len(m.Text.Lengths)-1])
+		o.Options.Log.Warn("data: texts were cut to max_length tokens", "cut", e.Cut, "rows", e.Rows,
+			"max_length", m.Text.Lengths[len(m.Text.Lengths)-1])
 	}
 	schema := t.Schema(m)
 	for i, p := range e.Parts {
@@ -76,7 +79,9 @@ func (t *Data) Rows(ctx context.Context, o *parts.Opening, m *data.FeatureMap, f
 }
 
 // write tokenises files into the cache.
-func (t *Data) write(ctx context.Context, o *parts.Opening, key string, m *data.FeatureMap, files []string, split data.Split) (*cache.Entry, error) {
+func (t *Data) write(
+	ctx context.Context, o *parts.Opening, key string, m *data.FeatureMap, files []string, split data.Split,
+) (*cache.Entry, error) {
 	start := time.Now()
 	format, err := t.spec.format(files)
 	if err != nil {
@@ -102,7 +107,8 @@ func (t *Data) write(ctx context.Context, o *parts.Opening, key string, m *data.
 	if e.Parts[0].Rows+e.Parts[1].Rows+e.Parts[2].Rows == 0 {
 		return nil, fmt.Errorf("data: %s: no token in any of its lines", files[0])
 	}
-	o.Options.Log.Info("data: tokenised texts", "train", e.Parts[0].Rows, "valid", e.Parts[1].Rows, "test", e.Parts[2].Rows, "seconds", parts.Seconds(start))
+	o.Options.Log.Info("data: tokenised texts", "train", e.Parts[0].Rows, "valid", e.Parts[1].Rows, "test", e.Parts[2].Rows,
+		"seconds", parts.Seconds(start))
 	return e, o.Cache.WriteIndex(key, e)
 }
 
@@ -126,11 +132,14 @@ func (s *Spec) usable(t *data.TextMap) error {
 	case t.Tokenizer() == nil:
 		return fmt.Errorf("data: the feature map has no tokenizer: load it with LoadFeatureMap")
 	case s.MaskRate > 0 != (t.MaskRate > 0):
-		return fmt.Errorf("data: the checkpoint's rows have mask rate %g, the data section's %g: one is a masked language model, the other is not", t.MaskRate, s.MaskRate)
+		return fmt.Errorf("data: the checkpoint's rows have mask rate %g, the data section's %g: "+
+			"one is a masked language model, the other is not", t.MaskRate, s.MaskRate)
 	case s.Regression != t.Regression:
-		return fmt.Errorf("data: the label set differs from the checkpoint's: one has numbers to regress on (regression), the other classes %s", namelist.ShowOrNone(t.Labels))
+		return fmt.Errorf("data: the label set differs from the checkpoint's: one has numbers to regress on (regression), the other classes %s",
+			namelist.ShowOrNone(t.Labels))
 	case s.Labels != nil && !slices.Equal(s.Labels, t.Labels):
-		return fmt.Errorf("data: the label set differs from the checkpoint's: the data has %s, the checkpoint %s; take a checkpoint of the same task, or train a new head", namelist.ShowOrNone(s.Labels), namelist.ShowOrNone(t.Labels))
+		return fmt.Errorf("data: the label set differs from the checkpoint's: the data has %s, the checkpoint %s; "+
+			"take a checkpoint of the same task, or train a new head", namelist.ShowOrNone(s.Labels), namelist.ShowOrNone(t.Labels))
 	}
 	return nil
 }

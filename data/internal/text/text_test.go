@@ -104,15 +104,21 @@ func TestTextFormats(t *testing.T) {
 		{"csv", "x.csv", "", "text,label\na b,pos\nc,neg\n\"d \"\" e\",pos\n"},
 		{"csv and a cell of two lines", "x.csv", "", "text,label\n\"a\nb\",pos\nc,neg\n\"d \"\" e\",pos\n"},
 		{"csv and semicolons", "x.csv", ", delimiter: ;", "text;label\na b;pos\nc;neg\n\"d \"\" e\";pos\n"},
-		{"jsonl", "x.jsonl", "", `{"text": "a b", "label": "pos"}` + "\n" + `{"label": "neg", "text": "\u0063"}` + "\n\n" + `{"text": "d \" e", "label": "pos", "x": [1]}`},
-		{"jsonl and numbers", "x.jsonl", "", `{"text": "a b", "label": 1}` + "\n" + `{"label": 0, "text": "c"}` + "\n" + `{"text": "d \" e", "label": 1}`},
+		{"jsonl", "x.jsonl", "", `{"text": "a b", "label": "pos"}` + "\n" + `{"label": "neg", "text": "\u0063"}` + "\n\n" +
+			`{"text": "d \" e", "label": "pos", "x": [1]}`},
+		{
+			"jsonl and numbers", "x.jsonl", "",
+			`{"text": "a b", "label": 1}` + "\n" + `{"label": 0, "text": "c"}` + "\n" + `{"text": "d \" e", "label": 1}`,
+		},
 		{"label and the rest", "x.train", `, format: tsv, delimiter: " ", names: [label, text], max_columns: 2`, "pos a b\nneg c\npos d \" e\n"},
 		{"numbers for names", "x.tsv", "", "text\tlabel\na b\t1\nc\t0\nd \" e\t1\n"},
 		{"gzip", "x.tsv.gz", "", datatest.Gzip(t, "text\tlabel\na b\tpos\nc\tneg\nd \" e\tpos\n")},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o, _ := datatest.Options(t)
-			s := datatest.Open(t, datatest.Section(t, fmt.Sprintf("{type: text, path: %s, label: label, labels: [neg, pos], tokenizer: %s%s}", datatest.WriteFile(t, tc.file, tc.text), tokenizer(t, letters), tc.options)), o)
+			s := datatest.Open(t, datatest.Section(t,
+				fmt.Sprintf("{type: text, path: %s, label: label, labels: [neg, pos], tokenizer: %s%s}", datatest.WriteFile(t, tc.file, tc.text),
+					tokenizer(t, letters), tc.options)), o)
 			got := byRow(textsOf(t, s.Train, s.Map.Text.Tokenizer(), 0, 2))
 			if d := cmp.Diff(want, got); d != "" {
 				t.Error(d)
@@ -127,7 +133,9 @@ func TestTextFormats(t *testing.T) {
 func TestTextPairs(t *testing.T) {
 	o, _ := datatest.Options(t)
 	file := datatest.WriteFile(t, "x.tsv", "q\ts\ty\na b\tc\t2.5\nd\t\t-1\na b c d e f\tg h i j a b\t0\n")
-	s := datatest.Open(t, datatest.Section(t, fmt.Sprintf("{type: text, path: %s, text: q, text_pair: s, label: y, regression: true, tokenizer: %s, max_length: 9}", file, tokenizer(t, letters))), o)
+	s := datatest.Open(t, datatest.Section(t,
+		fmt.Sprintf("{type: text, path: %s, text: q, text_pair: s, label: y, regression: true, tokenizer: %s, max_length: 9}", file,
+			tokenizer(t, letters))), o)
 	got := byRow(textsOf(t, s.Train, s.Map.Text.Tokenizer(), 0, 4))
 	want := []textRow{
 		{0, 2.5, "[CLS] a b [SEP] c [SEP]", "000011"},
@@ -154,7 +162,9 @@ func TestTextLabels(t *testing.T) {
 			fmt.Fprintf(&text, "%c\t%s\n", 'a'+i, l)
 		}
 		o, _ := datatest.Options(t)
-		s := datatest.Open(t, datatest.Section(t, fmt.Sprintf("{type: text, path: %s, names: [text, label], label: label, tokenizer: %s}", datatest.WriteFile(t, "x.tsv", text.String()), tokenizer(t, letters))), o)
+		s := datatest.Open(t, datatest.Section(t,
+			fmt.Sprintf("{type: text, path: %s, names: [text, label], label: label, tokenizer: %s}", datatest.WriteFile(t, "x.tsv", text.String()),
+				tokenizer(t, letters))), o)
 		if got := fmt.Sprint(s.Schema.Text.Labels); got != tc.want {
 			t.Errorf("labels of %s: %s, want %s", tc.labels, got, tc.want)
 		}
@@ -170,7 +180,8 @@ func TestTextOddities(t *testing.T) {
 	long := strings.Repeat("a b ", 5000)
 	file := datatest.WriteFile(t, "x.tsv", "text\tlabel\n\tp\na\xff\xfe b\tn\n"+long+"\tp\n \u00a0 \tn\n")
 	o, log := datatest.Options(t)
-	sec := datatest.Section(t, fmt.Sprintf("{type: text, path: %s, label: label, tokenizer: %s, max_length: 32}", file, tokenizer(t, letters+" a\ufffd\ufffd")))
+	sec := datatest.Section(t,
+		fmt.Sprintf("{type: text, path: %s, label: label, tokenizer: %s, max_length: 32}", file, tokenizer(t, letters+" a\ufffd\ufffd")))
 	s := datatest.Open(t, sec, o)
 	got := byRow(textsOf(t, s.Train, s.Map.Text.Tokenizer(), 0, 4))
 	want := []textRow{
@@ -183,7 +194,9 @@ func TestTextOddities(t *testing.T) {
 		t.Error(d)
 	}
 	// The first line of a file may have bytes that are no UTF-8 too.
-	one := datatest.Open(t, datatest.Section(t, fmt.Sprintf("{type: text, path: %s, names: [text, label], label: label, labels: [n, p], tokenizer: %s}", datatest.WriteFile(t, "y.tsv", "a\xff b\tn\n"), tokenizer(t, letters))), o)
+	one := datatest.Open(t, datatest.Section(t,
+		fmt.Sprintf("{type: text, path: %s, names: [text, label], label: label, labels: [n, p], tokenizer: %s}",
+			datatest.WriteFile(t, "y.tsv", "a\xff b\tn\n"), tokenizer(t, letters))), o)
 	if got := textsOf(t, one.Train, one.Map.Text.Tokenizer(), 0, 1)[0].Tokens; got != "[CLS] a b [SEP]" {
 		t.Errorf("invalid bytes: %s", got)
 	}
