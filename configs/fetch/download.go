@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -162,12 +163,14 @@ func (f *Fetcher) transfer(ctx context.Context, from, part string) error {
 		w = io.MultiWriter(out, bar)
 	}
 	_, err = io.Copy(w, &watched{r.Body, watch, stall})
-	if err != nil {
+	switch {
+	case errors.As(err, new(*fs.PathError)): // it cannot be written here: the source is not to blame
+	case err != nil:
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
 		err = &brokenError{fmt.Errorf("%w: %s: %w", ErrUnavailable, from, err)}
-	} else {
+	default:
 		err = out.Sync()
 	}
 	return errors.Join(err, out.Close())

@@ -58,8 +58,8 @@ func (o Config) load(ctx context.Context, read func(string, []string) (*configs.
 	case !errors.Is(err, fetch.ErrUnavailable):
 		return nil, err
 	case e.Fallback != configs.FallbackSynthetic:
-		return nil, run.BadInput(fmt.Errorf("%w\n%s: put the files there, or set fallback to synthetic if the config has that section", err,
-			o.File))
+		err = fmt.Errorf("%w\n%s: put the files there, or set fallback to synthetic if the config has that section", err, o.File)
+		return nil, &run.InputError{Err: err}
 	}
 	unused := "nothing"
 	if len(there) > 0 {
@@ -123,8 +123,8 @@ func (o Config) Fetch(ctx context.Context, under string) (there []string, err er
 		return nil, run.BadInput(fmt.Errorf("--fetch %s: %s fetches nothing into that folder", under, o.File))
 	}
 	there, err = o.fetch(ctx, wanted, true)
-	if errors.Is(err, fetch.ErrUnavailable) {
-		err = run.BadInput(err)
+	if ctx.Err() == nil && errors.Is(err, fetch.ErrUnavailable) {
+		err = &run.InputError{Err: err}
 	}
 	return there, err
 }

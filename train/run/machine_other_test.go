@@ -1,0 +1,7 @@
+//go:build !windows
+
+package run_test
+
+import "syscall"
+
+var fullDisk = syscall.ENOSPC
