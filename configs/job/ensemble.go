@@ -30,6 +30,9 @@ func OpenEnsemble(dirs, set []string, mode string, log *slog.Logger) (*Ensemble,
 	if mode != ensemble.MeanLogits && mode != ensemble.MeanProbabilities {
 		return nil, run.BadInput(fmt.Errorf("--ensemble %q: want %s or %s", mode, ensemble.MeanLogits, ensemble.MeanProbabilities))
 	}
+	if len(dirs) == 0 {
+		return nil, run.BadInput(errors.New("no run is given: give the directories of one or more"))
+	}
 	t := &Ensemble{Mode: mode}
 	var errs []error
 	for i, dir := range dirs {
@@ -49,10 +52,13 @@ func OpenEnsemble(dirs, set []string, mode string, log *slog.Logger) (*Ensemble,
 				t.Runs[0].Dir, want)))
 		}
 	}
-	if len(errs) == 1 {
+	switch len(errs) {
+	case 0:
+		return t, nil
+	case 1:
 		return nil, errs[0]
 	}
-	return t, errors.Join(errs...)
+	return nil, errors.Join(errs...)
 }
 
 // first returns the run whose data section says which rows there are.

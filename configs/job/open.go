@@ -31,7 +31,10 @@ func Open(dir string, set []string, log *slog.Logger) (*Run, error) {
 		return nil, run.BadInput(err)
 	}
 	r := &Run{Job: Job{Experiment: e, Dir: dir, Log: log}, Map: files.Map}
-	return r, r.setup()
+	if err := r.setup(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // Params returns the run's parameters for rows of a schema.

@@ -97,19 +97,20 @@ func (c *Command) Bars(o train.Options) []train.Callback {
 	return c.Show(o)
 }
 
-// Prefixed puts the command's name in front of an error, or of each of several.
+// Prefixed puts the command's name in front of an error, or of each of several that are joined.
 func (c *Command) Prefixed(err error) error {
 	if err == nil {
 		return nil
 	}
-	if list, ok := err.(interface{ Unwrap() []error }); ok {
-		var errs []error
-		for _, e := range list.Unwrap() {
-			errs = append(errs, c.Prefixed(e))
-		}
-		return errors.Join(errs...)
+	list, ok := err.(interface{ Unwrap() []error })
+	if !ok || errors.Join(list.Unwrap()...).Error() != err.Error() { // one that wraps several has a text of its own
+		return fmt.Errorf("%s: %w", c.Name, err)
 	}
-	return fmt.Errorf("%s: %w", c.Name, err)
+	var errs []error
+	for _, e := range list.Unwrap() {
+		errs = append(errs, c.Prefixed(e))
+	}
+	return errors.Join(errs...)
 }
 
 // Log returns the command's logger.
