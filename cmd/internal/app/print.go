@@ -61,7 +61,9 @@ func PrintMerged(w io.Writer, m *job.Merged) error {
 	if len(t.Reachable) > 0 {
 		p.printf("best reachable on these test rows, by their true probabilities: auc %.5f logloss %.5f\n", t.Reachable["auc"], t.Reachable["logloss"])
 	}
-	p.printf("\n%s\n", strings.Join(t.Words(m.Dir), "\n"))
+	if words := t.Words(m.Dir); len(words) > 0 {
+		p.printf("\n%s\n", strings.Join(words, "\n"))
+	}
 	return p.err
 }
 
