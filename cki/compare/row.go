@@ -47,13 +47,16 @@ const (
 	RowAllData           RowName = "all data" // one model on the rows of all parents
 )
 
-// OtherRow returns the row of parent k, from 1, of n parents.
+// OtherRow returns the name of the row of parent k, one of n parents. Parent 0 is the base.
 func OtherRow(k, n int) RowName {
 	if n == 2 {
 		return RowOther
 	}
-	return RowName(fmt.Sprintf("%s %d", RowOther, k))
+	return numberedOther(k)
 }
+
+// numberedOther returns the name of the row of parent k where there are more than two parents.
+func numberedOther(k int) RowName { return RowName(fmt.Sprintf("%s %d", RowOther, k)) }
 
 // RoundRow returns the row of a round's merge. Round 1 is the merge itself.
 func RoundRow(round int) RowName {

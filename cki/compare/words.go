@@ -11,11 +11,12 @@ import (
 	"github.com/splice-ml/splice/train/metric"
 )
 
-// mostRows is how many rows a terminal is shown all of.
+// mostRows is the largest number of rows that a terminal shows in full.
 const mostRows = 10
 
-// Short returns the rows that tell the comparison's story: all of them if they are few, else the better parent, the ensemble, the plain
-// average, the published method, the merge, what was trained from it, what is passed on, longer training and one model on all rows.
+// Short returns the rows that matter most. A comparison of few rows is returned whole. Of a longer one, these are the best parent, the
+// ensemble, the plain average, the published method, the merge, what was trained from it, what is passed on, longer training and one
+// model on all rows.
 func (t *Table) Short() Rows {
 	if len(t.Rows) <= mostRows {
 		return t.Rows
@@ -26,19 +27,30 @@ func (t *Table) Short() Rows {
 
 // parents returns the rows of the parents.
 func (rs Rows) parents() Rows {
-	return slices.DeleteFunc(slices.Clone(rs), func(r Row) bool {
-		return r.Name != RowBase && r.Name != RowOther && !strings.HasPrefix(string(r.Name), string(RowOther)+" ")
-	})
+	out := rs.named(RowBase, RowOther)
+	for k := 1; ; k++ {
+		r := rs.Get(numberedOther(k))
+		if r == nil {
+			return out
+		}
+		out = append(out, *r)
+	}
 }
 
-// results returns the rows of the merge: as configured, after the training that follows it, and of each further round.
-func (rs Rows) results() Rows {
+// named returns the rows of these names, as far as there are such.
+func (rs Rows) named(names ...RowName) Rows {
 	var out Rows
-	for _, name := range []RowName{RowMerge, RowMergeTrained} {
+	for _, name := range names {
 		if r := rs.Get(name); r != nil {
 			out = append(out, *r)
 		}
 	}
+	return out
+}
+
+// results returns the rows of the merge: as configured, after the training that follows it, and of each further round.
+func (rs Rows) results() Rows {
+	out := rs.named(RowMerge, RowMergeTrained)
 	for round := 2; ; round++ {
 		r := rs.Get(RoundRow(round))
 		if r == nil {
@@ -48,9 +60,10 @@ func (rs Rows) results() Rows {
 	}
 }
 
-// Words says in sentences what the comparison came to: what the parents are, what the merge gains over the better one, what training on
-// and an ensemble gain, what the published method does, and what is passed on to the run of that directory. A sentence about rows that
-// the comparison lacks is left out. The values are those of the test rows, or of the validation rows where there are no test rows.
+// Words returns the result of the comparison in sentences. They say how good the parents are, what the merge gains over the best of
+// them, what longer training and an ensemble gain, what the published method gains, and which model is passed on to the run in that
+// directory. A sentence about rows that the comparison lacks is left out. The values are those of the test rows, or of the validation
+// rows where there are no test rows.
 func (t *Table) Words(run string) []string {
 	w := words{Table: t, part: func(r *Row) report.Metrics { return r.Test }, label: "test " + t.Metric}
 	parent := t.Rows.Get(RowBestParent)
@@ -93,11 +106,11 @@ func (t *Table) better(a, b *Row) bool {
 	return x < y
 }
 
-// words are what the sentences of a table go by.
+// words writes the sentences about a table.
 type words struct {
 	*Table
-	part  func(*Row) report.Metrics // the test rows, or those of validation
-	label string                    // of the metric
+	part  func(*Row) report.Metrics // returns the metrics that the sentences quote: of the test rows, or of the validation rows
+	label string                    // what the sentences call the metric
 }
 
 // value returns a row's value as it is shown, and whether there is one.
@@ -129,7 +142,7 @@ func (w words) against(a, b float64) string {
 	}
 }
 
-// betterParent is what the row of the best parent is called.
+// betterParent returns what a sentence calls the best parent.
 func (w words) betterParent() string {
 	if len(w.Rows.parents()) > 2 {
 		return "the best parent"
@@ -181,7 +194,11 @@ func (w words) subject(r *Row) string {
 	case RowMergeTrained:
 		return "The merge with the training after it, one model of their size,"
 	}
-	return fmt.Sprintf("The merge (%s), one model of their size,", strings.TrimPrefix(string(r.Name), string(RowMerge)+", "))
+	round := 2
+	for RoundRow(round) != r.Name && round < len(w.Rows) {
+		round++
+	}
+	return fmt.Sprintf("The merge (round %d), one model of their size,", round)
 }
 
 func (w words) merge(merge, parent *Row) string {
@@ -245,7 +262,7 @@ func (w words) passedOn(parent *Row, run string) string {
 	return fmt.Sprintf("The model passed on: %s%s; use it with `go run ./cmd/predict --run %s --in ROWS --out -`.", w.Passed, why, run)
 }
 
-// sentence makes one of a clause; of nothing, nothing.
+// sentence returns a clause as a sentence. An empty clause stays empty.
 func sentence(s string) string {
 	if s == "" {
 		return ""
