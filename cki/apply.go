@@ -14,8 +14,8 @@ import (
 // blockValues is about how many values of a tensor are merged at once, if the method allows it.
 const blockValues = 1 << 18
 
-// Write merges tensor by tensor into the file at path, which appears when all is done. In memory are a block of rows of each
-// parent, or a whole tensor of each if the method wants whole ones.
+// Write merges tensor by tensor into the file at path, which appears when all is done. It holds in memory one block of rows of
+// each parent, or one whole tensor of each parent if the method wants whole tensors.
 func (in *Input) Write(path string, m Merged, meta map[string]string) error {
 	var infos []ckpt.Info
 	byName := map[string]ckpt.Info{}
@@ -36,7 +36,7 @@ func (in *Input) Write(path string, m Merged, meta map[string]string) error {
 	})
 }
 
-// Fill merges into p, which must have the parents' tensors.
+// Fill writes the merge into p, which must have the parents' tensors.
 func (in *Input) Fill(m Merged, p *nn.Params) error {
 	for _, t := range in.Parents[0].Tensors() {
 		q := p.Get(t.Name)
@@ -119,7 +119,7 @@ func (in *Input) counts(name string, rows int) [][]int64 {
 	return all
 }
 
-// size returns the rows and the values a row of a shape; a scalar is one row of one value.
+// size returns how many rows a shape has, and how many values a row has. A scalar is one row of one value.
 func size(shape []int) (rows, dim int) {
 	rows, dim = 1, 1
 	for i, n := range shape {

@@ -10,9 +10,9 @@ import (
 	"github.com/splice-ml/splice/data"
 )
 
-// Check compares parents before any work and returns everything that does not fit: the same run twice, tensors that are
-// missing, unexpected or misshapen, and feature maps that read rows differently. Embedding tables may differ in their rows if
-// the parents' vocabularies do.
+// Check compares the parents before any work is done. It returns everything that does not fit: a run that is given twice, tensors
+// that are missing, unexpected or of another shape, and feature maps that read rows differently. Embedding tables may have other
+// rows if the parents have other vocabularies.
 func Check(parents []*Parent) error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("cki: "+format, args...)) }

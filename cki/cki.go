@@ -1,7 +1,6 @@
-// Package cki merges trained runs of one model into one model of the same size: parents are checked, aligned and read
-// tensor by tensor, a Method says what becomes of each tensor, and a Lab evaluates and trains what comes out. The methods
-// are in cki/method (closed forms) and cki/assess (gates that are learned, Compatibility-aware Knowledge Integration: Lv et
-// al., AAAI 2025).
+// Package cki merges trained runs of one model into one model of the same size. It checks the parents and reads them tensor by
+// tensor. A Method says what becomes of each tensor, and a Lab evaluates and trains the result. The methods are in cki/method
+// (closed forms) and cki/assess (gates that are learned: Compatibility-aware Knowledge Integration, Lv et al., AAAI 2025).
 package cki
 
 import (
@@ -21,10 +20,10 @@ type Reader interface {
 	ReadRows(name string, lo, hi int, dst []float32) error
 }
 
-// Counts are how often each row of each table was trained, by the table's name.
+// Counts say how often each row of an embedding table was trained. The key is the table's name.
 type Counts map[string][]int64
 
-// Plus returns the sum of counts, of the tables that both have with one size; it is other if c is nil.
+// Plus returns the sum of the counts of those tables that both have in one size. If c is nil, it returns other.
 func (c Counts) Plus(other Counts) Counts {
 	if c == nil {
 		return other
@@ -48,16 +47,16 @@ func (c Counts) Plus(other Counts) Counts {
 type Parent struct {
 	Name string // what messages and reports call it, such as its run's directory
 	Reader
-	Counts Counts           // nil if its run did not store any
+	Counts Counts           // nil if its run stored none
 	Map    *data.FeatureMap // nil if it has none
 }
 
 // Input is what a method works on.
 type Input struct {
 	Parents []*Parent         // Parents[0] is the base; all have the base's tensors, with its shapes
-	Select  func(string) bool // which tensors are merged, by name; the others are the base's, bit for bit
+	Select  func(string) bool // reports whether the tensor of a name is merged; the others are the base's, bit for bit
 	Lab     *Lab              // where to evaluate and train; nil if model or data are not known
-	Seed    uint64            // of what the method draws
+	Seed    uint64            // of the method's random choices
 	Log     *slog.Logger      // never nil
 }
 
@@ -67,7 +66,7 @@ type Tensor struct {
 	Shape   []int       // of the whole tensor
 	Lo, Hi  int         // rows of the first dimension that are here
 	Parents [][]float32 // the parents' values of these rows, Parents[0] the base's; read only
-	Counts  [][]int64   // by parent: how often each of these rows was trained; nil if the tensor is no table, or one parent does not know
+	Counts  [][]int64   // by parent, how often each of these rows was trained; nil if the tensor is no table, or a parent has no counts
 	Out     []float32   // the result; holds the base's values at first
 }
 
@@ -75,8 +74,8 @@ type Tensor struct {
 type Merged struct {
 	Whole  bool                  // Tensor wants whole tensors; otherwise it may get blocks of rows
 	Tensor func(t *Tensor) error // sets t.Out; called for every selected tensor, in order, never twice at once
-	Also   func(string) bool     // tensors that are not selected and that Tensor sets too, such as what was trained with the gates; nil: none
-	Stats  func() any            // what the method has to say for the report, after the last tensor; nil: nothing
+	Also   func(string) bool     // reports tensors that Tensor sets though they are not selected, as those trained with the gates; may be nil
+	Stats  func() any            // returns what the method adds to the report; called after the last tensor; may be nil
 }
 
 // Method says how parents become one model. Its fields are the options of a `method:` section.

@@ -24,25 +24,25 @@ type Lab struct {
 	Options train.Options // of a full training run
 	Seed    uint64
 	Dir     string       // directory for the files of trainings, each in a subdirectory; it must exist
-	Start   *nn.Params   // what the regime's first trainings start from; nil: fresh values
-	Digest  string       // of what decides the trainings' results: a training of another digest is not gone on with
+	Start   *nn.Params   // values that the regime's first trainings start from; nil means fresh values
+	Digest  string       // identifies what decides the trainings' results; a training of another digest is not resumed
 	Log     *slog.Logger // never nil
-	// KeepBaseEpochs says that the base keeps the weights of its epochs, and their moving average, for the comparison.
+	// KeepBaseEpochs makes the base keep the weights of each of its epochs, and their moving average, for the comparison.
 	KeepBaseEpochs bool
-	// Begin is called before each training with its name and its directory, and returns the callbacks that report on it; nil: none.
+	// Begin is called before each training with its name and directory. It returns the callbacks that report on it. It may be nil.
 	Begin func(name, dir string, o train.Options) ([]train.Callback, error)
 }
 
-// FitOptions are one training in a Lab.
+// FitOptions describe one training in a Lab.
 type FitOptions struct {
 	Name    string                // of the training, for messages and its directory
 	Params  *nn.Params            // starting values, changed in place; afterwards those of the best evaluation on validation
 	Options train.Options         // how to train
-	Data    *data.Splits          // nil: the Lab's
+	Data    *data.Splits          // rows to train on; nil means the Lab's
 	Seed    uint64                // of dropout's masks
 	Compile models.CompileOptions // Reparam and Freeze are used
-	Teacher train.Teacher         // soft labels; nil: none
-	Distill train.DistillOptions  // how much they count
+	Teacher train.Teacher         // gives soft labels; may be nil
+	Distill train.DistillOptions  // how much the soft labels count
 }
 
 // NewParams returns the model's parameters with fresh values of a seed.
@@ -50,8 +50,8 @@ func (l *Lab) NewParams(seed uint64) (*nn.Params, error) {
 	return models.NewParams(l.Model, l.Data.Schema, seed)
 }
 
-// Evaluate returns the task's metrics of the model with these parameters on src, such as l.Data.Valid. What a stem that the
-// options freeze makes of the rows is computed once, and kept.
+// Evaluate returns the task's metrics of the model with these parameters on src, such as l.Data.Valid. If the
+// options freeze the stem, its output for the rows is computed once, and kept.
 func (l *Lab) Evaluate(ctx context.Context, p *nn.Params, src data.Source) (map[string]float64, error) {
 	model, src, err := l.overFeatures(ctx, src, p)
 	if err != nil {
@@ -81,8 +81,8 @@ func (l *Lab) EvaluateEnsemble(ctx context.Context, params []*nn.Params, src dat
 	return m, err
 }
 
-// Ensemble returns the models with these parameters as one, by the mean of their logits, and what frees it. Its batches are
-// those of the Lab's options.
+// Ensemble returns the ensemble of the models with these parameters, by the mean of their logits. Call done when it is no longer
+// needed. Its batches have the size that the Lab's options give.
 func (l *Lab) Ensemble(params []*nn.Params) (e *ensemble.Ensemble, done func(), err error) {
 	return l.ensemble(l.Model, params)
 }
@@ -111,8 +111,8 @@ func (l *Lab) ensemble(model models.Model, params []*nn.Params) (*ensemble.Ensem
 	return e, done, nil
 }
 
-// overFeatures returns the model's head, and src with what the stem makes of its rows, if the options freeze the stem and it
-// is the same in all parameters; else the model and src.
+// overFeatures returns the model's head, and a source of what the stem makes of the rows of src. That is possible if the options
+// freeze the stem and it is the same in all params. Otherwise it returns the model and src.
 func (l *Lab) overFeatures(ctx context.Context, src data.Source, params ...*nn.Params) (models.Model, data.Source, error) {
 	if len(l.Options.Freeze) == 0 || !l.Options.CacheFeatures {
 		return l.Model, src, nil
@@ -130,8 +130,8 @@ func (l *Lab) overFeatures(ctx context.Context, src data.Source, params ...*nn.P
 	return train.Features(ctx, l.Model, params[0], src, o)
 }
 
-// Fit trains, selecting on the validation rows; it never reads test rows. The training's files are in a directory of its own
-// under Dir, and a training that was interrupted goes on from there.
+// Fit trains, and selects the best evaluation on the validation rows. It never reads test rows. The training's files are in a
+// directory of its own under Dir. A training that was interrupted goes on from there.
 func (l *Lab) Fit(ctx context.Context, o FitOptions) (*train.Result, error) {
 	d := o.Data
 	if d == nil {
@@ -164,11 +164,11 @@ func (l *Lab) Fit(ctx context.Context, o FitOptions) (*train.Result, error) {
 // path returns the directory of a training.
 func (l *Lab) path(name string) string { return filepath.Join(l.Dir, name) }
 
-// statisticsRows are the training rows, at most, that batch norm's statistics are recomputed on.
+// statisticsRows is the largest number of training rows that batch norm's statistics are recomputed on.
 const statisticsRows = 1 << 20
 
-// RecomputeBatchNorm sets the running statistics of p's batch norms to those of the training rows, as a merge needs. It does
-// nothing to a model without batch norm.
+// RecomputeBatchNorm sets the running statistics of p's batch norms to those of the training rows. A merge needs that, since
+// merged weights have other statistics. A model without batch norm stays as it is.
 func (l *Lab) RecomputeBatchNorm(ctx context.Context, p *nn.Params) error {
 	err := train.RecomputeBatchNorm(ctx, l.Model, p, l.Data.Train,
 		train.RecomputeOptions{Batch: l.Options.BatchSize, Rows: statisticsRows, Seed: l.Seed})

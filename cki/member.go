@@ -11,10 +11,10 @@ import (
 	"github.com/splice-ml/splice/train"
 )
 
-// Regime says how the parents of a merge come to be. Its fields are the options of a `regime:` section. The regimes are in
+// Regime trains the parents of a merge. Its fields are the options of a `regime:` section. The regimes are in
 // cki/regime.
 type Regime interface {
-	// Make trains the parents, or goes on with what an interrupted call left.
+	// Make trains the parents. It goes on with trainings that an interrupted call left.
 	Make(ctx context.Context, l *Lab) (*Family, error)
 }
 
@@ -27,8 +27,8 @@ func RegisterRegime(name string, defaults Regime) { Regimes.Register(name, defau
 // Family is a set of parents and what they come from.
 type Family struct {
 	Members []*Member // Members[0] is the base
-	Trunk   *Member   // what they were branched from; nil if nothing
-	SplitBy string    // the members saw different rows, split by this: rows (at random), order or a feature; empty if all saw the same
+	Trunk   *Member   // the run that they branch from; nil if there is none
+	SplitBy string    // how the rows were split among the members: by rows (at random), order or a feature; empty if all saw the same rows
 	Steps   int64     // optimizer steps of all trainings together, the trunk's included
 }
 
@@ -36,11 +36,11 @@ type Family struct {
 type Member struct {
 	Name    string
 	Params  *nn.Params
-	Mixed   *nn.Params // as a parent of a merge, where rows of tokens that the member does not know are another's; nil: Params
+	Mixed   *nn.Params // Params for a merge: rows of tokens that the member does not know are another member's; nil means Params
 	Counts  Counts
 	Data    *data.Splits // what it was trained on
 	Seed    uint64       // of its dropout
-	Dir     string       // its run's files; empty if its other checkpoints do not fit the Lab
+	Dir     string       // of its run; empty if the checkpoints there do not fit the Lab
 	Valid   map[string]float64
 	Seconds float64 // of training
 	Steps   int64
@@ -59,18 +59,18 @@ func (m *Member) Merged() *nn.Params {
 	return m.Params
 }
 
-// Training is how a Member comes to be.
+// Training describes the training of a Member.
 type Training struct {
 	Name    string        // of the member, for messages and its directory
-	Start   *nn.Params    // starting values, copied; nil: the Lab's, or fresh ones
+	Start   *nn.Params    // starting values, which are copied; nil means the Lab's, or fresh ones
 	Init    uint64        // seed of fresh values
 	Seed    uint64        // of dropout's masks
-	Data    *data.Splits  // nil: the Lab's
+	Data    *data.Splits  // rows to train on; nil means the Lab's
 	Options train.Options // how to train
-	Model   models.Model  // nil: the Lab's
+	Model   models.Model  // nil means the Lab's
 }
 
-// Train trains a member, or goes on with a training that was interrupted.
+// Train trains a member. It goes on with a training that was interrupted.
 func (l *Lab) Train(ctx context.Context, t Training) (*Member, error) {
 	in := *l
 	if t.Model != nil {
@@ -99,7 +99,7 @@ func (l *Lab) Train(ctx context.Context, t Training) (*Member, error) {
 	}, nil
 }
 
-// Reordered returns data with its training rows in the order of another seed.
+// Reordered returns the same data, whose training rows come in the orders of another seed.
 func Reordered(d *data.Splits, seed uint64) (*data.Splits, error) {
 	src, err := data.Reorder(d.Train, seed)
 	if err != nil {
@@ -110,7 +110,7 @@ func Reordered(d *data.Splits, seed uint64) (*data.Splits, error) {
 	return &out, nil
 }
 
-// CopyParams copies the values of the parameters that both have, with equal sizes.
+// CopyParams copies the values of those parameters that both have in one size.
 func CopyParams(dst, src *nn.Params) {
 	for _, q := range dst.All() {
 		if s := src.Get(q.Name); s != nil && len(s.Data) == len(q.Data) {

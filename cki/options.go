@@ -45,7 +45,7 @@ const (
 	VocabularyUnion = "union" // those of all parents
 )
 
-// Whose soft labels a Finetune learns from.
+// The teachers whose soft labels a Finetune can learn from.
 const (
 	NoTeacher      = "none"
 	TeacherParents = "parents" // mean logits of all parents

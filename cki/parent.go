@@ -27,7 +27,7 @@ func File(f *ckpt.File) Reader { return file{f} }
 
 func (f file) Tensors() []ckpt.Info { return f.File.Tensors }
 
-// Open opens a parent: a run's directory, a directory with model.safetensors, or a safetensors file. Close closes it.
+// Open opens a parent: a run's directory, a directory with model.safetensors, or a safetensors file. The caller closes it.
 func Open(path string) (*Parent, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -106,7 +106,7 @@ func (m memory) ReadRows(name string, lo, hi int, dst []float32) error {
 	return nil
 }
 
-// Load reads a parent into p, which must have its tensors with their shapes, and no others. Values that are not finite are errors.
+// Load reads a parent into p, which must have exactly the parent's tensors. Values that are not finite are errors.
 func Load(r Reader, p *nn.Params) error {
 	var errs []error
 	have := map[string]bool{}
@@ -162,7 +162,8 @@ func Digest(r Reader) (string, error) {
 	return fmt.Sprintf("%016x", h.Sum64()), nil
 }
 
-// Selection returns the match of the patterns of merge.select, each of which must match one of the tensors.
+// Selection returns the function that matches names with the patterns of merge.select. Each pattern must match at least one
+// tensor.
 func Selection(patterns []string, r Reader) (func(string) bool, error) {
 	m, err := nn.Match(patterns)
 	if err != nil {

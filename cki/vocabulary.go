@@ -7,7 +7,7 @@ import (
 	"github.com/splice-ml/splice/train/ckpt"
 )
 
-// Fill says what a row gets whose token a parent does not know.
+// Fill says which values a row gets whose token the parent does not know.
 type Fill uint8
 
 const (
@@ -15,8 +15,8 @@ const (
 	FillOther             // the row of the first other parent that knows the token: the parent has no say
 )
 
-// Remap returns the parents as models over the feature map to: rows of embedding tables are matched by token. Parents
-// without a feature map, and such whose vocabularies are those of to, are returned as they are.
+// Remap returns the parents as models that read rows with the feature map to: rows of embedding tables are matched by token. A
+// parent is returned as it is if it has no feature map, or if its vocabularies are those of to.
 func Remap(parents []*Parent, to *data.FeatureMap, fill Fill) []*Parent {
 	out := make([]*Parent, len(parents))
 	for i, p := range parents {
@@ -105,10 +105,10 @@ func tableOf(p *Parent, name string) *data.Vocabulary {
 	return nil
 }
 
-// Tensors returns the tensors as they are over the other feature map.
+// Tensors returns the tensors with their shapes under the other feature map.
 func (r *remapped) Tensors() []ckpt.Info { return r.infos }
 
-// ReadRows reads rows, each from where it comes from.
+// ReadRows reads each row from the parent that it comes from.
 func (r *remapped) ReadRows(name string, lo, hi int, dst []float32) error {
 	src := r.tables[name]
 	if src == nil {

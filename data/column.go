@@ -9,7 +9,7 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 )
 
-// Column is how one column of a file becomes a feature: categorical, numeric, multi or ignore.
+// Column says how one column of a file becomes a feature: categorical, numeric, multi or ignore.
 type Column interface{ kind() columnKind }
 
 type columnKind uint8
@@ -108,8 +108,8 @@ func (c MultiColumn) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Over returns c with what it leaves out taken from def. A column that hashes has no vocabulary options and the
-// other way round, so the column's own choice displaces the default's.
+// Over returns c with the options that it leaves out taken from def. A column has either a hash or a vocabulary, so the options of the
+// one that c chooses replace the default's of the other.
 func (c CategoricalColumn) Over(def CategoricalColumn) CategoricalColumn {
 	if c.Hash == 0 && c.MinCount == 0 && c.MaxSize == 0 {
 		c.Hash = def.Hash
@@ -130,7 +130,7 @@ func (c CategoricalColumn) Over(def CategoricalColumn) CategoricalColumn {
 	return c
 }
 
-// Over returns c with what it leaves out taken from def.
+// Over returns c with the options that it leaves out taken from def.
 func (c NumericColumn) Over(def NumericColumn) NumericColumn {
 	if c.Transform == "" {
 		c.Transform = def.Transform

@@ -56,11 +56,11 @@ type Schema struct {
 	Features []Feature
 	NumDense int   // columns of Batch.Dense
 	HasGroup bool  // Batch.Group is filled
-	Text     *Text // token sequences; nil: there are none
+	Text     *Text // the token sequences; nil if there are none
 }
 
-// Batch is a number of rows, column by column. Its shape is Size rows, of which the first N are real and the others
-// padding: zeros everywhere.
+// Batch is a number of rows, stored column by column. It has Size rows. The first N are real; the others are padding, which is zero
+// everywhere.
 type Batch struct {
 	N     int                // rows that count
 	Size  int                // rows of every slice
@@ -71,7 +71,7 @@ type Batch struct {
 
 	Tokens   *Tokens   // text of the rows; nil without text
 	Row      []int64   // [Size], of text: the row's place in its part's file
-	Features []float32 // [Size*F], what the frozen part of a model makes of the rows; nil but where train computed it
+	Features []float32 // [Size*F], the output of a model's frozen part for the rows; nil unless train has computed it
 }
 
 // NewBatch returns a batch of size rows of padding.
@@ -103,8 +103,8 @@ type Source interface {
 	Batches(epoch, size int) iter.Seq2[*Batch, error]
 }
 
-// Skipper is a Source that can start in the middle of an epoch, as resuming a run does, without reading what comes
-// before. Every source that Dataset.Open returns is one.
+// Skipper is a Source that can start in the middle of an epoch without reading the rows before. Resuming a run needs that. Every
+// source that Dataset.Open returns is a Skipper.
 type Skipper interface {
 	Source
 	// BatchesFrom returns Batches(epoch, size) without its first skip batches.
@@ -119,11 +119,11 @@ type Splits struct {
 	Synthetic          *Reachable // of generated rows; nil for real ones
 }
 
-// Reachable is what the true probabilities of generated rows score on the test part: no model can do better but by chance. It is
-// zero if that is not known of the test part.
+// Reachable is what the true probabilities of generated rows score on the test part. A model can do better only by chance. It is
+// zero if that is not known for the test part.
 type Reachable struct{ AUC, LogLoss float64 }
 
-// OpenOptions are what a run decides about its data, beside the data section.
+// OpenOptions are those choices about its data that a run makes outside of the data section.
 type OpenOptions struct {
 	Seed     uint64       // of the order of train rows; the split has its own seed
 	CacheDir string       // where binary caches live; ".cache" if empty
@@ -133,20 +133,21 @@ type OpenOptions struct {
 	Only     string       // open this part alone: "train", "valid" or "test"; all if empty
 }
 
-// Dataset is a `data:` section: its exported fields are the options.
+// Dataset is a `data:` section. Its exported fields are the options.
 type Dataset interface {
-	// Open returns the parts of the data set. Their order and their ids depend on the files, the options and o's seed and map only.
+	// Open returns the parts of the data set. The order and the ids of the rows depend only on the
+	// files, the options, and the seed and map of o.
 	Open(ctx context.Context, o OpenOptions) (*Splits, error)
 	// Stream returns the rows of a file in its order, without a cache, turned into ids and numbers by m. Unless the options want
 	// them, labels may be missing: Batch.Label is 0 then. A row that cannot be read is an error whatever bad_rows says, since the
 	// n-th prediction must be that of the n-th row. Rows is -1, and the source can be read any number of times.
 	Stream(ctx context.Context, path string, m *FeatureMap, o StreamOptions) Source
-	// Encoder returns what turns rows in memory into ids and numbers by m, as Stream turns those of a file.
+	// Encoder returns an encoder that turns rows in memory into ids and numbers by m, as Stream does with the rows of a file.
 	Encoder(m *FeatureMap) (RowEncoder, error)
 }
 
-// StreamOptions are what a command decides about a stream.
+// StreamOptions are the choices that a command makes about a stream.
 type StreamOptions struct {
 	Threads int  // goroutines that parse; GOMAXPROCS if 0
-	Labels  bool // every row must have a label, and a group if the data set has them: to evaluate, not to predict
+	Labels  bool // every row must have a label, and a group if the data set has them; evaluating needs that, predicting does not
 }

@@ -11,9 +11,9 @@ import (
 	"sync"
 )
 
-// FeatureMap is all that turns raw values into ids and numbers: vocabularies, hash bucket sizes, the statistics of
-// numeric columns, and the tokenizer and labels of texts. It is fitted on train rows and saved beside a run's checkpoint. It must
-// not change once used.
+// FeatureMap is everything that turns raw values into ids and numbers: vocabularies, numbers of hash buckets, the statistics of
+// numeric columns, and the tokenizer and labels of texts. It is fitted on train rows and saved with a run. It must not change once it
+// is used.
 type FeatureMap struct {
 	Version  int           `json:"version"`
 	Rows     int64         `json:"rows"` // that it was fitted on

@@ -8,8 +8,8 @@ import (
 	"github.com/splice-ml/splice/data/rng"
 )
 
-// Head returns a random share of the rows of src, in (0, 1], rounded to whole rows but at least one: a few rows for what
-// all parents begin with.
+// Head returns a random share of the rows of src. share is in (0, 1]; the number of rows is rounded, and at least one. The trunk that
+// all parents of a merge start from is trained on such a share.
 func Head(src Source, share float64, seed uint64) (Source, error) {
 	v, err := viewable(src, "a share of the rows")
 	if err != nil {
@@ -30,8 +30,8 @@ func Head(src Source, share float64, seed uint64) (Source, error) {
 	return v.View(ViewOptions{Keep: keep, Seed: rng.Key(seed, "head", "order")}), nil
 }
 
-// Reorder returns the rows of src in other epoch orders, those of a seed. A source that does not shuffle, as that of a
-// validation part, has no orders to change, which is an error.
+// Reorder returns the rows of src, whose epochs have the orders of another seed. A source that does not shuffle, such as a validation
+// part, is an error.
 func Reorder(src Source, seed uint64) (Source, error) {
 	v, err := viewable(src, "another order of the rows")
 	if err != nil {

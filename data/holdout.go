@@ -10,9 +10,9 @@ import (
 // holdOutWindow is how many of the chosen rows are shuffled together: the default of shuffle_buffer.
 const holdOutWindow = 1 << 20
 
-// HoldOut deals the rows of src at random: a share of them, in (0, 1), to chosen, the others to rest; each gets one row at least.
-// The epochs of chosen are shuffled, whatever src does, so that a model can learn from some of the validation rows; rest is read
-// in the order of src. Where a row goes depends on the seed and its number alone.
+// HoldOut deals the rows of src at random into a share of them, chosen, and the others, rest. share is in (0, 1), and each part gets at
+// least one row. The epochs of chosen are shuffled even if src is not, so that a model can learn from some of the validation rows. rest
+// is read in the order of src. The part of a row depends only on the seed and the row's number.
 func HoldOut(src Source, share float64, seed uint64) (chosen, rest Source, err error) {
 	v, err := viewable(src, "a part of the rows")
 	if err != nil {

@@ -25,7 +25,7 @@ type Memory struct {
 
 	schema *Schema
 	rows   *Batch   // all of them
-	kept   []uint32 // of a view: which rows, rising; nil: all
+	kept   []uint32 // places of a view's rows, in ascending order; nil if it has all
 }
 
 // FromRows returns a source of rows in their order. Every row must have each feature of s, with ids below its Vocab.
@@ -60,7 +60,7 @@ func FromRows(s *Schema, rows []Row) (*Memory, error) {
 	return &Memory{schema: s, rows: all}, nil
 }
 
-// Width returns the ids a row of f.
+// Width returns how many ids a row has in the feature.
 func (f *Feature) Width() int {
 	switch f.Kind {
 	case Categorical:

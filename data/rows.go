@@ -9,15 +9,15 @@ import (
 	"github.com/splice-ml/splice/data/internal/namelist"
 )
 
-// RowEncoder turns rows in memory into ids and numbers, by the code that reads files: a row has the same bits whether it comes from
-// a file or from memory.
+// RowEncoder turns rows in memory into ids and numbers. It uses the code that reads files, so a row has the same bits whether it comes
+// from a file or from memory.
 //
 // A row is the values of its columns by name. A value is a string, a number, a list of these for a column of several tokens, or
-// nil for a blank cell. A number is what its decimal digits in a file are: 17 and 17.0 are the token "17". Every feature (of
-// texts: each column of text) must be there. The label, the group, the time and columns that are ignored may be there; their
+// nil for a blank cell. A number means the same as its decimal digits in a file, so 17 and 17.0 are both the token "17".
+// Every column that is a feature or a text must be there. The label, the group, the time and columns that are ignored may be there; their
 // values are not looked at. Any other column is an error.
 //
-// A RowEncoder is used by one goroutine at a time. To make one for each goroutine costs little: they share vocabularies.
+// Only one goroutine may use a RowEncoder at a time. An encoder for each goroutine costs little, since encoders share vocabularies.
 type RowEncoder interface {
 	// Schema returns what the batches are made for: by NewBatch, or with text by NewTokenBatch for its longest length.
 	Schema() *Schema

@@ -20,7 +20,7 @@ const (
 	ByOrder = "order"
 )
 
-// ShardOptions say how rows are dealt to shards.
+// ShardOptions say how the rows are dealt.
 type ShardOptions struct {
 	// rows: at random; order: one range after the other, that is by time if the file is in the order of time; or a categorical
 	// feature: rows of one id stay together
@@ -41,13 +41,13 @@ func (o ShardOptions) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Shard deals the rows of src to o.Count shards: every row is in one of them. By rows or by order their sizes differ by one row
-// at most. By a feature, its ids that occur are put in an order that depends on the seed and on their tokens in m (on the ids
-// themselves without m), and dealt in turn, so that the numbers of ids differ by one at most; rows of unknown tokens share
-// one id and stay together. The same tokens go to the same shards whatever their ids are.
+// Shard deals the rows of src to o.Count shards. Every row is in exactly one of them. By rows or by order, their sizes differ by at
+// most one row. By a feature, the ids that occur are put in an order that depends on the seed and on their tokens in m, or on the ids
+// themselves if m is nil. They are dealt in turn, so the numbers of ids differ by at most one. Rows of unknown tokens share one id and
+// stay together. The same tokens go to the same shards, whatever their ids are.
 //
-// Each shard is a Viewer, so it can be dealt again. It keeps the numbers of its rows, 4 bytes each, and shuffles as src does, in windows of
-// bounded memory, by a seed that depends on o.Seed and its place in the list.
+// Each shard is a Viewer, so it can be dealt again. It keeps the numbers of its rows, 4 bytes each. It shuffles as src does, in windows
+// of bounded memory, by a seed that depends on o.Seed and its place in the list.
 func Shard(ctx context.Context, src Source, o ShardOptions, m *FeatureMap) ([]Source, error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("data: shards: %w", err)

@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// Text is what a schema says of token sequences.
+// Text is the part of a schema that describes token sequences.
 type Text struct {
 	Vocab    int      // token ids
 	Pad      int32    // id behind the last token of a row
 	Lengths  []int    // buckets' lengths, ascending; no row is longer than the last one, special tokens included
-	Labels   []string // names of the classes, by label; nil: labels are numbers, or there are none
+	Labels   []string // names of the classes, by label; nil if labels are numbers, or there are none
 	MaskRate float64  // above 0: rows of a masked language model, of which this share of the tokens is to be predicted
 }
 

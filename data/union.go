@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Compatible returns how o reads columns differently from m, a line for each difference: features that are missing or in
-// another order, kinds, tables, transforms, fills, separators, lengths, pools, buckets of hash tables; tokenizers, lengths and
-// labels of texts. It is empty if the two differ in nothing but the tokens and counts of their vocabularies and the
-// statistics of numbers, as the maps of two days of one configuration do; such maps have a [Union].
+// Compatible returns how o reads columns differently from m, one line for each difference. It compares the features and their order,
+// kinds, tables, transforms, fills, separators, lengths, pools and buckets of hash tables, and the tokenizers, lengths and labels of
+// texts. The result is empty if the maps differ only in the tokens and counts of their vocabularies and in the statistics of numbers,
+// as the maps of two days of one configuration do. Such maps have a [Union].
 func (m *FeatureMap) Compatible(o *FeatureMap) []string {
 	var out []string
 	bad := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
@@ -104,8 +104,8 @@ func (v *Vocabulary) difference(w *Vocabulary) string {
 	return fmt.Sprintf("has %d hash buckets, not %d", w.Hash, v.Hash)
 }
 
-// SameIDs reports whether every token of every feature has one id in both maps, so that rows of embedding tables need not
-// be matched. Counts and statistics of numbers may differ.
+// SameIDs reports whether every token of every feature has the same id in both maps. Rows of embedding tables then need no
+// matching. Counts and statistics of numbers may differ.
 func (m *FeatureMap) SameIDs(o *FeatureMap) bool {
 	if len(m.Compatible(o)) > 0 {
 		return false

@@ -21,13 +21,13 @@ type Viewer interface {
 
 // ViewOptions say which rows a view shows, and in which order.
 type ViewOptions struct {
-	Keep   []uint32 // places of the rows among those of the source, in the order of the file, rising; nil: all rows
+	Keep   []uint32 // places of the rows among the source's, in ascending order; nil keeps all rows
 	Seed   uint64   // of the order of each epoch
-	Window int      // shuffle so many rows together, or more; 0: shuffle as the source does, or not at all
+	Window int      // least number of rows to shuffle together; 0 to shuffle as the source does, or not at all
 }
 
-// Places returns the places of a view's rows among those of a file, where the source shows the rows at kept (nil: all rows of the
-// file) and the view keeps some of these (nil: all of them).
+// Places returns the places of a view's rows among those of a file. kept are the places of the source's rows in the file, or nil if
+// the source has all of them. keep are the places of the view's rows among the source's, or nil if the view has all of them.
 func Places(kept, keep []uint32) []uint32 {
 	if kept == nil {
 		return keep

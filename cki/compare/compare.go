@@ -1,6 +1,6 @@
-// Package compare makes a merge beside all that it must be compared with: the parents and their ensemble, other ways to
-// merge the same parents, and the controls that tell what the merge gains from what training on gains. Each is an entry of
-// one list; the guard chooses among them what is passed on.
+// Package compare makes a merge together with everything it must be compared with. That is the parents and their ensemble, other
+// ways to merge the same parents, and controls, which tell how much of a gain comes from the merge and how much from more
+// training. Each is an entry of one list. The guard chooses the model that is passed on.
 package compare
 
 import (
@@ -16,16 +16,16 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 )
 
-// Outcome is what a merge came to.
+// Outcome is the result of a merge and its comparison.
 type Outcome struct {
 	Rows    Rows
 	Passed  RowName    // the row whose model is passed on
-	Guarded bool       // the result was worse than the best parent, which is passed on in its place
-	Params  *nn.Params // what is passed on
+	Guarded bool       // the result was worse than the best parent, which is passed on instead
+	Params  *nn.Params // of the model that is passed on
 	Counts  cki.Counts // the sum of the parents'
 	Family  *cki.Family
 	Aligned []*align.Report // by parent after the base; empty without alignment
-	Stats   any             // of the method, for the report
+	Stats   any             // what the method adds to the report
 	Merged  []*cki.Member   // the parents as they were merged: aligned
 	Result  *nn.Params      // the merge, before rounds and training
 }
@@ -48,16 +48,16 @@ type comparison struct {
 type entry struct {
 	name   RowName
 	note   string
-	result bool // it is the merge, or comes from it as the options say: it may be passed on
+	result bool // the row is the merge, or comes from it as the options say, so that it may be passed on
 	make   maker
 	params *nn.Params // once it is made; nil for a row of several models
 }
 
-// maker makes a row. It returns the row's model, which is measured unless the maker has set the row's metrics, and sets what
-// else it knows of the row.
+// maker makes a row and returns its model. The model is measured unless the maker has set the row's metrics. A maker may set
+// other fields of the row too.
 type maker func(ctx context.Context, r *Row) (*nn.Params, error)
 
-// model returns the entry's model for what starts from it.
+// model returns the entry's model, for rows that start from it.
 func (e *entry) model(context.Context) (*nn.Params, error) {
 	if e.params == nil {
 		return nil, fmt.Errorf("the row %s is not made yet", e.name)
@@ -65,8 +65,8 @@ func (e *entry) model(context.Context) (*nn.Params, error) {
 	return e.params, nil
 }
 
-// Run makes every row of the comparison, the configured merge and the training after it among them, and chooses what is
-// passed on. each, if not nil, hears of every row when it is done.
+// Run makes every row of the comparison, among them the configured merge and the training after it. Then it chooses the model
+// that is passed on. each, if not nil, is called with every row when it is done.
 func Run(ctx context.Context, l *cki.Lab, o cki.Options, f *cki.Family, each func(Row)) (*Outcome, error) {
 	c := &comparison{lab: l, options: o, family: f, base: f.Members[0], out: &Outcome{Family: f}}
 	var err error
@@ -153,8 +153,8 @@ func (c *comparison) better(a, b *Row) bool {
 	return c.lab.Better(a.Valid[m], b.Valid[m])
 }
 
-// guard chooses what is passed on: the best result on the validation rows, or the best parent if that is better and the guard
-// is on.
+// guard chooses the model that is passed on: the best result on the validation rows, or the best parent if that one is better and
+// the guard is on.
 func (c *comparison) guard() {
 	best, parent := -1, -1
 	for i, e := range c.entries {
@@ -195,7 +195,7 @@ func directory(row string) string {
 // all selects every tensor.
 func all(string) bool { return true }
 
-// timed sets a row's seconds to what its maker takes, beyond those that it has set.
+// timed adds the seconds that a maker takes to the row's.
 func timed(m maker) maker {
 	return func(ctx context.Context, r *Row) (*nn.Params, error) {
 		begin := time.Now()

@@ -14,8 +14,8 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// checkpoints returns what the base's run kept: the epochs whose weights it has, the last one first, and the file of their moving
-// average, "" if it has none.
+// checkpoints returns the epochs whose weights the base's run has kept, the last one first, and the file of their moving average.
+// The file is "" if the run has none.
 func (c *comparison) checkpoints() (epochs []int, average string) {
 	dir := c.base.Dir
 	if dir == "" {
@@ -30,7 +30,7 @@ func (c *comparison) checkpoints() (epochs []int, average string) {
 	return epochs, average
 }
 
-// epochSoup is the row of the greedy soup of the base's epochs.
+// epochSoup makes the row of the greedy soup of the base's epochs.
 func (c *comparison) epochSoup(epochs []int) maker {
 	return timed(func(ctx context.Context, r *Row) (*nn.Params, error) {
 		var members []*cki.Member
@@ -47,7 +47,7 @@ func (c *comparison) epochSoup(epochs []int) maker {
 	})
 }
 
-// stored is the row of the weights in a file.
+// stored makes the row of the weights in a file.
 func (c *comparison) stored(path string) maker {
 	return timed(func(context.Context, *Row) (*nn.Params, error) { return c.load(path) })
 }

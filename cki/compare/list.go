@@ -9,7 +9,7 @@ import (
 	"github.com/splice-ml/splice/cki/method"
 )
 
-// list returns the rows of the comparison in their order. What a row starts from stands before it.
+// list returns the rows of the comparison in their order. A row stands after the row that it starts from.
 func (c *comparison) list() []*entry {
 	epochs, average := c.checkpoints()
 	var (
@@ -119,10 +119,10 @@ func byMagnitude() method.Prune {
 	return m
 }
 
-// publishedEpochs are what the assessors of the comparison's rows learn for.
+// publishedEpochs is how many epochs the assessors learn in the comparison's rows of the published method.
 const publishedEpochs = 3
 
-// publishedCKI returns the published method: assessors alone learn, for some epochs.
+// publishedCKI returns the published method, in which the assessors alone learn, for the given epochs.
 func publishedCKI(form string, epochs int) assess.CKI {
 	m := defaults[assess.CKI]()
 	m.Form, m.Train.Epochs = form, epochs
@@ -137,8 +137,8 @@ func (c *comparison) publishedForm() string {
 	return "recommendation"
 }
 
-// heldOutGates returns gates that start where counts put them and learn on four fifths of the validation rows, until the rest
-// says stop.
+// heldOutGates returns gates that start where the counts put them. They learn on four fifths of the validation rows, until they no
+// longer get better on the last fifth.
 func heldOutGates() assess.CKI {
 	m := defaults[assess.CKI]()
 	m.Perspective, m.Granularity, m.Tables, m.Start, m.Prior = "local", "unit", "row", "counts", 1

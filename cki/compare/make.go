@@ -14,7 +14,7 @@ import (
 	"github.com/splice-ml/splice/train"
 )
 
-// given is the row of a parent.
+// given makes the row of a parent.
 func given(m *cki.Member) maker {
 	return func(_ context.Context, r *Row) (*nn.Params, error) {
 		r.Seconds, r.Steps = m.Seconds, m.Steps
@@ -22,7 +22,7 @@ func given(m *cki.Member) maker {
 	}
 }
 
-// best is the row of the parent that is best on the validation rows, of the parents' entries.
+// best makes the row of the parent that is best on the validation rows. parents are the entries made so far, which are theirs.
 func (c *comparison) best(parents []*entry) maker {
 	return func(_ context.Context, r *Row) (*nn.Params, error) {
 		at := 0
@@ -37,7 +37,7 @@ func (c *comparison) best(parents []*entry) maker {
 	}
 }
 
-// ensemble is the row of members' mean logits, which cost as many models as there are members.
+// ensemble makes the row of the members' ensemble by mean logits. It costs as much as all members together.
 func (c *comparison) ensemble(members []*cki.Member) maker {
 	return timed(func(ctx context.Context, r *Row) (*nn.Params, error) {
 		p := paramsOf(members)
@@ -57,7 +57,7 @@ func paramsOf(members []*cki.Member) []*nn.Params {
 	return out
 }
 
-// merging is the row of a merge of members.
+// merging makes the row of a merge of members.
 func (c *comparison) merging(members []*cki.Member, selected func(string) bool, m cki.Method) maker {
 	return timed(func(ctx context.Context, r *Row) (*nn.Params, error) {
 		p, _, err := c.merge(ctx, string(r.Name), members, selected, m)
@@ -65,7 +65,7 @@ func (c *comparison) merging(members []*cki.Member, selected func(string) bool, 
 	})
 }
 
-// configured is the row of the merge that the options ask for.
+// configured makes the row of the merge that the options ask for.
 func (c *comparison) configured() maker {
 	return timed(func(ctx context.Context, r *Row) (p *nn.Params, err error) {
 		p, c.out.Stats, err = c.merge(ctx, string(r.Name), c.aligned, c.selected, c.options.Method)
@@ -74,7 +74,7 @@ func (c *comparison) configured() maker {
 	})
 }
 
-// merge merges members by a method and recomputes the statistics of batch norm. It returns what the method has to say, too.
+// merge merges members by a method and recomputes the statistics of batch norm. stats are what the method adds to the report.
 func (c *comparison) merge(
 	ctx context.Context, name string, members []*cki.Member, selected func(string) bool, m cki.Method,
 ) (p *nn.Params, stats any, err error) {
@@ -101,8 +101,8 @@ func (c *comparison) merge(
 	return p, stats, err
 }
 
-// rounds returns the rows of further rounds: each parent goes on from the merge before, on its own rows, and what comes of
-// them is merged again.
+// rounds returns the rows of further rounds. In each, every parent is trained on from the merge before, on its own rows, and the
+// trained parents are merged again.
 func (c *comparison) rounds(merge *entry) []*entry {
 	var out []*entry
 	from, members := merge, c.aligned
@@ -129,7 +129,7 @@ func (c *comparison) rounds(merge *entry) []*entry {
 	return out
 }
 
-// training is one of the base's rows that a row of the comparison made, and what it made of them.
+// training is a training on the base's rows that one row of the comparison made, with its result.
 type training struct {
 	start    *nn.Params
 	finetune cki.Finetune
@@ -138,7 +138,7 @@ type training struct {
 	seconds  float64
 }
 
-// trained is the row of a training on the base's rows, from the model that start gives. A training that another row has
+// trained makes the row of a training on the base's rows, from the model that start gives. A training that another row has
 // made is not made again.
 func (c *comparison) trained(start func(context.Context) (*nn.Params, error), f cki.Finetune) maker {
 	return timed(func(ctx context.Context, r *Row) (*nn.Params, error) {
@@ -163,8 +163,8 @@ func (c *comparison) trained(start func(context.Context) (*nn.Params, error), f 
 	})
 }
 
-// finetune trains from start on the rows of a member. The model is the last one: the start and the training are compared as
-// rows of their own.
+// finetune trains from start on the rows of a member. Its result is the last model, not the best one, since the start has a row of
+// its own in the comparison.
 func (c *comparison) finetune(
 	ctx context.Context, name string, start *nn.Params, m *cki.Member, f cki.Finetune,
 ) (p *nn.Params, steps int64, err error) {
@@ -199,7 +199,7 @@ func (c *comparison) finetune(
 	return p, r.Steps, nil
 }
 
-// trainingName is the directory of a row's training in that of the row.
+// trainingName is the name of a training's directory within its row's.
 const trainingName = "training"
 
 // halfHead returns the base with its head times 0.5.
@@ -219,7 +219,7 @@ func (c *comparison) permuted(ctx context.Context) (*nn.Params, error) {
 	return p, err
 }
 
-// longer is the row of the base's training for k times the epochs.
+// longer makes the row of the base's training for k times the epochs.
 func (c *comparison) longer(k int) maker {
 	return timed(func(ctx context.Context, r *Row) (*nn.Params, error) {
 		l := c.lab.Options.Length()

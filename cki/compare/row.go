@@ -6,7 +6,7 @@ import (
 	"github.com/splice-ml/splice/cki/report"
 )
 
-// RowName tells the rows of a comparison apart. It is also what people read.
+// RowName is the name of a row. It identifies the row in a comparison and is what tables show.
 type RowName string
 
 // The rows that a comparison can have. Their names stand in files of runs and in docs/results: they must not change.
@@ -72,7 +72,7 @@ type Row struct {
 	Note    string         `json:"note,omitempty"`
 	Valid   report.Metrics `json:"valid"`
 	Test    report.Metrics `json:"test,omitempty"`
-	Seconds float64        `json:"seconds"`         // of merging and training this row, the parents' training not counted
+	Seconds float64        `json:"seconds"`         // that merging and training this row took, without the parents' training
 	Steps   int64          `json:"steps,omitempty"` // optimizer steps of this row's own training
 }
 

@@ -10,16 +10,16 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// Table is the file table.json of a merge: its comparison.
+// Table is the comparison of a merge, as table.json holds it.
 type Table struct {
 	Digest      string         `json:"digest"`                 // of the config and the parents
 	ModelDigest string         `json:"model_digest,omitempty"` // of the model that is passed on: see cki.Digest
 	Seed        uint64         `json:"seed"`
 	Model       string         `json:"model"`
 	Data        string         `json:"data"`
-	Metric      string         `json:"metric"` // what selection goes by
+	Metric      string         `json:"metric"` // by which models are selected
 	Synthetic   bool           `json:"synthetic"`
-	Reachable   report.Metrics `json:"reachable,omitempty"` // of synthetic rows: what the true probabilities reach on the test rows
+	Reachable   report.Metrics `json:"reachable,omitempty"` // what the true probabilities of synthetic rows reach on the test rows
 	// what the parents' training rows were split by; empty if all saw the same, or it is not known
 	SplitBy string  `json:"split_by,omitempty"`
 	Passed  RowName `json:"passed"`  // the row whose model is passed on

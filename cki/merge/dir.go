@@ -49,7 +49,7 @@ func absolute(path string) string {
 	return path
 }
 
-// done returns the comparison of the merge of that digest, nil if it is still to be made.
+// done returns the comparison of the merge with that digest, or nil if the merge is still to be made.
 func (j *Job) done(digest string) (*compare.Table, error) {
 	if j.Overwrite {
 		return nil, nil
@@ -78,8 +78,8 @@ func (j *Job) done(digest string) (*compare.Table, error) {
 	return t, nil
 }
 
-// holds reports whether the model in the directory is the one that the table is about. Tables that do not say which it is are
-// compared with what the model says of itself.
+// holds reports whether the model in the directory is the one that the table describes. A table without a model's digest is compared
+// with the digest in the model's own metadata.
 func (j *Job) holds(t *compare.Table) (bool, error) {
 	path := filepath.Join(j.Dir, run.ModelFile)
 	f, err := ckpt.Open(path)
@@ -94,7 +94,7 @@ func (j *Job) holds(t *compare.Table) (bool, error) {
 	return d == t.ModelDigest, err
 }
 
-// claim makes the directory ready for trainings of these digests. What it holds of others is removed, or an error.
+// claim makes the directory ready for trainings of these digests. Trainings of other digests are removed, or are an error.
 func (j *Job) claim(making, digest string) error {
 	if err := j.free(); err != nil {
 		return run.BadInput(err)
@@ -108,7 +108,7 @@ func (j *Job) claim(making, digest string) error {
 	return run.ClearResult(j.Dir)
 }
 
-// free reports a directory that holds something else than a merge, which must not be written over.
+// free returns an error if the directory holds something other than a merge, which must not be written over.
 func (j *Job) free() error {
 	if j.Overwrite {
 		return nil
@@ -131,7 +131,7 @@ func marked(dir string) bool {
 	return err == nil
 }
 
-// claimDir makes a directory for trainings of a digest. What trainings of another digest left there is removed, or an error.
+// claimDir makes a directory for trainings of a digest. Files of another digest's trainings are removed, or are an error.
 func (j *Job) claimDir(name, digest string, replace bool) error {
 	dir := filepath.Join(j.Dir, name)
 	b, err := os.ReadFile(filepath.Join(dir, run.DigestFile))

@@ -13,8 +13,8 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// Files merges checkpoints of which nothing but the tensors is known, tensor by tensor, into a model in the directory, whose
-// path it returns. The result is not evaluated. Of the job it takes Dir, Options, Settings, Seed, Overwrite and Log.
+// Files merges checkpoints that are nothing but tensors, tensor by tensor, into a model file in the directory. It returns the file's
+// path. The result is not evaluated. Files uses Dir, Options, Settings, Seed, Overwrite and Log of the job.
 func (j *Job) Files(ctx context.Context, parents []*cki.Parent) (string, error) {
 	if err := cki.Check(parents); err != nil {
 		return "", run.BadInput(err)

@@ -1,6 +1,6 @@
-// Package merge makes the run of a merge: it reads the parents, or has a regime make them, runs the comparison, and writes
-// what is passed on into the run's directory, with the comparison, where the model is from, and the report. Checkpoints of
-// which nothing but the tensors is known become one file.
+// Package merge makes the run of a merge. It reads the parents, or has a regime make them, and runs the comparison. Into the run's
+// directory it writes the model that is passed on, the comparison, where the model comes from, and the report. Parents that are
+// nothing but tensors are merged into one file.
 package merge
 
 import (
@@ -33,22 +33,22 @@ type Job struct {
 	Data      string // what the table calls the data
 	Seed      uint64
 	Digest    string       // of the whole config
-	Making    string       // of what in the config decides the parents that a regime makes
+	Making    string       // of those parts of the config that decide the parents that a regime makes
 	Overwrite bool         // replace a run that is in Dir, and parents that a regime made there
 	Log       *slog.Logger // never nil
 
-	// Describe writes the config and the feature map of a run. trained are the options by which a parent in dir is trained;
-	// nil: dir is that of the merge.
+	// Describe writes the config and the feature map of a run. trained are the options by which the parent in dir is trained.
+	// They are nil if dir is the directory of the merge.
 	Describe func(dir string, d *data.Splits, trained *train.Options) error
 	// Result writes result.json of the row that is passed on; digest is the merge's.
 	Result func(passed *compare.Row, digest string) error
-	// Callbacks report on the progress of a training; nil: none.
+	// Callbacks returns what reports on the progress of a training. It may be nil.
 	Callbacks func(o train.Options) []train.Callback
 }
 
-// Done returns the comparison of a merge by the same config and of the same parents that is in the directory, with its model;
-// nil if the merge is still to be made. Another merge is an error unless it may be overwritten. A merge whose parents start
-// from given weights is known by those weights too: see Run.
+// Done returns the comparison of the merge that the directory holds, if that merge has the same config, the same parents and its
+// model. It returns nil if the merge is still to be made. Another merge is an error unless it may be overwritten. If the parents
+// start from given weights, use Run: it compares these weights too.
 func (j *Job) Done(parents []*cki.Parent) (*compare.Table, error) {
 	digest, err := j.digest(parents)
 	if err != nil {
@@ -57,8 +57,8 @@ func (j *Job) Done(parents []*cki.Parent) (*compare.Table, error) {
 	return j.done(digest)
 }
 
-// Run makes the merge in the directory and returns its comparison. One that is done already is read. parents are those that
-// are given, empty if the regime makes them. Of the Lab it takes Model, Task, Data, Options, Seed, Start and Log.
+// Run makes the merge in the directory and returns its comparison. A merge that is done already is read from its files. parents are
+// the runs to merge; the regime makes them if there are none. Run uses Model, Task, Data, Options, Seed, Start and Log of the Lab.
 func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (*compare.Table, error) {
 	if lab.Data.Valid == nil {
 		return nil, run.BadInput(errors.New("cki: the data has no validation rows: a merge is judged by them; set data.split or data.valid_path"))
@@ -127,7 +127,7 @@ func (j *Job) begin(d *data.Splits) func(name, dir string, o train.Options) ([]t
 	}
 }
 
-// family returns the parents: those given, or what the regime makes.
+// family returns the parents that are given, or those that the regime makes.
 func (j *Job) family(ctx context.Context, l *cki.Lab, parents []*cki.Parent) (*cki.Family, error) {
 	if len(parents) == 0 {
 		return j.Options.Regime.Make(ctx, l)
@@ -141,7 +141,7 @@ func (j *Job) family(ctx context.Context, l *cki.Lab, parents []*cki.Parent) (*c
 			return nil, err
 		}
 		if alone[i] == p && mixed[i] == p {
-			m.Dir, m.Mixed = p.Name, m.Params // its other checkpoints fit, too
+			m.Dir, m.Mixed = p.Name, m.Params // so that its other checkpoints fit too
 		} else if m.Mixed, err = load(l, mixed[i]); err != nil {
 			return nil, err
 		}
@@ -215,7 +215,7 @@ func (j *Job) writeModel(out *compare.Outcome, digest string) error {
 	return train.SaveCounts(j.Dir, out.Counts)
 }
 
-// dropStates removes what only going on with the comparison's trainings needs.
+// dropStates removes the files that only resuming the comparison's trainings would need.
 func (j *Job) dropStates() error {
 	err := filepath.WalkDir(filepath.Join(j.Dir, run.RowsDir), func(path string, e fs.DirEntry, err error) error {
 		if err == nil && e.IsDir() && e.Name() == run.LastDir {

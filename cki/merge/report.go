@@ -9,10 +9,11 @@ import (
 	"github.com/splice-ml/splice/cki/report"
 )
 
-// barrierPoints are the models along the line between two parents, both ends included.
+// barrierPoints is the number of models along the line between two parents, both ends included.
 const barrierPoints = 5
 
-// Report returns the report of an outcome: its rows, the lines between the parents, and what became of each tensor.
+// Report returns the report of an outcome. It has the rows, the models along the lines between the parents, and what became of
+// each tensor.
 func (j *Job) Report(ctx context.Context, l *cki.Lab, out *compare.Outcome, from *Provenance) (*report.Report, error) {
 	metrics, err := l.Metrics()
 	if err != nil {

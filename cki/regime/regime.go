@@ -1,6 +1,5 @@
-// Package regime holds the ways in which the parents of a merge are made, one a file: from other seeds, from one trunk, on
-// other rows, with other hyper-parameters. Each registers itself in cki.Regimes; its fields are the options of a `regime:`
-// section.
+// Package regime holds the ways to make the parents of a merge, one in each file: from other seeds, from one trunk, on other rows,
+// or with other hyper-parameters. Each registers itself in cki.Regimes. Its fields are the options of a `regime:` section.
 package regime
 
 import (
@@ -25,10 +24,10 @@ func checkCount(n int) error {
 	return nil
 }
 
-// trunkName is the directory of what parents are branched from.
+// trunkName is the name of the directory of the run that parents branch from.
 const trunkName = "trunk"
 
-// parentName is the directory of parent k.
+// parentName returns the name of the directory of parent k.
 func parentName(k int) string { return fmt.Sprintf("parent-%c", 'a'+k) }
 
 // streamSeed returns the seed of stream k of the Lab; stream 0 is the Lab's own.
@@ -39,8 +38,8 @@ func streamSeed(l *cki.Lab, k int) uint64 {
 	return rng.Key(l.Seed, "parent", k)
 }
 
-// parent returns the training of parent k, from the initial weights that the Lab's seed gives: the first sees the rows in
-// the Lab's order, each other one in an order of its own.
+// parent returns the training of parent k. All start from the initial weights that the Lab's seed gives. The first sees the rows
+// in the Lab's order, each other one in an order of its own.
 func parent(l *cki.Lab, k int) (cki.Training, error) {
 	t := cki.Training{Name: parentName(k), Init: l.Seed, Seed: streamSeed(l, k), Data: l.Data, Options: l.Options}
 	if k == 0 {
@@ -54,7 +53,7 @@ func parent(l *cki.Lab, k int) (cki.Training, error) {
 // baseDecay is the decay of the moving average that the base keeps for the comparison.
 const baseDecay = 0.99
 
-// family trains the members one after another. trunk is what they come from, nil if nothing.
+// family trains the members one after another. trunk is the run that they branch from; it may be nil.
 func family(ctx context.Context, l *cki.Lab, trunk *cki.Member, trainings []cki.Training) (*cki.Family, error) {
 	f := &cki.Family{Trunk: trunk}
 	if trunk != nil {
@@ -74,7 +73,8 @@ func family(ctx context.Context, l *cki.Lab, trunk *cki.Member, trainings []cki.
 	return f, nil
 }
 
-// trunkOptions are the Lab's options for n epochs or n steps at a constant rate, of which the last parameters are kept.
+// trunkOptions returns the Lab's options for a number of epochs or of steps at a constant learning rate. The last parameters are
+// kept.
 func trunkOptions(l *cki.Lab, epochs int, steps int64) train.Options {
 	constant, _ := schedule.Types.Default("constant")
 	length := train.Length{Epochs: max(1, epochs), MaxSteps: steps, Schedule: constant}

@@ -15,14 +15,14 @@ import (
 	"github.com/splice-ml/splice/train/task"
 )
 
-// Ensemble is one run, or several whose predictions are put together.
+// Ensemble is one run, or several runs whose predictions are combined.
 type Ensemble struct {
 	Runs []*Run
 	Mode string // ensemble.MeanLogits or ensemble.MeanProbabilities
 }
 
-// OpenEnsemble opens runs of one task. mode is how the predictions of several become one; empty: the mean of the logits. set overrides
-// keys of their configs. All mistakes are reported.
+// OpenEnsemble opens runs of one task. mode says how the predictions of several runs become one. If it is empty, they are the mean of
+// the logits. set overrides keys of the runs' configs. The error lists all mistakes.
 func OpenEnsemble(dirs, set []string, mode string, log *slog.Logger) (*Ensemble, error) {
 	if mode == "" {
 		mode = ensemble.MeanLogits

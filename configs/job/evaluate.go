@@ -19,9 +19,9 @@ type Scores struct {
 	Names   []string // of the metrics, in their order
 }
 
-// Evaluate measures the runs, and if there are several their ensemble, on all rows of a file, or on a part of the first run's data: train,
-// valid or test; if split is empty too, on its validation and test rows. each hears of every model on every part: the runs first,
-// then the ensemble.
+// Evaluate measures the runs, and their ensemble if there are several. If path is given, it does so on all rows of that file.
+// Otherwise it uses a part of the first run's data: split is train, valid or test, or empty for validation and test rows. each is
+// called for every model on every part, for the runs first and then for the ensemble.
 func (t *Ensemble) Evaluate(ctx context.Context, path, split string, each func(Scores) error) error {
 	var parts []part
 	switch {

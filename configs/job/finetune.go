@@ -13,10 +13,10 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// Finetune returns the experiment that trains on from a run, a Hugging Face directory or a file of weights, and the directory of its
-// run: to, or if that is empty a default. Without a config's file, data, model, task and training are those of the run that from
-// is of. Without from, the config says what to start from. It fails if there is nothing to start from, but for a config whose
-// fallback holds: that may train from scratch.
+// Finetune returns the experiment that trains on from a run, a Hugging Face directory or a file of weights. It also returns the
+// directory of the new run, which is to, or a default if to is empty. Without a config file, data, model, task and training are those
+// of the run that from belongs to. Without from, the config says what to start from. Nothing to start from is an error, except for a
+// config that has taken its fallback: that one may train from scratch.
 func (o Config) Finetune(ctx context.Context, from, to string) (*configs.Experiment, string, error) {
 	if o.File == "" && from == "" {
 		return nil, "", run.BadInput(errors.New("finetune: nothing to start from: " +

@@ -1,5 +1,5 @@
-// Package job does what a config asks for: it trains an experiment into the directory of a run, trains on from a run, merges runs,
-// and evaluates and predicts with finished ones. It prints nothing. What it tells on the way goes to a logger and to callbacks.
+// Package job does what a config asks for. It trains an experiment into the directory of a run, trains on from a run, merges runs, and
+// evaluates and predicts with finished runs. It prints nothing. Its messages go to a logger and to callbacks.
 package job
 
 import (
@@ -22,11 +22,11 @@ import (
 type Job struct {
 	*configs.Experiment
 	Dir  string
-	Log  *slog.Logger                           // nil: nothing is logged
-	Show func(o train.Options) []train.Callback // returns what shows the progress of a training with these options; nil: nothing
+	Log  *slog.Logger                           // nil to log nothing
+	Show func(o train.Options) []train.Callback // returns what shows the progress of a training with these options; may be nil
 }
 
-// RunDir returns the directory of a run: the one asked for, the config's, or runs/ and the config file's name.
+// RunDir returns the directory of a run. It is the one asked for, else the config's, else runs/ and the name of the config file.
 func RunDir(asked, config, file string) string {
 	switch {
 	case asked != "":
@@ -116,7 +116,7 @@ func (j *Job) lock() (unlock func(), err error) {
 	}, nil
 }
 
-// Result is what a run came to: result.json, and what tells how to read it.
+// Result is the result of a run: the content of result.json, and what a reader needs to understand it.
 type Result struct {
 	Model     string      `json:"model"`
 	Data      string      `json:"data"`
@@ -134,11 +134,11 @@ type Result struct {
 	Dir       string   `json:"-"` // of the run
 	Metrics   []string `json:"-"` // their names in the task's order
 	Monitor   string   `json:"-"` // the metric that selection went by
-	From      string   `json:"-"` // what training started from; empty: fresh weights
+	From      string   `json:"-"` // what training started from; empty for fresh weights
 	Synthetic bool     `json:"-"` // the data is generated
 }
 
-// Time is how long a training took.
+// Time says how long a training took.
 type Time struct {
 	SamplesPerSec float64 `json:"samples_per_s"` // training rows a second; evaluation and checkpoints do not count
 	Seconds       float64 `json:"seconds"`       // spent in training steps

@@ -20,17 +20,17 @@ type Config struct {
 	File     string
 	Set      []string     // overrides of keys, "train.epochs=2"
 	Offline  bool         // never touch the network
-	Log      *slog.Logger // nil: nothing is logged
-	Progress io.Writer    // shows the progress of downloads; nil: nothing does
+	Log      *slog.Logger // nil to log nothing
+	Progress io.Writer    // shows the progress of downloads; may be nil
 }
 
-// Load reads an experiment and gets the files that it fetches. If they can be had nowhere, and the config has a fallback, it is the
-// experiment of that.
+// Load reads an experiment and gets the files that it fetches. If no source has the files and the config has a fallback, it returns
+// the experiment of the fallback.
 func (o Config) Load(ctx context.Context) (*configs.Experiment, error) {
 	return o.load(ctx, configs.Load)
 }
 
-// LoadMerge is Load of a merge, whose config may leave to the runs that it merges what they have.
+// LoadMerge is Load for a merge. Its config may leave out data, model, task and train, which are then those of the merged runs.
 func (o Config) LoadMerge(ctx context.Context) (*configs.Experiment, error) {
 	return o.load(ctx, configs.LoadMerge)
 }
@@ -102,8 +102,8 @@ func (o Config) fetch(ctx context.Context, wanted []configs.Fetch, all bool) (th
 	return there, errors.Join(errs...)
 }
 
-// Fetch gets the files that the experiment fetches into the folder under, or folders in it ("." for all), and no others. It returns
-// the folders that are complete.
+// Fetch gets those files that the experiment fetches into the folder under or into folders within it. Give "." for all of them. It
+// returns the folders that are complete.
 func (o Config) Fetch(ctx context.Context, under string) (there []string, err error) {
 	e, err := configs.Load(o.File, o.Set)
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// Merged is what a merge came to.
+// Merged is the result of a merge.
 type Merged struct {
 	Dir    string         // of the run
-	Model  string         // the file of the model, of parents of which nothing but the tensors was known; else empty
+	Model  string         // the model's file if the parents were nothing but tensors; else empty
 	Counts MergedCounts   // of such parents
 	Table  *compare.Table // the comparison; nil for such parents, whose merge is not evaluated
 
@@ -27,8 +27,8 @@ type Merged struct {
 // MergedCounts are the numbers of a merge of files.
 type MergedCounts struct{ Parents, Tensors int }
 
-// Merge runs the merge of the config. One that was done before with the same config and parents is read from its files. overwrite
-// replaces a run that is in the directory, and parents that a regime made there.
+// Merge runs the merge of the config. A merge that was done before, with the same config and parents, is read from its files.
+// overwrite replaces a run that is in the directory, and parents that a regime made there.
 func (j *Job) Merge(ctx context.Context, overwrite bool) (*Merged, error) {
 	if err := j.setup(); err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (j *Job) Merge(ctx context.Context, overwrite bool) (*Merged, error) {
 
 // compared returns the comparison of a merge, which it makes unless it is done already.
 func (j *Job) compared(ctx context.Context, m *merge.Job, parents []*cki.Parent) (*compare.Table, error) {
-	if j.Init.From == "" { // else the merge is known by the weights, too
+	if j.Init.From == "" { // with starting weights, the merge is identified by them too
 		if t, err := m.Done(parents); t != nil || err != nil {
 			return t, err
 		}
@@ -152,8 +152,8 @@ func (j *Job) writeMerged(passed *compare.Row, digest string) error {
 	})
 }
 
-// CheckParents returns the parents that the config gives, closed, once they are found to fit together. There are none if the regime is
-// to make them.
+// CheckParents checks that the parents that the config gives fit together, and returns them closed. It returns none if the regime makes
+// them.
 func (j *Job) CheckParents() ([]*cki.Parent, error) {
 	if err := j.setup(); err != nil {
 		return nil, err

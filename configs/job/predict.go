@@ -14,8 +14,8 @@ import (
 	"github.com/splice-ml/splice/train/task"
 )
 
-// Predict writes the prediction of every row of the files at in to w, one a line in the rows' order: that of the run, or of several
-// runs' ensemble. It is a probability, a number, or the name of a class. Predict returns the number of rows.
+// Predict writes the prediction for every row of the files at in to w, one a line in the order of the rows. It is that of the run, or
+// of the ensemble of several runs. A prediction is a probability, a number, or the name of a class. Predict returns the number of rows.
 func (t *Ensemble) Predict(ctx context.Context, in string, w io.Writer) (rows int, err error) {
 	p := t.stream(ctx, in, false)
 	line, err := t.first().line(p.src[0].Schema())

@@ -13,12 +13,12 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Comment returns the documentation of a struct field (of the Go type that declares it), "" for none.
+// Comment returns the documentation of a field of the struct type owner, or "" if it has none.
 type Comment func(owner reflect.Type, field string) string
 
 // Encode is the inverse of DecodeStruct: every option of v (a struct, or a value of a registered type, which gets its
 // `type` first) in the order of declaration. Nil pointers and nil interfaces are left out: their absence means nil.
-// comment may be nil; else each key carries what it returns.
+// If comment is not nil, each key carries the comment that it returns.
 func Encode(v any, comment Comment) (*yaml.Node, error) { return encode(v, encoder{comment: comment}) }
 
 // EncodeResult is Encode without the keys that change no result of a run: those with the tag option `nodigest`.

@@ -11,7 +11,7 @@ import (
 // Option is one key of a section, as the reference describes it.
 type Option struct {
 	Path     string       // dotted below the section: "split.by"
-	Type     string       // "whole number", "list of texts" ...
+	Type     string       // such as "whole number" or "list of texts"
 	Kind     string       // kind of the registry that decodes the value, "" for a plain value
 	Default  string       // as YAML on one line; a registered name for a section with a type; "" for none
 	Owner    reflect.Type // Go struct that declares the field

@@ -62,7 +62,7 @@ func Parse(src []byte, p *Problems) *yaml.Node {
 	return p.expand(doc.Content[0], 0, new(int))
 }
 
-// expand returns a tree without aliases: each is replaced by a copy of what it stands for. nil: a problem was added.
+// expand returns a tree in which each alias is replaced by a copy of what it stands for. It returns nil after adding a problem.
 func (p *Problems) expand(n *yaml.Node, depth int, count *int) *yaml.Node {
 	*count++
 	switch {

@@ -88,7 +88,7 @@ func (p *Problems) setFile(n *yaml.Node, file string, depth int) {
 	}
 }
 
-// Add records a problem at node n (nil: the file as a whole).
+// Add records a problem at node n. If n is nil, it is one of the file as a whole.
 func (p *Problems) Add(n *yaml.Node, path, format string, args ...any) {
 	q := Problem{File: p.File, Path: path, Msg: fmt.Sprintf(format, args...)}
 	if n != nil {
@@ -142,7 +142,7 @@ func (p *Problems) List() []Problem {
 	})
 }
 
-// Err returns nil if there are no problems, else an *Error with all of them.
+// Err returns an *Error with all problems, or nil if there are none.
 func (p *Problems) Err() error {
 	if len(p.list) == 0 {
 		return nil
@@ -175,8 +175,8 @@ func (e *FieldError) Error() string { return e.Key + ": " + e.Msg }
 //
 //	return errors.Join(registry.Field("dropout", "must be in [0, 1)"), …)
 //
-// With args, msg is a format. What the key has in the file is added by itself (", have 1.5"), unless the message says
-// it ("is 1.5, ...", "... have 1.5").
+// With args, msg is a format. The value in the file is added at the end, as in ", have 1.5", unless the message
+// has it already: it then begins with "is " or contains "have ".
 func Field(key, msg string, args ...any) error {
 	e := &FieldError{Key: key, Msg: msg}
 	if len(args) > 0 {

@@ -1,8 +1,8 @@
 // Package registry maps the `type:` of a config section to the option struct that its other keys are decoded into,
 // strictly and over that struct's defaults.
 //
-// A registry holds the types of one kind (models, data sets, optimizers ...). The package that owns the kind makes the
-// registry, the file of each type registers its defaults:
+// A registry holds the types of one kind such as models, data sets or optimizers. The package that owns the kind makes the
+// registry, and the file of each type registers its defaults:
 //
 //	var Models = registry.New[Model]("model")
 //
@@ -30,7 +30,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Registry is the types of one kind by name. T is the interface that they implement.
+// Registry holds the types of one kind by name. T is the interface that they implement.
 type Registry[T any] struct{ e *entry }
 
 // entry is what the package needs to know of a registry without its type parameter.
@@ -159,7 +159,7 @@ func (r *Registry[T]) Decode(n *yaml.Node, p *Problems, path string) T {
 
 // Kind describes one registry to the code that documents them all.
 type Kind struct {
-	Name  string       // "model", "data", "optimizer" ...
+	Name  string       // such as "model" or "optimizer"
 	Iface reflect.Type // the interface of the kind
 	Names []string     // registered names, sorted
 }

@@ -41,7 +41,7 @@ func init() {
 type glueTask struct {
 	text, pair, label string
 	names             []string // of columns, where there is no header
-	labels            []string // nil: numbers
+	labels            []string // nil if labels are numbers
 	train, dev, test  []string // files, the first that exists; test: with labels
 }
 

@@ -47,7 +47,7 @@ const (
 type synthCat struct {
 	card   int
 	zipf   float64
-	blank  int     // group of columns that are missing together, -1: never
+	blank  int     // group of columns that are missing together, or -1 for never
 	main   float64 // strength of the single effect
 	factor float64 // strength of the factors
 }

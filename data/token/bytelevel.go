@@ -15,7 +15,7 @@ import (
 type bytePieces struct {
 	bytes       [256]int32         // ids of single bytes, None where the vocabulary has none
 	merges      map[[2]int32]merge // by the ids of the pair
-	whole       map[string]int32   // words taken whole if they are in the vocabulary; nil: merges decide
+	whole       map[string]int32   // words taken whole if they are in the vocabulary; nil if merges alone decide
 	unk         int32              // stands for a byte without an id, None: such a byte is dropped
 	prefixSpace bool               // a text that does not start with a space gets one
 	cache       cache

@@ -38,7 +38,7 @@ type addedToken struct {
 
 // slot is a place in a template: a special token or one of the texts.
 type slot struct {
-	text    int   // 0: the token id; 1, 2: the first, the second text
+	text    int   // 0 for the token id, 1 for the first text, 2 for the second
 	id      int32 // of a special token
 	segment int32
 }

@@ -15,8 +15,8 @@ import (
 // TrainOptions says what vocabulary is made.
 type TrainOptions struct {
 	Size     int  // the most tokens that the vocabulary may have, with the five special ones and single characters
-	MinCount int  // how often a pair must be there to be merged; 0: 2
-	Alphabet int  // characters kept, the most frequent ones; words with others are left out; 0: 1000
+	MinCount int  // how often a pair must occur to be merged; 0 stands for 2
+	Alphabet int  // characters kept, the most frequent ones; words with others are left out; 0 stands for 1000
 	Cased    bool // upper case and accents are kept
 }
 

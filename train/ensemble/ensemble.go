@@ -1,4 +1,4 @@
-// Package ensemble puts the predictions of several models together: to score rows, or to teach a model.
+// Package ensemble combines the predictions of several models, to score rows or to teach a model.
 package ensemble
 
 import (
@@ -25,12 +25,13 @@ type Ensemble struct {
 	z       [][]float32 // members' logits of the batch
 }
 
-// New returns the ensemble of members, which must have been compiled for evaluation, with batches of one size. They
-// stay the caller's, to be closed after it. mode is MeanLogits or MeanProbabilities: with one output a row the latter is
+// New returns the ensemble of members, which must have been compiled for evaluation, with batches of one size. The caller
+// closes them after the last use of the ensemble. mode is MeanLogits or MeanProbabilities. With one output a row, the latter is
 //
 //	ln(Σ_k σ(z_k)) − ln(Σ_k σ(−z_k))
 //
-// and with several, ln(Σ_k softmax(z_k)/K). Numbers, which are no logits, have no probabilities: MeanLogits is their mean.
+// and with several, ln(Σ_k softmax(z_k)/K). Predictions of numbers have no probabilities. For them, MeanLogits is
+// the mean of the numbers.
 func New(mode string, members ...train.Predictor) (*Ensemble, error) {
 	if mode != MeanLogits && mode != MeanProbabilities {
 		return nil, fmt.Errorf("ensemble: mode %q, want %s or %s", mode, MeanLogits, MeanProbabilities)
@@ -64,7 +65,7 @@ func (e *Ensemble) Teach(ctx context.Context, b *data.Batch) ([]float32, error) 
 	return e.logits, err
 }
 
-// Run scores a batch. It has no loss: the number is 0.
+// Run scores a batch. An ensemble has no loss, so the number is always 0.
 func (e *Ensemble) Run(b *data.Batch, step int64) (float64, error) {
 	for i, m := range e.members {
 		if _, err := m.Run(b, step); err != nil {

@@ -10,13 +10,13 @@ import (
 	"github.com/splice-ml/splice/train/metric"
 )
 
-// RowsError says that a member does not read the rows that the batches are of.
+// RowsError says that a member reads other rows than those of the batches.
 type RowsError struct{ error }
 
 // Unwrap returns the error that says how they differ.
 func (e RowsError) Unwrap() error { return e.error }
 
-// Member is a model of an ensemble of runs. One whose run has a feature map of its own reads the rows itself, in step with the
+// Member is a model of an ensemble of runs. A member whose run has another feature map reads the rows itself, in step with the
 // batches that it is given.
 type Member struct {
 	*models.Program
@@ -25,7 +25,7 @@ type Member struct {
 	Labels  bool            // rows have labels, which must be the same
 	Metrics []metric.Metric // of its own logits; may be nil
 	rows    int64
-	next    func() (*data.Batch, error, bool) // nil: the given batches are its own
+	next    func() (*data.Batch, error, bool) // next batch of its own rows; nil if it scores the batches that it is given
 	stop    func()
 }
 
@@ -34,7 +34,7 @@ func (m *Member) Follow(src data.Source) {
 	m.next, m.stop = iter.Pull2(src.Batches(0, m.Batch()))
 }
 
-// End stops reading. Rows that were left over are an error.
+// End stops reading. It is an error if rows are left over.
 func (m *Member) End() error {
 	if m.next == nil {
 		return nil

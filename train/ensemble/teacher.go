@@ -62,17 +62,17 @@ type Pupil struct {
 	Data   *data.Splits
 	Batch  int
 	Params *nn.Params // that training starts from
-	Digest string     // of Params; empty: they are fresh
+	Digest string     // of Params; empty if they are fresh
 }
 
-// Teachers are the models of a `teacher:` section. Without any, the Teacher is nil.
+// Teachers are the models of a `teacher:` section. If there are none, the Teacher is nil.
 type Teachers struct {
 	train.Teacher
 	Records []TeacherRecord
 	progs   []*models.Program
 }
 
-// TeacherRecord says, in start.json, who taught.
+// TeacherRecord is the entry of a teacher in start.json.
 type TeacherRecord struct {
 	From   string `json:"from"`
 	Digest string `json:"digest"`
@@ -87,7 +87,7 @@ func (t *Teachers) Close() error {
 	return errors.Join(errs...)
 }
 
-// OpenTeachers opens the teachers of a training. open reads a run's config and feature map.
+// OpenTeachers opens the teachers of a training. It calls open to read a run's config and feature map.
 func OpenTeachers(o TeacherOptions, p Pupil, open func(dir string) (*Run, error)) (_ *Teachers, err error) {
 	t := &Teachers{}
 	if len(o.From) == 0 {

@@ -1,4 +1,4 @@
-// Package logs has the callbacks that report on a training: to a person, to a file of JSON lines, to TensorBoard.
+// Package logs has the callbacks that report on a training to a person, to a file of JSON lines, or to TensorBoard.
 package logs
 
 import (
@@ -17,7 +17,7 @@ import (
 )
 
 // JSONL appends a line to a file for every log interval and every evaluation. After --resume the file goes on where the
-// checkpoint left it: lines of steps that are made again are dropped.
+// checkpoint left it. Lines of steps after the checkpoint are dropped, since these steps are made again.
 type JSONL struct {
 	Path     string
 	LogSteps int64

@@ -12,7 +12,8 @@ import (
 	"github.com/splice-ml/splice/train"
 )
 
-// Progress reports a run to a person: a bar with loss, rate and ETA on a terminal, plain lines elsewhere.
+// Progress reports on a run to a person. On a terminal it shows a bar with loss, speed and the time that is left. Elsewhere it writes
+// plain lines.
 type Progress struct {
 	Out      io.Writer
 	Terminal bool  // Out is a terminal

@@ -9,8 +9,8 @@ import (
 	"github.com/splice-ml/splice/train/tfevent"
 )
 
-// TensorBoard writes scalars to an event file of the run: loss, learning rate and rate every LogSteps steps, and every
-// evaluation's metrics. A resumed run starts a new file, which TensorBoard reads as a continuation.
+// TensorBoard writes scalars to an event file of the run. These are the loss, the learning rate and the speed every LogSteps steps,
+// and the metrics of every evaluation. A resumed run starts a new file, which TensorBoard reads as a continuation.
 type TensorBoard struct {
 	Dir      string
 	LogSteps int64

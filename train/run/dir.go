@@ -14,7 +14,7 @@ import (
 	"github.com/splice-ml/splice/data/atomicfile"
 )
 
-// Check reports a directory that has files of a run, which a command must not write over unasked.
+// Check returns an error if a directory has files of a run, which a command must not write over unasked.
 func Check(dir string) error {
 	found, err := in(dir)
 	if err != nil || len(found) == 0 {
@@ -24,13 +24,13 @@ func Check(dir string) error {
 		found[0].name)
 }
 
-// PrepareOptions say what becomes of a run that is in the directory.
+// PrepareOptions say what to do with a run that is already in the directory.
 type PrepareOptions struct {
 	Resume    bool // go on with it; if it has not come to a checkpoint yet, it is started anew
 	Overwrite bool // remove it
 }
 
-// Check reports a directory that Prepare would refuse. It changes nothing.
+// Check returns the error that Prepare would return for a directory. It changes nothing.
 func (o PrepareOptions) Check(dir string) error {
 	switch {
 	case o.Resume && exists(filepath.Join(dir, LastDir, StateFile)):
@@ -49,8 +49,8 @@ func (o PrepareOptions) Check(dir string) error {
 	return Check(dir)
 }
 
-// Prepare makes the directory of a run, empty of the files of an earlier one unless that is gone on with. Files of an earlier
-// run are an error if they are neither to be gone on with nor to be removed.
+// Prepare makes the directory of a run. Files of an earlier run stay if the run is resumed, and are removed if it is overwritten. If
+// the options ask for neither, they are an error.
 func Prepare(dir string, o PrepareOptions) error {
 	if err := o.Check(dir); err != nil {
 		return err
@@ -64,11 +64,11 @@ func Prepare(dir string, o PrepareOptions) error {
 	return Clear(dir)
 }
 
-// Clear removes what an earlier run left in a directory: the files that are in the table of names, what their interrupted writes
-// left, and nothing else.
+// Clear removes the files of an earlier run from a directory. These are the files in the table of names, and what interrupted writes
+// of them left. Other files stay.
 func Clear(dir string) error { return clearKinds(dir, func(Kind) bool { return true }) }
 
-// ClearResult is Clear that leaves the trainings of a merge: its parents, and the models of its comparison.
+// ClearResult is like Clear, but leaves the trainings of a merge, which are its parents and the models of its comparison.
 func ClearResult(dir string) error {
 	return clearKinds(dir, func(k Kind) bool { return k != OfTrainings })
 }
@@ -176,10 +176,10 @@ func Figures(dir string) []string {
 	return names
 }
 
-// Description is what a run needs to be opened again.
+// Description holds the files that a run needs to be opened again.
 type Description struct {
 	Config []byte            // the experiment as YAML
-	Map    *data.FeatureMap  // nil: its data has none
+	Map    *data.FeatureMap  // nil if the run's data has none
 	Extra  map[string][]byte // files by their names, as a model for another framework needs them
 }
 
@@ -222,7 +222,7 @@ type Files struct {
 	Map    *data.FeatureMap // that rows are read with
 }
 
-// Open opens a finished run. The error says everything that is missing.
+// Open opens a finished run. The error lists everything that is missing.
 func Open(dir string) (*Files, error) {
 	f := &Files{Dir: dir, Config: filepath.Join(dir, ConfigFile), Model: filepath.Join(dir, ModelFile)}
 	if !exists(f.Config) {
@@ -245,8 +245,8 @@ func Open(dir string) (*Files, error) {
 	return f, nil
 }
 
-// Of returns the directory of the run that a checkpoint's path belongs to: the path itself if it is a directory, or of a file of a
-// run, such as its model or the weights of an epoch, that run's.
+// Of returns the directory of the run that a path belongs to. A directory is returned as it is. For a file of a run, such as its model
+// or the weights of an epoch, it is the run's directory.
 func Of(path string) string {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return path
@@ -258,7 +258,7 @@ func Of(path string) string {
 	return dir
 }
 
-// Same reports whether two paths are one directory.
+// Same reports whether two paths name the same directory.
 func Same(a, b string) bool {
 	x, err := os.Stat(a)
 	if err != nil {
@@ -268,7 +268,7 @@ func Same(a, b string) bool {
 	return err == nil && os.SameFile(x, y)
 }
 
-// KeptEpochs returns the epochs whose weights a run has, in their order: see EpochFile.
+// KeptEpochs returns the epochs whose weights a run has kept, in their order. Their files are those of EpochFile.
 func KeptEpochs(dir string) []int {
 	var kept []int
 	files, _ := os.ReadDir(filepath.Join(dir, EpochsDir))

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Holder is who writes into a directory, as the lock's file says.
+// Holder is the process that writes into a directory, as the lock's file describes it.
 type Holder struct {
 	PID     int       `json:"pid"`
 	Host    string    `json:"host"`
@@ -33,7 +33,7 @@ type HeldError struct {
 	Holder Holder
 }
 
-// Error says who it is, and what to do.
+// Error names that command and says what to do.
 func (e *HeldError) Error() string {
 	return fmt.Sprintf("%s is being written by %v: wait for it or stop it, or choose another --run", e.Dir, e.Holder)
 }
@@ -51,11 +51,12 @@ type Lock struct {
 // errHeld says that another process, or another Lock of this one, has the operating system's lock.
 var errHeld = errors.New("held")
 
-// Acquire takes the lock of a run's directory, which is made if it is missing. command says who wants it. The lock is the
-// operating system's, on the file LockFile: a process that ends, in whatever way, holds none. If another command has it the
-// error is a *HeldError. If the file system has no locks the error is ErrUnsupported, and nothing was done.
+// Acquire takes the lock of a run's directory, and makes the directory if it is missing. command is what others are told about the
+// holder. The lock is one of the operating system on the file LockFile, so a process that ends, in whatever way, no longer holds it.
+// If another command holds the lock, the error is a *HeldError. If the file system has no locks, the error is ErrUnsupported and
+// nothing was done.
 //
-// The directory of a training within a merge is covered by the lock of the merge: that one is taken.
+// For the directory of a training within a merge, Acquire takes the lock of the merge.
 func Acquire(dir, command string) (*Lock, error) {
 	dir = lockedBy(dir)
 	l := &Lock{path: filepath.Join(dir, LockFile)}
@@ -96,8 +97,8 @@ func Acquire(dir, command string) (*Lock, error) {
 	}
 }
 
-// Release gives the lock back and removes its file, and the directories that were made for it if they are empty. A nil lock is
-// released already.
+// Release gives the lock back. It removes the lock's file, and the directories that were made for it if they are empty. Releasing a
+// nil lock does nothing.
 func (l *Lock) Release() error {
 	if l == nil || l.file == nil {
 		return nil

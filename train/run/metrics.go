@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// Metrics are values of metrics by name; one that is not finite is written as null.
+// Metrics are values of metrics by name. In JSON, a value that is not finite is null.
 type Metrics map[string]float64
 
 // MarshalJSON writes the metrics in the order of their names.

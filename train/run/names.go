@@ -1,5 +1,5 @@
-// Package run owns the directory of a run: the name of every file that a command writes there, what of them an earlier command
-// left, what a finished run must have, and the lock that keeps two commands from writing into one directory at once.
+// Package run owns the directory of a run. It knows the name of every file that a command writes there, removes files that an earlier
+// command left, and checks what a finished run must have. Its lock keeps two commands from writing into one directory at once.
 package run
 
 import (
@@ -33,8 +33,8 @@ const (
 	StateFile   = "state.json"      // in LastDir: the step, and the names of the other files of LastDir
 )
 
-// ModelConfigFile is the file of sizes that transformers reads. A run of a text model has it beside its own, as a Hugging Face
-// directory has it alone.
+// ModelConfigFile is the file in which transformers finds a model's sizes. A Hugging Face directory has it, and so has the run of a
+// text model, beside ConfigFile.
 const ModelConfigFile = "config.json"
 
 // Files of a merge, beside those of every run.
@@ -87,7 +87,7 @@ func LastAverages(step, epochs int64) string {
 	return fmt.Sprintf("averages-%d-%d%s", step, epochs, tensorsExt)
 }
 
-// Kind says which commands write an entry.
+// Kind says what an entry belongs to, such as a training, a merge or a report.
 type Kind string
 
 // Kinds of entries.
@@ -106,7 +106,7 @@ type Entry struct {
 	Name   string // or a pattern of path.Match, for names that have a number
 	Kind   Kind
 	About  string
-	Inside []string // a directory's files, as names or patterns; nil: a file, or a directory of runs
+	Inside []string // a directory's files, as names or patterns; nil for a file, or a directory of runs
 }
 
 // entries are all files and directories that commands write into a run's directory. What is not here has no owner: Clear leaves it
@@ -153,8 +153,8 @@ var entries = []Entry{
 // Entries returns all files and directories that commands write into a run's directory.
 func Entries() []Entry { return append([]Entry(nil), entries...) }
 
-// Owners returns the entries that a file belongs to, by its slash-separated path within a run's directory: one, unless the table is
-// wrong. A file of a training within a merge is that training's.
+// Owners returns the entries that a file belongs to. file is a slash-separated path within a run's directory. There is exactly one
+// entry unless the table is wrong. A file of a training within a merge belongs to that training.
 func Owners(file string) []Entry {
 	var found []Entry
 	first, rest, nested := strings.Cut(file, "/")

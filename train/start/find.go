@@ -16,7 +16,7 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// Target is the training that weights are looked for.
+// Target is a training that needs weights to start from.
 type Target struct {
 	Options Options
 	Dir     string // of its run
@@ -37,7 +37,7 @@ type Weights struct {
 	hf    bool             // dir is not a run but a Hugging Face directory
 }
 
-// Find returns the weights that the options name, nil if they name none. Those that the training cannot start from are an error.
+// Find returns the weights that the options name, or nil if they name none. Weights that the training cannot start from are an error.
 func (t Target) Find() (*Weights, error) {
 	if t.Options.From == "" {
 		return nil, nil
@@ -164,7 +164,7 @@ func (w *Weights) check() error {
 	return nil
 }
 
-// FeatureMap returns the map that the data is read with, nil to fit one.
+// FeatureMap returns the map that the data is read with. It returns nil if a map is to be fitted to the data.
 func (w *Weights) FeatureMap() (*data.FeatureMap, error) {
 	from := w.Options.From
 	switch {

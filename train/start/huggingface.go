@@ -17,7 +17,7 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// IsHuggingFace reports whether a directory is one of Hugging Face's, and no run.
+// IsHuggingFace reports whether a directory is a Hugging Face directory and not a run.
 func IsHuggingFace(dir string) bool {
 	return exists(filepath.Join(dir, run.ModelConfigFile)) && !exists(filepath.Join(dir, run.ConfigFile)) &&
 		!exists(filepath.Join(dir, run.FeatureFile))

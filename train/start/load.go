@@ -14,7 +14,7 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// Record is what start.json says: what a training started from, and who taught it.
+// Record says which weights a training started from and which teachers it had. It is the content of start.json.
 type Record struct {
 	From       string                   `json:"from,omitempty"`
 	File       string                   `json:"file,omitempty"`
@@ -131,7 +131,8 @@ func (w *Weights) vocabularies(d *data.Splits, q *nn.Param) (from, to *data.Voca
 	return from, to
 }
 
-// read reads the tensor called name. rows says which of its rows each row of q is, -1 for none; nil: the same.
+// read reads the tensor called name. rows[i] is its row that row i of q takes, or -1 for none. If rows
+// is nil, each row takes the row of the same number.
 func read(f *ckpt.File, name string, q *nn.Param, rows []int32, rec *Record) error {
 	if rows == nil {
 		if err := f.ReadInto(name, q.Data); err != nil {

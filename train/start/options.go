@@ -1,5 +1,5 @@
-// Package start finds, checks and loads the weights that a training starts from: those of a run, of a Hugging Face directory or of a
-// file; and writes down what they were.
+// Package start finds, checks and loads the weights that a training starts from. They come from a run, a Hugging Face directory or a
+// file. The package also records what they were.
 package start
 
 import (
@@ -42,7 +42,7 @@ const (
 	SWA  Checkpoint = "swa"  // mean of the epochs' ends: train.swa_start
 )
 
-// Epoch returns the number of the epoch, 0 for the others.
+// Epoch returns the number of the epoch that c names, or 0 if c is one of the constants.
 func (c Checkpoint) Epoch() int {
 	n, err := strconv.Atoi(string(c))
 	if err != nil {

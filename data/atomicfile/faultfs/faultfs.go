@@ -11,7 +11,7 @@ import (
 // writing, syncing and closing a file, renaming it, syncing its directory. Removing a file does not count.
 type System struct {
 	atomicfile.OS
-	At  int   // the operation that fails, from 1 on; 0: none
+	At  int   // the operation that fails, from 1 on; 0 for none
 	Err error // how it fails
 	N   int   // operations so far
 }
@@ -23,7 +23,7 @@ func (s *System) fail() error {
 	return nil
 }
 
-// Create makes a file whose operations count, too.
+// Create makes a file whose operations count too.
 func (s *System) Create(name string) (atomicfile.Handle, error) {
 	if err := s.fail(); err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ type sink interface {
 type Pass struct {
 	Format  Format
 	Plan    *Plan
-	split   *splitter // nil: all rows are of part 0
+	split   *splitter // nil if all rows are of part 0
 	Bad     BadRows
 	Threads int
 	more    int // see scanner

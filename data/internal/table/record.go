@@ -13,7 +13,7 @@ import (
 type record struct {
 	schema *data.Schema
 	size   int
-	group  int // offset, -1: none
+	group  int // offset, or -1 for none
 	ids    []idField
 }
 

@@ -20,9 +20,9 @@ type source struct {
 	rec      *record
 	file     *os.File
 	rows     int64
-	kept     []uint32 // of a view: which records, rising; nil: all of the file
+	kept     []uint32 // places of a view's records, in ascending order; nil if it has all
 	seed     uint64
-	window   int // rows that are shuffled together; 0: in the order of the file
+	window   int // rows that are shuffled together; 0 to keep the order of the file
 	dropLast bool
 	pool     *pool
 }

@@ -29,8 +29,8 @@ type Spec struct {
 	Pair       string
 	Label      string
 	Names      []string // of columns, for files without a header
-	MaxColumns int      // cells of a row, the last of which takes the rest; 0: any number
-	Labels     []string // names of the classes; nil: found in the train rows
+	MaxColumns int      // cells of a row, the last of which takes the rest; 0 for any number
+	Labels     []string // names of the classes; nil to find them in the train rows
 	Regression bool
 	MaskRate   float64
 	Blocks     bool // rows of a masked language model are full, over the ends of lines

@@ -13,7 +13,7 @@ import (
 type parser struct {
 	*format
 	names []string
-	at    [3]int // columns of text, pair and label; -1: none
+	at    [3]int // columns of text, pair and label; -1 for none
 }
 
 // Parse parses the rows of a block.

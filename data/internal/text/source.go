@@ -37,7 +37,7 @@ type records struct {
 type source struct {
 	*records
 	schema  *data.Schema
-	kept    []uint32 // of a view: which records, rising; nil: all of the file
+	kept    []uint32 // places of a view's records, in ascending order; nil if it has all
 	seed    uint64
 	shuffle bool
 	mask    *masker // of a masked language model
