@@ -1,17 +1,12 @@
 package cmd_test
 
 import (
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/splice-ml/splice/train/ckpt"
 )
 
 // textConfig is a tiny encoder over rows.tsv.
@@ -49,66 +44,6 @@ func writeTextspace(t *testing.T, dir string) {
 	}
 	write(t, dir, "rows.tsv", b.String())
 	write(t, dir, "run.yaml", textConfig)
-}
-
-// publish makes a Hugging Face directory of a run: no head, names without a prefix, tensors in a type, in files of a number.
-func publish(t *testing.T, dir, run, name string, dtype ckpt.DType, shards int) string {
-	t.Helper()
-	to := filepath.Join(dir, name)
-	if err := os.Mkdir(to, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range []string{"config.json", "vocab.txt", "tokenizer_config.json"} {
-		write(t, to, f, string(read(t, dir, run, f)))
-	}
-	files, where := make([]ckpt.Checkpoint, shards), map[string]string{}
-	file := func(i int) string {
-		if shards == 1 {
-			return ckpt.SingleFile
-		}
-		return fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, shards)
-	}
-	for i, x := range model(t, dir, run, "model.safetensors").Tensors {
-		var ok bool
-		if x.Name, ok = strings.CutPrefix(x.Name, "bert."); !ok {
-			continue
-		}
-		if dtype != ckpt.F32 {
-			x.DType, x.Raw, x.Data = dtype, half(dtype, x.Data), nil
-		}
-		files[i%shards].Tensors = append(files[i%shards].Tensors, x)
-		where[x.Name] = file(i % shards)
-	}
-	for i := range files {
-		if err := ckpt.Save(filepath.Join(to, file(i)), &files[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if shards > 1 {
-		b, err := json.Marshal(map[string]any{"weight_map": where})
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, to, ckpt.IndexFile, string(b))
-	}
-	return name
-}
-
-// half converts values that the type can hold after rounding towards zero; small ones become 0 in F16.
-func half(d ckpt.DType, x []float32) []byte {
-	var b []byte
-	for _, v := range x {
-		bits := math.Float32bits(v)
-		h := uint16(bits >> 16)
-		if d == ckpt.F16 {
-			h = uint16(bits>>16) & 0x8000
-			if e := int(bits>>23&0xff) - 127 + 15; e > 0 && e < 31 {
-				h |= uint16(e)<<10 | uint16(bits>>13&0x3ff)
-			}
-		}
-		b = binary.LittleEndian.AppendUint16(b, h)
-	}
-	return b
 }
 
 func TestTextRun(t *testing.T) {
@@ -153,65 +88,4 @@ func publishRun(t *testing.T, dir, run, name string) string {
 		t.Fatal(err)
 	}
 	return name
-}
-
-// A Hugging Face directory is a start: one file or shards, of any float type, with or without a prefix; the head is fresh.
-func TestHuggingFaceStart(t *testing.T) {
-	dir := textspace(t)
-	was := model(t, dir, "base", "model.safetensors")
-	for _, tc := range []struct {
-		name   string
-		dtype  ckpt.DType
-		shards int
-		eps    float64
-	}{{"one", ckpt.F32, 1, 0}, {"shards", ckpt.F32, 3, 0}, {"bf16", ckpt.BF16, 2, 1. / 128}, {"f16", ckpt.F16, 1, 1. / 1024}} {
-		from := publish(t, dir, "base", tc.name, tc.dtype, tc.shards)
-		args := []string{
-			"--config", "run.yaml", "--from", from, "--run", "r-" + tc.name, "--set", "train.max_steps=1",
-			"--set", "train.learning_rate=1e-30", "--set", "model.num_hidden_layers=7",
-		}
-		o := finetune(t, dir, args...)
-		if strings.Count(o.stderr, "keep fresh values") != 1 || !strings.Contains(o.stderr, "classifier.weight classifier.bias") {
-			t.Errorf("%s: no line names the fresh head:\n%s", tc.name, o.stderr)
-		}
-		st := decode[startOf](t, dir, "r-"+tc.name, "start.json")
-		if !slices.Equal(st.Missing, []string{"classifier.weight", "classifier.bias"}) || len(st.Unexpected) > 0 {
-			t.Errorf("%s: start.json: %+v", tc.name, st)
-		}
-		is := model(t, dir, "r-"+tc.name, "model.safetensors")
-		for _, x := range was.Tensors {
-			if !strings.HasPrefix(x.Name, "bert.") {
-				continue
-			}
-			for i, v := range is.Get(x.Name).Data {
-				if d := math.Abs(float64(v - x.Data[i])); d > tc.eps*(math.Abs(float64(x.Data[i]))+.1) {
-					t.Fatalf("%s: %s[%d] = %v, want %v", tc.name, x.Name, i, v, x.Data[i])
-				}
-			}
-		}
-		text := string(read(t, dir, "r-"+tc.name, "config.yaml"))
-		if !strings.Contains(text, `config: ""`) || !strings.Contains(text, "hidden_size: 16") {
-			t.Errorf("%s: the run's config does not stand alone:\n%s", tc.name, text)
-		}
-		if o := execute(t, dir, "finetune", append(args, "--resume")...); o.code != 0 {
-			t.Errorf("%s: --resume: exit %d\n%s", tc.name, o.code, o.stderr)
-		}
-	}
-	// A run is a start as before, head included; so is one of masked words, without it.
-	finetune(t, dir, "--from", "base", "--run", "on", "--set", "train.max_steps=1", "--set", "train.learning_rate=1e-30")
-	if st := decode[startOf](t, dir, "on", "start.json"); len(st.Missing) > 0 || st.Valid["accuracy"] < .9 {
-		t.Errorf("start.json of a run of a run: %+v", st)
-	}
-	train(t, dir, "mlm",
-		"--set", "data={type: text, path: rows.tsv, text: sentence, mask_rate: 0.2, max_length: 16, split: {by: order, ratio: [0.8, 0.2, 0]}}",
-		"--set", "model.type=bert_mlm",
-		"--set", "model={type: bert_mlm, hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32, max_position_embeddings: 20}",
-		"--set", "task=masked_lm", "--set", "train.max_steps=2")
-	if o := finetune(t, dir, "--config", "run.yaml", "--from", "mlm", "--run", "of-mlm"); !strings.Contains(o.stderr, "classifier.weight") {
-		t.Errorf("no fresh head:\n%s", o.stderr)
-	}
-	if o := execute(t, dir, "predict", "--run", "mlm", "--in", "rows.tsv", "--out", "p"); o.code != 2 ||
-		!strings.Contains(o.stderr, "masked words") {
-		t.Errorf("predict with masked words: exit %d\n%s", o.code, o.stderr)
-	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -124,8 +126,9 @@ func TestMergeRegime(t *testing.T) {
 		t.Errorf("%d trainings, rows in %s", trainings, first.Rows)
 	}
 	parent := filepath.Join("m", run.ParentsDir, "parent-b")
-	if !there(parent, run.LastDir) || there("m", run.RowsDir, "merge___training", "training", run.LastDir) {
-		t.Error("a parent has no state to go on with, or a row's training has")
+	row := filepath.Join("m", run.RowsDir, "merge___training", "training")
+	if !there(parent, run.LastDir) || !there(row, run.ModelFile) || there(row, run.LastDir) {
+		t.Error("a parent has no state to go on with, or a row's training has one, or no model")
 	}
 	if _, err := evaluate(t, "", "", "", parent); err != nil {
 		t.Errorf("a parent is no run: %v", err)
@@ -135,8 +138,14 @@ func TestMergeRegime(t *testing.T) {
 		trainings int
 	}{{false, 0}, {true, 3}} {
 		again, err := begin(t.Context(), tc.overwrite)
-		if err != nil || again.Table.ModelDigest != first.Table.ModelDigest || trainings != tc.trainings {
-			t.Errorf("again, overwrite %v: %d trainings, want %d; %+v, %v", tc.overwrite, trainings, tc.trainings, again, err)
+		if err != nil || trainings != tc.trainings {
+			t.Fatalf("again, overwrite %v: %d trainings, want %d; %v", tc.overwrite, trainings, tc.trainings, err)
+		}
+		for i := range again.Table.Rows {
+			again.Table.Rows[i].Seconds = first.Table.Rows[i].Seconds
+		}
+		if !reflect.DeepEqual(again.Table, first.Table) {
+			t.Errorf("again, overwrite %v:\n%+v\nwant\n%+v", tc.overwrite, again.Table, first.Table)
 		}
 	}
 	// Given parents count, not what the regime would start from.
@@ -145,6 +154,9 @@ func TestMergeRegime(t *testing.T) {
 	m, log := given.merged(t)
 	if !strings.Contains(log, "init.from is not used") || strings.Contains(read(t, "given", run.ConfigFile), "from: a") || len(m.Table.Rows[0].Test) > 0 {
 		t.Errorf("parents given beside init.from: the run's config has it, or there are test rows\n%s", log)
+	}
+	if !regexp.MustCompile(`msg=merge valid=\S+ seconds=`).MatchString(log) {
+		t.Errorf("the log of a merge without test rows:\n%s", log)
 	}
 	_, _, err = call{config: "merge.yaml", to: "n", set: []string{"init.from=\"\"", "data.split.ratio=[0.9, 0, 0.1]"}}.merge(t)
 	refused(t, err, "no validation rows")
