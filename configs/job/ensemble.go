@@ -98,7 +98,8 @@ func (t *Ensemble) splits(ctx context.Context) ([]part, error) {
 		d, err := f.Data.Open(ctx, data.OpenOptions{Seed: f.Seed, Threads: f.Threads, Map: r.Map, Log: f.Log})
 		if err != nil {
 			if i > 0 && ctx.Err() == nil {
-				err = fmt.Errorf("%w\n(the data of %s is read with the feature map of %s; give rows that both can read with --data)", err, f.Dir, r.Dir)
+				err = fmt.Errorf("%w\n(the data of %s is read with the feature map of %s; give rows that both can read with --data)",
+					err, f.Dir, r.Dir)
 			}
 			return nil, run.BadInput(err)
 		}

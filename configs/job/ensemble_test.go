@@ -96,7 +96,8 @@ func TestEvaluatePredict(t *testing.T) {
 		t.Errorf("without labels: other predictions, or %v", err)
 	}
 	all, err := evaluate(t, "", "", "", "r")
-	if err != nil || len(all) != 2 || all[0].Part != "valid" || all[0].Rows != 200 || all[0].Metrics["auc"] != r.Valid["auc"] || all[1].Part != "test" {
+	if err != nil || len(all) != 2 || all[0].Part != "valid" || all[0].Rows != 200 ||
+		all[0].Metrics["auc"] != r.Valid["auc"] || all[1].Part != "test" {
 		t.Errorf("all parts: %+v, %v", all, err)
 	}
 	if s, err := evaluate(t, "", "", "train", "r"); err != nil || len(s) != 1 || s[0].Rows != 1400 {

@@ -3,10 +3,10 @@ package job_test
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"math"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -163,7 +163,8 @@ func TestFinetuneTeacher(t *testing.T) {
 		t.Errorf("weights moved by %v with the labels, by %v with the model itself as teacher", hard, soft)
 	}
 	two, self := record(t, "two"), record(t, "soft")
-	if len(two.Teachers) != 2 || two.Teachers[0].From != "self" || two.Teachers[0].Digest != two.Digest || two.Teachers[1].Digest == two.Digest || self.Digest != two.Digest {
+	if len(two.Teachers) != 2 || two.Teachers[0].From != "self" || two.Teachers[0].Digest != two.Digest ||
+		two.Teachers[1].Digest == two.Digest || self.Digest != two.Digest {
 		t.Errorf("%s: %+v", run.StartFile, two)
 	}
 }
@@ -197,8 +198,8 @@ func TestInitFeatures(t *testing.T) {
 	if !slices.Contains(tables, want) {
 		t.Errorf("%s: %+v, want %+v among them", run.StartFile, tables, want)
 	}
-	if want := "tensor=embedding.C3.weight rows=" + strconv.Itoa(len(tb)+2) + " matched=" + strconv.Itoa(matched); !strings.Contains(log, want) {
-		t.Errorf("the log lacks %q:\n%s", want, log)
+	if text := fmt.Sprintf("tensor=embedding.C3.weight rows=%d matched=%d", want.Rows, want.Matched); !strings.Contains(log, text) {
+		t.Errorf("the log lacks %q:\n%s", text, log)
 	}
 	// With the start's map there is nothing to match.
 	on.to = "c"

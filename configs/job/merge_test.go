@@ -29,10 +29,12 @@ func TestMerge(t *testing.T) {
 	write(t, "merge.yaml", "run: m\nmerge: {parents: [a, b], select: ['embedding.*'], guard: false, finetune: {epochs: 0}}\n")
 	c := call{config: "merge.yaml"}
 	m, _ := c.merged(t)
-	if m.Dir != "m" || m.Model != "" || !slices.Equal(m.Metrics, []string{"auc", "logloss"}) || m.Rows != filepath.Join("m", run.MarkdownFile) {
+	if m.Dir != "m" || m.Model != "" || !slices.Equal(m.Metrics, []string{"auc", "logloss"}) ||
+		m.Rows != filepath.Join("m", run.MarkdownFile) {
 		t.Errorf("%+v", m)
 	}
-	if m.Table.Passed != compare.RowMerge || !m.Table.Synthetic || m.Table.Rows.Get(compare.RowEnsemble) == nil || m.Table.Reachable["auc"] == 0 {
+	if m.Table.Passed != compare.RowMerge || !m.Table.Synthetic || m.Table.Rows.Get(compare.RowEnsemble) == nil ||
+		m.Table.Reachable["auc"] == 0 {
 		t.Errorf("table %+v", m.Table)
 	}
 	a, b := tensors(t, "a", run.ModelFile), tensors(t, "b", run.ModelFile)
@@ -59,7 +61,8 @@ func TestMerge(t *testing.T) {
 		t.Errorf("%s: %+v", run.MergeFile, from)
 	}
 	result := decode[job.Result](t, "m", run.ResultFile)
-	if want := m.Table.Rows.Get(compare.RowMerge); result.Test["auc"] != want.Test["auc"] || result.Model != "deepfm" || result.Digest != m.Table.Digest {
+	if want := m.Table.Rows.Get(compare.RowMerge); result.Test["auc"] != want.Test["auc"] || result.Model != "deepfm" ||
+		result.Digest != m.Table.Digest {
 		t.Errorf("%s: %+v", run.ResultFile, result)
 	}
 	if s, err := evaluate(t, "", "", "test", "m"); err != nil || s[0].Metrics["auc"] != result.Test["auc"] {
@@ -68,7 +71,8 @@ func TestMerge(t *testing.T) {
 	call{from: "m", to: "f"}.finetuned(t)
 
 	table := read(t, "m", run.TableFile)
-	if again, _ := c.merged(t); again.Table.ModelDigest != m.Table.ModelDigest || !slices.Equal(again.Metrics, m.Metrics) || again.Rows != m.Rows || read(t, "m", run.TableFile) != table {
+	if again, _ := c.merged(t); again.Table.ModelDigest != m.Table.ModelDigest || !slices.Equal(again.Metrics, m.Metrics) ||
+		again.Rows != m.Rows || read(t, "m", run.TableFile) != table {
 		t.Errorf("the same merge again: %+v", again)
 	}
 	for _, tc := range []struct {
@@ -150,9 +154,11 @@ func TestMergeRegime(t *testing.T) {
 	}
 	// Given parents count, not what the regime would start from.
 	fresh(t, "b", "seed=2")
-	given := call{config: "merge.yaml", to: "given", set: []string{"merge.parents=[a, b]", "merge.finetune.epochs=0", "data.split.ratio=[0.9, 0.1, 0]"}}
+	given := call{config: "merge.yaml", to: "given", set: []string{"merge.parents=[a, b]", "merge.finetune.epochs=0"}}
+	given = given.with("data.split.ratio=[0.9, 0.1, 0]")
 	m, log := given.merged(t)
-	if !strings.Contains(log, "init.from is not used") || strings.Contains(read(t, "given", run.ConfigFile), "from: a") || len(m.Table.Rows[0].Test) > 0 {
+	if !strings.Contains(log, "init.from is not used") || strings.Contains(read(t, "given", run.ConfigFile), "from: a") ||
+		len(m.Table.Rows[0].Test) > 0 {
 		t.Errorf("parents given beside init.from: the run's config has it, or there are test rows\n%s", log)
 	}
 	if !regexp.MustCompile(`msg=merge valid=\S+ seconds=`).MatchString(log) {
@@ -166,7 +172,8 @@ func TestMergeRegime(t *testing.T) {
 func TestMergeCheckpoints(t *testing.T) {
 	workspace(t, 1000)
 	fresh(t, "e", "train.epochs=2", "train.ema=0.9", "train.keep_epochs=true")
-	write(t, "own.yaml", "run: own\nmerge: {parents: [e, e/ema.safetensors, e/epochs/model-1.safetensors], method: soup, report: false, finetune: {epochs: 0}}\n")
+	write(t, "own.yaml", "run: own\nmerge: {parents: [e, e/ema.safetensors, e/epochs/model-1.safetensors], method: soup, report: false,"+
+		" finetune: {epochs: 0}}\n")
 	m, _ := call{config: "own.yaml"}.merged(t)
 	if !slices.ContainsFunc(m.Table.Rows, func(r compare.Row) bool { return strings.Contains(r.Note, "ema.safetensors") }) {
 		t.Errorf("rows %+v", m.Table.Rows)
@@ -184,7 +191,8 @@ func TestMergeOfDays(t *testing.T) {
 	fresh(t, "a", "data.path=day1.tsv")
 	fresh(t, "b", "data.path=day2.tsv")
 	size := func(dir string) int { return tensors(t, dir, run.ModelFile).Get("embedding.C3.weight").Shape[0] }
-	write(t, "merge.yaml", "merge: {parents: [a, b], report: false, method: {type: average, rows: counts}, finetune: {epochs: 0}, guard: false}\n")
+	write(t, "merge.yaml", "merge: {parents: [a, b], report: false, guard: false, method: {type: average, rows: counts},"+
+		" finetune: {epochs: 0}}\n")
 	for _, v := range []string{"base", "union"} {
 		call{config: "merge.yaml", to: v, set: []string{"merge.vocabulary=" + v}}.merged(t)
 		if _, err := evaluate(t, "", "day2.tsv", "", v); err != nil {
@@ -281,7 +289,8 @@ func TestParents(t *testing.T) {
 		}
 	}
 	write(t, "merge.yaml", "merge: {parents: [a, b]}\n")
-	if p, err := check(t); err != nil || len(p) != 2 || p[1].Name != "b" || len(p[1].Tensors()) != len(tensors(t, "b", run.ModelFile).Tensors) {
+	if p, err := check(t); err != nil || len(p) != 2 || p[1].Name != "b" ||
+		len(p[1].Tensors()) != len(tensors(t, "b", run.ModelFile).Tensors) {
 		t.Errorf("parents that fit: %v, %v", p, err)
 	}
 	write(t, "merge.yaml", config+"merge: {regime: {type: shared_init}}\n")

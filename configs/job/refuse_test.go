@@ -87,16 +87,23 @@ func TestStartRefuses(t *testing.T) {
 		{"not safetensors", from("text.safetensors"), []string{"text.safetensors", "is not safetensors"}},
 		{"not finite", from("nan"), []string{"tensor mlp.0.weight: element 5 is NaN", "diverged"}},
 		{"other width", training("init.from=r", "model.embedding_dim=5", "model.hidden_units=[32, 8]"), []string{
-			"tensor embedding.C1.weight: have [", "tensor mlp.0.weight: have [32 156], model wants [32 195]", "tensor mlp.1.weight: have [16 32], model wants [8 32]",
+			"tensor embedding.C1.weight: have [", "tensor mlp.0.weight: have [32 156], model wants [32 195]",
+			"tensor mlp.1.weight: have [16 32], model wants [8 32]",
 		}},
 		{"other model", training("init.from=fm"), []string{"is a run of fm, the config's model is deepfm", "init.strict"}},
-		{"other tensors", training("init.from=bare", "model={type: fm, embedding_dim: 4}"), []string{"tensor mlp.0.weight: unexpected [32 156]"}},
+		{
+			"other tensors", training("init.from=bare", "model={type: fm, embedding_dim: 4}"),
+			[]string{"tensor mlp.0.weight: unexpected [32 156]"},
+		},
 		{"other vocabulary", training("init.from=bare", "data.categorical.min_count=9"), []string{"tensor embedding.C1.weight: have ["}},
 		{"no tensor fits", training("init={from: none.safetensors, strict: false}"), []string{"none of the model's tensors"}},
 		{"no epoch", training("init={from: r, checkpoint: 2}"), []string{"epoch 2 were not kept", "train.keep_epochs"}},
 		{"no average", training("init={from: r, checkpoint: ema}"), []string{"has no ema.safetensors", "train.ema"}},
 		{"no last", training("init={from: bare, checkpoint: last}"), []string{"bare/last/state.json", "take best"}},
-		{"checkpoint of a file", training("init={from: r/model.safetensors, checkpoint: last}"), []string{"is a file", "leave init.checkpoint out"}},
+		{
+			"checkpoint of a file", training("init={from: r/model.safetensors, checkpoint: last}"),
+			[]string{"is a file", "leave init.checkpoint out"},
+		},
 		{"no map to match", training("init={from: bare, features: data}"), []string{"features.json.zst", "init.features to run"}},
 		{
 			"itself",
@@ -109,7 +116,10 @@ func TestStartRefuses(t *testing.T) {
 		{"columns that are not there", training("init.from=r", small), []string{"feature map of r", "init.features"}},
 		{"frozen misspelt", from("r", "train.freeze=[embeding.*]"), []string{`"embeding.*" matches no parameter`, "nearest is"}},
 		{"self without a start", training("teacher.from=self"), []string{"teacher.from: self", "set init.from"}},
-		{"teacher is no run", from("r", "teacher.from=[self, bare, rr]"), []string{"teacher.from: bare is not a run", "teacher.from: rr is not a run"}},
+		{
+			"teacher is no run", from("r", "teacher.from=[self, bare, rr]"),
+			[]string{"teacher.from: bare is not a run", "teacher.from: rr is not a run"},
+		},
 		{"teacher of another map", from("r", "teacher.from=other"), []string{"teacher.from: other", "another feature map"}},
 		{
 			"teacher is this run",
@@ -195,7 +205,10 @@ func TestUseRefuses(t *testing.T) {
 		{"rows of one class", evaluating("", "one.tsv", "", "r"), []string{"auc: needs both classes"}},
 		{"a bad row to score", predicting("short.tsv", "r"), []string{"short.tsv:2"}},
 		{"no rows to score", predicting("rose.tsv", "r"), []string{"rose.tsv"}},
-		{"other labels", evaluating("", "small.csv", "", "csv-y", "csv-z"), []string{"csv-z: has other labels in rows 1 to 60", "do not read the same rows"}},
+		{
+			"other labels", evaluating("", "small.csv", "", "csv-y", "csv-z"),
+			[]string{"csv-z: has other labels in rows 1 to 60", "do not read the same rows"},
+		},
 		{"other columns", evaluating("", "", "", "csv-y", "r"), []string{"the data of csv-y is read with the feature map of r", "--data"}},
 		{"other columns of a file", predicting("small.csv", "csv-y", "r"), []string{"small.csv:1"}},
 		{"other tasks", evaluating("", "", "", "csv-y", "csv-n"), []string{"csv-n was trained for regression, csv-y for", "have no mean"}},

@@ -112,7 +112,8 @@ func TestHuggingFaceStart(t *testing.T) {
 	}{{"one", ckpt.F32, 1, 0}, {"shards", ckpt.F32, 3, 0}, {"bf16", ckpt.BF16, 2, 1. / 128}, {"f16", ckpt.F16, 1, 1. / 1024}} {
 		publish(t, tc.name, tc.dtype, tc.shards)
 		to := "r-" + tc.name
-		c := call{config: "run.yaml", from: tc.name, to: to, set: []string{"train.max_steps=1", "train.learning_rate=1e-30", "model.num_hidden_layers=7"}}
+		c := call{config: "run.yaml", from: tc.name, to: to, set: []string{"train.max_steps=1", "train.learning_rate=1e-30"}}
+		c = c.with("model.num_hidden_layers=7")
 		_, log := c.finetuned(t)
 		if strings.Count(log, "keep fresh values") != 1 || !strings.Contains(log, "classifier.weight classifier.bias") {
 			t.Errorf("%s: no line names the fresh head:\n%s", tc.name, log)
@@ -146,7 +147,8 @@ func TestHuggingFaceStart(t *testing.T) {
 	}
 	fresh(t, "mlm",
 		"data={type: text, path: rows.tsv, text: sentence, mask_rate: 0.2, max_length: 16, split: {by: order, ratio: [0.8, 0.2, 0]}}",
-		"model={type: bert_mlm, hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 2, intermediate_size: 32, max_position_embeddings: 20}",
+		"model={type: bert_mlm, hidden_size: 16, num_hidden_layers: 2, "+
+			"num_attention_heads: 2, intermediate_size: 32, max_position_embeddings: 20}",
 		"task=masked_lm", "train.max_steps=2")
 	if _, log := (call{config: "run.yaml", from: "mlm", to: "of-mlm"}).finetuned(t); !strings.Contains(log, "classifier.weight") {
 		t.Errorf("no fresh head:\n%s", log)

@@ -17,7 +17,8 @@ func TestTrain(t *testing.T) {
 	workspace(t, 1500)
 	r := fresh(t, "r")
 	for _, f := range []string{
-		run.ConfigFile, run.ModelFile, run.CountsFile, run.FeatureFile, run.MetricsFile, run.ResultFile, filepath.Join(run.LastDir, run.StateFile),
+		run.ConfigFile, run.ModelFile, run.CountsFile, run.FeatureFile, run.MetricsFile, run.ResultFile,
+		filepath.Join(run.LastDir, run.StateFile),
 	} {
 		if !there("r", f) {
 			t.Errorf("the run has no %s", f)
@@ -26,14 +27,17 @@ func TestTrain(t *testing.T) {
 	if there("r", run.StartFile) || there("r", run.LockFile) {
 		t.Error("the run has a record of a start, or its lock")
 	}
-	if r.Model != "deepfm" || r.Data != "criteo" || r.Dir != "r" || r.Monitor != "auc" || strings.Join(r.Metrics, " ") != "auc logloss" || r.From != "" {
+	if r.Model != "deepfm" || r.Data != "criteo" || r.Dir != "r" || r.Monitor != "auc" ||
+		strings.Join(r.Metrics, " ") != "auc logloss" || r.From != "" {
 		t.Errorf("result %+v", r)
 	}
-	if r.Start != nil || r.Valid == nil || !(r.Test["auc"] > .5 && r.Test["auc"] < r.Reachable["auc"]) || !r.Synthetic || r.Steps != 9 || r.BestEpoch != 1 {
+	if r.Start != nil || r.Valid == nil || !(r.Test["auc"] > .5 && r.Test["auc"] < r.Reachable["auc"]) || !r.Synthetic ||
+		r.Steps != 9 || r.BestEpoch != 1 {
 		t.Errorf("result %+v", r)
 	}
 	file := decode[job.Result](t, "r", run.ResultFile)
-	if file.Digest != r.Digest || file.Test["auc"] != r.Test["auc"] || file.Reachable["auc"] != r.Reachable["auc"] || file.Train != r.Train || file.Steps != r.Steps {
+	if file.Digest != r.Digest || file.Test["auc"] != r.Test["auc"] || file.Reachable["auc"] != r.Reachable["auc"] ||
+		file.Train != r.Train || file.Steps != r.Steps {
 		t.Errorf("%s has %+v, want %+v", run.ResultFile, file, r)
 	}
 	if again := fresh(t, "again"); read(t, "again", run.ModelFile) != read(t, "r", run.ModelFile) || again.Digest != r.Digest {
@@ -146,7 +150,11 @@ func TestTrainRefuses(t *testing.T) {
 		{"a bad row", call{to: "n", set: []string{"data.path=label.tsv"}}, []string{"label.tsv:2", "label"}},
 		{"no rows", call{to: "n", set: []string{"data.path=empty.tsv"}}, []string{"empty.tsv"}},
 		{"a file for a directory", call{to: "file/n"}, []string{"file/n"}},
-		{"a frozen parameter that there is not", call{to: "n", set: []string{"train.freeze=[embeding.*]"}}, []string{`"embeding.*" matches no parameter`}},
+		{
+			"a frozen parameter that there is not",
+			call{to: "n", set: []string{"train.freeze=[embeding.*]"}},
+			[]string{`"embeding.*" matches no parameter`},
+		},
 		{"all frozen", call{to: "n", set: []string{"train.freeze=['*']"}}, []string{"no parameter is left to train"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -162,7 +170,9 @@ func TestTrainRefuses(t *testing.T) {
 // What the machine fails at is not the user's mistake, nor is a diverged run or the end of a context.
 func TestTrainFails(t *testing.T) {
 	workspace(t, 600)
-	_, _, err := call{to: "n", set: []string{"train.learning_rate=1e30", "train.optimizer=sgd", "train.epochs=20", "model.batch_norm=false"}}.train(t)
+	_, _, err := call{
+		to: "n", set: []string{"train.learning_rate=1e30", "train.optimizer=sgd", "train.epochs=20", "model.batch_norm=false"},
+	}.train(t)
 	if err == nil || errors.As(err, new(*run.InputError)) {
 		t.Errorf("a diverged run: error %v (%T)", err, err)
 	}

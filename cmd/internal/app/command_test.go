@@ -38,9 +38,15 @@ func TestExitCodes(t *testing.T) {
 		{"a mistake", mistake, app.ExitBadInput, "no such column\n"},
 		{"a mistake within an error", fmt.Errorf("train: %w", mistake), app.ExitBadInput, "train: no such column\n"},
 		{"mistakes", errors.Join(mistake, mistake), app.ExitBadInput, "no such column\nno such column\n"},
-		{"an interrupted training", fmt.Errorf("%w: step 3", train.ErrInterrupted), app.ExitInterrupted, "sum: " + train.ErrInterrupted.Error() + ": step 3\n"},
+		{
+			"an interrupted training", fmt.Errorf("%w: step 3", train.ErrInterrupted), app.ExitInterrupted,
+			"sum: " + train.ErrInterrupted.Error() + ": step 3\n",
+		},
 		{"the end of the context", fmt.Errorf("read: %w", context.Canceled), app.ExitInterrupted, "sum: read: context canceled\n"},
-		{"the end of the context, marked", run.BadInput(fmt.Errorf("read: %w", context.Canceled)), app.ExitInterrupted, "sum: read: context canceled\n"},
+		{
+			"the end of the context, marked", run.BadInput(fmt.Errorf("read: %w", context.Canceled)), app.ExitInterrupted,
+			"sum: read: context canceled\n",
+		},
 		{"a failure", errors.New("broken pipe"), app.ExitFailed, "broken pipe\n"},
 		{"a full disk, marked", run.BadInput(fmt.Errorf("x: %w", syscall.EMFILE)), app.ExitFailed, "x: " + syscall.EMFILE.Error() + "\n"},
 	} {

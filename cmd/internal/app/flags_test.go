@@ -22,8 +22,16 @@ func TestRunFlags(t *testing.T) {
 		{"none", nil, "sum: --run is missing: give the directory of a run, such as --run runs/criteo_deepfm"},
 		{"no mean of one", []string{"--run", "a", "--ensemble", "logits"}, "sum: --ensemble is for several runs: give --run once for each"},
 		{"not a run", []string{"--run", "a"}, "sum: a is not a run: it has no config.yaml"},
-		{"no runs", []string{"--run", "a", "--run", "b"}, "sum: a is not a run: it has no config.yaml\nsum: b is not a run: it has no config.yaml"},
-		{"no such mean", []string{"--run", "a", "--run", "b", "--ensemble", "median"}, `sum: --ensemble "median": want logits or probabilities`},
+		{
+			"no runs",
+			[]string{"--run", "a", "--run", "b"},
+			"sum: a is not a run: it has no config.yaml\nsum: b is not a run: it has no config.yaml",
+		},
+		{
+			"no such mean",
+			[]string{"--run", "a", "--run", "b", "--ensemble", "median"},
+			`sum: --ensemble "median": want logits or probabilities`,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var runs app.RunFlags

@@ -59,7 +59,8 @@ func PrintMerged(w io.Writer, m *job.Merged) error {
 	}
 	p.printf("%s on %s%s, seed %d%s\n%s", t.Model, t.Data, label, t.Seed, more, report.Table(rows.Report(), m.Metrics))
 	if len(t.Reachable) > 0 {
-		p.printf("best reachable on these test rows, by their true probabilities: auc %.5f logloss %.5f\n", t.Reachable["auc"], t.Reachable["logloss"])
+		p.printf("best reachable on these test rows, by their true probabilities: auc %.5f logloss %.5f\n",
+			t.Reachable["auc"], t.Reachable["logloss"])
 	}
 	if words := t.Words(m.Dir); len(words) > 0 {
 		p.printf("\n%s\n", strings.Join(words, "\n"))

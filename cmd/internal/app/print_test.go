@@ -49,7 +49,8 @@ func TestPrintResult(t *testing.T) {
 	whole := func() *job.Result {
 		return &job.Result{
 			Model: "fm", Data: "criteo", Seed: 7, Steps: 120, BestEpoch: 3, Dir: "runs/x", Train: job.Time{SamplesPerSec: 1234.6, Seconds: 5.04},
-			Valid: run.Metrics{"logloss": .45, "auc": .75}, Test: run.Metrics{"auc": .74, "logloss": .46}, Metrics: []string{"auc", "logloss"}, Monitor: "auc",
+			Valid: run.Metrics{"logloss": .45, "auc": .75}, Test: run.Metrics{"auc": .74, "logloss": .46},
+			Metrics: []string{"auc", "logloss"}, Monitor: "auc",
 		}
 	}
 	const first = "fm on criteo, seed 7: 120 steps, 5.0 s of training, 1235 samples/s, best at epoch 3; run in runs/x\n"
@@ -122,8 +123,10 @@ func TestPrintScores(t *testing.T) {
 
 func TestPrintParents(t *testing.T) {
 	p := &cki.Parent{Name: "runs/a", Reader: none{}}
-	printed(t, "none", "no parents are given: the regime makes them, so they fit\n", func(w io.Writer) error { return app.PrintParents(w, nil) })
-	printed(t, "one", "runs/a: 2 tensors\nthe parents fit together\n", func(w io.Writer) error { return app.PrintParents(w, []*cki.Parent{p}) })
+	printed(t, "none", "no parents are given: the regime makes them, so they fit\n",
+		func(w io.Writer) error { return app.PrintParents(w, nil) })
+	printed(t, "one", "runs/a: 2 tensors\nthe parents fit together\n",
+		func(w io.Writer) error { return app.PrintParents(w, []*cki.Parent{p}) })
 }
 
 // none is a checkpoint of two tensors that is not read.
@@ -134,7 +137,8 @@ func (none) Tensors() []ckpt.Info { return make([]ckpt.Info, 2) }
 
 func TestPrintMerged(t *testing.T) {
 	files := &job.Merged{Dir: "m", Model: "m/model.safetensors", Counts: job.MergedCounts{Parents: 3, Tensors: 12}}
-	printed(t, "files", "merged 3 checkpoints, 12 tensors, into m/model.safetensors; it was not evaluated: the config has no data and model\n",
+	printed(t, "files",
+		"merged 3 checkpoints, 12 tensors, into m/model.safetensors; it was not evaluated: the config has no data and model\n",
 		func(w io.Writer) error { return app.PrintMerged(w, files) })
 
 	row := func(name compare.RowName, valid, test float64) compare.Row {
