@@ -171,16 +171,14 @@ func TestBadTextStart(t *testing.T) {
 		c.Tensors = append(c.Tensors, ckpt.Tensor{Name: "encoder.layer.2.output.dense.bias", Shape: []int{1}, Data: []float32{1}},
 			ckpt.Tensor{Name: "cls.predictions.bias", Shape: []int{1}, Data: []float32{1}})
 	})
-	// A published head of three classes, and one of the same two in the other order.
-	for name, labels := range map[string]string{"three": `"0": "bad", "1": "good", "2": "fair"`, "turned": `"0": "Good", "1": "Bad"`} {
-		copied(t, "base", name)
-		remove(t, name, "config.yaml")
-		remove(t, name, "features.json.zst")
-		text := read(t, name, "config.json")
-		at := strings.Index(text, `"id2label": {`)
-		end := at + strings.Index(text[at:], "}")
-		write(t, filepath.Join(name, "config.json"), text[:at]+`"id2label": {`+labels+text[end:])
-	}
+	// A published head of three classes.
+	copied(t, "base", "three")
+	remove(t, "three", "config.yaml")
+	remove(t, "three", "features.json.zst")
+	text := read(t, "three", "config.json")
+	at := strings.Index(text, `"id2label": {`)
+	end := at + strings.Index(text[at:], "}")
+	write(t, filepath.Join("three", "config.json"), text[:at]+`"id2label": {"0": "bad", "1": "good", "2": "fair"`+text[end:])
 	altered(t, filepath.Join("three", run.ModelFile), func(c *ckpt.Checkpoint) {
 		for _, x := range []*ckpt.Tensor{c.Get("classifier.weight"), c.Get("classifier.bias")} {
 			x.Data, x.Shape = append(x.Data, x.Data[:len(x.Data)/2]...), append([]int{3}, x.Shape[1:]...)
@@ -215,7 +213,6 @@ func TestBadTextStart(t *testing.T) {
 				"tensor classifier.bias", "init.strict to false",
 			},
 		},
-		{"turned head", on("turned"), []string{"head is for the classes Good, Bad, the data has bad, good", "init.strict to false"}},
 		{"no such model", on("plain", "model.config=rr"), []string{"model.config", "rr"}},
 		{"another model", on("plain", "model={type: roberta, config: plain}"), []string{"model_type is bert"}},
 		{"run of other classes", on("base", "data.labels=[sad, glad]"), []string{"label set differs", "sad, glad", "init.features"}},
@@ -237,7 +234,7 @@ func TestBadTextStart(t *testing.T) {
 		})
 	}
 	// init.strict: false takes the encoder and starts the head fresh.
-	for from, set := range map[string][]string{"three": nil, "turned": nil, "base": {"data.labels=[sad, glad]", "init.features=data"}} {
+	for from, set := range map[string][]string{"three": nil, "base": {"data.labels=[sad, glad]", "init.features=data"}} {
 		c := on(from, set...).with("init.strict=false")
 		c.overwrite = true
 		_, log := c.finetuned(t)

@@ -96,6 +96,10 @@ func (f *family) resolve(e *Encoder, c *Classifier, validate func() error) error
 func (f *family) read(path string, masked bool) (*file, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), "adapter_config.json")); err == nil {
+			return nil, fmt.Errorf("%s: there is no such file: the directory is an adapter, not a whole model: merge it into its base "+
+				"model with peft (merge_and_unload, save_pretrained), and give the result", path)
+		}
 		return nil, fmt.Errorf("%s: there is no such file: give a directory with a config.json, or the file", path)
 	} else if err != nil {
 		return nil, err

@@ -127,6 +127,14 @@ func TestBadConfigs(t *testing.T) {
 			t.Errorf("%s: the options changed to %+v", c.config, *field)
 		}
 	}
+	adapter := t.TempDir()
+	if err := os.WriteFile(filepath.Join(adapter, "adapter_config.json"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	a := &text.BERT{Encoder: text.Encoder{Config: adapter}}
+	if err := a.Resolve(); err == nil || !strings.Contains(err.Error(), "is an adapter") {
+		t.Errorf("an adapter's directory: error %v", err)
+	}
 	m := &text.BERT{Encoder: text.Encoder{Config: filepath.Join(t.TempDir(), "absent")}}
 	want := "absent: there is no such file: give a directory with a config.json, or the file"
 	if err := m.Resolve(); err == nil || !strings.HasSuffix(err.Error(), want) {

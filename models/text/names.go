@@ -1,18 +1,16 @@
 package text
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/splice-ml/splice/models"
+)
 
 // published returns the name that a tensor of a published checkpoint has here. In a checkpoint of a bare encoder names have no
 // prefix, and in those of the first releases the parameters of a layer norm are called gamma and beta. published reports false for
 // names that begin with one of skip, for the heads of other tasks, and for the numbers of positions, which are not weights.
 func (f *family) published(tensor string, skip ...string) (string, bool) {
-	name := tensor
-	if s, ok := strings.CutSuffix(name, "LayerNorm.gamma"); ok {
-		name = s + "LayerNorm.weight"
-	}
-	if s, ok := strings.CutSuffix(name, "LayerNorm.beta"); ok {
-		name = s + "LayerNorm.bias"
-	}
+	name := models.CurrentName(tensor)
 	for _, p := range []string{"embeddings.", "encoder.", "pooler."} {
 		if strings.HasPrefix(name, p) {
 			name = f.name + "." + name
@@ -23,7 +21,7 @@ func (f *family) published(tensor string, skip ...string) (string, bool) {
 			return "", false
 		}
 	}
-	if strings.HasSuffix(name, ".position_ids") || strings.HasSuffix(name, ".token_type_ids") {
+	if models.IsBuffer(name) {
 		return "", false
 	}
 	return name, true
@@ -46,7 +44,7 @@ func (m *RoBERTa) Import(tensor string) (string, bool) {
 func (m *RoBERTa) Fresh(name string) bool { return strings.HasPrefix(name, "classifier.") }
 
 // Import returns the name that a tensor of a published checkpoint has here. It reports false for the heads of other tasks
-// and for the decoder, which is the table of tokens again.
+// and for the decoder, which is the table of tokens again: see [models.Tied].
 func (m *BERTMasked) Import(tensor string) (string, bool) {
 	return bert.published(tensor, "cls.seq_relationship.", "cls.predictions.decoder.", "bert.pooler.", "classifier.")
 }
@@ -55,7 +53,7 @@ func (m *BERTMasked) Import(tensor string) (string, bool) {
 func (m *BERTMasked) Fresh(name string) bool { return strings.HasPrefix(name, "cls.") }
 
 // Import returns the name that a tensor of a published checkpoint has here. It reports false for the heads of other tasks
-// and for the decoder, which is the table of tokens again.
+// and for the decoder, which is the table of tokens again: see [models.Tied].
 func (m *RoBERTaMasked) Import(tensor string) (string, bool) {
 	return roberta.published(tensor, "lm_head.decoder.", "roberta.pooler.", "classifier.")
 }

@@ -1,12 +1,9 @@
 package start
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/splice-ml/splice/data"
@@ -77,6 +74,20 @@ func (w *Weights) tensors(f *ckpt.File, p *nn.Params, rec *Record) (map[string]s
 		}
 		names[name] = t.Name
 	}
+	if !imported {
+		return names, nil
+	}
+	for _, q := range p.All() { // what a file has under its other name alone
+		if _, ok := names[q.Name]; ok {
+			continue
+		}
+		for _, t := range f.Tensors {
+			if models.Tied(t.Name, q.Name) {
+				names[q.Name] = t.Name
+				break
+			}
+		}
+	}
 	return names, nil
 }
 
@@ -101,38 +112,55 @@ func headHelp(d *data.Splits) string {
 	return "run.Metrics to regress on"
 }
 
-// compareText reports starting weights whose token ids, or classes, are others than the data's. If init.strict is false, the
-// head of other classes is taken out of names, so that it stays fresh.
-func (w *Weights) compareText(d *data.Splits, f *ckpt.File, p *nn.Params, names map[string]string) error {
+// compareText reports starting weights whose token ids, or classes, are others than the data's. It returns where the rows of a head
+// are whose classes stand in another order, by the head's parameters. If init.strict is false, the head of other classes is taken out
+// of names, so that it stays fresh.
+func (w *Weights) compareText(d *data.Splits, f *ckpt.File, p *nn.Params, names map[string]string) (map[string][]int32, error) {
 	t := d.Schema.Text
 	if t == nil || d.Map == nil || d.Map.Text == nil {
-		return nil
+		return nil, nil
+	}
+	var head []string // parameters with as many outputs as the data wants, which no shape would tell from its own
+	for _, q := range p.All() {
+		if name, ok := names[q.Name]; ok && models.IsOutput(q.Name) && isHead(d, q.Shape) && slices.Equal(f.Info(name).Shape, q.Shape) {
+			head = append(head, q.Name)
+		}
 	}
 	var was []string // classes
 	switch {
 	case w.hf:
 		w.compareTokenizer(d)
-		was = w.publishedLabels()
+		about := ReadPublished(w.dir)
+		was = about.Classes
+		if want := problemType(t); len(head) > 0 && about.Problem != "" && about.Problem != want {
+			w.Log.Warn("the head of the starting weights was trained for another kind of task: its logits mean something else until it is trained",
+				"from", w.Options.From, "problem_type", about.Problem, "data", want)
+		}
 	case w.fmap != nil && w.fmap.Text != nil:
 		was = w.fmap.Text.Labels
 		if have, want := w.fmap.Text.Fingerprint, d.Map.Text.Fingerprint; have != want && w.Options.Strict {
-			return fmt.Errorf("%s: its tokenizer is not the data's, so that ids mean other tokens to it: "+
+			return nil, fmt.Errorf("%s: its tokenizer is not the data's, so that ids mean other tokens to it: "+
 				"set data.tokenizer to %s (or init.strict to false if you know that the ids are the same)",
 				w.Options.From, w.dir)
 		}
 	}
-	if was == nil || t.Labels == nil || slices.EqualFunc(was, t.Labels, strings.EqualFold) {
-		return nil
+	if was == nil || t.Labels == nil || len(head) == 0 {
+		return nil, nil
 	}
-	var head []string // outputs of equal number, which no shape would tell
-	for _, q := range p.All() {
-		if name, ok := names[q.Name]; ok && w.mayBeFresh(q.Name) && isHead(d, q.Shape) && slices.Equal(f.Info(name).Shape, q.Shape) {
-			head = append(head, q.Name)
+	if rows := MatchClasses(was, t.Labels); rows != nil {
+		if slices.IsSorted(rows) {
+			return nil, nil
 		}
+		w.Log.Info("rows of the starting weights' head are matched by the name of the class", "from", w.Options.From, "have", was, "data",
+			t.Labels)
+		turned := map[string][]int32{}
+		for _, name := range head {
+			turned[name] = rows
+		}
+		return turned, nil
 	}
 	switch {
-	case len(head) == 0:
-	case w.hf && !sameNames(was, t.Labels): // other names may mean the same
+	case w.hf: // other names may mean the same
 		w.Log.Warn("the classes of the starting weights' head have other names than the data's", "from", w.Options.From, "have", was, "data",
 			t.Labels)
 	case !w.Options.Strict:
@@ -140,24 +168,19 @@ func (w *Weights) compareText(d *data.Splits, f *ckpt.File, p *nn.Params, names 
 			delete(names, name)
 		}
 	default:
-		return fmt.Errorf("%s: its head is for the classes %s, the data has %s: take weights of the same task, "+
+		return nil, fmt.Errorf("%s: its head is for the classes %s, the data has %s: take weights of the same task, "+
 			"or set init.strict to false to take the encoder and start the head fresh",
 			w.Options.From, strings.Join(was, ", "), strings.Join(t.Labels, ", "))
 	}
-	return nil
+	return nil, nil
 }
 
-// sameNames reports whether two lists have the same names in any order.
-func sameNames(a, b []string) bool {
-	fold := func(x []string) []string {
-		out := make([]string, len(x))
-		for i, v := range x {
-			out[i] = strings.ToLower(v)
-		}
-		slices.Sort(out)
-		return out
+// problemType returns what config.json calls the task of the data.
+func problemType(t *data.Text) string {
+	if len(t.Labels) > 0 {
+		return "single_label_classification"
 	}
-	return slices.Equal(fold(a), fold(b))
+	return "regression"
 }
 
 // compareTokenizer warns of a tokenizer beside the weights that is not the data's.
@@ -172,28 +195,4 @@ func (w *Weights) compareTokenizer(d *data.Splits) {
 		w.Log.Warn("the tokenizer beside the starting weights is not the data's: if ids mean other tokens to it, set data.tokenizer", "from",
 			w.Options.From)
 	}
-}
-
-// publishedLabels returns the names of the classes that a Hugging Face directory's head is for, nil if it does not say: LABEL_0 is
-// no name.
-func (w *Weights) publishedLabels() []string {
-	b, err := os.ReadFile(filepath.Join(w.dir, run.ModelConfigFile))
-	if err != nil {
-		return nil
-	}
-	var c struct {
-		Labels map[string]string `json:"id2label"`
-	}
-	if json.Unmarshal(b, &c) != nil || len(c.Labels) == 0 {
-		return nil
-	}
-	out := make([]string, len(c.Labels))
-	for id, name := range c.Labels {
-		i, err := strconv.Atoi(id)
-		if err != nil || i < 0 || i >= len(out) || strings.HasPrefix(name, "LABEL_") {
-			return nil
-		}
-		out[i] = name
-	}
-	return out
 }

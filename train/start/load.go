@@ -53,7 +53,8 @@ func (w *Weights) Load(d *data.Splits) (*nn.Params, *Record, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := w.compareText(d, f, p, names); err != nil {
+	head, err := w.compareText(d, f, p, names)
+	if err != nil {
 		return nil, nil, fmt.Errorf("init.from: %w", err)
 	}
 	for _, q := range p.All() {
@@ -102,8 +103,16 @@ func (w *Weights) Load(d *data.Splits) (*nn.Params, *Record, error) {
 		if slices.Contains(rec.Missing, q.Name) {
 			continue
 		}
-		if err := read(f, names[q.Name], q, rows[q.Name], rec); err != nil {
+		from := rows[q.Name]
+		if turned := head[q.Name]; turned != nil {
+			from = turned
+		}
+		matched, err := read(f, names[q.Name], q, from)
+		if err != nil {
 			return nil, nil, fmt.Errorf("init.from: %w", err)
+		}
+		if from != nil && head[q.Name] == nil {
+			rec.Tables = append(rec.Tables, TableRecord{Name: q.Name, Rows: len(from), Matched: matched})
 		}
 	}
 	rec.Imported = w.imported() && len(rec.Missing) > 0
@@ -131,32 +140,30 @@ func (w *Weights) vocabularies(d *data.Splits, q *nn.Param) (from, to *data.Voca
 	return from, to
 }
 
-// read reads the tensor called name. rows[i] is its row that row i of q takes, or -1 for none. If rows
-// is nil, each row takes the row of the same number.
-func read(f *ckpt.File, name string, q *nn.Param, rows []int32, rec *Record) error {
+// read reads the tensor called name. rows says which of its rows each row of q is, -1 for none; nil: the same. It returns how many
+// rows were there.
+func read(f *ckpt.File, name string, q *nn.Param, rows []int32) (matched int, err error) {
 	if rows == nil {
 		if err := f.ReadInto(name, q.Data); err != nil {
-			return err
+			return 0, err
 		}
-		return finite(f, name, q.Data)
+		return 0, finite(f, name, q.Data)
 	}
 	have, err := f.Read(name)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := finite(f, name, have); err != nil {
-		return err
+		return 0, err
 	}
-	t := TableRecord{Name: q.Name, Rows: len(rows)}
-	dim := q.Dim()
+	dim := len(q.Data) / len(rows)
 	for i, row := range rows {
 		if row >= 0 {
-			copy(q.Data[i*dim:(i+1)*dim], have[int(row)*dim:])
-			t.Matched++
+			copy(q.Data[i*dim:(i+1)*dim], have[int(row)*dim:(int(row)+1)*dim])
+			matched++
 		}
 	}
-	rec.Tables = append(rec.Tables, t)
-	return nil
+	return matched, nil
 }
 
 func finite(f *ckpt.File, name string, x []float32) error {
