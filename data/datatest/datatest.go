@@ -1,5 +1,4 @@
-// Package datatest tests data sets: Check is the suite that each of them runs. Other functions write small files for tests, and open
-// and read them.
+// Package datatest holds what tests of data sets share: ways to write small files and to open and read them.
 package datatest
 
 import (
@@ -49,7 +48,7 @@ func WriteFile(t testing.TB, name, text string) string {
 	return path
 }
 
-// Options returns options that have a cache of their own, and the log that they write to.
+// Options returns options with a cache of their own and the log.
 func Options(t testing.TB) (data.OpenOptions, *bytes.Buffer) {
 	log := &bytes.Buffer{}
 	return data.OpenOptions{CacheDir: t.TempDir(), Log: slog.New(slog.NewTextHandler(log, nil))}, log
@@ -65,7 +64,7 @@ func Open(t testing.TB, d data.Dataset, o data.OpenOptions) *data.Splits {
 	return s
 }
 
-// Table holds all rows of a source.
+// Table is all rows of a source.
 type Table struct {
 	IDs   map[string][]int32
 	Dense []float32

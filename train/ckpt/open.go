@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -26,6 +27,9 @@ type File struct {
 // Open opens a safetensors file and checks that its header is sound and that the file is as long as the header says. If Save wrote
 // it, Open reads it through once to verify its checksum. Errors name the file.
 func Open(path string) (*File, error) {
+	if filepath.Base(path) == adapterFile {
+		return nil, fmt.Errorf("ckpt: %s: %s", path, adapterHelp(filepath.Join(filepath.Dir(path), adapterConfigFile)))
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("ckpt: %w", err)

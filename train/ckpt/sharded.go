@@ -18,8 +18,27 @@ const (
 	pickleFile = "pytorch_model.bin"
 )
 
+// Names of the files of an adapter, as peft writes them.
+const (
+	adapterConfigFile = "adapter_config.json"
+	adapterFile       = "adapter_model.safetensors"
+)
+
+// adapterHelp is what to do with an adapter, whose config is at path.
+func adapterHelp(path string) string {
+	base := "its base model"
+	var c struct {
+		Base string `json:"base_model_name_or_path"`
+	}
+	if b, err := os.ReadFile(path); err == nil && json.Unmarshal(b, &c) == nil && c.Base != "" {
+		base = fmt.Sprintf("its base model %q", c.Base)
+	}
+	return "is an adapter (" + adapterConfigFile + "), not a whole model: merge it into " + base + " with peft, and give the result: " +
+		`PeftModel.from_pretrained(BASE, ADAPTER).merge_and_unload().save_pretrained(OUT)`
+}
+
 // OpenDir opens the checkpoint in a directory. It is model.safetensors, or the shards that model.safetensors.index.json names. If
-// there is only a PyTorch pickle, the error says how to convert it.
+// there is only a PyTorch pickle, or an adapter, the error says what to do with it.
 func OpenDir(dir string) (*File, error) {
 	single, index := filepath.Join(dir, SingleFile), filepath.Join(dir, IndexFile)
 	switch {
@@ -32,6 +51,9 @@ func OpenDir(dir string) (*File, error) {
 		if path := filepath.Join(dir, name); isFile(path) {
 			return nil, fmt.Errorf("ckpt: %s: %s (OUT is %s)", path, pickleHelp, single)
 		}
+	}
+	if path := filepath.Join(dir, adapterConfigFile); isFile(path) {
+		return nil, fmt.Errorf("ckpt: %s: %s", dir, adapterHelp(path))
 	}
 	return nil, fmt.Errorf("ckpt: %s has neither %s nor %s", dir, SingleFile, IndexFile)
 }

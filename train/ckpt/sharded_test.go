@@ -94,6 +94,10 @@ func TestOpenDirBad(t *testing.T) {
 		{"empty", nil, nil, []string{"has neither model.safetensors nor model.safetensors.index.json"}},
 		{"pickle", map[string]string{"pytorch_model.bin": "PK"}, nil, []string{"pytorch_model.bin: is a PyTorch pickle", "convert it: python -c", "OUT is"}},
 		{"shards of pickles", map[string]string{"pytorch_model.bin.index.json": "{}"}, nil, []string{"is a PyTorch pickle"}},
+		{
+			"adapter", map[string]string{"adapter_config.json": `{"base_model_name_or_path": "an/encoder"}`}, nil,
+			[]string{`is an adapter (adapter_config.json), not a whole model: merge it into its base model "an/encoder"`, "merge_and_unload"},
+		},
 		{"no JSON", map[string]string{ckpt.IndexFile: "{"}, nil, []string{"is not an index of shards"}},
 		{"no tensor", map[string]string{ckpt.IndexFile: "{}"}, nil, []string{"weight_map names no tensor"}},
 		{"missing shards", nil, map[string]string{"a": "one.safetensors", "b": "two.safetensors", "c": "three.safetensors"}, []string{"not whole", "two.safetensors is missing", "three.safetensors is missing"}},
@@ -125,5 +129,15 @@ func TestOpenDirBad(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAdapterFile: the tensors of an adapter are no model either.
+func TestAdapterFile(t *testing.T) {
+	dir := t.TempDir()
+	shard(t, dir, "adapter_model.safetensors", f32("base_model.model.w.lora_A.weight", 1))
+	_, err := ckpt.Open(filepath.Join(dir, "adapter_model.safetensors"))
+	if err == nil || !strings.Contains(err.Error(), "is an adapter") {
+		t.Errorf("error %v, want one that says what the file is", err)
 	}
 }
