@@ -111,6 +111,15 @@ type Skipper interface {
 	BatchesFrom(epoch, size, skip int) iter.Seq2[*Batch, error]
 }
 
+// CheckBatch returns an error if src makes no batch of size rows, since it has fewer rows and leaves out a batch that is not full.
+func CheckBatch(src Source, size int) error {
+	if c, ok := src.(interface{ DropsLast() bool }); ok && c.DropsLast() && src.Rows() < int64(size) {
+		return fmt.Errorf("data: drop_last leaves out all %d train rows, which are fewer than a batch (batch_size %d); "+
+			"make batch_size at most %[1]d, or remove drop_last", src.Rows(), size)
+	}
+	return nil
+}
+
 // Splits are the parts of an open data set. Valid and Test are nil if the data set has no such part.
 type Splits struct {
 	Schema             *Schema

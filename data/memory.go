@@ -88,11 +88,18 @@ func (m *Memory) Batches(epoch, size int) iter.Seq2[*Batch, error] {
 	return m.BatchesFrom(epoch, size, 0)
 }
 
+// DropsLast reports whether a batch that is not full is left out.
+func (m *Memory) DropsLast() bool { return m.DropLast }
+
 // BatchesFrom returns the rows of an epoch without the first skip batches.
 func (m *Memory) BatchesFrom(epoch, size, skip int) iter.Seq2[*Batch, error] {
 	return func(yield func(*Batch, error) bool) {
 		if size <= 0 || skip < 0 {
 			yield(nil, fmt.Errorf("data: batches of %d rows after %d, want a positive size", size, skip))
+			return
+		}
+		if err := CheckBatch(m, size); err != nil {
+			yield(nil, err)
 			return
 		}
 		order := m.places()

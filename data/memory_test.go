@@ -2,6 +2,7 @@ package data_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,6 +85,11 @@ func TestMemory(t *testing.T) {
 	m.DropLast = true
 	if full, _ := groups(t, m.Batches(1, 4)); !slices.Equal(full, one[:8]) {
 		t.Errorf("DropLast = %v, want %v", full, one[:8])
+	}
+	for _, err := range m.Batches(1, 11) {
+		if err == nil || !strings.Contains(err.Error(), "drop_last leaves out all 10 train rows") || !strings.Contains(err.Error(), "batch_size at most 10") {
+			t.Errorf("DropLast with fewer rows than a batch: error = %v", err)
+		}
 	}
 	slices.Sort(one)
 	if diff := cmp.Diff(rows, one); diff != "" {

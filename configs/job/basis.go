@@ -51,6 +51,9 @@ func (j *Job) basis(ctx context.Context, digest string) (*basis, error) {
 		}
 		return nil, run.BadInput(err)
 	}
+	if err := data.CheckBatch(g.data.Train, j.Experiment.Train.BatchSize); err != nil {
+		return nil, run.BadInput(err)
+	}
 	if w == nil {
 		g.params, err = models.NewParams(j.Model, g.data.Schema, j.Seed)
 	} else {

@@ -185,6 +185,9 @@ func (l *frappeLog) read(ctx context.Context, path string) error {
 		text := bytes.TrimSuffix(sc.Bytes(), []byte("\r"))
 		if line == 1 {
 			text = bytes.TrimPrefix(text, scan.UTF8BOM)
+			if err := scan.CheckLineEnds(path, text); err != nil {
+				return err
+			}
 			names = strings.Split(string(text), "\t")
 			if at, err = frappeHeader(path, names); err != nil {
 				return err

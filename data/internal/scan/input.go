@@ -2,6 +2,7 @@ package scan
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Expand returns the files that paths and globs name, each glob's matches sorted. A name without a match, a directory
+// Expand returns the files that paths and globs name, each glob's matches in natural order. A name without a match, a directory
 // and a file named twice are errors; all of them are reported.
 func Expand(paths []string) ([]string, error) {
 	var files, seen []string
@@ -32,7 +33,7 @@ func Expand(paths []string) ([]string, error) {
 				continue
 			}
 		}
-		slices.Sort(found)
+		slices.SortFunc(found, compareNatural)
 		for _, f := range found {
 			info, err := os.Stat(f)
 			switch {
@@ -51,6 +52,31 @@ func Expand(paths []string) ([]string, error) {
 	}
 	return files, errors.Join(errs...)
 }
+
+// compareNatural compares names as people number them: digits that follow each other count as one number, so day_2 comes before
+// day_10. Names that differ in leading zeros alone are in the order of their bytes.
+func compareNatural(a, b string) int {
+	x, y := a, b
+	for x != "" && y != "" {
+		m, n := leadingDigits(x), leadingDigits(y)
+		if m > 0 && n > 0 {
+			v, w := strings.TrimLeft(x[:m], "0"), strings.TrimLeft(y[:n], "0")
+			if c := cmp.Or(cmp.Compare(len(v), len(w)), strings.Compare(v, w)); c != 0 {
+				return c
+			}
+			x, y = x[m:], y[n:]
+			continue
+		}
+		if x[0] != y[0] {
+			return cmp.Compare(x[0], y[0])
+		}
+		x, y = x[1:], y[1:]
+	}
+	return cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(a, b))
+}
+
+// leadingDigits returns how many digits s begins with.
+func leadingDigits(s string) int { return len(s) - len(strings.TrimLeft(s, "0123456789")) }
 
 // input is an open file: its text, decompressed, and the hash of its bytes as they are on disk.
 type input struct {
@@ -86,6 +112,12 @@ func OpenInput(path string) (*input, error) {
 		f.Close()
 		return nil, ReadError(path, err)
 	}
+	head := make([]byte, longestMagic)
+	n, _ := io.ReadFull(in.Reader, head) // the next read has the error again
+	if advice := compressionAdvice(head[:n]); advice != "" {
+		return nil, errors.Join(fmt.Errorf("data: %s: %s", path, advice), in.Close())
+	}
+	in.Reader = io.MultiReader(bytes.NewReader(head[:n]), in.Reader)
 	return in, nil
 }
 
@@ -133,6 +165,32 @@ var UTF8BOM = []byte("\xef\xbb\xbf")
 // IsUTF16 reports whether text begins with the byte order mark of UTF-16.
 func IsUTF16(text []byte) bool {
 	return bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff"))
+}
+
+// compressions are how compressed files begin, and what to do with those that are not named as such. A dot is any byte.
+var compressions = []struct{ magic, advice string }{
+	{"\x1f\x8b\x08", "is compressed by gzip; rename it so that its name ends in .gz"},
+	{"\x28\xb5\x2f\xfd", "is compressed by zstd; rename it so that its name ends in .zst"},
+	{"PK\x03\x04", "is a zip archive; unpack it"},
+	{"BZh.1AY&SY", "is compressed by bzip2; unpack it, or compress it by gzip or zstd"},
+	{"\xfd7zXZ\x00", "is compressed by xz; unpack it, or compress it by gzip or zstd"},
+}
+
+// longestMagic is how many bytes tell a compressed file.
+const longestMagic = 10
+
+// compressionAdvice returns what to do with a file that is compressed but not named so; empty if it is not.
+func compressionAdvice(head []byte) string {
+	for _, c := range compressions {
+		same := len(head) >= len(c.magic)
+		for i := 0; same && i < len(c.magic); i++ {
+			same = c.magic[i] == '.' || c.magic[i] == head[i]
+		}
+		if same {
+			return c.advice
+		}
+	}
+	return ""
 }
 
 // Absolute returns the files' absolute paths, which their caches are keyed by.

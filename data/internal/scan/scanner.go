@@ -153,6 +153,9 @@ func (s *Scanner) begin(src *FileRun, text []byte, eof bool, line *int64) ([]byt
 		return nil, fmt.Errorf("data: %s: is UTF-16; convert it to UTF-8", src.Path)
 	}
 	text = bytes.TrimPrefix(text, UTF8BOM)
+	if err := CheckLineEnds(src.Path, text); err != nil {
+		return nil, err
+	}
 	n := s.Format.Record(text, eof)
 	for n > 0 && IsBlank(text[:n]) {
 		text = text[n:]
@@ -185,6 +188,34 @@ func (s *Scanner) begin(src *FileRun, text []byte, eof bool, line *int64) ([]byt
 		text = text[n:]
 	}
 	return text, nil
+}
+
+// CheckLineEnds returns an error if the text that a file begins with has lines, but none that ends in LF.
+func CheckLineEnds(path string, text []byte) error {
+	if !endsInCR(text) {
+		return nil
+	}
+	return fmt.Errorf("data: %s: its lines end in CR (carriage return) alone; convert them to LF, for instance by tr '\\r' '\\n'", path)
+}
+
+// endsInCR reports whether the first lines of a text end in CR as on very old systems: it has no LF but perhaps a last one, and
+// a CR, outside of quotes, that more text follows.
+func endsInCR(text []byte) bool {
+	text = TrimLine(text)
+	if bytes.IndexByte(text, '\n') >= 0 {
+		return false
+	}
+	for quoted := false; len(text) > 1; text = text[1:] {
+		switch text[0] {
+		case '"':
+			quoted = !quoted
+		case '\r':
+			if !quoted {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Head returns the first record of a file.

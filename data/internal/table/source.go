@@ -47,6 +47,9 @@ func (s *source) Schema() *data.Schema { return s.rec.schema }
 // Rows returns the number of rows.
 func (s *source) Rows() int64 { return s.rows }
 
+// DropsLast reports whether a batch that is not full is left out.
+func (s *source) DropsLast() bool { return s.dropLast }
+
 // Batches returns the rows of an epoch.
 func (s *source) Batches(epoch, size int) iter.Seq2[*data.Batch, error] {
 	return s.BatchesFrom(epoch, size, 0)
@@ -58,6 +61,10 @@ func (s *source) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error
 	return func(yield func(*data.Batch, error) bool) {
 		if size <= 0 || skip < 0 {
 			yield(nil, fmt.Errorf("data: batches of %d rows after %d, want a positive size", size, skip))
+			return
+		}
+		if err := data.CheckBatch(s, size); err != nil {
+			yield(nil, err)
 			return
 		}
 		c := s.cursor(size)

@@ -194,3 +194,41 @@ func TestBadSizes(t *testing.T) {
 		}
 	}
 }
+
+// A part with fewer rows than a batch has no batch with drop_last, which is an error that says so; views of it too.
+func TestDropLastWithTooFewRows(t *testing.T) {
+	o, _ := datatest.Options(t)
+	sec := strings.ReplaceAll(datatest.NumberedSection, "FILE", datatest.Numbered(t, 20)) + ", drop_last: true}"
+	s := datatest.Open(t, datatest.Section(t, sec), o)
+	half, err := data.Head(s.Train, .5, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		src  data.Source
+		size int
+		want string // empty: none
+	}{
+		{s.Train, 20, ""},
+		{s.Train, 21, "data: drop_last leaves out all 20 train rows, which are fewer than a batch (batch_size 21); " +
+			"make batch_size at most 20, or remove drop_last"},
+		{half, 11, "drop_last leaves out all 10 train rows"},
+	} {
+		batches := 0
+		var last error
+		for _, last = range c.src.Batches(0, c.size) {
+			batches++
+		}
+		check := data.CheckBatch(c.src, c.size)
+		if c.want == "" {
+			if last != nil || check != nil || batches != 1 {
+				t.Errorf("%d rows, batches of %d: %d batches, errors %v, %v", c.src.Rows(), c.size, batches, last, check)
+			}
+			continue
+		}
+		if last == nil || check == nil || last.Error() != check.Error() ||
+			!strings.Contains(last.Error(), c.want) {
+			t.Errorf("%d rows, batches of %d: errors %v, %v, want %s", c.src.Rows(), c.size, last, check, c.want)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package scan_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/splice-ml/splice/data/datatest"
+	"github.com/splice-ml/splice/data/internal/scan"
+)
+
+func TestExpandInNaturalOrder(t *testing.T) {
+	for _, want := range [][]string{
+		{"day_0", "day_1", "day_2", "day_9", "day_10", "day_11", "day_100"},
+		{"2026-01-02", "2026-01-10", "2026-02-01"},
+		{"day_01", "day_1", "day_02", "day_10"},
+		{"part", "part-a", "part1", "part1.csv", "part10.csv"},
+		{"v9", "v18446744073709551616", "v18446744073709551617"},
+		{"a1b2", "a1b10", "a2b1", "a10b0"},
+	} {
+		dir := t.TempDir()
+		for _, name := range want {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		files, err := scan.Expand([]string{filepath.Join(dir, "*")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range files {
+			files[i] = filepath.Base(files[i])
+		}
+		if got := strings.Join(files, " "); got != strings.Join(want, " ") {
+			t.Errorf("files %s, want %s", got, strings.Join(want, " "))
+		}
+	}
+}
+
+// Every reader says what a compressed file is that has another name, and that lines end in CR.
+func TestFilesThatAreNoLines(t *testing.T) {
+	readers := map[string]string{
+		"{type: criteo, path: FILE}":                                              datatest.CriteoRow("1", "2"),
+		"{type: csv, path: FILE, label: y, columns: {a: categorical}}":            "y,a\n1,2\n0,3",
+		"{type: libfm, path: FILE}":                                               "1 1:1\n0 2:1",
+		"{type: frappe, path: FILE}":                                              "user\titem\n1\t2",
+		"{type: text, path: FILE, format: csv, label: y, labels: [a, b]}":         "y,text\na,one\nb,two",
+		"{type: text, path: FILE, format: jsonl, label: y, labels: [a, b]}":       `{"y": "a", "text": "one"}` + "\n" + `{"y": "b", "text": "two"}`,
+		"{type: text, path: FILE, format: lines, mask_rate: 0.15}":                "one\ntwo\nthree",
+		"{type: glue, task: sst2, path: DIR}":                                     "sentence\tlabel\none\t1\ntwo\t0",
+		"{type: glue, task: cola, path: DIR}":                                     "s\t1\t\tone\ns\t0\t*\ttwo",
+		"{type: csv, path: FILE, label: y, quote: false, columns: {'*': ignore}}": "y,a\n1,2\n0,3",
+	}
+	for section, text := range readers {
+		for _, c := range []struct{ what, text, want string }{
+			{"gzip", datatest.Gzip(t, text), "train.tsv: is compressed by gzip; rename it so that its name ends in .gz"},
+			{"zstd", datatest.Zstd(t, text), "train.tsv: is compressed by zstd; rename it so that its name ends in .zst"},
+			{"CR", strings.ReplaceAll(text+"\n"+text, "\n", "\r"), `train.tsv: its lines end in CR (carriage return) alone; convert them to LF`},
+			{"CR and a last LF", strings.ReplaceAll(text+"\n"+text, "\n", "\r") + "\n", `its lines end in CR (carriage return) alone`},
+		} {
+			path := datatest.WriteFile(t, "train.tsv", c.text)
+			if err := os.WriteFile(filepath.Join(filepath.Dir(path), "dev.tsv"), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			o, _ := datatest.Options(t)
+			section := strings.NewReplacer("FILE", path, "DIR", filepath.Dir(path)).Replace(section)
+			_, err := datatest.Section(t, section).Open(t.Context(), o)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s of %s: error = %v, want %s", c.what, section, err, c.want)
+			}
+		}
+	}
+}
+
+// A CR inside of a quoted cell, of a text or at the end of a line ends no line.
+func TestCarriageReturnsThatAreText(t *testing.T) {
+	for section, text := range map[string]string{
+		"{type: csv, path: FILE, label: y, columns: {a: categorical}}":                      "y,a\r\n1,\"b\rc\"\r\n",
+		"{type: text, path: FILE, format: tsv, names: [y, text], label: y, labels: [a, b]}": "a\tone\rtwo\nb\tthree\n",
+	} {
+		o, _ := datatest.Options(t)
+		s := datatest.Open(t, datatest.Section(t, strings.ReplaceAll(section, "FILE", datatest.WriteFile(t, "t", text))), o)
+		if want := int64(strings.Count(text, "\n")) - int64(strings.Count(text, "y,a")); s.Train.Rows() != want {
+			t.Errorf("%q: %d rows, want %d", text, s.Train.Rows(), want)
+		}
+	}
+}
