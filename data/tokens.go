@@ -11,7 +11,7 @@ type Text struct {
 	Pad      int32    // id behind the last token of a row
 	Lengths  []int    // buckets' lengths, ascending; no row is longer than the last one, special tokens included
 	Labels   []string // names of the classes, by label; nil if labels are numbers, or there are none
-	MaskRate float64  // above 0: rows of a masked language model, of which this share of the tokens is to be predicted
+	MaskRate float64  // share of the tokens that a masked language model is to predict; 0 for other models
 }
 
 // MaxLen returns the length of the longest bucket.
@@ -20,12 +20,12 @@ func (t *Text) MaxLen() int { return t.Lengths[len(t.Lengths)-1] }
 // Predictions returns how many tokens of a row of length positions are predicted at most: ⌈MaskRate·length⌉.
 func (t *Text) Predictions(length int) int { return int(math.Ceil(t.MaskRate * float64(length))) }
 
-// Tokens is the text of a batch: a sequence of ids a row, padded to the length of a bucket.
+// Tokens is the text of a batch. Each row is a sequence of ids, padded to the length of a bucket.
 type Tokens struct {
 	L        int       // positions of a row
 	IDs      []int32   // [Size*L], row by row; Text.Pad behind the last token
 	Segments []int32   // [Size*L]: 0, or 1 for what belongs to a pair's second text
-	Len      []int32   // [Size]: tokens of each row; 0 of rows from N on
+	Len      []int32   // [Size]: number of tokens of each row; 0 for rows from N on
 	At       []int32   // [Size*M], masked language models: rows of the [Size*L] positions to predict, M = Text.Predictions(L); -1 for none
 	Target   []float32 // [Size*M], masked language models: the ids there; -1 for none
 }

@@ -118,9 +118,9 @@ func (m *FeatureMap) SameIDs(o *FeatureMap) bool {
 	return true
 }
 
-// Union returns the map that knows the tokens of all: ids of base stay, tokens that only the others know follow in their
-// order, counts add up, and statistics of numbers are base's. A row that base reads becomes the same ids and numbers, but where
-// a token was unknown to base. The maps must be Compatible; otherwise the error lists everything that is not, of all of them.
+// Union returns the map that knows the tokens of all maps. The ids of base stay, and tokens that only the others know follow in their
+// order. Counts add up, and the statistics of numbers are base's. A row becomes the same ids and numbers as with base, except for
+// tokens that base does not know. The maps must be Compatible; the error lists every difference of all of them.
 func Union(base *FeatureMap, others ...*FeatureMap) (*FeatureMap, error) {
 	if base == nil {
 		return nil, errors.New("data: union: there is no base feature map")
@@ -187,8 +187,8 @@ func (v *Vocabulary) add(w *Vocabulary) {
 	}
 }
 
-// RowMap returns for each id of to the id of the same token in from, or -1 if from does not know it. Reserved ids are
-// themselves. Buckets of hash tables of one size are themselves; of other sizes, or beside a vocabulary, they are -1.
+// RowMap returns for each id of to the id of the same token in from, or -1 if from does not know the token. A reserved id is mapped to
+// itself. So is a bucket if both are hash tables of one size. Otherwise buckets are -1.
 func RowMap(from, to *Vocabulary) []int32 {
 	out := make([]int32, to.Size())
 	for id := range out {

@@ -6,7 +6,8 @@ import (
 	"strconv"
 )
 
-// AppendPieces appends the tokens of a Multi cell to list: those between separators that are not blank, MaxLen at most.
+// AppendPieces appends the tokens of a Multi cell to list. These are the pieces between separators that are not blank, at most
+// MaxLen of them.
 func (f *MapFeature) AppendPieces(list [][]byte, cell []byte) [][]byte {
 	for len(cell) > 0 && len(list) < f.MaxLen {
 		var piece []byte
@@ -22,7 +23,7 @@ func (f *MapFeature) AppendPieces(list [][]byte, cell []byte) [][]byte {
 	return list
 }
 
-// AppendBucket appends the token of v under LogSquareBucket; a blank is the empty token.
+// AppendBucket appends the token of v under LogSquareBucket. A blank is the empty token.
 func (f *MapFeature) AppendBucket(dst []byte, v float64) []byte {
 	if math.IsNaN(v) {
 		return dst
@@ -34,7 +35,7 @@ func (f *MapFeature) AppendBucket(dst []byte, v float64) []byte {
 	return strconv.AppendInt(dst, int64(max(min(v, math.MaxInt32), math.MinInt32)), 10)
 }
 
-// Value returns v as a model sees it: transformed, a blank filled.
+// Value returns v as a model sees it: transformed, or the fill if v is a blank.
 func (f *MapFeature) Value(v float64) float32 {
 	switch {
 	case math.IsNaN(v):

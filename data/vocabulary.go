@@ -7,7 +7,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Vocabulary is the ids of one embedding table: those of listed tokens, or of hash buckets.
+// Vocabulary holds the ids of one embedding table: those of listed tokens, or of hash buckets.
 type Vocabulary struct {
 	Name string `json:"name"`
 	Hash int    `json:"hash,omitempty"` // buckets; 0 for a vocabulary

@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 
@@ -20,8 +21,15 @@ type Sequences struct {
 	ids      []int32 // [B·L]
 	segments []int32 // [B·L]
 	zeros    []int32 // [B·L], in the place of segments where a table has one row
+	counted  []counted
 	at       []int32 // [B·M]: rows of the tokens to predict, -1 for none; nil without masking
 	text     *data.Text
+}
+
+// counted is the input Counted of one table, [B·L], with its offset.
+type counted struct {
+	places []int32
+	offset int
 }
 
 // TokenInput says what a table of embeddings is looked up by.
@@ -32,6 +40,7 @@ const (
 	TokenIDs  TokenInput = iota // its id
 	Segments                    // 1 if it belongs to the second text of a pair, else 0; always 0 for a table of one row
 	Positions                   // its place in the sequence, from 0
+	Counted                     // its place among the sequence's tokens that are not the padding token, from 0; -1 for padding in a text
 )
 
 // TokenTable is a table of embeddings, [rows, H].
@@ -92,6 +101,13 @@ func (q *Sequences) Embed(s *nn.Scope, tables ...TokenTable) *G.Node {
 			p := make([]int32, q.batch*q.L)
 			for i := range p {
 				p[i] = int32(i%q.L + t.Offset)
+			}
+			if t.Of == Counted {
+				if t.Offset < 1 {
+					s.Fail(fmt.Errorf("positions are counted from %d: want an offset of 1 or more, since padding has the place before", t.Offset))
+					return nil
+				}
+				q.counted = append(q.counted, counted{p, t.Offset})
 			}
 			ids = append(ids, &p)
 		}
@@ -172,9 +188,19 @@ func (q *Sequences) fill(b *data.Batch) error {
 			q.ids[i], q.segments[i] = q.text.Pad, 0
 		}
 	}
-	if q.at == nil {
-		return nil
+	if q.at != nil {
+		if err := q.fillMasked(t); err != nil {
+			return err
+		}
 	}
+	for _, c := range q.counted {
+		q.count(c)
+	}
+	return nil
+}
+
+// fillMasked copies the places of the tokens to predict.
+func (q *Sequences) fillMasked(t *data.Tokens) error {
 	have, want := len(t.At)/q.batch, len(q.at)/q.batch
 	if have == 0 || have > want || len(t.Target) != len(t.At) {
 		return fmt.Errorf("models: the batch has %d tokens to predict a row, want up to %d", have, want)
@@ -191,6 +217,31 @@ func (q *Sequences) fill(b *data.Batch) error {
 		}
 	}
 	return nil
+}
+
+// count numbers the live tokens of each sequence that are not the padding token. The others keep the place that they stand at: what is
+// looked up for them counts for nothing. A padding token that was drawn in place of a token to predict counts as that token.
+func (q *Sequences) count(c counted) {
+	for r, n := range q.Live.Len {
+		row, next := c.places[r*q.L:(r+1)*q.L], int32(c.offset)
+		for i := range row {
+			switch {
+			case i >= int(n):
+				row[i] = int32(c.offset + i)
+			case q.ids[r*q.L+i] == q.text.Pad && !q.predicts(r, r*q.L+i):
+				row[i] = int32(c.offset - 1)
+			default:
+				row[i] = next
+				next++
+			}
+		}
+	}
+}
+
+// predicts reports whether the token at place i, which is in row r, is to be predicted.
+func (q *Sequences) predicts(r, i int) bool {
+	n := len(q.at) / q.batch
+	return slices.Contains(q.at[r*n:(r+1)*n], int32(i))
 }
 
 // fillTargets copies the ids to predict.

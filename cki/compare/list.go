@@ -13,17 +13,17 @@ import (
 func (c *comparison) list() []*entry {
 	epochs, average := c.checkpoints()
 	var (
-		o        = c.options
-		plain    = c.family.Members
-		alone    = plain[:1]
-		controls = o.Controls
-		aligned  = controls && o.Align.Match != align.None
-		apart    = controls && c.family.SplitBy != ""
-		trains   = o.Finetune.Epochs > 0
-		trained  = controls && trains
-		hard     = o.Finetune.With(cki.NoTeacher)
-		times    = len(plain)
-		form     = c.publishedForm()
+		o         = c.options
+		parents   = c.family.Members
+		baseAlone = parents[:1]
+		controls  = o.Controls
+		aligned   = controls && o.Align.Match != align.None
+		otherRows = controls && c.family.SplitBy != ""
+		trains    = o.Finetune.Epochs > 0
+		trained   = controls && trains
+		hard      = o.Finetune.With(cki.NoTeacher)
+		count     = len(parents)
+		form      = c.publishedForm()
 	)
 	var rows []*entry
 	add := func(when bool, more ...*entry) {
@@ -32,31 +32,31 @@ func (c *comparison) list() []*entry {
 		}
 	}
 
-	base := row(RowBase, plain[0].Name, given(plain[0]))
+	base := row(RowBase, parents[0].Name, given(parents[0]))
 	add(true, base)
-	for k, m := range plain[1:] {
-		add(true, row(OtherRow(k+1, times), m.Name, given(m)))
+	for k, m := range parents[1:] {
+		add(true, row(OtherRow(k+1, count), m.Name, given(m)))
 	}
 	add(true, row(RowBestParent, "", c.best(rows)))
-	add(times > 2, row(RowEnsembleOfTwo, cost(2), c.ensemble(plain[:2])))
-	add(true, row(RowEnsemble, cost(times), c.ensemble(plain)))
+	add(count > 2, row(RowEnsembleOfTwo, cost(2), c.ensemble(parents[:2])))
+	add(true, row(RowEnsemble, cost(count), c.ensemble(parents)))
 
-	mean := row(RowAverage, "all weights", c.merging(plain, all, defaults[method.Average]()))
-	published := row(RowCKI, "heads; as published", c.merging(plain, c.head, publishedCKI(form, publishedEpochs)))
+	mean := row(RowAverage, "all weights", c.merging(parents, all, defaults[method.Average]()))
+	published := row(RowCKI, "heads; as published", c.merging(parents, c.head, publishedCKI(form, publishedEpochs)))
 	add(controls,
 		mean,
-		row(RowHeadAverage, "the base's encoder", c.merging(plain, c.head, defaults[method.Average]())),
-		row(RowCounts, "embedding rows by how often each parent trained them", c.merging(plain, all, byCounts())),
-		row(RowSoup, "", c.merging(plain, all, method.Soup{})),
-		row(RowGraft, "heads; entropy gate alone", c.merging(plain, c.head, defaults[method.Graft]())),
-		row(RowPruneSigned, "heads; every weight <= 0.02 is zero, as published", c.merging(alone, c.head, defaults[method.Prune]())),
-		row(RowPruneMagnitude, "heads", c.merging(alone, c.head, byMagnitude())),
-		row(RowCKIUntrained, "heads; assessors at their start", c.merging(plain, c.head, publishedCKI(form, 0))),
+		row(RowHeadAverage, "the base's encoder", c.merging(parents, c.head, defaults[method.Average]())),
+		row(RowCounts, "embedding rows by how often each parent trained them", c.merging(parents, all, byCounts())),
+		row(RowSoup, "", c.merging(parents, all, method.Soup{})),
+		row(RowGraft, "heads; entropy gate alone", c.merging(parents, c.head, defaults[method.Graft]())),
+		row(RowPruneSigned, "heads; every weight <= 0.02 is zero, as published", c.merging(baseAlone, c.head, defaults[method.Prune]())),
+		row(RowPruneMagnitude, "heads", c.merging(baseAlone, c.head, byMagnitude())),
+		row(RowCKIUntrained, "heads; assessors at their start", c.merging(parents, c.head, publishedCKI(form, 0))),
 		published)
 	add(aligned,
 		row(RowAverageAligned, "all weights", c.merging(c.aligned, all, defaults[method.Average]())),
 		row(RowCKIAligned, "heads; as published", c.merging(c.aligned, c.head, publishedCKI(form, publishedEpochs))))
-	add(apart, row(RowGates, "of rows and units, learned on held-out rows from the counts on", c.merging(plain, all, heldOutGates())))
+	add(otherRows, row(RowGates, "of rows and units, learned on held-out rows from the counts on", c.merging(parents, all, heldOutGates())))
 	add(trained, row(RowCKITrained, "", c.trained(published.model, hard)))
 
 	merge := result(row(RowMerge, "the configured method", c.configured()))
@@ -74,11 +74,11 @@ func (c *comparison) list() []*entry {
 	add(trained,
 		row(RowHalfHeadTrained, "control: restart of the base's head", c.trained(c.halfHead, o.Finetune)),
 		row(RowPermutedTrained, "control: the base averaged with its own permuted copy", c.trained(c.permuted, o.Finetune)))
-	add(controls, row(RowLonger, fmt.Sprintf("control: %d times the epochs", times), c.longer(times)))
+	add(controls, row(RowLonger, fmt.Sprintf("control: %d times the epochs", count), c.longer(count)))
 	add(controls && len(epochs) > 1,
 		row(RowEpochSoup, fmt.Sprintf("control: greedy soup of the base's %d epochs", len(epochs)), c.epochSoup(epochs)))
 	add(controls && average != "", row(RowBaseMovingAverage, "control: EMA of the base's steps", c.stored(average)))
-	add(apart, row(RowAllData, "upper bound: one model on all rows", c.allData))
+	add(otherRows, row(RowAllData, "upper bound: one model on all rows", c.allData))
 	return rows
 }
 

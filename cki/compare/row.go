@@ -9,7 +9,7 @@ import (
 // RowName is the name of a row. It identifies the row in a comparison and is what tables show.
 type RowName string
 
-// The rows that a comparison can have. Their names stand in files of runs and in docs/results: they must not change.
+// The rows that a comparison can have. Their names must not change, since they stand in files of runs and in docs/results.
 const (
 	RowBase       RowName = "base"
 	RowOther      RowName = "other"       // the second of two parents; of more see OtherRow

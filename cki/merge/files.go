@@ -32,11 +32,11 @@ func (j *Job) Files(ctx context.Context, parents []*cki.Parent) (string, error) 
 	if err := prepare.Check(j.Dir); err != nil {
 		return "", run.BadInput(err)
 	}
-	sel, err := cki.Selection(j.Options.Select, parents[0])
+	selected, err := cki.Selection(j.Options.Select, parents[0])
 	if err != nil {
 		return "", run.BadInput(err)
 	}
-	in := &cki.Input{Parents: parents, Select: sel, Seed: j.Seed, Log: j.Log}
+	in := &cki.Input{Parents: parents, Select: selected, Seed: j.Seed, Log: j.Log}
 	m, err := j.Options.Method.Merge(ctx, in)
 	if err != nil {
 		return "", run.BadInput(err)

@@ -11,7 +11,7 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// OpenParents opens parents: see [cki.Open]. The error says everything that cannot be opened. CloseParents closes them.
+// OpenParents opens parents with [cki.Open]. The error lists everything that cannot be opened. CloseParents closes the parents.
 func OpenParents(paths []string) ([]*cki.Parent, error) {
 	var parents []*cki.Parent
 	var errs []error
@@ -37,7 +37,8 @@ func CloseParents(parents []*cki.Parent) {
 	}
 }
 
-// ResultMap returns the feature map of the result of merging parents, by merge.vocabulary; nil if they have none.
+// ResultMap returns the feature map that the result of merging parents has. vocabulary is that of the merge section. The map is nil if
+// the parents have none.
 func ResultMap(parents []*cki.Parent, vocabulary string) (*data.FeatureMap, error) {
 	if len(parents) == 0 || parents[0].Map == nil {
 		return nil, nil
@@ -65,7 +66,7 @@ func load(l *cki.Lab, p *cki.Parent) (*nn.Params, error) {
 	return q, nil
 }
 
-// Provenance is merge.json: what a model was merged of.
+// Provenance says what a model was merged from. It is the content of merge.json.
 type Provenance struct {
 	Parents  []Origin        `json:"parents"`
 	Passed   compare.RowName `json:"passed"`   // the row of the comparison that the model is

@@ -66,7 +66,7 @@ func (r Shards) Make(ctx context.Context, l *cki.Lab) (*cki.Family, error) {
 	return f, nil
 }
 
-// trunk trains what the parents start from, nil if they share initial weights alone.
+// trunk trains the model that the parents start from. It returns nil if they share only initial weights.
 func (r Shards) trunk(ctx context.Context, l *cki.Lab) (*cki.Member, error) {
 	if r.Trunk == 0 {
 		return nil, nil

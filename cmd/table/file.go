@@ -16,7 +16,7 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// file is a table file.
+// file is the content of a table file.
 type file struct {
 	Title     string          `yaml:"title"`             // what the table shows
 	Seeds     int             `yaml:"seeds"`             // runs of each variant, with seeds 1, 2, ...
@@ -35,7 +35,7 @@ type variant struct {
 	Recipe compare.RowName `yaml:"recipe"`          // the row that the others are compared with, if another than the file's
 }
 
-// Validate reports what no key can say alone.
+// Validate reports mistakes that concern several keys.
 func (f *file) Validate() error {
 	var errs []error
 	if f.Seeds < 1 {
@@ -57,7 +57,7 @@ func (f *file) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Validate reports a name that is no directory's.
+// Validate reports a name that cannot be a directory's.
 func (v *variant) Validate() error {
 	if strings.ContainsAny(v.Name, `/\:*?"<>|`) || strings.Trim(v.Name, ". ") == "" {
 		return registry.Field("name", "must be good for a directory: letters, digits, spaces and the like")

@@ -1,7 +1,10 @@
-// Command table runs the merges of a table file over several seeds and prints what they come to: go run ./cmd/table scripts/table_mlp.yaml
+// Command table runs the merges of a table file over several seeds and prints their results:
 //
-// With --runs it prints what runs that are there came to, with means, standard deviations and paired differences:
-// go run ./cmd/table --runs 'runs/seeds/mrpc-*'
+//	go run ./cmd/table scripts/table_mlp.yaml
+//
+// With --runs it prints the metrics of finished runs, with means, standard deviations and paired differences:
+//
+//	go run ./cmd/table --runs 'runs/seeds/mrpc-*'
 package main
 
 import (
@@ -19,7 +22,7 @@ import (
 
 func main() { os.Exit(newCommand(makeMerge).Exec(fileLast(os.Args[1:]))) }
 
-// merger makes one merge in a directory, or reads what it came to before.
+// merger makes one merge in a directory, or reads the result of an earlier call.
 type merger func(ctx context.Context, c *app.Command, e *configs.Experiment, dir string) (*compare.Table, error)
 
 func makeMerge(ctx context.Context, c *app.Command, e *configs.Experiment, dir string) (*compare.Table, error) {
@@ -70,7 +73,7 @@ func newCommand(merge merger) *app.Command {
 	return c
 }
 
-// fileLast moves a file before the flags to after them, where package flag wants it.
+// fileLast moves a file that stands before the flags behind them, as package flag wants it.
 func fileLast(args []string) []string {
 	if len(args) > 1 && !strings.HasPrefix(args[0], "-") {
 		return append(args[1:len(args):len(args)], args[0])
@@ -78,7 +81,7 @@ func fileLast(args []string) []string {
 	return args
 }
 
-// command is the command that makes the table again. Overrides that change no result are left out.
+// command returns the command that makes the table again. Overrides that change no result are left out.
 func command(path string, set []string) string {
 	var b strings.Builder
 	b.WriteString("go run ./cmd/table " + strings.ReplaceAll(path, `\`, "/"))

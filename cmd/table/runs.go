@@ -22,7 +22,7 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// statistics are the flags for results that are there already: of runs, or numbers from standard input.
+// statistics are the flags for results that exist already: those of runs, or numbers from standard input.
 type statistics struct {
 	runs, against app.List
 	valid         bool
@@ -77,7 +77,7 @@ func (s *statistics) print(w io.Writer, markdown bool) error {
 	return err
 }
 
-// sample is what a run came to.
+// sample is the result of a run.
 type sample struct {
 	name   string
 	values map[string]float64 // metrics, and seconds
@@ -114,7 +114,7 @@ func samples(patterns []string, valid bool) ([]*sample, error) {
 
 var digits = regexp.MustCompile(`[0-9]+`)
 
-// seedOf returns the last number in a name, such as a seed, 0 if there is none.
+// seedOf returns the last number in a name, such as a seed, or 0 if there is none.
 func seedOf(path string) int {
 	all := digits.FindAllString(filepath.Base(path), -1)
 	if len(all) == 0 {
@@ -229,7 +229,7 @@ func column(list []*sample, name string) []float64 {
 	return out
 }
 
-// overview is a table of the samples, with their means, standard deviations and medians.
+// overview returns a table of the samples, with their means, standard deviations and medians.
 func overview(list []*sample) (head []string, body [][]string) {
 	head = []string{"run"}
 	for _, x := range list {
@@ -251,7 +251,7 @@ func overview(list []*sample) (head []string, body [][]string) {
 	return head, body
 }
 
-// differences is a table of what separates two lists, paired in their order.
+// differences returns a table of the differences between two lists, paired in their order.
 func differences(runs, against []*sample) (head []string, body [][]string, err error) {
 	head = []string{"paired", "difference, 95 % interval", "median of ratios"}
 	for _, name := range names(runs, against) {
@@ -288,7 +288,7 @@ func decimals(name string, v float64) string {
 	return fmt.Sprintf("%.5f", v)
 }
 
-// median returns the middle value, or the mean of the two in the middle; NaN if there is none.
+// median returns the middle value, or the mean of the two in the middle. It is NaN if there are no values.
 func median(x []float64) float64 {
 	x = slices.Sorted(slices.Values(x))
 	n := len(x)

@@ -36,7 +36,7 @@ type summary struct {
 	Rows      []*tabled         `json:"rows"`
 }
 
-// tabled is one row over the seeds. Differences are paired by seed.
+// tabled is one row of the table, over all seeds. Differences are paired by seed.
 type tabled struct {
 	Name     compare.RowName            `json:"name"`
 	Note     string                     `json:"note,omitempty"`
@@ -52,14 +52,14 @@ type tabled struct {
 	Seconds  float64                    `json:"seconds"`                     // mean
 }
 
-// interval is a mean with its 95 % interval; the ends are null if there is none.
+// interval is a mean with its 95 % interval. The ends are null if there is no interval.
 type interval struct {
 	Mean report.Float `json:"mean"`
 	Low  report.Float `json:"low"`
 	High report.Float `json:"high"`
 }
 
-// rowPassed is the row that a table adds: what each merge passed on.
+// rowPassed is a row that a table adds to those of the comparison: the model that each merge passed on.
 const rowPassed compare.RowName = "passed on"
 
 // summarise puts the seeds' comparisons together. Every seed must have the same rows.
@@ -142,7 +142,7 @@ func difference(a, b *tabled) (*interval, error) {
 	return &interval{e.Mean, report.Float(e.Low()), report.Float(e.High())}, err
 }
 
-// share is nil without a row to go to.
+// share returns the share of the gap from one row to another that x closes. It is nil if there is no row to go to.
 func share(x, from, to *tabled) (*interval, error) {
 	if to == nil {
 		return nil, nil
@@ -151,7 +151,7 @@ func share(x, from, to *tabled) (*interval, error) {
 	return &interval{s.Mean, s.Low, s.High}, err
 }
 
-// passed is the row of what a merge passed on.
+// passed returns the row of the model that a merge passed on.
 func passed(t *compare.Table) (r compare.Row) {
 	if x := t.Rows.Get(t.Passed); x != nil {
 		r = *x

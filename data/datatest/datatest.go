@@ -1,4 +1,5 @@
-// Package datatest holds what tests of data sets share: ways to write small files and to open and read them.
+// Package datatest tests data sets: Check is the suite that each of them runs. Other functions write small files for tests, and open
+// and read them.
 package datatest
 
 import (
@@ -48,7 +49,7 @@ func WriteFile(t testing.TB, name, text string) string {
 	return path
 }
 
-// Options returns options with a cache of their own and the log.
+// Options returns options that have a cache of their own, and the log that they write to.
 func Options(t testing.TB) (data.OpenOptions, *bytes.Buffer) {
 	log := &bytes.Buffer{}
 	return data.OpenOptions{CacheDir: t.TempDir(), Log: slog.New(slog.NewTextHandler(log, nil))}, log
@@ -64,7 +65,7 @@ func Open(t testing.TB, d data.Dataset, o data.OpenOptions) *data.Splits {
 	return s
 }
 
-// Table is all rows of a source.
+// Table holds all rows of a source.
 type Table struct {
 	IDs   map[string][]int32
 	Dense []float32

@@ -90,7 +90,7 @@ func (d Criteo) Stream(ctx context.Context, path string, m *data.FeatureMap, o d
 	return d.table().Stream(ctx, path, m, o)
 }
 
-// Encoder encodes rows in memory; the column of the label is "label".
+// Encoder encodes rows in memory. The column of the label is "label".
 func (d Criteo) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
 	d.Common = d.WithDefaults()
 	return d.table().Encoder(m)

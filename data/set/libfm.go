@@ -58,13 +58,14 @@ func (d LibFM) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, erro
 	return d.table().Open(ctx, o)
 }
 
-// Stream reads one file in order; the label may be left out.
+// Stream reads one file in order. Rows may leave the label out.
 func (d LibFM) Stream(ctx context.Context, path string, m *data.FeatureMap, o data.StreamOptions) data.Source {
 	d.Common = d.WithDefaults()
 	return d.table().Stream(ctx, path, m, o)
 }
 
-// Encoder encodes rows in memory: the index of each field, of a numeric one its value; the column of the label is "label".
+// Encoder encodes rows in memory. The value of a field is its index, or its number if it is numeric. The column of the label is
+// "label".
 func (d LibFM) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
 	d.Common = d.WithDefaults()
 	return d.table().Encoder(m)

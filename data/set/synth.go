@@ -225,7 +225,7 @@ func (w *synthWorld) prob(z [3]float64) float64 {
 	return 1 / (1 + math.Exp(-(w.bias + w.scale[0]*z[0] + w.scale[1]*z[1] + w.scale[2]*z[2])))
 }
 
-// WriteTSV writes the rows to dst. Where probs is not nil, the true probability of each row goes there, a line a row.
+// WriteTSV writes the rows to dst. If probs is not nil, the true probability of each row is written there, one a line.
 func (s Synth) WriteTSV(dst, probs io.Writer) error {
 	var pw *bufio.Writer
 	if probs != nil {

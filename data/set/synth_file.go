@@ -29,7 +29,7 @@ type SynthOptions struct {
 
 // SynthInfo describes a generated file and how well a model can do on its test rows, which are the last ones.
 //
-// AUC and LogLoss score the true probabilities on the labels of the test rows: no model does better but by luck.
+// AUC and LogLoss score the true probabilities on the labels of the test rows: a model does better only by luck.
 // ExpectedAUC and ExpectedLogLoss are the means of the two over all labels that the probabilities could have drawn.
 type SynthInfo struct {
 	Version         int     `json:"version"` // SynthVersion of the generator
@@ -44,7 +44,7 @@ type SynthInfo struct {
 	Digest          string  `json:"digest"` // xxhash of the file's bytes
 }
 
-// String says in a line that data is synthetic and what the best result on it is.
+// String returns a line that says that the data is synthetic, and what the best result on it is.
 func (i *SynthInfo) String() string {
 	return fmt.Sprintf("synthetic data (generated, seed %d, %d rows): "+
 		"the true probabilities have AUC %.4f and logloss %.4f on the %d test rows",
@@ -54,10 +54,10 @@ func (i *SynthInfo) String() string {
 // sidecar is the file that holds the SynthInfo of path.
 func sidecar(path string) string { return path + ".json" }
 
-// SynthFile makes sure that path holds the rows of Synth{o.Rows, o.Seed} as a TSV in Criteo's layout and describes
-// them. The description is kept beside the file, as path + ".json". A file that is there already and agrees with its
-// description is left alone; one that has no description was not written by SynthFile and is never replaced: an error.
-// Directories are made as needed. An interrupted call leaves no half of a file.
+// SynthFile makes sure that path holds the rows of Synth{o.Rows, o.Seed} as a TSV in Criteo's layout, and describes them. The
+// description is kept beside the file, as path + ".json". A file that is there already and agrees with its description is left alone.
+// A file without a description was not written by SynthFile. It is an error and is never replaced. Directories are made as needed. An
+// interrupted call leaves no half of a file.
 func SynthFile(ctx context.Context, path string, o SynthOptions) (*SynthInfo, error) {
 	o.Rows, o.TestShare = cmp.Or(o.Rows, 600_000), cmp.Or(o.TestShare, .1)
 	if o.Rows < 10 || !(o.TestShare > 0 && o.TestShare < 1) {
@@ -103,7 +103,7 @@ func (i *SynthInfo) sameRows(o SynthInfo) bool {
 	return i.Version == o.Version && i.Seed == o.Seed && i.Rows == o.Rows && i.TestRows == o.TestRows
 }
 
-// ReadSynthInfo returns the description of a file that SynthFile wrote, nil if path is any other file.
+// ReadSynthInfo returns the description of a file that SynthFile wrote, or nil if path is another file.
 func ReadSynthInfo(path string) (*SynthInfo, error) {
 	i, err := readSidecar(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// TrainOptions says what vocabulary is made.
+// TrainOptions say which vocabulary Train makes.
 type TrainOptions struct {
 	Size     int  // the most tokens that the vocabulary may have, with the five special ones and single characters
 	MinCount int  // how often a pair must occur to be merged; 0 stands for 2

@@ -104,8 +104,12 @@ func (m *encoder) embed(s *nn.Scope, in *models.Inputs) (x, word *G.Node) {
 	if s.Err() != nil {
 		return nil, nil
 	}
+	places := models.Positions
+	if m.offset {
+		places = models.Counted
+	}
 	x = s.Columns(m.seq.Embed(s, models.TokenTable{Weight: word}, models.TokenTable{Weight: segment, Of: models.Segments},
-		models.TokenTable{Weight: position, Of: models.Positions, Offset: start}), sp)
+		models.TokenTable{Weight: position, Of: places, Offset: start}), sp)
 	return m.dropped(s, m.norm(s.Sub("LayerNorm"), x, nil), m.hidden()), word
 }
 

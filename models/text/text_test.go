@@ -139,3 +139,30 @@ func (c *reference) sentences(sc *data.Schema, size, length int) *data.Batch {
 	}
 	return b
 }
+
+// TestPaddingInText holds that a literal padding token takes RoBERTa's position of padding and that the tokens after it count on without it.
+func TestPaddingInText(t *testing.T) {
+	sc, p := schema(3, 0, 1), nn.NewParams(1)
+	prog := compile(t, roberta(), p, sc, models.CompileOptions{})
+	b := data.NewTokenBatch(sc, 3, 8)
+	b.N = 1
+	copy(b.Tokens.IDs, []int32{0, 5, 1, 7, 2})
+	b.Tokens.Len[0] = 5
+	const width = 32
+	table := p.Get("roberta.embeddings.position_embeddings.weight").Data
+	_, before := run(t, prog, b, 0)
+	for _, tc := range []struct {
+		row  int
+		used bool
+	}{{0, false}, {1, true}, {2, true}, {3, true}, {4, true}, {5, true}, {6, false}} {
+		was := slices.Clone(table)
+		for i := range width {
+			table[tc.row*width+i] += float32(i%3) - 0.5
+		}
+		_, after := run(t, prog, b, 0)
+		if got := !slices.Equal(before[:3], after[:3]); got != tc.used {
+			t.Errorf("position %d is used: %v, want %v", tc.row, got, tc.used)
+		}
+		copy(table, was)
+	}
+}

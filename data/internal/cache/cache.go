@@ -1,5 +1,5 @@
-// Package cache keeps what was made of files: the encoded rows of each part and fitted feature maps. Whatever decides a cache's
-// content is in its key, and its index names the files that it was made from, so that changed files are read again.
+// Package cache keeps the encoded rows of each part of a data set, and fitted feature maps. The key of a cache covers everything that
+// decides its content. Its index names the files that it was made from, so that changed files are read again.
 package cache
 
 import (
@@ -26,7 +26,7 @@ const version = 1
 // Magic begins every file of records.
 const Magic = "SPLICE\x00\x01"
 
-// Entry is what a cache's index file says. The index is written last: without it there is no cache.
+// Entry is the content of a cache's index file. The index is written last, so a cache without it does not count.
 type Entry struct {
 	Sources []scan.FileSum `json:"sources"` // the files that it was made from
 	Parts   [3]File        `json:"parts"`
@@ -51,12 +51,12 @@ type Dir struct {
 	log *slog.Logger
 }
 
-// At returns the directory that an option names, .cache if it is empty.
+// At returns the directory that an option names, or .cache if the option is empty.
 func At(option string, log *slog.Logger) Dir {
 	return Dir{dir: cmp.Or(option, ".cache"), log: log}
 }
 
-// Key returns the name of the cache of what the parts describe.
+// Key returns the name of the cache that the parts describe.
 func Key(parts ...any) (string, error) {
 	text, err := json.Marshal(append([]any{version}, parts...))
 	if err != nil {
@@ -74,7 +74,7 @@ func (d *Dir) PartPath(key string, part data.Part) string {
 	return d.Path(key, "-"+part.String()+".bin")
 }
 
-// Open returns the entry of key if it is there, whole, and made from the files as they are now; nil if not.
+// Open returns the entry of key if it is there, whole, and made from the files as they are now. Otherwise it returns nil.
 func (d *Dir) Open(key string, files []string) *Entry {
 	e, err := d.read(key, files)
 	if err == nil {
@@ -153,7 +153,7 @@ func (d *Dir) WriteIndex(key string, e *Entry) error {
 	}))
 }
 
-// Wrap says of an error that it is about the cache.
+// Wrap returns an error that says that err is about the cache.
 func (d *Dir) Wrap(err error) error {
 	if err == nil {
 		return nil

@@ -1,4 +1,4 @@
-// Package parts opens the train, validation and test part of a data set, of whatever kind its rows are.
+// Package parts opens the train, validation and test part of a data set, whether its rows are features or texts.
 package parts
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/splice-ml/splice/data/internal/scan"
 )
 
-// Kind is what the rows of a data set are: the features of tables, or texts.
+// Kind is a kind of rows of a data set: features, or texts.
 type Kind interface {
 	// CheckMap returns why m cannot be the map of the rows.
 	CheckMap(m *data.FeatureMap) error
@@ -135,7 +135,7 @@ func partOf(name string) data.Part {
 	return data.TrainPart
 }
 
-// Logger returns log, or a logger for nobody if it is nil.
+// Logger returns log, or a logger that drops everything if log is nil.
 func Logger(log *slog.Logger) *slog.Logger {
 	if log == nil {
 		return slog.New(slog.DiscardHandler)

@@ -5,7 +5,7 @@ import (
 	"math/bits"
 )
 
-// SplitAt appends to ends the end of each cell of data[lo:hi], which delim separates: the places of delim, and hi. It
+// SplitAt appends the end of each cell of data[lo:hi] to ends. Delim separates the cells, so these are the places of delim, and hi. It
 // is
 //
 //	for i := lo; i < hi; i++ { if data[i] == delim { ends = append(ends, i) } }

@@ -58,9 +58,9 @@ func (d Delimited) Header(path string, head []byte) ([]string, bool, error) {
 	return names, true, nil
 }
 
-// Cells splits the first record of text and calls cell with the limits of each cell: without its quotes, doubled quotes
-// undone in place. It returns the length of the record with its line end, 0 if more text is needed, and what is wrong
-// with its last cell; a wrong record ends with its first line. A nil cell leaves text as it is, to look before.
+// Cells splits the first record of text and calls cell with the limits of each cell. The limits leave out the cell's quotes, and
+// doubled quotes are undone in place. It returns the length of the record with its line end, or 0 if more text is needed, the number of
+// cells, and what is wrong with the last cell. A wrong record ends with its first line. If cell is nil, text stays as it is.
 func (d Delimited) Cells(text []byte, atEOF bool, cell func(lo, hi int)) (n, cells int, bad string) {
 	delim, limit := d.Delim, d.MaxLine
 	firstLine := func(why string) (int, int, string) {
@@ -198,5 +198,5 @@ func (d Delimited) Cut(text []byte, atEOF bool) int {
 	return pos
 }
 
-// Fault refuses what is no UTF-8 text.
+// Fault refuses text that is not UTF-8.
 func (d Delimited) Fault(record []byte) (int, Fault) { return TextFault(record) }

@@ -27,7 +27,7 @@ func NULFault(text []byte) (int, Fault) {
 	return TextFault(text[i:])
 }
 
-// TextFault returns the first thing in text that is no text, and where it is.
+// TextFault returns the place of the first bytes that are not valid text, and what is wrong with them.
 func TextFault(text []byte) (int, Fault) {
 	if bytes.IndexByte(text, 0) < 0 && utf8.Valid(text) {
 		return -1, ""

@@ -1,6 +1,6 @@
-// Package scan reads files of rows: it decompresses them, cuts them into blocks of whole records, and has parsers make chunks of
-// parsed rows of the blocks, on several goroutines. A Sink gets the chunks in the order of the files, whatever the number of
-// threads. What the rows mean is not known here: a Format brings the parser, and a Plan says which columns it must deliver.
+// Package scan reads files of rows. It decompresses them and cuts them into blocks of whole records. Parsers turn the blocks into chunks
+// of parsed rows, on several goroutines. A sink gets the chunks in the order of the files, whatever the number of threads. The package
+// does not know what the rows mean: a Format brings the parser, and a Plan says which columns it must deliver.
 package scan
 
 import (
@@ -15,7 +15,7 @@ import (
 // blockSize is how much of a file is read at once, beside the longest record.
 const blockSize = 1 << 20
 
-// FileSum is a file as it was when it was scanned.
+// FileSum identifies a file as it was when it was scanned.
 type FileSum struct {
 	Path string `json:"path"`
 	Size int64  `json:"size"`

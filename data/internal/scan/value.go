@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// AppendValue appends what a cell of a file says for a value in memory. A separator is put between the values of a list; without
-// one, lists are refused. bad says what is wrong with the value.
+// AppendValue appends a value in memory as the cell of a file has it. The values of a list are joined with the separator; if that is
+// empty, lists are refused. bad says what is wrong with the value.
 func AppendValue(dst []byte, v any, separator string) (text []byte, bad string) {
 	switch v := v.(type) {
 	case []string:

@@ -35,7 +35,7 @@ type Format interface {
 	Cell(c scan.PlanColumn, text []byte) (n int, v float64, bad string)
 }
 
-// Declared is a feature as the options have it, before it is fitted.
+// Declared is a feature as the options declare it, before it is fitted.
 type Declared struct {
 	Name   string
 	Column data.Column
@@ -46,7 +46,7 @@ func (t *Data) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, erro
 	return parts.Open(ctx, t, t.Common, o)
 }
 
-// CheckMap returns why m cannot be the map of the rows.
+// CheckMap returns an error if m cannot be the map of the rows.
 func (t *Data) CheckMap(m *data.FeatureMap) error {
 	if err := m.Check(); err != nil {
 		return fmt.Errorf("data: feature map: %w", err)
@@ -121,7 +121,7 @@ func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data
 	return m, o.Cache.WriteIndex(key, &cache.Entry{Sources: sc.Sums, Map: m.Digest()})
 }
 
-// Rows returns the parts of files, encoded by m: from the cache, or else after writing it.
+// Rows returns the parts of files, encoded by m. It reads them from the cache, which it writes first if need be.
 func (t *Data) Rows(
 	ctx context.Context, o *parts.Opening, m *data.FeatureMap, files []string, split data.Split,
 ) (parts [3]data.Source, err error) {

@@ -23,8 +23,8 @@ import (
 // maxLabels is how many classes rows can have before they look like numbers, or like no labels at all.
 const maxLabels = 1000
 
-// Fit returns the map of the train rows of files: the labels, and the tokenizer that the options name or, without one, one
-// that is trained. Nothing is read if both are given.
+// Fit returns the map of the train rows of files, which has the labels and the tokenizer. The tokenizer is the one that the options
+// name, or one that is trained on the texts. If the options give both, nothing is read.
 func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data.FeatureMap, error) {
 	s := t.spec
 	tok, err := openTokenizer(s.Options)
@@ -219,7 +219,7 @@ func (r *reader) list(file, column string) ([]string, error) {
 	return names, nil
 }
 
-// openTokenizer opens the tokenizer that the options name; nil if one is to be trained.
+// openTokenizer opens the tokenizer that the options name. It returns nil if one is to be trained.
 func openTokenizer(o data.TextOptions) (token.Tokenizer, error) {
 	if o.Tokenizer == "" {
 		return nil, nil

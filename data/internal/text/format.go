@@ -20,7 +20,7 @@ const (
 	Lines = "lines" // a text a line
 )
 
-// Spec is how the files of a data set become texts and labels.
+// Spec says how the files of a data set become texts and labels.
 type Spec struct {
 	Options    data.TextOptions
 	Format     string // format; by the file's name if empty

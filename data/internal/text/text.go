@@ -30,7 +30,7 @@ func (t *Data) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, erro
 	return parts.Open(ctx, t, t.Common, o)
 }
 
-// CheckMap returns why m cannot be the map of the texts.
+// CheckMap returns an error if m cannot be the map of the texts.
 func (t *Data) CheckMap(m *data.FeatureMap) error {
 	if err := m.Check(); err != nil {
 		return fmt.Errorf("data: feature map: %w", err)
@@ -46,7 +46,7 @@ func (t *Data) reading() any {
 	return []any{"text", t.spec.key(), t.BadRows, t.MaxBadRows, t.MaxLine, "", ""}
 }
 
-// Rows returns the parts of files: from the cache, or else after writing it.
+// Rows returns the parts of files. It reads them from the cache, which it writes first if need be.
 func (t *Data) Rows(
 	ctx context.Context, o *parts.Opening, m *data.FeatureMap, files []string, split data.Split,
 ) (parts [3]data.Source, err error) {
