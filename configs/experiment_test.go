@@ -49,7 +49,8 @@ func TestLoad(t *testing.T) {
 
 // The resolved config names every option, and loads to the same experiment.
 func TestYAML(t *testing.T) {
-	e := mustLoad(t, minimal, "train={optimizer: {type: adamw, weight_decay: 0.1}, schedule: cosine}", "data.columns={C1: {type: categorical, hash: 10}, 'I*': ignore}")
+	e := mustLoad(t, minimal, "train={optimizer: {type: adamw, weight_decay: 0.1}, schedule: cosine}",
+		"data.columns={C1: {type: categorical, hash: 10}, 'I*': ignore}")
 	text, err := e.YAML()
 	if err != nil {
 		t.Fatal(err)
@@ -217,7 +218,8 @@ func step(t *testing.T, e *configs.Experiment) {
 	if _, ok := e.Model.(models.Importer); ok {
 		sc, b = sentences(e.Task)
 	}
-	prog, err := models.Compile(e.Model, nn.NewParams(e.Seed), sc, models.CompileOptions{Batch: 4, Train: true, Seed: e.Seed, Loss: e.Task.Loss})
+	prog, err := models.Compile(e.Model, nn.NewParams(e.Seed), sc,
+		models.CompileOptions{Batch: 4, Train: true, Seed: e.Seed, Loss: e.Task.Loss})
 	if err != nil {
 		t.Fatal(err)
 	}

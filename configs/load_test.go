@@ -78,11 +78,17 @@ func TestExtends(t *testing.T) {
 	}{
 		{
 			"merge", "extends: parent.yaml\nmain: {name: c}\npen: {width: 3}\nsizes: {b: 3, c: 4}\n",
-			drawing{Title: "p", Main: box{Sides: []int{3, 4}, Name: "c"}, Frame: circle{Radius: 1}, Pen: pen{3, "red"}, Sizes: map[string]int{"a": 1, "b": 3, "c": 4}},
+			drawing{
+				Title: "p", Main: box{Sides: []int{3, 4}, Name: "c"}, Frame: circle{Radius: 1}, Pen: pen{3, "red"},
+				Sizes: map[string]int{"a": 1, "b": 3, "c": 4},
+			},
 		},
 		{
 			"lists are replaced, same type", "extends: parent.yaml\nmain: {type: box, sides: [9]}\n",
-			drawing{Title: "p", Main: box{Sides: []int{9}, Name: "b"}, Frame: circle{Radius: 1}, Pen: pen{2, "red"}, Sizes: map[string]int{"a": 1, "b": 2}},
+			drawing{
+				Title: "p", Main: box{Sides: []int{9}, Name: "b"}, Frame: circle{Radius: 1}, Pen: pen{2, "red"},
+				Sizes: map[string]int{"a": 1, "b": 2},
+			},
 		},
 		{
 			"another type", "extends: parent.yaml\nmain: {type: circle}\nframe: {radius: 2}\n",
@@ -90,7 +96,10 @@ func TestExtends(t *testing.T) {
 		},
 		{
 			"shorthand", "extends: parent.yaml\nmain: box\nframe: box\n",
-			drawing{Title: "p", Main: box{Sides: []int{3, 4}, Name: "b"}, Frame: box{Sides: []int{1, 2}}, Pen: pen{2, "red"}, Sizes: map[string]int{"a": 1, "b": 2}},
+			drawing{
+				Title: "p", Main: box{Sides: []int{3, 4}, Name: "b"}, Frame: box{Sides: []int{1, 2}}, Pen: pen{2, "red"},
+				Sizes: map[string]int{"a": 1, "b": 2},
+			},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

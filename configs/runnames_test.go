@@ -91,7 +91,8 @@ func TestNamesOfRunFiles(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if name := d.Name(); d.IsDir() && path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "datasets" || name == "runs") {
+		if name := d.Name(); d.IsDir() && path != root &&
+			(strings.HasPrefix(name, ".") || name == "testdata" || name == "datasets" || name == "runs") {
 			return fs.SkipDir
 		}
 		rel, err := filepath.Rel(root, filepath.Dir(path))

@@ -15,7 +15,8 @@ import (
 // asked for.
 func TestLoadFinetune(t *testing.T) {
 	e, err := configs.Load("smoke_deepfm.yaml", []string{
-		"train.epochs=5", "train.max_steps=77", "train.ema=0.9", "train.keep_epochs=true", "train.swa_start=2", "train.schedule=linear", "train.learning_rate=0.5",
+		"train.epochs=5", "train.max_steps=77", "train.ema=0.9", "train.keep_epochs=true", "train.swa_start=2", "train.schedule=linear",
+		"train.learning_rate=0.5",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -87,7 +87,8 @@ func TestMemory(t *testing.T) {
 		t.Errorf("DropLast = %v, want %v", full, one[:8])
 	}
 	for _, err := range m.Batches(1, 11) {
-		if err == nil || !strings.Contains(err.Error(), "drop_last leaves out all 10 train rows") || !strings.Contains(err.Error(), "batch_size at most 10") {
+		if err == nil || !strings.Contains(err.Error(), "drop_last leaves out all 10 train rows") ||
+			!strings.Contains(err.Error(), "batch_size at most 10") {
 			t.Errorf("DropLast with fewer rows than a batch: error = %v", err)
 		}
 	}

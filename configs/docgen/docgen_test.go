@@ -23,7 +23,10 @@ func TestCurrent(t *testing.T) {
 			t.Errorf("%s is not what the source says; run: go generate ./configs", path)
 		}
 	}
-	for _, want := range []string{"## Model", "### `deepfm`", "| `embedding_dim` | whole number | `16` |", "The section `train.optimizer`.", "[optimizer](#optimizer)"} {
+	for _, want := range []string{
+		"## Model", "### `deepfm`", "| `embedding_dim` | whole number | `16` |", "The section `train.optimizer`.",
+		"[optimizer](#optimizer)",
+	} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("%s lacks %q", pagePath, want)
 		}
@@ -60,7 +63,8 @@ type (
 		t.Fatal(err)
 	}
 	a, f := got["A"], got["F"]
-	if a.Doc != "A is one thing on two lines." || a.Fields["B"] != "the b" || a.Fields["C"] != "the c" || a.Fields["D"] != "the c" || a.Fields["E"] != "" {
+	if a.Doc != "A is one thing on two lines." || a.Fields["B"] != "the b" || a.Fields["C"] != "the c" || a.Fields["D"] != "the c" ||
+		a.Fields["E"] != "" {
 		t.Errorf("A = %+v", a)
 	}
 	if f.Doc != "F is grouped." || f.Fields["G"] != `with, "quotes"` {

@@ -73,7 +73,8 @@ func readDocs(root string) (map[string]configs.TypeDoc, error) {
 				continue
 			}
 			if docs[configs.TypeKey(t)].Fields[f.Name] == "" {
-				missing = append(missing, fmt.Sprintf("%s.%s: the option needs a comment, above it or at the end of its line", configs.TypeKey(t), f.Name))
+				missing = append(missing,
+					fmt.Sprintf("%s.%s: the option needs a comment, above it or at the end of its line", configs.TypeKey(t), f.Name))
 			}
 		}
 	}

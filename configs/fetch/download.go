@@ -30,7 +30,8 @@ const (
 type checksumError struct{ url, have, want string }
 
 func (e *checksumError) Error() string {
-	return fmt.Sprintf("%s: SHA-256 is %s, want %s: the file is another one than the config names, or damaged on the way; it was not kept", e.url, e.have, e.want)
+	return fmt.Sprintf("%s: SHA-256 is %s, want %s: the file is another one than the config names, or damaged on the way; it was not kept",
+		e.url, e.have, e.want)
 }
 
 // download gets a URL into a file. What was received goes to the file's name with .part first; with resume a later call goes on
@@ -192,8 +193,10 @@ func (f *Fetcher) bar(name string, have, length int64) *progressbar.ProgressBar 
 	if length >= 0 {
 		length += have
 	}
-	bar := progressbar.NewOptions64(length, progressbar.OptionSetWriter(f.Progress), progressbar.OptionSetDescription(name), progressbar.OptionSetWidth(24),
-		progressbar.OptionShowBytes(true), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionThrottle(100*time.Millisecond))
+	bar := progressbar.NewOptions64(length, progressbar.OptionSetWriter(f.Progress), progressbar.OptionSetDescription(name),
+		progressbar.OptionSetWidth(24),
+		progressbar.OptionShowBytes(true), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
+		progressbar.OptionThrottle(100*time.Millisecond))
 	_ = bar.Set64(have)
 	return bar
 }

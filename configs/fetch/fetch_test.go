@@ -227,7 +227,8 @@ func TestResume(t *testing.T) {
 func TestBad(t *testing.T) {
 	good := archive(t, "a", "A")
 	s := site(t, map[string][]byte{
-		"/evil.zip": archive(t, "a", "A", "../../evil", "E"), "/abs.zip": archive(t, "/etc/evil", "E", "a", "A"), "/back.zip": archive(t, `..\evil`, "E", "a", "A"),
+		"/evil.zip": archive(t, "a", "A", "../../evil", "E"), "/abs.zip": archive(t, "/etc/evil", "E", "a", "A"),
+		"/back.zip": archive(t, `..\evil`, "E", "a", "A"),
 		"/good.zip": good, "/cut.zip": good[:len(good)-5], "/a": []byte("other"), "/text.zip": []byte("text"),
 	})
 	single := func(name string) []configs.Origin { return []configs.Origin{{URL: s.URL + "/" + name}} }
@@ -245,7 +246,11 @@ func TestBad(t *testing.T) {
 		{"no inner archive", "a", "", []configs.Origin{{URL: s.URL + "/good.zip", Open: []string{"x.zip"}}}, "the archive has no x.zip", false},
 		{"cut", "a", "", single("cut.zip"), "is not a zip archive", false},
 		{"no archive", "a", "", single("text.zip"), "is not a zip archive", false},
-		{"checksum of an archive", "a", "", []configs.Origin{{URL: s.URL + "/good.zip", SHA256: sum(nil)}}, "SHA-256 is " + sum(good) + ", want " + sum(nil), false},
+		{
+			"checksum of an archive", "a", "",
+			[]configs.Origin{{URL: s.URL + "/good.zip", SHA256: sum(nil)}},
+			"SHA-256 is " + sum(good) + ", want " + sum(nil), false,
+		},
 		{"checksum in an archive", "a", sum(nil), single("good.zip"), "SHA-256 is " + sum([]byte("A")), false},
 		{"checksum of a file", "a", sum([]byte("A")), single("{file}"), "SHA-256 is " + sum([]byte("other")), false},
 		{"wrong, then not there", "a", sum([]byte("A")), append(single("{file}"), single("none.zip")...), "SHA-256", false},
@@ -277,7 +282,10 @@ func TestNoNetwork(t *testing.T) {
 	defer s.Close()
 	defer close(silent)
 	dir := filepath.Join(t.TempDir(), "x")
-	e := configs.Fetch{To: dir, Files: map[string]string{"a": "", "b": ""}, From: []configs.Origin{{URL: s.URL + "/{file}"}, {URL: s.URL + "/b.zip"}, {URL: "http://127.0.0.1:1/c.zip"}}}
+	e := configs.Fetch{
+		To: dir, Files: map[string]string{"a": "", "b": ""},
+		From: []configs.Origin{{URL: s.URL + "/{file}"}, {URL: s.URL + "/b.zip"}, {URL: "http://127.0.0.1:1/c.zip"}},
+	}
 	f := &fetch.Fetcher{Wait: 100 * time.Millisecond}
 	began := time.Now()
 	for range 3 {

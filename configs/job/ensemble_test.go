@@ -137,7 +137,8 @@ func TestEnsemble(t *testing.T) {
 			for _, r := range tc.runs {
 				p, l = append(p, own[r][i]), append(l, logit(own[r][i]))
 			}
-			if z[i] = mean(l); tc.mode == ensemble.MeanProbabilities {
+			z[i] = mean(l)
+			if tc.mode == ensemble.MeanProbabilities {
 				z[i] = logit(mean(p))
 			}
 		}

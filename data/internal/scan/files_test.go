@@ -41,12 +41,13 @@ func TestExpandInNaturalOrder(t *testing.T) {
 // Every reader says what a compressed file is that has another name, and that lines end in CR.
 func TestFilesThatAreNoLines(t *testing.T) {
 	readers := map[string]string{
-		"{type: criteo, path: FILE}":                                              datatest.CriteoRow("1", "2"),
-		"{type: csv, path: FILE, label: y, columns: {a: categorical}}":            "y,a\n1,2\n0,3",
-		"{type: libfm, path: FILE}":                                               "1 1:1\n0 2:1",
-		"{type: frappe, path: FILE}":                                              "user\titem\n1\t2",
-		"{type: text, path: FILE, format: csv, label: y, labels: [a, b]}":         "y,text\na,one\nb,two",
-		"{type: text, path: FILE, format: jsonl, label: y, labels: [a, b]}":       `{"y": "a", "text": "one"}` + "\n" + `{"y": "b", "text": "two"}`,
+		"{type: criteo, path: FILE}":                                      datatest.CriteoRow("1", "2"),
+		"{type: csv, path: FILE, label: y, columns: {a: categorical}}":    "y,a\n1,2\n0,3",
+		"{type: libfm, path: FILE}":                                       "1 1:1\n0 2:1",
+		"{type: frappe, path: FILE}":                                      "user\titem\n1\t2",
+		"{type: text, path: FILE, format: csv, label: y, labels: [a, b]}": "y,text\na,one\nb,two",
+		"{type: text, path: FILE, format: jsonl, label: y, labels: [a, b]}": `{"y": "a", "text": "one"}` + "\n" +
+			`{"y": "b", "text": "two"}`,
 		"{type: text, path: FILE, format: lines, mask_rate: 0.15}":                "one\ntwo\nthree",
 		"{type: glue, task: sst2, path: DIR}":                                     "sentence\tlabel\none\t1\ntwo\t0",
 		"{type: glue, task: cola, path: DIR}":                                     "s\t1\t\tone\ns\t0\t*\ttwo",
