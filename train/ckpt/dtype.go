@@ -41,6 +41,65 @@ func (d DType) Size() int {
 	return 0
 }
 
+// IsFloat reports whether d is a type of floating point numbers.
+func (d DType) IsFloat() bool { return d == F64 || d == F32 || d == F16 || d == BF16 }
+
+// AppendFloats appends values as d stores them, little-endian. F16 and BF16 are rounded to the nearest, halves to even. A value that
+// becomes infinite is an error, and so is a type that is not of floating point numbers.
+func (d DType) AppendFloats(dst []byte, values []float32) ([]byte, error) {
+	le := binary.LittleEndian
+	switch d {
+	case F32:
+		for _, v := range values {
+			dst = le.AppendUint32(dst, math.Float32bits(v))
+		}
+	case F64:
+		for _, v := range values {
+			dst = le.AppendUint64(dst, math.Float64bits(float64(v)))
+		}
+	case F16, BF16:
+		for i, v := range values {
+			h, infinite := toBF16(v), uint16(0x7f80)
+			if d == F16 {
+				h, infinite = toF16(v), 0x7c00
+			}
+			if h&0x7fff == infinite {
+				return nil, fmt.Errorf("element %d is %v, which %s cannot hold", i, v, d)
+			}
+			dst = le.AppendUint16(dst, h)
+		}
+	default:
+		return nil, fmt.Errorf("type %s is not of floating point numbers", d)
+	}
+	return dst, nil
+}
+
+// toBF16 rounds to the upper half of a float32.
+func toBF16(v float32) uint16 {
+	b := math.Float32bits(v)
+	if v != v {
+		return uint16(b>>16) | 0x40
+	}
+	return uint16((b + 0x7fff + b>>16&1) >> 16)
+}
+
+// toF16 rounds to an IEEE 754 half.
+func toF16(v float32) uint16 {
+	b := math.Float32bits(v)
+	sign := uint16(b >> 16 & 0x8000)
+	switch a := b & 0x7fffffff; {
+	case a > 0x7f800000: // NaN
+		return sign | 0x7e00
+	case a >= 0x47800000: // 2^16, and infinity
+		return sign | 0x7c00
+	case a < 0x38800000: // below 2^-14: a multiple of 2^-24
+		return sign | uint16(math.RoundToEven(float64(math.Float32frombits(a))*(1<<24)))
+	default: // the exponent changes its bias from 127 to 15; a carry of the fraction goes into it
+		a += 0xfff + a>>13&1
+		return sign | uint16((a-(127-15)<<23)>>13)
+	}
+}
+
 // maxExact is 2^24: every integer up to it is a float32.
 const maxExact = 1 << 24
 

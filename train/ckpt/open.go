@@ -180,6 +180,18 @@ func (r *File) Raw(name string) ([]byte, error) {
 	return b, nil
 }
 
+// WriteRaw writes the bytes of the tensor called name to w as they are stored, piece by piece.
+func (r *File) WriteRaw(name string, w io.Writer) error {
+	t := r.Info(name)
+	if t == nil {
+		return fmt.Errorf("ckpt: %s: no tensor %s", r.Path, name)
+	}
+	if _, err := io.Copy(w, io.NewSectionReader(r.f, r.start+t.begin, t.bytes())); err != nil {
+		return fmt.Errorf("ckpt: %s: tensor %s: %w", r.Path, name, err)
+	}
+	return nil
+}
+
 // Ints returns the values of the tensor called name, which must be of integers.
 func (r *File) Ints(name string) ([]int64, error) {
 	b, err := r.Raw(name)
