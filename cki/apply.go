@@ -1,12 +1,12 @@
 package cki
 
 import (
-	"encoding/binary"
+	"cmp"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 
+	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train/ckpt"
 )
@@ -14,26 +14,52 @@ import (
 // blockValues is about how many values of a tensor are merged at once, if the method allows it.
 const blockValues = 1 << 18
 
-// Write merges tensor by tensor into the file at path, which appears when all is done. It holds in memory one block of rows of
-// each parent, or one whole tensor of each parent if the method wants whole tensors.
+// rawReader is a Reader of tensors that are stored in types of their own.
+type rawReader interface {
+	// WriteRaw writes the bytes of a tensor as they are stored.
+	WriteRaw(name string, w io.Writer) error
+}
+
+// Mergeable reports whether a tensor can be merged: it is of floating point numbers and no buffer. Others are the base's.
+func Mergeable(t ckpt.Info) bool {
+	return cmp.Or(t.DType, ckpt.F32).IsFloat() && !models.IsBuffer(t.Name)
+}
+
+// Write merges tensor by tensor into the file at path, which appears when all is done. Each tensor has the type that it has in the
+// base. Write holds in memory one block of rows of each parent, or one whole tensor of each parent if the method wants whole tensors.
 func (in *Input) Write(path string, m Merged, meta map[string]string) error {
 	var infos []ckpt.Info
 	byName := map[string]ckpt.Info{}
 	for _, t := range in.Parents[0].Tensors() {
-		t := ckpt.Info{Name: t.Name, DType: ckpt.F32, Shape: t.Shape}
+		t := ckpt.Info{Name: t.Name, DType: cmp.Or(t.DType, ckpt.F32), Shape: t.Shape}
 		infos, byName[t.Name] = append(infos, t), t
 	}
+	stored, hasStored := in.Parents[0].Reader.(rawReader)
 	var buf []byte
 	return ckpt.Stream(path, infos, meta, func(name string, w io.Writer) error {
-		return in.each(m, byName[name], func(_ int, values []float32) error {
-			buf = buf[:0]
-			for _, v := range values {
-				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
+		t := byName[name]
+		if hasStored && !in.selected(m, t) {
+			if Mergeable(t) { // values that are not finite are refused
+				if err := in.each(m, t, func(int, []float32) error { return nil }); err != nil {
+					return err
+				}
 			}
-			_, err := w.Write(buf)
+			return stored.WriteRaw(name, w)
+		}
+		return in.each(m, t, func(_ int, values []float32) error {
+			var err error
+			if buf, err = t.DType.AppendFloats(buf[:0], values); err != nil {
+				return fmt.Errorf("cki: tensor %s: %w", name, err)
+			}
+			_, err = w.Write(buf)
 			return err
 		})
 	})
+}
+
+// selected reports whether a tensor is merged.
+func (in *Input) selected(m Merged, t ckpt.Info) bool {
+	return Mergeable(t) && m.Tensor != nil && (in.Select == nil || in.Select(t.Name) || m.Also != nil && m.Also(t.Name))
 }
 
 // Fill writes the merge into p, which must have the parents' tensors.
@@ -57,7 +83,7 @@ func (in *Input) Fill(m Merged, p *nn.Params) error {
 // each merges a tensor in blocks of rows, whose values emit gets with their place in the tensor.
 func (in *Input) each(m Merged, info ckpt.Info, emit func(at int, values []float32) error) error {
 	rows, dim := size(info.Shape)
-	selected := m.Tensor != nil && (in.Select == nil || in.Select(info.Name) || m.Also != nil && m.Also(info.Name))
+	selected := in.selected(m, info)
 	parents := in.Parents
 	if !selected {
 		parents = parents[:1]

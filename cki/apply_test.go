@@ -3,6 +3,7 @@ package cki_test
 import (
 	"log/slog"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -161,6 +162,12 @@ func TestOpenErrors(t *testing.T) {
 	}
 	if _, err := cki.Open(dir); err == nil || !strings.Contains(err.Error(), "has no model.safetensors") {
 		t.Errorf("empty directory: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "adapter_config.json"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cki.Open(dir); err == nil || !strings.Contains(err.Error(), "is an adapter") {
+		t.Errorf("an adapter's directory: %v", err)
 	}
 }
 

@@ -57,16 +57,21 @@ func Check(parents []*Parent) error {
 func tensors(base, p *Parent) []error {
 	var errs []error
 	want := map[string][]int{}
+	kept := map[string]bool{} // what the result takes from the base
 	for _, t := range base.Tensors() {
-		want[t.Name] = t.Shape
+		want[t.Name], kept[t.Name] = t.Shape, !Mergeable(t)
 	}
 	have := map[string]bool{}
 	for _, t := range p.Tensors() {
 		have[t.Name] = true
 		shape, ok := want[t.Name]
 		switch {
+		case !Mergeable(t) && (!ok || kept[t.Name]):
 		case !ok:
 			errs = append(errs, fmt.Errorf("cki: parent %s: tensor %s %v: parent %s has none of that name", p.Name, t.Name, t.Shape, base.Name))
+		case Mergeable(t) == kept[t.Name]:
+			errs = append(errs, fmt.Errorf("cki: parent %s: tensor %s is %s, that of parent %s is not of that kind: "+
+				"integers cannot be merged with floating point numbers; dequantize the weights first", p.Name, t.Name, t.DType, base.Name))
 		case slices.Equal(shape, t.Shape), tableRowsMatch(base, p, t.Name, shape, t.Shape):
 		case base.Map == nil && strings.Contains(t.Name, "embedding") && sameWidth(shape, t.Shape):
 			errs = append(errs, fmt.Errorf("cki: parent %s: tensor %s has %d rows, that of parent %s %d: other vocabularies, "+
@@ -77,7 +82,7 @@ func tensors(base, p *Parent) []error {
 		}
 	}
 	for _, t := range base.Tensors() {
-		if !have[t.Name] {
+		if !have[t.Name] && !kept[t.Name] {
 			errs = append(errs, fmt.Errorf("cki: parent %s: tensor %s is missing, parent %s has it %v", p.Name, t.Name, base.Name, t.Shape))
 		}
 	}

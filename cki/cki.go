@@ -49,6 +49,8 @@ type Parent struct {
 	Reader
 	Counts Counts           // nil if its run stored none
 	Map    *data.FeatureMap // nil if it has none
+
+	Published string // its directory, if that is one of Hugging Face; else empty
 }
 
 // Input is what a method works on.

@@ -17,6 +17,7 @@ import (
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ckpt"
 	"github.com/splice-ml/splice/train/run"
+	"github.com/splice-ml/splice/train/start"
 )
 
 // file reads the tensors of a checkpoint file.
@@ -38,8 +39,8 @@ func Open(path string) (*Parent, error) {
 	dir, model := run.Of(path), path
 	if info.IsDir() {
 		dir, model = path, filepath.Join(path, run.ModelFile)
-		if _, err := os.Stat(model); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("cki: parent %s: has no %s; a run that was interrupted gets it from its first evaluation on", path, run.ModelFile)
+		if !exists(model) {
+			return openShards(path)
 		}
 	}
 	f, err := ckpt.Open(model)
@@ -47,6 +48,9 @@ func Open(path string) (*Parent, error) {
 		return nil, fmt.Errorf("cki: parent %s: %w", path, err)
 	}
 	p := &Parent{Name: path, Reader: file{f}}
+	if info.IsDir() && start.IsHuggingFace(dir) {
+		p.Published = dir
+	}
 	if !info.IsDir() && !exists(filepath.Join(dir, run.ConfigFile)) {
 		return p, nil // what lies beside a file that is not a run's need not belong to it
 	}
@@ -63,6 +67,22 @@ func Open(path string) (*Parent, error) {
 		return nil, errors.Join(fmt.Errorf("cki: parent %s: %w", path, err), p.Close())
 	}
 	p.Counts = counts
+	return p, nil
+}
+
+// openShards opens a directory without a single file of weights.
+func openShards(dir string) (*Parent, error) {
+	f, err := ckpt.OpenDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("cki: parent %s: has no %s; a run that was interrupted gets it from its first evaluation on", dir, run.ModelFile)
+	case err != nil:
+		return nil, fmt.Errorf("cki: parent %s: %w", dir, err)
+	}
+	p := &Parent{Name: dir, Reader: file{f}}
+	if start.IsHuggingFace(dir) {
+		p.Published = dir
+	}
 	return p, nil
 }
 
@@ -141,8 +161,18 @@ func Load(r Reader, p *nn.Params) error {
 func Digest(r Reader) (string, error) {
 	h := xxhash.New()
 	var raw []byte
+	if p, ok := r.(*Parent); ok {
+		r = p.Reader
+	}
+	stored, hasStored := r.(rawReader)
 	for _, t := range r.Tensors() {
 		fmt.Fprintf(h, "%s%v", t.Name, t.Shape) // a hash has no errors
+		if hasStored && !Mergeable(t) {         // float32 need not hold the values
+			if err := stored.WriteRaw(t.Name, h); err != nil {
+				return "", err
+			}
+			continue
+		}
 		rows, dim := size(t.Shape)
 		step := max(1, blockValues/max(1, dim))
 		buf := make([]float32, min(rows, step)*dim)

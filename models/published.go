@@ -34,6 +34,12 @@ var ties = map[string]string{
 	"lm_head.decoder.bias":           "lm_head.bias",
 }
 
+// TiedTo returns the name, without the model's prefix, of the parameter that a tensor is again.
+func TiedTo(tensor string) (name string, ok bool) {
+	name, ok = ties[tensor]
+	return name, ok
+}
+
 // Tied reports whether tensor is the other name under which a published checkpoint may have the parameter called name.
 func Tied(tensor, name string) bool {
 	to, ok := ties[tensor]

@@ -53,8 +53,13 @@ func (j *Job) Files(ctx context.Context, parents []*cki.Parent) (string, error) 
 		return "", err
 	}
 	out := filepath.Join(j.Dir, run.ModelFile)
-	if err := in.Write(out, m, map[string]string{"splice.merge": string(meta)}); err != nil {
+	if err := in.Write(out, m, map[string]string{"format": "pt", "splice.merge": string(meta)}); err != nil {
 		return "", run.BadInput(err)
+	}
+	if parents[0].Published != "" {
+		if err := run.CopyText(j.Dir, parents[0].Published); err != nil {
+			return "", err
+		}
 	}
 	return out, writeJSON(j.Dir, run.MergeFile, from)
 }

@@ -72,6 +72,9 @@ func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (*com
 	if err != nil {
 		return nil, err
 	}
+	if parents, err = cki.ToData(parents, lab.Data, j.Log); err != nil {
+		return nil, run.BadInput(err)
+	}
 	making := j.Making
 	if lab.Start != nil {
 		start, err := cki.Digest(cki.Memory(lab.Start))

@@ -318,7 +318,7 @@ func checkpoints(t *testing.T, n int) []string {
 
 func open(t *testing.T, paths ...string) []*cki.Parent {
 	t.Helper()
-	parents, err := merge.OpenParents(paths)
+	parents, err := merge.OpenParents(paths, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +388,67 @@ func TestFiles(t *testing.T) {
 	d.Options.Align.Match, d.Dir = "none", filepath.Dir(parents[0].Name)
 	_, err = d.Files(t.Context(), parents)
 	refused(t, err, "over parent "+parents[0].Name)
-	_, err = merge.OpenParents([]string{"none", parents[0].Name, "nothing"})
+	_, err = merge.OpenParents([]string{"none", parents[0].Name, "nothing"}, nil)
 	refused(t, err, "parent none: there is no such run")
 	refused(t, err, "parent nothing: there is no such run")
+}
+
+// TestPublishedFiles: the merge of two Hugging Face directories is one too.
+func TestPublishedFiles(t *testing.T) {
+	d := newDesk(t)
+	d.Options.Method = method.Average{Rows: "equal"}
+	dir := t.TempDir()
+	files := map[string]string{"config.json": `{"model_type": "bert"}`, "vocab.txt": "[PAD]\n[UNK]\n[CLS]\n[SEP]\n", "special_tokens_map.json": "{}"}
+	var paths []string
+	for i, name := range []string{"bert.w", "w"} {
+		path := filepath.Join(dir, name)
+		c := &ckpt.Checkpoint{Tensors: []ckpt.Tensor{{Name: name, Shape: []int{1}, DType: ckpt.BF16, Raw: []byte{byte(0x80 * i), 0x3f}}}}
+		if err := os.MkdirAll(path, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := ckpt.Save(filepath.Join(path, run.ModelFile), c); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range files {
+			if err := run.Write(path, name, []byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := run.Write(path, "README.md", []byte("of the parent alone")); err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	parents, err := merge.OpenParents(paths, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { merge.CloseParents(parents) })
+	path, err := d.Files(t.Context(), parents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := ckpt.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if f.Meta["format"] != "pt" || len(f.Tensors) != 1 || f.Tensors[0].Name != "bert.w" || f.Tensors[0].DType != ckpt.BF16 {
+		t.Errorf("metadata %v, tensors %v", f.Meta, f.Tensors)
+	}
+	if x, err := f.Read("bert.w"); err != nil || x[0] != .75 { // of 1/2 and 1
+		t.Errorf("bert.w: %v, %v", x, err)
+	}
+	for name, text := range files {
+		if b, err := os.ReadFile(filepath.Join(d.Dir, name)); err != nil || string(b) != text {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(d.Dir, "README.md")); err == nil {
+		t.Error("files of no table are copied")
+	}
+	d.Overwrite = true
+	if _, err := d.Files(t.Context(), parents); err != nil {
+		t.Errorf("once more: %v", err)
+	}
 }

@@ -7,12 +7,13 @@ import (
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train/run"
 )
 
 // OpenParents opens parents with [cki.Open]. The error lists everything that cannot be opened. CloseParents closes the parents.
-func OpenParents(paths []string) ([]*cki.Parent, error) {
+func OpenParents(paths []string, m models.Model) ([]*cki.Parent, error) {
 	var parents []*cki.Parent
 	var errs []error
 	for _, path := range paths {
@@ -26,6 +27,11 @@ func OpenParents(paths []string) ([]*cki.Parent, error) {
 	if len(errs) > 0 {
 		CloseParents(parents)
 		return nil, run.BadInput(errors.Join(errs...))
+	}
+	cki.Import(parents, m)
+	if err := cki.Reconcile(parents); err != nil {
+		CloseParents(parents)
+		return nil, run.BadInput(err)
 	}
 	return parents, nil
 }

@@ -37,7 +37,7 @@ func (j *Job) Merge(ctx context.Context, overwrite bool) (*Merged, error) {
 		j.Log.Info("init.from is not used: merge.parents are given", "from", j.Init.From)
 		j.Init.From = ""
 	}
-	parents, err := merge.OpenParents(j.Experiment.Merge.Parents)
+	parents, err := merge.OpenParents(j.Experiment.Merge.Parents, j.Model)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (j *Job) CheckParents() ([]*cki.Parent, error) {
 	if err := j.setup(); err != nil {
 		return nil, err
 	}
-	parents, err := merge.OpenParents(j.Experiment.Merge.Parents)
+	parents, err := merge.OpenParents(j.Experiment.Merge.Parents, j.Model)
 	if err != nil || len(parents) == 0 {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func OpenDir(dir string) (*File, error) {
 	if path := filepath.Join(dir, adapterConfigFile); isFile(path) {
 		return nil, fmt.Errorf("ckpt: %s: %s", dir, adapterHelp(path))
 	}
-	return nil, fmt.Errorf("ckpt: %s has neither %s nor %s", dir, SingleFile, IndexFile)
+	return nil, fmt.Errorf("ckpt: %s has neither %s nor %s: %w", dir, SingleFile, IndexFile, fs.ErrNotExist)
 }
 
 func isFile(path string) bool {

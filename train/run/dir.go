@@ -214,6 +214,27 @@ func Write(dir, name string, b []byte) error {
 	return nil
 }
 
+// CopyText copies the files of a text model that lie beside its weights, its config and its tokenizer, from a Hugging Face directory
+// into a run's.
+func CopyText(dir, from string) error {
+	for _, e := range entries {
+		if e.Kind != OfText {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(from, e.Name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+		if err := Write(dir, e.Name, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Files are the files of a finished run.
 type Files struct {
 	Dir    string

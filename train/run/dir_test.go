@@ -52,7 +52,10 @@ var written = map[run.Kind][]string{
 		"epochs/model-12.safetensors", "last/state.json", "last/model-3.safetensors", "last/optimizer-3.safetensors", "last/counts-3.safetensors",
 		"last/averages-3-0.safetensors",
 	},
-	run.OfText:   {"config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt"},
+	run.OfText: {
+		"config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json",
+		"merges.txt",
+	},
 	run.OfMerge:  {"merge.json", "table.json"},
 	run.OfReport: {"report.json", "report.md", "rows.png", "weights.png", "cosine.png", "barrier.png", "barrier-2.png"},
 	run.OfTrainings: {

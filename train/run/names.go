@@ -131,6 +131,8 @@ var entries = []Entry{
 	{Name: ModelConfigFile, Kind: OfText, About: "the model's sizes, as transformers reads them"},
 	{Name: "tokenizer.json", Kind: OfText, About: "the tokenizer"},
 	{Name: "tokenizer_config.json", Kind: OfText, About: "options of the tokenizer"},
+	{Name: "special_tokens_map.json", Kind: OfText, About: "special tokens of the tokenizer"},
+	{Name: "added_tokens.json", Kind: OfText, About: "tokens that were added to the tokenizer"},
 	{Name: "vocab.txt", Kind: OfText, About: "tokens of a WordPiece tokenizer"},
 	{Name: "vocab.json", Kind: OfText, About: "tokens of a byte-level tokenizer"},
 	{Name: "merges.txt", Kind: OfText, About: "merges of a byte-level tokenizer"},
