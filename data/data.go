@@ -149,7 +149,8 @@ type Dataset interface {
 	Open(ctx context.Context, o OpenOptions) (*Splits, error)
 	// Stream returns the rows of a file in its order, without a cache, turned into ids and numbers by m. Unless the options want
 	// them, labels may be missing: Batch.Label is 0 then. A row that cannot be read is an error whatever bad_rows says, since the
-	// n-th prediction must be that of the n-th row. Rows is -1, and the source can be read any number of times.
+	// n-th prediction must be that of the n-th row. Columns that nobody declared are left out. Rows is -1, and the source can be
+	// read any number of times.
 	Stream(ctx context.Context, path string, m *FeatureMap, o StreamOptions) Source
 	// Encoder returns an encoder that turns rows in memory into ids and numbers by m, as Stream does with the rows of a file.
 	Encoder(m *FeatureMap) (RowEncoder, error)
@@ -157,6 +158,7 @@ type Dataset interface {
 
 // StreamOptions are the choices that a command makes about a stream.
 type StreamOptions struct {
-	Threads int  // goroutines that parse; GOMAXPROCS if 0
-	Labels  bool // every row must have a label, and a group if the data set has them; evaluating needs that, predicting does not
+	Threads int          // goroutines that parse; GOMAXPROCS if 0
+	Labels  bool         // every row must have a label, and a group if the data set has them; evaluating needs that, predicting does not
+	Log     *slog.Logger // told of columns that are left out, and of those none of whose tokens is known; nothing is logged if nil
 }

@@ -53,5 +53,5 @@ func (r *Run) member() *ensemble.Run {
 
 // stream returns the rows of files in their order, encoded as the run's features. labels says that every row must have one.
 func (r *Run) stream(ctx context.Context, path string, labels bool) data.Source {
-	return r.Data.Stream(ctx, path, r.Map, data.StreamOptions{Threads: r.Threads, Labels: labels})
+	return r.Data.Stream(ctx, path, r.Map, data.StreamOptions{Threads: r.Threads, Labels: labels, Log: r.Log})
 }

@@ -114,8 +114,9 @@ func TestBadFiles(t *testing.T) {
 		},
 		{"csv: column twice", csvSection, "t.csv", "y,a,a\n1,a,1\n", "data: FILE:1: column a is in the header twice"},
 		{
-			"csv: nameless column", csvSection, "t.csv", "y,,a\n1,a,1\n",
-			"data: FILE:1: column 2 of the header has no name; give it one, or set names",
+			"csv: nameless column", csvSection, "t.csv", "y,,a,n\n1,a,1,2\n",
+			"data: FILE: columns: column 2 of the header has no name, such as an index column that was written along; " +
+				`to ignore it, put "": ignore under columns`,
 		},
 		{
 			"csv: group", "{type: csv, path: FILE, label: y, group: u, columns: {a: categorical}}", "t.csv", "y,a,u\n1,a,\n",

@@ -35,7 +35,7 @@ func (f criteoFormat) Features(string, []byte) ([]table.Declared, error) {
 }
 
 // Cell reads a count or a category.
-func (f criteoFormat) Cell(c scan.PlanColumn, text []byte) (int, float64, string) {
+func (f criteoFormat) Cell(c scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string) {
 	return table.PlainCell(c, text)
 }
 

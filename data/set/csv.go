@@ -19,7 +19,7 @@ import (
 // Lines with nothing on them are skipped. A row that cannot be read ends with its first line.
 type CSV struct {
 	data.Common `yaml:",inline"`
-	Label       string `yaml:"label"` // column of the label, 0 or 1
+	Label       string `yaml:"label"` // column of the label, 0 or 1 (or words: see positive)
 	Group       string `yaml:"group"` // column that GAUC groups by, such as the user; a feature too if declared by name
 	// column of the time (number, date or RFC 3339), for split.by time; a feature too if declared by name
 	Time      string   `yaml:"time"`
@@ -27,6 +27,9 @@ type CSV struct {
 	Quote     bool     `yaml:"quote"`     // cells can be quoted; otherwise a quote is a character like others
 	Names     []string `yaml:"names"`     // names of the columns, for files without a header
 	Missing   []string `yaml:"missing"`   // cells that mean a blank, such as NA
+	Trim      bool     `yaml:"trim"`      // blanks and tabs around a value do not count
+	// the label that is 1, where labels are words such as yes and no: the other one, of which there is one only, is 0
+	Positive string `yaml:"positive"`
 }
 
 func init() { data.Register("csv", CSV{Common: data.DefaultCommon(), Delimiter: ",", Quote: true}) }
@@ -60,6 +63,10 @@ func (d CSV) Validate() error {
 	return errors.Join(errs...)
 }
 
+// undeclaredNameless is what to do with columns whose name in the header is blank.
+const undeclaredNameless = `column %d of the header has no name, such as an index column that was written along; ` +
+	`to ignore it, put "": ignore under columns`
+
 // check returns what is wrong between the options and the names of a file's columns.
 func (d CSV) check(names []string) []error {
 	errs := []error{table.CheckColumns(d.Columns, names)}
@@ -68,19 +75,30 @@ func (d CSV) check(names []string) []error {
 			errs = append(errs, registry.Field(r.key, "no column %s; there are %s", r.name, namelist.Show(names)))
 		}
 	}
-	return append(errs, d.undeclared(names))
+	return append(errs, d.refuse(names, d.undeclared(names)))
 }
 
-// undeclared returns an error that lists the columns nobody said anything about.
-func (d CSV) undeclared(names []string) error {
-	var list []string
+// undeclared returns the columns nobody said anything about. One without a name can only be ignored.
+func (d CSV) undeclared(names []string) (list []string) {
 	for _, n := range names {
-		if _, ok := table.ColumnOf(d.Columns, n); !ok && n != d.Label && n != d.Group && n != d.Time {
+		c, ok := table.ColumnOf(d.Columns, n)
+		if n == "" {
+			ok = c == data.Column(data.IgnoreColumn{})
+		}
+		if !ok && (n == "" || n != d.Label && n != d.Group && n != d.Time) {
 			list = append(list, n)
 		}
 	}
-	if len(list) == 0 {
+	return list
+}
+
+// refuse returns an error that lists columns nobody said anything about.
+func (d CSV) refuse(names, list []string) error {
+	switch {
+	case len(list) == 0:
 		return nil
+	case slices.Contains(list, ""):
+		return registry.Field("columns", undeclaredNameless, slices.Index(names, "")+1)
 	}
 	return registry.Field("columns", "nothing says what to do with %s; give each a type (categorical, numeric, multi) or ignore",
 		namelist.Show(list))
@@ -115,6 +133,9 @@ func (d CSV) filled() CSV {
 
 func (d CSV) table() *table.Data {
 	key := []any{scan.DelimiterOf(d.Delimiter), d.Quote, d.Names, d.Label, d.Missing}
+	if d.Trim || d.Positive != "" { // keys without them are older
+		key = append(key, d.Trim, d.Positive)
+	}
 	return &table.Data{Common: d.Common, Format: d.format(), Label: d.Label, Name: "csv", Key: key, Group: d.Group, Time: d.Time}
 }
 
@@ -125,17 +146,50 @@ type csvFormat struct {
 }
 
 func (d CSV) format() csvFormat {
-	return csvFormat{scan.Delimited{Delim: scan.DelimiterOf(d.Delimiter)[0], Quote: d.Quote, MaxLine: d.MaxLine, Names: d.Names}, d}
+	delim := scan.DelimiterOf(d.Delimiter)[0]
+	return csvFormat{scan.Delimited{Delim: delim, Quote: d.Quote, Trim: d.Trim, MaxLine: d.MaxLine, Names: d.Names}, d}
+}
+
+// columns returns the names of a file's columns and whether they stand in it. A file without a header may lack the label's column
+// if labels are not needed.
+func (f csvFormat) columns(path string, head []byte, unlabelled bool) (names []string, inFile bool, err error) {
+	names, inFile, err = f.Header(path, head)
+	if err != nil || inFile {
+		return names, inFile, err
+	}
+	have, _, err := scan.Delimited{Delim: f.Delim, Quote: f.Quote, Trim: f.Trim, MaxLine: f.MaxLine}.Header(path, head)
+	if err != nil { // no header: its values are looked at when the row is read
+		have = nil
+	}
+	label := slices.Index(names, f.d.Label)
+	if label >= 0 && label < len(have) && len(have) >= len(names)-1 && have[label] == f.d.Label {
+		return nil, false, fmt.Errorf("data: %s:1: the first line is a header, but names are set, which are for files without one; remove names",
+			path)
+	}
+	if unlabelled && label >= 0 && f.cells(head) == len(names)-1 {
+		names = slices.Delete(slices.Clone(names), label, label+1)
+	}
+	if slices.Equal(have, names) {
+		return nil, false, fmt.Errorf("data: %s:1: the first line is a header, but names are set, which are for files without one; remove names",
+			path)
+	}
+	return names, false, nil
+}
+
+// cells returns how many cells a record has.
+func (f csvFormat) cells(record []byte) int {
+	_, n, _ := f.Cells(record, true, nil)
+	return n
 }
 
 // Features declares the columns of a header as the options say.
 func (f csvFormat) Features(path string, head []byte) ([]table.Declared, error) {
-	names, _, err := f.Header(path, head)
+	names, inFile, err := f.columns(path, head, false)
 	if err != nil {
 		return nil, err
 	}
 	if err := errors.Join(f.d.check(names)...); err != nil {
-		return nil, fmt.Errorf("data: %s: %w", path, err)
+		return nil, fmt.Errorf("data: %s: %w%s", path, err, noHeaderAdvice(names, inFile))
 	}
 	var list []table.Declared
 	for _, n := range names {
@@ -154,6 +208,14 @@ func (f csvFormat) Features(path string, head []byte) ([]table.Declared, error) 
 	return list, nil
 }
 
+// noHeaderAdvice returns what to do if names that stand in a file look like values.
+func noHeaderAdvice(names []string, inFile bool) string {
+	if !inFile {
+		return ""
+	}
+	return scan.NoHeaderAdvice(names)
+}
+
 // csvAct is what to do with a cell.
 type csvAct struct {
 	act
@@ -166,20 +228,25 @@ func (f csvFormat) isMissing(text []byte) bool {
 }
 
 // Cell reads a token or a number, or a blank that has a name.
-func (f csvFormat) Cell(c scan.PlanColumn, text []byte) (int, float64, string) {
-	if f.isMissing(text) {
-		text = nil
+func (f csvFormat) Cell(c scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string) {
+	hi = len(text)
+	if f.Trim {
+		lo, hi = scan.TrimBlanks(text, lo, hi)
 	}
-	return table.PlainCell(c, text)
+	if f.isMissing(text[lo:hi]) {
+		hi = lo
+	}
+	_, _, v, bad = table.PlainCell(c, text[lo:hi])
+	return lo, hi, v, bad
 }
 
 // Parser returns the parser of a file.
 func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, bool, error) {
-	names, inFile, err := f.Header(file, head)
+	names, inFile, err := f.columns(file, head, p.Unlabelled)
 	if err != nil {
 		return nil, false, err
 	}
-	pr := &csvParser{f: f, names: names, acts: make([]csvAct, len(names))}
+	pr := &csvParser{f: f, names: names, header: inFile, acts: make([]csvAct, len(names))}
 	for i := range pr.acts {
 		pr.acts[i].act = act{tok: -1, num: -1}
 	}
@@ -210,9 +277,12 @@ func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, 
 		}
 	}
 	if len(missing) > 0 {
-		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s", file, strings.Join(missing, ", "), namelist.Show(names))
+		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s%s", file, strings.Join(missing, ", "), namelist.Show(names),
+			noHeaderAdvice(names, inFile))
 	}
-	if err := f.d.undeclared(names); err != nil {
+	if more := f.d.undeclared(names); len(more) > 0 && p.Left != nil {
+		p.Left(file, more)
+	} else if err := f.d.refuse(names, more); err != nil {
 		return nil, false, fmt.Errorf("data: %s: %w", file, err)
 	}
 	return pr, inFile, nil

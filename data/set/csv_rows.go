@@ -12,8 +12,24 @@ import (
 type csvParser struct {
 	f        csvFormat
 	names    []string
+	header   bool // names stand in the file
 	acts     []csvAct
 	labelled bool
+}
+
+// BlankRows reports whether a line with nothing on it is a row, as in a file of one column, whose value is blank.
+func (p *csvParser) BlankRows() bool { return len(p.names) == 1 }
+
+// isNothing reports whether a record is no row.
+func (p *csvParser) isNothing(rec []byte) bool {
+	if p.BlankRows() {
+		return false
+	}
+	if p.f.Trim {
+		lo, hi := scan.TrimBlanks(rec, 0, len(scan.TrimLine(rec)))
+		return lo == hi
+	}
+	return scan.IsBlank(rec)
 }
 
 // Parse parses the rows of a block.
@@ -36,7 +52,7 @@ func (p *csvParser) Parse(c *scan.Chunk) {
 		}
 		pos += end
 		switch {
-		case scan.IsBlank(rec):
+		case p.isNothing(rec):
 		case len(rec) > c.Plan.MaxLine:
 			c.Reject(r.line, "", scan.TooLongFault, len(rec), c.Plan.MaxLine)
 		case bad != "":
@@ -89,16 +105,19 @@ func (p *csvParser) name(k int) string {
 
 // csvRow is a row while its cells come in.
 type csvRow struct {
-	p     *csvParser
-	c     *scan.Chunk
-	base  int // of the record in c.Data
-	line  int64
-	k     int // cells so far
-	tok   []scan.Span
-	num   []float64
-	label float32
-	group int64
-	time  float64
+	p        *csvParser
+	c        *scan.Chunk
+	base     int // of the record in c.Data
+	line     int64
+	k        int // cells so far
+	tok      []scan.Span
+	num      []float64
+	label    float32
+	group    int64
+	time     float64
+	kind     string // of the time
+	timeCell []byte
+	word     []byte // the label, if it is a word but not the positive one
 
 	column    int // of the first fault
 	fault     string
@@ -107,7 +126,7 @@ type csvRow struct {
 
 func (r *csvRow) start() {
 	r.tok, r.num = r.c.Begin()
-	r.k, r.fault, r.label, r.group, r.time = 0, "", 0, 0, 0
+	r.k, r.fault, r.label, r.group, r.time, r.word = 0, "", 0, 0, 0, nil
 }
 
 // cell takes the next cell, data[base+lo:base+hi].
@@ -118,6 +137,9 @@ func (r *csvRow) cell(lo, hi int) {
 	}
 	a := &r.p.acts[k]
 	lo, hi = lo+r.base, hi+r.base
+	if r.p.f.Trim {
+		lo, hi = scan.TrimBlanks(r.c.Data, lo, hi)
+	}
 	text := r.c.Data[lo:hi]
 	if r.p.f.isMissing(text) {
 		text, hi = nil, lo
@@ -133,11 +155,7 @@ func (r *csvRow) cell(lo, hi int) {
 		}
 	}
 	if a.label && !(len(text) == 0 && r.c.Plan.Unlabelled) {
-		v, ok := scan.ParseLabel(text)
-		r.label = v
-		if !ok {
-			r.wrong(k, scan.LabelFault, text)
-		}
+		r.setLabel(k, text)
 	}
 	if a.group {
 		r.group = scan.ParseGroup(text)
@@ -146,12 +164,37 @@ func (r *csvRow) cell(lo, hi int) {
 		}
 	}
 	if a.time {
-		v, ok := parseTime(text)
-		r.time = v
+		v, kind, ok := parseTime(text)
+		r.time, r.kind, r.timeCell = v, kind, text
 		if !ok {
 			r.wrong(k, "%s is not a time; want a number, 2006-01-02, 2006-01-02 15:04:05 or RFC 3339", text)
 		}
 	}
+}
+
+// setLabel takes the label of the row.
+func (r *csvRow) setLabel(k int, text []byte) {
+	positive, ok := r.p.f.d.Positive, false
+	switch {
+	case positive == "":
+		if r.label, ok = scan.ParseLabel(text); !ok {
+			r.wrong(k, r.p.labelFault(text), text)
+		}
+	case string(text) == positive:
+		r.label = 1
+	case len(text) == 0:
+		r.wrong(k, "label %s; want a word, that of positive or the other one", text)
+	default:
+		r.word = text
+	}
+}
+
+// labelFault says what is wrong with a label that is none, and what to do if it is a word.
+func (p *csvParser) labelFault(text []byte) string {
+	if _, ok := scan.ParseNumber(text); ok {
+		return scan.LabelFault
+	}
+	return scan.LabelFault + " (of labels that are words, positive is the one that counts as 1)"
 }
 
 // wrong remembers the first fault of the row.
@@ -164,25 +207,62 @@ func (r *csvRow) wrong(column int, format string, cell []byte) {
 func (r *csvRow) finish() {
 	switch {
 	case r.k != len(r.p.acts):
-		r.c.Reject(r.line, "", "%d columns, want %d as in the header", r.k, len(r.p.acts))
+		r.c.Reject(r.line, "", "%d columns, want %d as in %s", r.k, len(r.p.acts), r.p.source())
 	case r.fault != "":
 		r.c.Reject(r.line, r.p.names[r.column], r.fault, scan.Show(r.faultCell))
 	default:
 		r.c.End(r.label, r.group, r.time)
+		if r.c.Plan.Time != "" {
+			r.c.Kinds = r.c.Sight(r.c.Kinds, r.kind, r.timeCell, r.line)
+		}
+		if n := len(r.c.Words); r.word != nil && !r.c.Plan.Unlabelled && (n != 1 || r.c.Words[0].What != string(r.word)) {
+			r.c.Words = r.c.Sight(r.c.Words, string(r.word), r.word, r.line)
+		}
 	}
 }
 
-var timeLayouts = []string{time.DateTime, time.DateOnly, time.RFC3339Nano, "2006-01-02T15:04:05"}
+// source says where the names of the columns come from.
+func (p *csvParser) source() string {
+	if p.header {
+		return "the header"
+	}
+	return "names"
+}
 
-// parseTime returns a time as a number: as it is, or the seconds of Unix time of a date.
-func parseTime(s []byte) (float64, bool) {
+// timeLayouts are how dates are written, by whether they have a zone.
+var timeLayouts = []struct {
+	kind, layout string
+}{
+	{localTime, time.DateTime},
+	{localTime, time.DateOnly},
+	{zonedTime, time.RFC3339Nano},
+	{localTime, "2006-01-02T15:04:05"},
+	{zonedTime, "2006-01-02 15:04:05Z07:00"},
+	{zonedTime, "2006-01-02 15:04:05 Z07:00"},
+	{zonedTime, "2006-01-02 15:04:05Z0700"},
+	{zonedTime, "2006-01-02 15:04:05 Z0700"},
+	{zonedTime, "2006-01-02 15:04:05Z07"},
+	{zonedTime, "2006-01-02 15:04:05 UTC"},
+	{zonedTime, "2006-01-02T15:04:05Z0700"},
+	{zonedTime, "2006-01-02T15:04:05Z07"},
+}
+
+// Formats of times that do not go together.
+const (
+	numberTime = "number"
+	localTime  = "date without a zone"
+	zonedTime  = "date with a zone"
+)
+
+// parseTime returns a time as a number, as it is or the seconds of Unix time of a date, and how it is written.
+func parseTime(s []byte) (v float64, kind string, ok bool) {
 	if v, ok := scan.ParseNumber(s); ok {
-		return v, !math.IsNaN(v)
+		return v, numberTime, !math.IsNaN(v)
 	}
 	for _, l := range timeLayouts {
-		if t, err := time.Parse(l, string(s)); err == nil {
-			return float64(t.Unix()) + float64(t.Nanosecond())/1e9, true
+		if t, err := time.Parse(l.layout, string(s)); err == nil {
+			return float64(t.Unix()) + float64(t.Nanosecond())/1e9, l.kind, true
 		}
 	}
-	return 0, false
+	return 0, "", false
 }

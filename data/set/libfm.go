@@ -253,14 +253,14 @@ func indexFault(text []byte) string {
 }
 
 // Cell reads the index of a categorical field or the value of a numeric one, of which none is blank.
-func (f libfmFormat) Cell(c scan.PlanColumn, text []byte) (int, float64, string) {
+func (f libfmFormat) Cell(c scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string) {
 	if len(text) == 0 {
-		return 0, 0, "is blank; the libfm layout has no blanks, want an index such as 17, or of a numeric field its value"
+		return 0, 0, 0, "is blank; the libfm layout has no blanks, want an index such as 17, or of a numeric field its value"
 	}
 	if c.Number {
 		return table.PlainCell(c, text)
 	}
-	return len(text), 0, indexFault(text)
+	return 0, len(text), 0, indexFault(text)
 }
 
 // name names field k of a line, -1 for the label.

@@ -43,6 +43,8 @@ type File struct {
 	Record int    `json:"record"`          // bytes of a row
 	Bytes  int64  `json:"bytes,omitempty"` // of the file, where rows differ in length
 	Hash   uint64 `json:"hash"`            // xxhash of the file
+	// columns that have tokens, but none that the feature map knows
+	Unknown []string `json:"unknown,omitempty"`
 }
 
 // Dir is a directory of caches.

@@ -16,7 +16,9 @@ type Plan struct {
 	Group      string
 	Time       string
 	Unlabelled bool // files may come without labels, as to predict
-	MaxLine    int
+	// Left is told of a file's columns that nobody declared, which are left out; they are an error if it is nil
+	Left    func(file string, columns []string)
+	MaxLine int
 }
 
 // PlanColumn is a column that a parser must deliver.
@@ -73,6 +75,8 @@ type Chunk struct {
 	Label   []float32
 	Group   []int64
 	time    []float64
+	Kinds   []Sighting       // formats of times
+	Words   []Sighting       // labels that are words, but for the positive one
 	Bad     []*data.RowError // the first few
 	Nbad    int64
 	Dirty   bool // the data holds NUL or is not UTF-8: every record must be looked at
@@ -88,8 +92,41 @@ type Chunk struct {
 func (c *Chunk) Reset(b *Block) {
 	c.Block, c.N, c.Nbad = b, 0, 0
 	c.Tok, c.Num, c.Label, c.Group, c.time = c.Tok[:0], c.Num[:0], c.Label[:0], c.Group[:0], c.time[:0]
-	c.Bad = c.Bad[:0]
+	c.Bad, c.Kinds, c.Words = c.Bad[:0], c.Kinds[:0], c.Words[:0]
 	c.Dirty = bytes.IndexByte(b.Data, 0) >= 0 || !utf8.Valid(b.Data)
+}
+
+// Sighting is something of which all rows must have the same, and where it was met first.
+type Sighting struct {
+	What string
+	File string
+	Line int64
+	Cell string
+}
+
+// Sight adds what a row has to the list, unless it is there already or two others are.
+func (c *Chunk) Sight(list []Sighting, what string, cell []byte, line int64) []Sighting {
+	for i := range list {
+		if list[i].What == what {
+			return list
+		}
+	}
+	if len(list) == 2 {
+		return list
+	}
+	return append(list, Sighting{What: what, File: c.Src.Path, Line: line, Cell: Show(cell)})
+}
+
+// another returns the first of list that is not what was met before, which is the first of all if there was none.
+func (s *Sighting) another(list []Sighting) *Sighting {
+	for i := range list {
+		if s.What == "" {
+			*s = list[i]
+		} else if list[i].What != s.What {
+			return &list[i]
+		}
+	}
+	return nil
 }
 
 // Begin makes room for a row's tokens and numbers and returns them; end keeps the row.

@@ -19,6 +19,7 @@ const (
 type Delimited struct {
 	Delim   byte
 	Quote   bool
+	Trim    bool // blanks around quotes do not count
 	MaxLine int
 	Names   []string // of the columns, of files without a header
 }
@@ -43,19 +44,46 @@ func (d Delimited) Header(path string, head []byte) ([]string, bool, error) {
 	}
 	var names []string
 	text := slices.Clone(head)
-	_, _, bad := d.Cells(text, true, func(lo, hi int) { names = append(names, string(text[lo:hi])) })
+	_, _, bad := d.Cells(text, true, func(lo, hi int) {
+		if d.Trim {
+			lo, hi = TrimBlanks(text, lo, hi)
+		}
+		names = append(names, string(text[lo:hi]))
+	})
 	if bad != "" {
 		return nil, false, fmt.Errorf("data: %s:1: header: %s", path, bad)
 	}
 	for i, n := range names {
-		if n == "" {
-			return nil, false, fmt.Errorf("data: %s:1: column %d of the header has no name; give it one, or set names", path, i+1)
-		}
-		if slices.Contains(names[:i], n) {
-			return nil, false, fmt.Errorf("data: %s:1: column %s is in the header twice", path, n)
+		if n != "" && slices.Contains(names[:i], n) {
+			return nil, false, fmt.Errorf("data: %s:1: column %s is in the header twice%s", path, n, NoHeaderAdvice(names))
 		}
 	}
 	return names, true, nil
+}
+
+// NoHeaderAdvice returns what to do if a header looks like a row of values, as one of its names is a number; empty if it does not.
+func NoHeaderAdvice(names []string) string {
+	for _, n := range names {
+		if n = strings.Trim(n, " \t"); n == "" {
+			continue
+		}
+		if _, ok := ParseNumber([]byte(n)); ok {
+			return fmt.Sprintf("; the first line looks like values (%s), not like a header: if the file has none, set names to those of its columns",
+				Show([]byte(n)))
+		}
+	}
+	return ""
+}
+
+// TrimBlanks returns the limits of text[lo:hi] without the blanks and tabs around it.
+func TrimBlanks(text []byte, lo, hi int) (int, int) {
+	for lo < hi && (text[lo] == ' ' || text[lo] == '\t') {
+		lo++
+	}
+	for lo < hi && (text[hi-1] == ' ' || text[hi-1] == '\t') {
+		hi--
+	}
+	return lo, hi
 }
 
 // Cells splits the first record of text and calls cell with the limits of each cell. The limits leave out the cell's quotes, and
@@ -73,6 +101,9 @@ func (d Delimited) Cells(text []byte, atEOF bool, cell func(lo, hi int)) (n, cel
 	}
 	for pos := 0; ; {
 		cells++
+		if at := d.blanks(text, pos); d.Quote && at < len(text) && text[at] == '"' {
+			pos = at
+		}
 		if !d.Quote || pos >= len(text) || text[pos] != '"' {
 			end := nextOf(text, pos, len(text), delim, '\n')
 			if end == len(text) && !atEOF {
@@ -111,7 +142,7 @@ func (d Delimited) Cells(text []byte, atEOF bool, cell func(lo, hi int)) (n, cel
 			}
 			break
 		}
-		after := end + 1
+		after := d.blanks(text, end+1)
 		if !atEOF && after+1 >= len(text) { // the next two bytes decide
 			return 0, 0, ""
 		}
@@ -133,6 +164,14 @@ func (d Delimited) Cells(text []byte, atEOF bool, cell func(lo, hi int)) (n, cel
 		}
 		pos = after + 1
 	}
+}
+
+// blanks returns the place after the blanks of text from pos on, pos itself if blanks count.
+func (d Delimited) blanks(text []byte, pos int) int {
+	for d.Trim && pos < len(text) && (text[pos] == ' ' || text[pos] == '\t') && text[pos] != d.Delim {
+		pos++
+	}
+	return pos
 }
 
 // undouble replaces "" by " in place and returns the new length.

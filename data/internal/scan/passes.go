@@ -2,6 +2,7 @@ package scan
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/splice-ml/splice/data"
 )
@@ -17,6 +18,8 @@ type Passes struct {
 type rowCounts struct {
 	rows  int64
 	times []float64
+	timed bool     // the rows are split by time
+	kind  Sighting // of the times
 }
 
 // Work does nothing.
@@ -24,6 +27,13 @@ func (r *rowCounts) Work(*Chunk) {}
 
 // Emit counts the rows of a chunk.
 func (r *rowCounts) Emit(c *Chunk) error {
+	if k := r.kind.another(c.Kinds); k != nil && r.timed {
+		return &data.RowError{
+			File: k.File, Line: k.Line, Column: c.Plan.Time,
+			Msg: fmt.Sprintf("%s is a %s, but %s (%s:%d) is a %s; write all times in one format, since the rows are split by them",
+				k.Cell, k.What, r.kind.Cell, r.kind.File, r.kind.Line, r.kind.What),
+		}
+	}
 	r.rows += int64(c.N)
 	r.times = append(r.times, c.time...)
 	return nil
@@ -32,7 +42,7 @@ func (r *rowCounts) Emit(c *Chunk) error {
 // Run runs a pass over files and returns what it learned about them.
 func (p *Passes) Run(ctx context.Context, f Format, pl *Plan, files []string, split data.Split, to sink) (*Pass, error) {
 	if p.count == nil && needsCount(split) {
-		c := &rowCounts{}
+		c := &rowCounts{timed: split.By == data.SplitTime}
 		s := &Pass{Format: f, Plan: pl, Bad: p.Bad, Threads: p.Threads}
 		if err := s.Run(ctx, files, c); err != nil {
 			return nil, err

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+
+	"github.com/splice-ml/splice/data"
 )
 
 // sink does something with the rows of a scan.
@@ -24,6 +26,8 @@ type Pass struct {
 	Bad     BadRows
 	Threads int
 	more    int // see scanner
+
+	word Sighting // the label that is not the positive word
 
 	Rows int64 // good rows
 	Sums []FileSum
@@ -149,6 +153,11 @@ func (s *Pass) Number(c *Chunk) error {
 	c.Src.bad += c.Nbad
 	if err := s.Bad.Add(c.Nbad, c.Bad); err != nil {
 		return err
+	}
+	if w := s.word.another(c.Words); w != nil {
+		return &data.RowError{File: w.File, Line: w.Line, Msg: fmt.Sprintf(
+			"label %s, but %s (%s:%d) is not the positive one either; want two words, one of them that of positive, or 0 and 1 without positive",
+			w.Cell, s.word.Cell, s.word.File, s.word.Line)}
 	}
 	c.Part = Grow(c.Part, c.N)
 	if s.split == nil {

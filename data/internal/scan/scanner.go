@@ -156,6 +156,7 @@ func (s *Scanner) begin(src *FileRun, text []byte, eof bool, line *int64) ([]byt
 	if err := CheckLineEnds(src.Path, text); err != nil {
 		return nil, err
 	}
+	whole, first := text, *line
 	n := s.Format.Record(text, eof)
 	for n > 0 && IsBlank(text[:n]) {
 		text = text[n:]
@@ -186,9 +187,14 @@ func (s *Scanner) begin(src *FileRun, text []byte, eof bool, line *int64) ([]byt
 	if header {
 		*line += int64(bytes.Count(text[:n], Newline))
 		text = text[n:]
+	} else if b, ok := pr.(blankRows); ok && b.BlankRows() {
+		text, *line = whole, first
 	}
 	return text, nil
 }
+
+// blankRows is a Parser that may read lines with nothing on them as rows, those before the first other row included.
+type blankRows interface{ BlankRows() bool }
 
 // CheckLineEnds returns an error if the text that a file begins with has lines, but none that ends in LF.
 func CheckLineEnds(path string, text []byte) error {

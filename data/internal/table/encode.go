@@ -2,7 +2,9 @@ package table
 
 import (
 	"encoding/binary"
+	"log/slog"
 	"math"
+	"sync/atomic"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/internal/scan"
@@ -38,11 +40,50 @@ type encoder struct {
 	rec      *record
 	tables   []*data.Vocabulary // by feature; nil for Numeric
 	fields   []int              // by feature: index in rec.ids, or column of Dense
+	met      [3][]atomic.Uint32 // by part and feature: what its tokens were so far
+}
+
+// What the tokens of a feature were so far.
+const (
+	metUnknown = 1 << iota // one that the vocabulary does not have
+	metKnown
+)
+
+// note remembers what a token of a feature is.
+func note(met []atomic.Uint32, feature int, id int32) {
+	bit := uint32(metKnown)
+	if id == data.OOVID {
+		bit = metUnknown
+	}
+	if met != nil && met[feature].Load()&bit == 0 {
+		met[feature].Or(bit)
+	}
+}
+
+// unknown returns the features of a part none of whose tokens the vocabulary has, although it has some.
+func (e *encoder) unknown(part data.Part) (names []string) {
+	for i := range e.features {
+		if t := e.tables[i]; t != nil && len(t.Tokens) > 0 && e.met[part][i].Load() == metUnknown {
+			names = append(names, e.features[i].Name)
+		}
+	}
+	return names
+}
+
+// warnUnknown warns of columns none of whose tokens is known. where is a file or a part of the data.
+func warnUnknown(log *slog.Logger, where string, columns []string) {
+	if len(columns) > 0 {
+		log.Warn("data: none of the tokens is known that these columns have here; are they written as in training (1 or 1.0, without blanks)?",
+			"columns", columns, "in", where)
+	}
 }
 
 func newEncoder(m *data.FeatureMap, p *scan.Plan) *encoder {
 	s := m.Schema(p.Group != "")
 	e := &encoder{features: m.Features, plan: p, rec: newRecord(s)}
+	for p := range e.met {
+		e.met[p] = make([]atomic.Uint32, len(m.Features))
+	}
 	ids := 0
 	for i, f := range m.Features {
 		if f.Kind == data.Numeric {
@@ -74,11 +115,12 @@ func (e *encoder) Work(c *scan.Chunk) {
 		rec := c.Enc[p][at[p] : at[p]+size]
 		at[p] += size
 		clear(rec)
-		e.row(c, r, rec, s)
+		e.row(c, r, rec, s, e.met[p])
 	}
 }
 
-func (e *encoder) row(c *scan.Chunk, r int, rec []byte, s *scratch) {
+// row encodes row r of c as rec. It notes in met, unless it is nil, which features have known tokens.
+func (e *encoder) row(c *scan.Chunk, r int, rec []byte, s *scratch, met []atomic.Uint32) {
 	binary.LittleEndian.PutUint32(rec[4*e.rec.schema.NumDense:], math.Float32bits(c.Label[r]))
 	if e.rec.group >= 0 {
 		binary.LittleEndian.PutUint64(rec[e.rec.group:], uint64(c.Group[r]))
@@ -99,12 +141,16 @@ func (e *encoder) row(c *scan.Chunk, r int, rec []byte, s *scratch) {
 		}
 		field := &e.rec.ids[e.fields[i]]
 		if f.Kind != data.Multi {
-			field.put(rec, 0, e.tables[i].ID(cell))
+			id := e.tables[i].ID(cell)
+			note(met, i, id)
+			field.put(rec, 0, id)
 			continue
 		}
 		s.pieces = f.AppendPieces(s.pieces[:0], cell)
 		for k, t := range s.pieces {
-			field.put(rec, k, e.tables[i].ID(t))
+			id := e.tables[i].ID(t)
+			note(met, i, id)
+			field.put(rec, k, id)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func (r *rows) Encode(b *data.Batch, list ...map[string]any) error {
 			err.Row = i
 			return err
 		}
-		r.encoder.row(&r.chunk, 0, r.records[i*size:(i+1)*size], s)
+		r.encoder.row(&r.chunk, 0, r.records[i*size:(i+1)*size], s, nil)
 	}
 	r.encoder.rec.decode(b, 0, r.records)
 	b.N = len(list)
@@ -72,21 +72,21 @@ func (r *rows) parse(row map[string]any) *data.ValueError {
 		if !ok {
 			return data.MissingColumns(row, r.names)
 		}
-		lo, bad := len(text), ""
+		start, bad := len(text), ""
 		if text, bad = scan.AppendValue(text, v, f.Separator); bad != "" {
 			return &data.ValueError{Column: f.Name, Msg: bad}
 		}
-		if _, fault := scan.TextFault(text[lo:]); fault != "" {
+		if _, fault := scan.TextFault(text[start:]); fault != "" {
 			return &data.ValueError{Column: f.Name, Msg: string(fault)}
 		}
-		n, v64, bad := r.table.Format.Cell(column, text[lo:])
+		lo, hi, v64, bad := r.table.Format.Cell(column, text[start:])
 		switch {
 		case bad != "":
 			return &data.ValueError{Column: f.Name, Msg: bad}
 		case column.Number:
 			num[column.At] = v64
 		default:
-			tok[column.At] = scan.Span{Lo: uint32(lo), Hi: uint32(lo + n)}
+			tok[column.At] = scan.Span{Lo: uint32(start + lo), Hi: uint32(start + hi)}
 		}
 	}
 	c.Data = text
@@ -133,13 +133,13 @@ func (t *Data) beside(name string) bool {
 }
 
 // PlainCell is Format.Cell of formats whose cells are tokens or numbers as they stand.
-func PlainCell(c scan.PlanColumn, text []byte) (n int, v float64, bad string) {
+func PlainCell(c scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string) {
 	if !c.Number {
-		return len(text), 0, ""
+		return 0, len(text), 0, ""
 	}
 	v, ok := scan.ParseNumber(text)
 	if !ok {
 		bad = fmt.Sprintf(scan.NumberFault, scan.Show(text))
 	}
-	return 0, v, bad
+	return 0, 0, v, bad
 }

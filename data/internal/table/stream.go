@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/internal/parts"
 	"github.com/splice-ml/splice/data/internal/scan"
 )
 
@@ -28,6 +29,7 @@ func (t *Data) Stream(ctx context.Context, path string, m *data.FeatureMap, o da
 		s.schema = &data.Schema{}
 		return s
 	}
+	s.options.Log = parts.Logger(o.Log)
 	s.table.Time = ""
 	if !o.Labels {
 		s.table.Group = ""
@@ -80,6 +82,9 @@ func (s *stream) Batches(_, size int) iter.Seq2[*data.Batch, error] {
 		ctx, cancel := context.WithCancel(s.ctx)
 		p := s.table.plan(s.m.Features)
 		p.Unlabelled = !s.options.Labels
+		p.Left = func(file string, columns []string) {
+			s.options.Log.Warn("data: columns that the data section does not declare are left out", "columns", columns, "in", file)
+		}
 		w := &rowStream{encoder: newEncoder(s.m, p), ctx: ctx, out: make(chan []byte, 2), free: make(chan []byte, 4)}
 		go func() {
 			defer close(w.out)
@@ -114,6 +119,7 @@ func (s *stream) Batches(_, size int) iter.Seq2[*data.Batch, error] {
 			yield(nil, err)
 			return
 		}
+		warnUnknown(s.options.Log, s.path, w.unknown(data.TrainPart))
 		if n > 0 {
 			b.N = n
 			rec.pad(b, n)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/internal/cache"
+	"github.com/splice-ml/splice/data/internal/namelist"
 	"github.com/splice-ml/splice/data/internal/parts"
 	"github.com/splice-ml/splice/data/internal/scan"
 )
@@ -30,9 +31,9 @@ type Format interface {
 	scan.Format
 	// Features declares the features of a file whose first record is head.
 	Features(path string, head []byte) ([]Declared, error)
-	// Cell reads the text of a cell of a column as the parser of a file does: a number, or a token, the first n bytes of the text.
+	// Cell reads the text of a cell of a column as the parser of a file does: a number, or a token, which is text[lo:hi].
 	// bad says what is wrong with it.
-	Cell(c scan.PlanColumn, text []byte) (n int, v float64, bad string)
+	Cell(c scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string)
 }
 
 // Declared is a feature as the options declare it, before it is fitted.
@@ -62,7 +63,11 @@ func (t *Data) Schema(m *data.FeatureMap) *data.Schema { return m.Schema(t.Group
 
 // reading is everything that decides which rows are read from a text.
 func (t *Data) reading() any {
-	return []any{t.Name, t.Key, t.BadRows, t.MaxBadRows, t.MaxLine, t.Group, t.Time}
+	key := []any{t.Name, t.Key, t.BadRows, t.MaxBadRows, t.MaxLine, t.Group, t.Time}
+	if t.Split.By == data.SplitTime {
+		key = append(key, "one format of times") // older caches may be of mixed ones
+	}
+	return key
 }
 
 // plan returns what a parser must deliver for features.
@@ -149,6 +154,11 @@ func (t *Data) Rows(
 			return parts, err
 		}
 		parts[i] = c
+		where := namelist.Show(files)
+		if split.Has(data.ValidPart) || split.Has(data.TestPart) {
+			where = fmt.Sprintf("the %s rows of %s", data.Part(i), where)
+		}
+		warnUnknown(o.Options.Log, where, p.Unknown)
 	}
 	return parts, nil
 }
@@ -168,6 +178,9 @@ func (t *Data) write(
 	e := &cache.Entry{Sources: s.Sums, Rows: s.Rows, Skipped: s.Bad.Count, First: s.Bad.First}
 	if err := w.commit(e); err != nil {
 		return nil, err
+	}
+	for part := range e.Parts {
+		e.Parts[part].Unknown = w.unknown(data.Part(part))
 	}
 	o.Options.Log.Info("data: cached rows", "train", e.Parts[0].Rows, "valid", e.Parts[1].Rows, "test", e.Parts[2].Rows,
 		"bytes_per_row", w.rec.size, "seconds", parts.Seconds(start))

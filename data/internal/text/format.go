@@ -139,7 +139,11 @@ func (f *format) Parser(path string, head []byte, p *scan.Plan) (scan.Parser, bo
 	if err != nil {
 		return nil, false, err
 	}
-	pr := &parser{format: f, names: names, at: [3]int{-1, -1, -1}}
+	cells := f.kind == TSV || f.kind == CSV
+	if label := slices.Index(names, f.spec.Label); p.Unlabelled && cells && !header && label >= 0 && f.cells(head) == len(names)-1 {
+		names = slices.Delete(slices.Clone(names), label, label+1)
+	}
+	pr := &parser{format: f, names: names, at: [3]int{-1, -1, -1}, blankRows: p.Unlabelled && cells && len(names) == 1}
 	var missing []string
 	for i, name := range [...]string{f.spec.Text, f.spec.Pair, f.spec.Label} {
 		if name == "" && (i > 0 || f.kind != Lines) || i == labelCell && p.Unlabelled {
@@ -150,9 +154,19 @@ func (f *format) Parser(path string, head []byte, p *scan.Plan) (scan.Parser, bo
 		}
 	}
 	if len(missing) > 0 {
-		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s", path, strings.Join(missing, ", "), namelist.Show(names))
+		advice := ""
+		if header {
+			advice = scan.NoHeaderAdvice(names)
+		}
+		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s%s", path, strings.Join(missing, ", "), namelist.Show(names), advice)
 	}
 	return pr, header, nil
+}
+
+// cells returns how many cells a record has.
+func (f *format) cells(record []byte) int {
+	_, n, _ := f.Cells(record, true, nil)
+	return n
 }
 
 // Places of a row's tokens in a chunk.

@@ -14,7 +14,12 @@ type parser struct {
 	*format
 	names []string
 	at    [3]int // columns of text, pair and label; -1 for none
+
+	blankRows bool // a line with nothing on it is a row of the one column
 }
+
+// BlankRows reports whether a line with nothing on it is a row, as in a file of one column without labels, whose text is empty.
+func (p *parser) BlankRows() bool { return p.blankRows }
 
 // Parse parses the rows of a block.
 func (p *parser) Parse(c *scan.Chunk) {
@@ -40,7 +45,7 @@ func (p *parser) Parse(c *scan.Chunk) {
 		r := row{p: p, c: c, line: at, base: pos}
 		pos += end
 		switch {
-		case scan.IsBlank(rec):
+		case scan.IsBlank(rec) && !p.blankRows:
 		case len(rec) > c.Plan.MaxLine:
 			c.Reject(at, "", scan.TooLongFault, len(rec), c.Plan.MaxLine)
 		case bad != "":
@@ -91,7 +96,7 @@ func (r *row) rejectNUL(rec []byte) bool {
 
 // split takes the cells of a record without quotes; the last of maxColumns is the rest of it.
 func (r *row) split(rec []byte, delim byte) {
-	most := r.p.spec.MaxColumns
+	most := min(r.p.spec.MaxColumns, len(r.p.names))
 	for lo := 0; ; {
 		i := bytes.IndexByte(rec[lo:], delim)
 		if i < 0 || r.k == most-1 {
