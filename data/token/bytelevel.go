@@ -26,7 +26,8 @@ type merge struct{ rank, id int32 }
 // byteTexts are the printable characters that stand for the bytes in vocabularies, as the library lists them.
 var byteTexts = pretokenizer.GenerateBytesChar()
 
-func (p *bytePieces) appendIDs(dst []int32, text string) ([]int32, error) {
+func (p *bytePieces) appendIDs(dst []int32, prepared []byte) ([]int32, error) {
+	text := string(prepared)
 	if p.prefixSpace && text[0] != ' ' {
 		text = " " + text
 	}

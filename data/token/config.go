@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 )
 
-// WriteConfig writes a tokenizer_config.json into a folder where Save put the files of t, so that Hugging Face's AutoTokenizer
-// opens them. What the file said when t was opened stays. The class, the inputs, the special tokens, the settings of a vocab.txt and
-// the longest row are added where it said nothing of them. A maxLength of 0 leaves the longest row out.
+// WriteConfig writes a tokenizer_config.json into a folder where Save put the files of t, so that Hugging Face's AutoTokenizer opens
+// them. What the file said when t was opened stays. The class, the inputs, the special tokens, the settings of a vocab.txt and the
+// longest row are added, and the added tokens where several files list them, where it said nothing of them. A maxLength of 0 leaves the
+// longest row out.
 func WriteConfig(dir string, t Tokenizer, maxLength int) error {
 	config := map[string]any{}
 	class := "PreTrainedTokenizerFast"
@@ -31,6 +33,14 @@ func WriteConfig(dir string, t Tokenizer, maxLength int) error {
 	missing := func(key string, value any) {
 		if _, ok := config[key]; !ok {
 			config[key] = value
+		}
+	}
+	if e, ok := t.(*encoder); ok {
+		if class == "PreTrainedTokenizerFast" && e.class != "" {
+			class = e.class
+		}
+		if list := e.decoder(); list != nil {
+			missing("added_tokens_decoder", list)
 		}
 	}
 	missing("tokenizer_class", class)
@@ -67,4 +77,18 @@ func WriteConfig(dir string, t Tokenizer, maxLength int) error {
 		return fmt.Errorf("token: %w", err)
 	}
 	return nil
+}
+
+// decoder returns the added tokens as an added_tokens_decoder has them, nil where the vocabulary's own file tells them all.
+func (e *encoder) decoder() map[string]any {
+	list := map[string]any{}
+	for _, a := range e.added {
+		list[strconv.Itoa(int(a.id))] = map[string]any{
+			"content": a.text, "single_word": a.single, "lstrip": a.lstrip, "rstrip": a.rstrip, "normalized": a.normalized, "special": a.special,
+		}
+	}
+	if !e.told {
+		return nil
+	}
+	return list
 }

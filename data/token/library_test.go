@@ -188,10 +188,12 @@ func addedOurs(n names) func(string) string {
 	for i, name := range n {
 		tokens = append(tokens, addedToken{text: name, id: int32(i), lstrip: i == 4})
 	}
-	e.addTokens(tokens)
+	if err := e.addTokens(tokens); err != nil {
+		panic(err)
+	}
 	return func(s string) string {
 		seen.texts = nil
-		ids, err := e.appendText(nil, s)
+		ids, err := e.appendText(nil, new(scratch), s)
 		if err != nil {
 			return err.Error()
 		}
@@ -210,8 +212,8 @@ func addedOurs(n names) func(string) string {
 // seenTexts are pieces that keep the texts that they are given.
 type seenTexts struct{ texts []string }
 
-func (s *seenTexts) appendIDs(dst []int32, text string) ([]int32, error) {
-	s.texts = append(s.texts, text)
+func (s *seenTexts) appendIDs(dst []int32, text []byte) ([]int32, error) {
+	s.texts = append(s.texts, string(text))
 	return append(dst, -int32(len(s.texts))), nil
 }
 

@@ -128,7 +128,8 @@ func toLower(r rune) rune {
 }
 
 // words yields the words of prepared text: what stands between white space, each punctuation mark for itself.
-func words(text []byte, yield func(word []byte) bool) {
+// It returns false once yield did.
+func words(text []byte, yield func(word []byte) bool) bool {
 	start := 0
 	for i, width := 0, 0; i < len(text); i += width {
 		r := rune(text[i])
@@ -141,14 +142,12 @@ func words(text []byte, yield func(word []byte) bool) {
 			continue
 		}
 		if start < i && !yield(text[start:i]) {
-			return
+			return false
 		}
 		start = i + width
 		if !space && !yield(text[i:start]) {
-			return
+			return false
 		}
 	}
-	if start < len(text) {
-		yield(text[start:])
-	}
+	return start == len(text) || yield(text[start:])
 }

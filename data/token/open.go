@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,10 +31,11 @@ type file struct {
 }
 
 // Open reads a tokenizer from a folder or from one file. A folder has tokenizer.json, or vocab.txt, or vocab.json and merges.txt;
-// the first of these that is there is read. For a vocab.txt or vocab.json, the keys do_lower_case, strip_accents,
-// tokenize_chinese_chars and add_prefix_space of a tokenizer_config.json beside it count.
+// the first of these that is there is read. What tokenizer_config.json, special_tokens_map.json and added_tokens.json beside it say
+// counts as AutoTokenizer of transformers takes it: for BertTokenizer and RobertaTokenizer the keys do_lower_case, strip_accents,
+// tokenize_chinese_chars and add_prefix_space stand above the sections normalizer, pre_tokenizer and post_processor of a tokenizer.json.
 //
-// The sections truncation and padding of a tokenizer.json are ignored.
+// Of the section truncation of a tokenizer.json only the side counts, of padding only the token.
 func Open(path string) (Tokenizer, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -86,10 +88,19 @@ func read(path string) ([]byte, error) {
 
 // config is the part of tokenizer_config.json that is used.
 type config struct {
-	Lower       *bool `json:"do_lower_case"`
-	Strip       *bool `json:"strip_accents"`
-	Chinese     *bool `json:"tokenize_chinese_chars"`
-	PrefixSpace *bool `json:"add_prefix_space"`
+	Class       string `json:"tokenizer_class"`
+	Lower       *bool  `json:"do_lower_case"`
+	Strip       *bool  `json:"strip_accents"`
+	Chinese     *bool  `json:"tokenize_chinese_chars"`
+	PrefixSpace *bool  `json:"add_prefix_space"`
+	Side        string `json:"truncation_side"`
+	Split       bool   `json:"split_special_tokens"`
+}
+
+// normalizer returns BERT's normalizer.
+func (c *config) normalizer() normalizer {
+	lower := value(c.Lower, true)
+	return normalizer{clean: true, chinese: value(c.Chinese, true), strip: value(c.Strip, lower), lower: lower}
 }
 
 // readConfig reads the tokenizer_config.json beside a file, if there is one.
@@ -137,48 +148,74 @@ func openText(path string) (Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, files, err := readConfig(path)
+	b, err := readBeside(path)
 	if err != nil {
 		return nil, err
 	}
-	e, err := fromText(path, text, c, files)
+	return told(func(b *beside) (*encoder, error) { return fromText(path, text, b) }, b)
+}
+
+// told makes the encoder that the files beside a vocabulary ask for. Where it is another than without their lists of tokens, their side of
+// truncation and their class, its settings say so: fingerprints of those that ask for nothing else stay what they were.
+func told(make func(b *beside) (*encoder, error), b *beside) (Tokenizer, error) {
+	e, err := make(b)
 	if err != nil {
 		return nil, err
+	}
+	c := b.config
+	c.Class, c.Side, c.Split = "", "", false
+	plain, err := make(&beside{config: c})
+	if err != nil || plain.identity() != e.identity() {
+		e.settings += e.identity()
+		e.told = true
 	}
 	return e, nil
 }
 
+// identity tells encoders of one vocabulary apart.
+func (e *encoder) identity() string {
+	added := slices.Clone(e.added)
+	for i := range added {
+		added[i].special = false
+	}
+	slices.SortStableFunc(added, func(a, b addedToken) int { return cmp.Compare(a.id, b.id) })
+	return fmt.Sprintf("%s %+v %+v %v %v %v", e.how, added, e.special, e.single, e.pair, e.left)
+}
+
 // fromText makes the tokenizer of a vocab.txt.
-func fromText(path string, text []byte, c config, files []file) (*encoder, error) {
+func fromText(path string, text []byte, b *beside) (*encoder, error) {
 	v, err := parseText(path, text)
 	if err != nil {
 		return nil, err
 	}
-	e := &encoder{vocabulary: v, special: v.special(bertNames), files: append([]file{{fileText, text}}, files...)}
+	family := b.tokens(bertNames)
+	n := b.normalizer()
+	e := &encoder{vocabulary: v, prepare: n.append, left: b.Side == "left", files: append([]file{{fileText, text}}, b.files...)}
+	e.settings = fmt.Sprintf("%+v", n)
+	e.how = e.settings
+	if v.find(family[3]) != None { // without added tokens, which are no pieces
+		e.pieces = newWordPieces(v, words, family[3], "##", 100)
+	}
+	added, err := b.assign(v, nil, &bertNames)
+	if err == nil {
+		err = e.addTokens(added)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("token: %s: %w", path, err)
+	}
+	e.special = v.special(family)
 	for i, id := range []int32{e.special.CLS, e.special.SEP, e.special.Pad, e.special.Unk} {
 		if id == None {
-			return nil, fmt.Errorf("token: %s: no token %s: want the vocab.txt of a BERT, or make one with token.Train", path, bertNames[i])
+			return nil, fmt.Errorf("token: %s: no token %s: want the vocab.txt of a BERT, or make one with token.Train", path, family[i])
 		}
 	}
-	lower := value(c.Lower, true)
-	n := normalizer{clean: true, chinese: value(c.Chinese, true), strip: value(c.Strip, lower), lower: lower}
-	e.settings = fmt.Sprintf("%+v", n)
-	e.pieces = newWordPieces(v, n, bertNames[3], "##", 100)
-	e.addTokens(v.addedOf(bertNames))
+	if e.pieces == nil {
+		return nil, fmt.Errorf("token: %s: the unknown token %s is no line of the file: want the vocab.txt that it is in", path, family[3])
+	}
 	if e.single, e.pair, err = bertLayout.slots(e.special); err != nil {
 		return nil, fmt.Errorf("token: %s: %w", path, err)
 	}
 	return e, nil
-}
-
-// addedOf returns the special tokens of a family that the vocabulary has.
-func (v *vocabulary) addedOf(n names) (added []addedToken) {
-	for _, name := range n {
-		if id := v.find(name); id != None {
-			added = append(added, addedToken{text: name, id: id, lstrip: name == robertaNames[4]})
-		}
-	}
-	return added
 }
 
 // openBytes makes the tokenizer of a vocab.json and the merges.txt beside it.
@@ -192,10 +229,20 @@ func openBytes(path string) (Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s and %s have to be in one folder", err, fileVocab, fileMerges)
 	}
-	c, files, err := readConfig(path)
+	b, err := readBeside(path)
 	if err != nil {
 		return nil, err
 	}
+	files := []file{{fileVocab, text}, {fileMerges, lines}}
+	return told(func(b *beside) (*encoder, error) {
+		b.mask = true
+		return fromBytes(path, files, b)
+	}, b)
+}
+
+// fromBytes makes the tokenizer of a vocab.json and a merges.txt.
+func fromBytes(path string, files []file, b *beside) (*encoder, error) {
+	text := files[0].text
 	var object json.RawMessage
 	if err := unmarshal(path, text, &object); err != nil {
 		return nil, err
@@ -204,21 +251,29 @@ func openBytes(path string) (Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	merges, err := parseMerges(pathMerges, lines, v)
+	merges, err := parseMerges(filepath.Join(filepath.Dir(path), fileMerges), files[1].text, v)
 	if err != nil {
 		return nil, err
 	}
-	e := &encoder{vocabulary: v, special: v.special(robertaNames), files: append([]file{{fileVocab, text}, {fileMerges, lines}}, files...)}
+	p := newBytePieces(v, merges, None)
+	p.prefixSpace = value(b.PrefixSpace, false)
+	family := b.tokens(robertaNames)
+	e := &encoder{vocabulary: v, pieces: p, left: b.Side == "left", files: append(slices.Clone(files), b.files...)}
+	e.settings = fmt.Sprintf("prefix space %v", p.prefixSpace)
+	e.how = e.settings
+	added, err := b.assign(v, nil, &robertaNames)
+	if err == nil {
+		err = e.addTokens(added)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("token: %s: %w", path, err)
+	}
+	e.special = v.special(family)
 	for i, id := range []int32{e.special.CLS, e.special.SEP, e.special.Pad, e.special.Unk} {
 		if id == None {
-			return nil, fmt.Errorf("token: %s: no token %s: want the vocab.json of a RoBERTa", path, robertaNames[i])
+			return nil, fmt.Errorf("token: %s: no token %s: want the vocab.json of a RoBERTa", path, family[i])
 		}
 	}
-	p := newBytePieces(v, merges, None)
-	p.prefixSpace = value(c.PrefixSpace, false)
-	e.settings = fmt.Sprintf("prefix space %v", p.prefixSpace)
-	e.pieces = p
-	e.addTokens(v.addedOf(robertaNames))
 	if e.single, e.pair, err = robertaLayout.slots(e.special); err != nil {
 		return nil, fmt.Errorf("token: %s: %w", path, err)
 	}
@@ -237,8 +292,9 @@ func (e *encoder) Fingerprint() uint64 {
 	h := xxhash.New()
 	fmt.Fprintln(h, e.settings)
 	for _, f := range e.files {
-		if f.name == fileConfig {
-			continue // what counts of it are the settings
+		switch f.name {
+		case fileConfig, fileSpecial, fileAdded:
+			continue // what counts of them are the settings
 		}
 		fmt.Fprintf(h, "%s %d\n", f.name, len(f.text))
 		h.Write(f.text)

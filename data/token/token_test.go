@@ -242,3 +242,40 @@ func TestWriteConfig(t *testing.T) {
 		}
 	}
 }
+
+// TestFingerprints holds that tokenizers that were read before files beside them counted are the same ones, so that what was trained with
+// them stays usable, and that what changes ids changes the fingerprint.
+func TestFingerprints(t *testing.T) {
+	for name, want := range map[string]string{"bpe": "3017c63424edab8f", "bytes": "c63a3c5475910ead", "json": "c921189aab3b916e", "text": "2edfa321b832df72"} {
+		if got := fmt.Sprintf("%016x", small(t)[name].Fingerprint()); got != want {
+			t.Errorf("%s: fingerprint %s, want %s", name, got, want)
+		}
+	}
+	seen := map[uint64]string{}
+	for _, files := range []map[string]string{
+		{},
+		{"tokenizer_config.json": `{"truncation_side": "left"}`},
+		{"tokenizer_config.json": `{"additional_special_tokens": ["he"]}`},
+		{"added_tokens.json": `{"[E1]": 9}`},
+		{"added_tokens.json": `{"[E2]": 9}`},
+		{"tokenizer_config.json": `{"added_tokens_decoder": {"9": {"content": "[E1]", "single_word": true}}}`},
+		{"tokenizer_config.json": `{"cls_token": "he"}`},
+	} {
+		dir := t.TempDir()
+		write(t, filepath.Join(dir, "vocab.txt"), smallText)
+		for name, text := range files {
+			write(t, filepath.Join(dir, name), text)
+		}
+		print := open(t, dir).Fingerprint()
+		if was, ok := seen[print]; ok {
+			t.Errorf("%v has the fingerprint of %s", files, was)
+		}
+		seen[print] = fmt.Sprint(files)
+	}
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "vocab.txt"), smallText)
+	write(t, filepath.Join(dir, "tokenizer_config.json"), `{"truncation_side": "right", "mask_token": "[MASK]", "added_tokens_decoder": {}}`)
+	if open(t, dir).Fingerprint() != small(t)["text"].Fingerprint() {
+		t.Error("what changes no id changes the fingerprint")
+	}
+}

@@ -50,7 +50,9 @@ func Train(ctx context.Context, lines iter.Seq2[string, error], o TrainOptions) 
 	}
 	lower := !o.Cased
 	settings := fmt.Sprintf("{\n  \"tokenizer_class\": \"BertTokenizer\",\n  \"do_lower_case\": %v\n}\n", lower)
-	e, err := fromText(fileText, []byte(strings.Join(t.tokens, "\n")+"\n"), config{Lower: &lower}, []file{{fileConfig, []byte(settings)}})
+	e, err := fromText(fileText, []byte(strings.Join(t.tokens, "\n")+"\n"), &beside{
+		config: config{Lower: &lower}, files: []file{{fileConfig, []byte(settings)}},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("token: train: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -15,6 +16,7 @@ const maxFile = 256 << 20
 type vocabulary struct {
 	tokens []string // "" where no token has the id
 	index  map[string]int32
+	size   int // tokens of the vocabulary's file; the first token that is added to them has this id
 }
 
 func (v *vocabulary) Vocab() int { return len(v.tokens) }
@@ -51,29 +53,33 @@ func (v *vocabulary) special(n names) Special {
 	return Special{CLS: v.find(n[0]), SEP: v.find(n[1]), Pad: v.find(n[2]), Unk: v.find(n[3]), Mask: v.find(n[4])}
 }
 
-// parseText reads a vocab.txt: one token a line, its id is the number of the line, from 0.
+// parseText reads a vocab.txt: one token a line, its id is the number of the line, from 0. White space at the end of a line, of any kind,
+// is no part of a token, so a line may hold none. Of a token that is there twice the last line counts.
 func parseText(path string, text []byte) (*vocabulary, error) {
 	v := &vocabulary{index: map[string]int32{}}
-	text = bytes.TrimSuffix(text, []byte("\n"))
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil, fmt.Errorf("token: %s: no tokens: want one a line", path)
 	}
-	for line := range strings.SplitSeq(string(text), "\n") {
-		t, id := strings.TrimSuffix(line, "\r"), int32(len(v.tokens))
-		at := fmt.Sprintf("token: %s:%d", path, id+1)
-		if strings.TrimSpace(t) == "" {
-			return nil, fmt.Errorf("%s: an empty line: want one token a line, since the line is the token's id", at)
-		}
+	blank := 0
+	for line := range strings.SplitSeq(string(bytes.TrimSuffix(text, []byte("\n"))), "\n") {
+		t, id := strings.TrimRightFunc(line, unicode.IsSpace), int32(len(v.tokens))
 		if !utf8.ValidString(t) {
-			return nil, fmt.Errorf("%s: invalid UTF-8 in %q: want a vocab.txt in UTF-8", at, t)
+			return nil, fmt.Errorf("token: %s:%d: invalid UTF-8 in %q: want a vocab.txt in UTF-8", path, id+1, t)
+		}
+		v.tokens = append(v.tokens, t)
+		if t == "" {
+			blank = 1
+			continue
 		}
 		if was, ok := v.index[t]; ok {
-			return nil, fmt.Errorf("%s: token %q is there twice, first in line %d: fetch the file again, since ids cannot be told apart",
-				at, t, was+1)
+			v.tokens[was] = ""
 		}
 		v.index[t] = id
-		v.tokens = append(v.tokens, t)
 	}
+	for v.tokens[len(v.tokens)-1] == "" {
+		v.tokens = v.tokens[:len(v.tokens)-1]
+	}
+	v.size = len(v.index) + blank
 	return v, nil
 }
 
@@ -117,7 +123,7 @@ func parseMap(path string, file, object []byte) (*vocabulary, error) {
 		return nil, fmt.Errorf("token: %s: id %d of token %q among %d tokens: ids should be without large gaps",
 			path, most, byID[most], len(byID))
 	}
-	v.tokens = make([]string, most+1)
+	v.tokens, v.size = make([]string, most+1), len(byID)
 	for id, t := range byID {
 		v.tokens[id] = t
 	}

@@ -12,29 +12,22 @@ import (
 // wordPieces cuts each word, from its left, into the longest pieces of the vocabulary; a word that cannot be cut so, or has
 // more than maxRunes characters, is one unknown token (Devlin et al. 2019; Wu et al. 2016, section 4.1).
 type wordPieces struct {
-	normalizer normalizer
-	model      wordpiece.WordPiece
-	cache      cache
-	scratch    sync.Pool // of *[]byte
+	splitter splitter
+	model    wordpiece.WordPiece
+	cache    cache
 }
 
-func newWordPieces(v *vocabulary, n normalizer, unk, prefix string, maxRunes int) *wordPieces {
+func newWordPieces(v *vocabulary, s splitter, unk, prefix string, maxRunes int) *wordPieces {
 	ids := make(model.Vocab, len(v.index))
 	for t, id := range v.index {
 		ids[t] = int(id)
 	}
 	b := wordpiece.NewWordPieceBuilder().Vocab(&ids).UnkToken(unk).ContinuingSubwordPrefix(prefix).MaxInputCharsPerWord(maxRunes)
-	return &wordPieces{normalizer: n, model: b.Build()}
+	return &wordPieces{splitter: s, model: b.Build()}
 }
 
-func (w *wordPieces) appendIDs(dst []int32, text string) (_ []int32, err error) {
-	buf, _ := w.scratch.Get().(*[]byte)
-	if buf == nil {
-		buf = new([]byte)
-	}
-	defer w.scratch.Put(buf)
-	*buf = w.normalizer.append((*buf)[:0], text)
-	words(*buf, func(word []byte) bool {
+func (w *wordPieces) appendIDs(dst []int32, text []byte) (_ []int32, err error) {
+	w.splitter(text, func(word []byte) bool {
 		ids, ok := w.cache.get(word)
 		if !ok {
 			if ids, err = w.cut(word); err != nil {
