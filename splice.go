@@ -22,17 +22,23 @@ import (
 // may be left out; columns that are features or texts may not.
 type Row = map[string]any
 
-// Options are what a call decides beside the config.
+// Options are what a call decides beside the config. The zero value is ready to use.
 type Options struct {
-	Set       []string     // overrides of keys of the config, such as "train.epochs=2"
-	Run       string       // directory of the run; empty: the config's, or runs/ and the name of the config's file
-	Resume    bool         // go on from the run's last checkpoint, if there is one
-	Overwrite bool         // replace a run that is in the directory
-	Offline   bool         // never touch the network: files that the config would fetch are there, or its fallback holds
-	Log       *slog.Logger // nil: nothing is logged
-
-	Show      func(o train.Options) []train.Callback // returns what shows the progress of a training; nil: nothing does
-	Downloads io.Writer                              // shows the progress of downloads; nil: nothing does
+	// Set overrides keys of the config, such as "train.epochs=2".
+	Set []string
+	// Run is the directory of the run. Without it, the directory is the one that the config names, or runs/ and the name of the
+	// config's file.
+	Run       string
+	Resume    bool // go on from the run's last checkpoint, if there is one
+	Overwrite bool // replace a run that is in the directory
+	// Offline never touches the network. What the config would fetch must be there, or the config has a fallback.
+	Offline bool
+	// Log hears what happens. Without it, nothing is logged.
+	Log *slog.Logger
+	// Show returns what shows the progress of a training. Without it, nothing does.
+	Show func(o train.Options) []train.Callback
+	// Downloads shows the progress of downloads. Without it, nothing does.
+	Downloads io.Writer
 }
 
 // Result is what a training came to, and Merged what a merge came to.
