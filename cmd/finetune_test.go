@@ -54,7 +54,7 @@ func TestFinetune(t *testing.T) {
 	if !strings.Contains(o.stdout, "before, the starting weights: auc ") || !strings.Contains(o.stdout, "run in r-finetuned\n") {
 		t.Errorf("the output does not compare with the start:\n%s", o.stdout)
 	}
-	bad := finetune(t, dir, "--from", "r", "--run", "bad", "--set", "train.learning_rate=0.5", "--set", "train.max_steps=1")
+	bad := finetune(t, dir, "--from", "r", "--run", "bad", "--set", "train.learning_rate=0.5", "--set", "train.max_steps=1", "--set", "train.monitor=logloss")
 	if !strings.Contains(bad.stdout, "the starting weights, r, are the better model") {
 		t.Errorf("nothing says that training made it worse:\n%s", bad.stdout)
 	}
