@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
@@ -261,4 +262,39 @@ func FuzzCSV(f *testing.F) {
 			n++
 		}
 	})
+}
+
+// Blanks around values and quotes are trimmed wherever a block of the file ends.
+func TestTrimInBlocks(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	blank := func() string { return strings.Repeat(" ", r.IntN(3)) + strings.Repeat("\t", r.IntN(2)) }
+	d := CSV{Common: data.DefaultCommon(), Label: "y", Delimiter: ",", Quote: true, Trim: true, Names: []string{"y", "a", "b"}}
+	d.Columns = map[string]data.Column{"*": data.CategoricalColumn{}}
+	features := []data.MapFeature{{Name: "a", Table: "a"}, {Name: "b", Table: "b"}}
+	var text strings.Builder
+	var want [][]string
+	for range 5000 {
+		row := []string{"a" + strings.Repeat("x", r.IntN(20)), []string{"", "p q", `p"q`, "p, q", "p\nq"}[r.IntN(5)]}
+		text.WriteString(blank() + "1" + blank())
+		for _, v := range row {
+			if r.IntN(2) == 0 || strings.ContainsAny(v, "\",\n") {
+				v = `"` + strings.ReplaceAll(v, `"`, `""`) + `"`
+			}
+			text.WriteString("," + blank() + v + blank())
+		}
+		text.WriteString("\n")
+		want = append(want, row)
+	}
+	rows, bad, err := parseText(t, d.format(), features, []byte(text.String()))
+	if err != nil || bad.Count > 0 {
+		t.Fatalf("%d bad rows %q, error = %v", bad.Count, bad.First, err)
+	}
+	if len(rows) != len(want) {
+		t.Fatalf("%d rows, want %d", len(rows), len(want))
+	}
+	for i := range rows {
+		if !slices.Equal(rows[i][len(rows[i])-2:], want[i]) {
+			t.Fatalf("row %d = %q, want %q", i, rows[i], want[i])
+		}
+	}
 }
