@@ -62,8 +62,11 @@ func (l *Lab) Evaluate(ctx context.Context, p *nn.Params, src data.Source) (map[
 		return nil, err
 	}
 	defer prog.Close()
-	m, _, err := train.Evaluate(ctx, prog, src, l.Task, nil)
-	return m, err
+	s, err := train.Evaluate(ctx, prog, src, l.Task, nil)
+	if err != nil {
+		return nil, err
+	}
+	return s.Metrics, nil
 }
 
 // EvaluateEnsemble returns the task's metrics of the models with these parameters on src, by the mean of their logits.
@@ -77,8 +80,11 @@ func (l *Lab) EvaluateEnsemble(ctx context.Context, params []*nn.Params, src dat
 		return nil, err
 	}
 	defer done()
-	m, _, err := train.Evaluate(ctx, e, src, l.Task, nil)
-	return m, err
+	s, err := train.Evaluate(ctx, e, src, l.Task, nil)
+	if err != nil {
+		return nil, err
+	}
+	return s.Metrics, nil
 }
 
 // Ensemble returns the ensemble of the models with these parameters, by the mean of their logits. Call done when it is no longer
@@ -204,10 +210,29 @@ func (l *Lab) Metrics() ([]string, error) {
 	return names, nil
 }
 
-// Better reports whether a is a better value of the monitored metric than b.
-func (l *Lab) Better(a, b float64) bool {
-	if metric.HigherIsBetter(l.Monitor()) {
-		return a > b
+// Better reports whether a is a better value of the monitored metric than b. A number is better than NaN.
+func (l *Lab) Better(a, b float64) bool { return metric.Better(l.Monitor(), a, b) }
+
+// CheckMetrics reports that the metric that selection goes by is undefined on the validation rows. It logs which others are undefined
+// on the validation or test rows: their values are NaN.
+func (l *Lab) CheckMetrics(ctx context.Context) error {
+	if err := train.CheckMonitor(ctx, l.Data, l.Task, l.Options); err != nil {
+		return err
 	}
-	return a < b
+	for _, part := range []struct {
+		name string
+		rows data.Source
+	}{{"valid", l.Data.Valid}, {"test", l.Data.Test}} {
+		if part.rows == nil {
+			continue
+		}
+		undefined, err := train.Undefined(ctx, part.rows, l.Task, l.Options.BatchSize)
+		if err != nil {
+			return fmt.Errorf("cki: %s: %w", part.name, err)
+		}
+		for _, u := range undefined {
+			l.Log.Warn("a metric is undefined", "metric", u.Metric, "rows", part.name, "reason", u.Reason)
+		}
+	}
+	return nil
 }

@@ -224,12 +224,12 @@ func (f *fit) finishAverages(ctx context.Context, r *Result) error {
 			continue
 		}
 		split := "valid/" + a.name
-		m, order, err := f.evaluate(ctx, f.Data.Valid, split)
+		s, err := f.evaluate(ctx, f.Data.Valid, split)
 		if err != nil {
 			return err
 		}
-		r.Averages[a.name] = m
-		err = f.emit(ctx, &Event{Kind: EvalDone, Split: split, Metrics: m, MetricOrder: order})
+		r.Averages[a.name] = s.Metrics
+		err = f.emit(ctx, &Event{Kind: EvalDone, Split: split, Metrics: s.Metrics, MetricOrder: s.Order})
 		if err != nil && !errors.Is(err, ErrStop) {
 			return err
 		}

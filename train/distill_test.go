@@ -175,17 +175,17 @@ func TestTeacherAllocates(t *testing.T) {
 func TestEnsembleOfOne(t *testing.T) {
 	tr := trainer(t, t.TempDir())
 	ms := members(t, tr, 64, 3)
-	want, _, err := train.Evaluate(t.Context(), ms[0], tr.Data.Valid, tr.Task, nil)
+	want, err := train.Evaluate(t.Context(), ms[0], tr.Data.Valid, tr.Task, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, _, err := train.Evaluate(t.Context(), team(t, tr, 64, 3), tr.Data.Valid, tr.Task, nil)
+	got, err := train.Evaluate(t.Context(), team(t, tr, 64, 3), tr.Data.Valid, tr.Task, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for k, v := range want {
-		if got[k] != v {
-			t.Errorf("%s is %v, the member's %v", k, got[k], v)
+	for k, v := range want.Metrics {
+		if got.Metrics[k] != v {
+			t.Errorf("%s is %v, the member's %v", k, got.Metrics[k], v)
 		}
 	}
 }

@@ -209,11 +209,11 @@ func TestFeaturesOfASource(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer prog.Close()
-		v, _, err := train.Evaluate(t.Context(), prog, src, tk, nil)
+		v, err := train.Evaluate(t.Context(), prog, src, tk, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return fmt.Sprint(v)
+		return fmt.Sprint(v.Metrics)
 	}
 	if a, b := score(m, src), score(head, rows); a != b {
 		t.Errorf("the model scores %s, its head %s", a, b)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/train/ckpt"
@@ -18,11 +19,11 @@ func (f *fit) validate(ctx context.Context) error {
 		f.st.Best = best{Seen: true, Epoch: f.st.Epoch, Step: f.st.Step}
 		return nil
 	}
-	m, order, err := f.evaluate(ctx, f.Data.Valid, "valid")
+	s, err := f.evaluate(ctx, f.Data.Valid, "valid")
 	if err != nil {
 		return err
 	}
-	v := m[f.monitor]
+	m, v := s.Metrics, s.Metrics[f.monitor]
 	better := f.st.Best.better(v, f.MinDelta, f.higher)
 	if better {
 		f.st.Best = best{Seen: true, Value: v, Epoch: f.st.Epoch, Step: f.st.Step, Metrics: m}
@@ -42,7 +43,7 @@ func (f *fit) validate(ctx context.Context) error {
 		}
 	}
 	f.sched.Eval(v)
-	if err := f.emit(ctx, &Event{Kind: EvalDone, Split: "valid", Metrics: m, MetricOrder: order, Best: better}); err != nil {
+	if err := f.emit(ctx, &Event{Kind: EvalDone, Split: "valid", Metrics: m, MetricOrder: s.Order, Best: better}); err != nil {
 		return err
 	}
 	if f.Patience > 0 && f.st.Best.Stale >= f.Patience {
@@ -51,21 +52,28 @@ func (f *fit) validate(ctx context.Context) error {
 	return nil
 }
 
-// evaluate measures the current parameters on src. An interrupt during an evaluation repeats it after --resume.
-func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (map[string]float64, []string, error) {
+// evaluate measures the current parameters on src. An interrupt during an evaluation repeats it after --resume. Why a metric is
+// undefined on a part of the data is logged once.
+func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (*Scores, error) {
 	if err := f.emit(ctx, &Event{Kind: EvalStart, Split: split}); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	m, order, err := Evaluate(ctx, f.eval, src, f.Task, func(n int) error {
+	s, err := Evaluate(ctx, f.eval, src, f.Task, func(n int) error {
 		return f.emit(ctx, &Event{Kind: EvalStep, Split: split, Rows: int64(n)})
 	})
 	if ctx.Err() != nil {
-		return nil, nil, fmt.Errorf("%w during an evaluation: --resume goes on from step %d", ErrInterrupted, f.saved)
+		return nil, fmt.Errorf("%w during an evaluation: --resume goes on from step %d", ErrInterrupted, f.saved)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("train: %s: %w", split, err)
+		return nil, fmt.Errorf("train: %s: %w", split, err)
 	}
-	return m, order, nil
+	if part, _, _ := strings.Cut(split, "/"); f.Log != nil && !f.told[part] && len(s.Undefined) > 0 {
+		for _, u := range s.Undefined {
+			f.Log.Warn("a metric is undefined", "metric", u.Metric, "rows", part, "reason", u.Reason)
+		}
+		f.told[part] = true
+	}
+	return s, nil
 }
 
 // keep writes the current parameters as the run's model, and the counts that belong to them.
@@ -104,15 +112,15 @@ func (f *fit) finish(ctx context.Context) (*Result, error) {
 		}
 	}
 	if f.Data.Test != nil {
-		m, order, err := f.evaluate(ctx, f.Data.Test, "test")
+		s, err := f.evaluate(ctx, f.Data.Test, "test")
 		if err != nil {
 			return nil, err
 		}
-		err = f.emit(ctx, &Event{Kind: EvalDone, Split: "test", Metrics: m, MetricOrder: order})
+		err = f.emit(ctx, &Event{Kind: EvalDone, Split: "test", Metrics: s.Metrics, MetricOrder: s.Order})
 		if err != nil && !errors.Is(err, ErrStop) {
 			return nil, err
 		}
-		r.Test = m
+		r.Test = s.Metrics
 	}
 	return r, nil
 }

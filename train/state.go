@@ -38,12 +38,12 @@ type state struct {
 
 // best is the best evaluation so far.
 type best struct {
-	Seen    bool               `json:"seen"`
-	Value   float64            `json:"value"`
-	Epoch   int                `json:"epoch"`
-	Step    int64              `json:"step"`
-	Stale   int                `json:"stale"` // evaluations since
-	Metrics map[string]float64 `json:"metrics,omitempty"`
+	Seen    bool        `json:"seen"`
+	Value   float64     `json:"value"`
+	Epoch   int         `json:"epoch"`
+	Step    int64       `json:"step"`
+	Stale   int         `json:"stale"` // evaluations since
+	Metrics run.Metrics `json:"metrics,omitempty"`
 }
 
 // better reports whether v improves on b by more than delta.

@@ -73,6 +73,7 @@ type fit struct {
 	l2       func(*nn.Param) float64
 	monitor  string
 	higher   bool
+	told     map[string]bool // parts of the data on which the log has said which metrics are undefined
 	perEpoch int64
 	total    int64
 	saved    int64 // step of the last checkpoint
@@ -87,7 +88,7 @@ func (t *Trainer) Fit(ctx context.Context) (_ *Result, err error) {
 		t.Params = nn.NewParams(t.Seed)
 	}
 	own := *t
-	f := &fit{Trainer: &own}
+	f := &fit{Trainer: &own, told: map[string]bool{}}
 	if err := f.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -142,6 +143,9 @@ func (f *fit) prepare(ctx context.Context) error {
 		return fmt.Errorf("train: monitor %s has no best direction: select by another metric", f.monitor)
 	}
 	f.higher = metric.HigherIsBetter(f.monitor)
+	if err := CheckMonitor(ctx, f.Data, f.Task, f.Options); err != nil {
+		return err
+	}
 	whole := f.Model
 	if err := f.stage(ctx); err != nil {
 		return err

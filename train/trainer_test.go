@@ -210,12 +210,12 @@ func TestBestModelIsTested(t *testing.T) {
 	if err := train.LoadParams(filepath.Join(dir, run.ModelFile), p); err != nil {
 		t.Fatal(err)
 	}
-	m, _, err := train.Evaluate(t.Context(), prog, tr.Data.Test, tr.Task, nil)
+	m, err := train.Evaluate(t.Context(), prog, tr.Data.Test, tr.Task, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fmt.Sprint(m) != fmt.Sprint(r.Test) {
-		t.Errorf("the model on disk (epoch %d) scores %v on the test rows, the result says %v", r.BestEpoch, m, r.Test)
+	if fmt.Sprint(m.Metrics) != fmt.Sprint(r.Test) {
+		t.Errorf("the model on disk (epoch %d) scores %v on the test rows, the result says %v", r.BestEpoch, m.Metrics, r.Test)
 	}
 }
 

@@ -63,14 +63,14 @@ func (rs Rows) results() Rows {
 // Words returns the result of the comparison in sentences. They say how good the parents are, what the merge gains over the best of
 // them, what longer training and an ensemble gain, what the published method gains, and which model is passed on to the run in that
 // directory. A sentence about rows that the comparison lacks is left out. The values are those of the test rows, or of the validation
-// rows where there are no test rows.
+// rows where there are no test rows or the metric is undefined for them.
 func (t *Table) Words(run string) []string {
 	w := words{Table: t, part: func(r *Row) report.Metrics { return r.Test }, label: "test " + t.Metric}
 	parent := t.Rows.Get(RowBestParent)
 	if parent == nil || len(t.Rows.results()) == 0 {
 		return nil
 	}
-	if _, ok := parent.Test[t.Metric]; !ok {
+	if v, ok := parent.Test[t.Metric]; !ok || v != v {
 		w.part, w.label = func(r *Row) report.Metrics { return r.Valid }, "valid "+t.Metric
 	}
 	if t.Synthetic {
@@ -99,11 +99,7 @@ func (t *Table) best(rows Rows) *Row {
 
 // better reports whether row a is better than row b on the validation rows.
 func (t *Table) better(a, b *Row) bool {
-	x, y := a.Valid[t.Metric], b.Valid[t.Metric]
-	if metric.HigherIsBetter(t.Metric) {
-		return x > y
-	}
-	return x < y
+	return metric.Better(t.Metric, a.Valid[t.Metric], b.Valid[t.Metric])
 }
 
 // words writes the sentences about a table.

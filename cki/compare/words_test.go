@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -120,6 +121,15 @@ func TestWords(t *testing.T) {
 			"The merge, one model of their size, has test auc 0.7500: as good as the better parent; one model trained on all rows has 0.7400, which is no better than that parent.",
 			"Training one parent 2 times as long gives 0.7500, as good as the merge; the ensemble of the parents, 2 models to serve, has 0.7400, 0.0100 worse than the merge.",
 			"The published CKI, which splices the heads alone, has 0.7500: as good as the better parent.", passed,
+		}},
+		{"undefined on the test rows", func(t *Table) {
+			t.drop(RowAverage, RowHeadAverage, RowCounts, RowCKI, RowLonger, RowAllData, RowEnsemble)
+			for i := range t.Rows {
+				t.Rows[i].Test[t.Metric] = math.NaN()
+			}
+		}, []string{
+			"The 2 parents saw other rows (split by user): the better parent on validation rows has valid auc 0.7600, the other one 0.7500.",
+			"The merge with the training after it, one model of their size, has valid auc 0.8020: 0.0420 better than the better parent.", passed,
 		}},
 		{"without controls, test rows and what split the rows", func(t *Table) {
 			t.drop(RowAverage, RowHeadAverage, RowCounts, RowCKI, RowLonger, RowAllData)

@@ -86,6 +86,9 @@ func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (*com
 	if t, err := j.done(digest); t != nil || err != nil {
 		return t, err
 	}
+	if err := lab.CheckMetrics(ctx); err != nil {
+		return nil, run.BadInput(err)
+	}
 	if err := j.claim(making, digest); err != nil {
 		return nil, err
 	}
@@ -99,8 +102,8 @@ func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (*com
 	l.Dir, l.Digest = filepath.Join(j.Dir, run.RowsDir), digest
 	out, err := compare.Run(ctx, l, j.Options, f, func(r compare.Row) {
 		scores := []any{"valid", r.Valid[l.Monitor()]}
-		if r.Test != nil {
-			scores = append(scores, "test", r.Test[l.Monitor()])
+		if v := r.Test[l.Monitor()]; r.Test != nil && v == v { // not if it is undefined for the test rows
+			scores = append(scores, "test", v)
 		}
 		j.Log.Info(string(r.Name), append(scores, "seconds", r.Seconds)...)
 	})

@@ -57,12 +57,7 @@ func (r *trial) metrics(tensor func(*cki.Tensor) error) (map[string]float64, err
 }
 
 // better reports whether score a is better than b; a number is better than none.
-func (r *trial) better(a, b float64) bool {
-	if math.IsNaN(a) || math.IsNaN(b) {
-		return !math.IsNaN(a)
-	}
-	return r.in.Lab.Better(a, b)
-}
+func (r *trial) better(a, b float64) bool { return r.in.Lab.Better(a, b) }
 
 // parents returns the score of each parent: its selected tensors within the base.
 func (r *trial) parents() ([]float64, error) {

@@ -243,7 +243,7 @@ func TestMarkdownSaysIt(t *testing.T) {
 		},
 		{"barrier", func(*report.Report) {}, "between the ends: 0.25000; after alignment 0.02500.", ""},
 		{"group", func(*report.Report) {}, "| runs/b: mlp.0 | 128 | 127 | 0.020 | 0.310 |", ""},
-		{"NaN", func(*report.Report) {}, "| runs/b | - | - |", "NaN"},
+		{"NaN", func(*report.Report) {}, "| runs/b | n/a | - |", "NaN"},
 		{
 			"guarded", func(r *report.Report) { r.Guard.Kept, r.Guard.Passed, r.Guard.Result = true, "best parent", .96 }, "**The merge did not help, and is not passed on.** It has auc 0.96000",
 			"Passed on:",

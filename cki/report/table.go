@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/splice-ml/splice/train/metric"
 )
 
 // Table lays the rows of a comparison out for a terminal. Each has a line with the named metrics on validation and test rows in their
@@ -48,11 +50,14 @@ func cells(rows []Row, metrics []string) (head []string, body [][]string) {
 	return head, body
 }
 
-// cell formats a metric. It is "-" if the metric is missing or not finite.
+// cell formats a metric. It is "-" if the metric is missing or infinite, and "n/a" if it is undefined.
 func (m Metrics) cell(name string) string {
 	v, ok := m[name]
-	if !ok {
+	switch {
+	case !ok:
 		return "-"
+	case math.IsNaN(v):
+		return metric.Format(v, 5)
 	}
 	return number(v, 5)
 }
@@ -94,7 +99,7 @@ func Align(head []string, body [][]string) string {
 	return b.String()
 }
 
-// numeric reports which columns hold numbers, or "-": all of their cells that are not empty, and there are some. The first one names
+// numeric reports which columns hold numbers, "n/a" or "-": all of their cells that are not empty, and there are some. The first one names
 // the lines, whatever it holds.
 func numeric(columns int, body [][]string) []bool {
 	out := make([]bool, columns)
@@ -102,7 +107,7 @@ func numeric(columns int, body [][]string) []bool {
 		some, all := false, true
 		for _, line := range body {
 			if i < len(line) && line[i] != "" {
-				some, all = true, all && strings.ContainsRune("0123456789+-", rune(line[i][0]))
+				some, all = true, all && (line[i] == "n/a" || strings.ContainsRune("0123456789+-", rune(line[i][0])))
 			}
 		}
 		out[i] = some && all

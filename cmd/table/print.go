@@ -7,6 +7,7 @@ import (
 
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
+	"github.com/splice-ml/splice/train/metric"
 )
 
 // print writes the summary as text or Markdown.
@@ -26,11 +27,11 @@ func (s *summary) print(w io.Writer, markdown bool) error {
 		if gap {
 			last = x.Gap
 		}
-		if len(s.Passed) > 1 && last != nil && !finite(last.Low) { // a share of something around 0 can have any size
+		if len(s.Passed) > 1 && last != nil && finite(last.Mean) && !finite(last.Low) { // a share of something around 0 can have any size
 			last, leftOut = nil, true
 		}
 		body = append(body, []string{
-			string(x.Name), number(x.Mean), number(x.SD), x.Parent.text("%+.5f", 1, ""), x.Recipe.text("%+.5f", 1, ""),
+			string(x.Name), metric.Format(float64(x.Mean), 5), x.deviation(), x.Parent.text("%+.5f", 1, ""), x.Recipe.text("%+.5f", 1, ""),
 			last.text("%.0f", 100, " %"),
 		})
 	}
@@ -87,11 +88,12 @@ func (i *interval) text(format string, factor report.Float, unit string) string 
 	return f(i.Mean) + unit + " [" + f(i.Low) + ", " + f(i.High) + "]"
 }
 
-func number(v report.Float) string {
-	if !finite(v) {
+// deviation is the standard deviation. It is n/a where the mean is, and - for one seed.
+func (x *tabled) deviation() string {
+	if finite(x.Mean) && !finite(x.SD) {
 		return "-"
 	}
-	return fmt.Sprintf("%.5f", float64(v))
+	return metric.Format(float64(x.SD), 5)
 }
 
 func finite(v report.Float) bool { return v-v == 0 }

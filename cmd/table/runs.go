@@ -19,6 +19,7 @@ import (
 
 	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/cmd/internal/app"
+	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -157,7 +158,7 @@ func (x *sample) readRun(path string, valid bool) error {
 		return err
 	}
 	var r struct {
-		Valid, Test map[string]*float64 // null: not defined
+		Valid, Test run.Metrics // NaN: undefined
 		Train       struct{ Seconds *float64 }
 	}
 	if err := json.Unmarshal(b, &r); err != nil {
@@ -168,11 +169,7 @@ func (x *sample) readRun(path string, valid bool) error {
 		from = r.Valid
 	}
 	x.values = map[string]float64{}
-	for name, v := range from {
-		if v != nil {
-			x.values[name] = *v
-		}
-	}
+	maps.Copy(x.values, from)
 	if r.Train.Seconds != nil {
 		x.values[seconds] = *r.Train.Seconds
 	}
@@ -245,7 +242,11 @@ func overview(list []*sample) (head []string, body [][]string) {
 		}
 		e := report.Mean(values)
 		for i, v := range []float64{float64(e.Mean), float64(e.SD), median(values)} {
-			body[at+i] = append(body[at+i], decimals(name, v))
+			cell := decimals(name, v)
+			if v != v && finite(e.Mean) {
+				cell = "-" // one run has no deviation
+			}
+			body[at+i] = append(body[at+i], cell)
 		}
 	}
 	return head, body
@@ -273,27 +274,28 @@ func differences(runs, against []*sample) (head []string, body [][]string, err e
 		if m := median(ratios); finite(report.Float(m)) {
 			ratio = fmt.Sprintf("%.2f", m)
 		}
-		body = append(body, []string{name, d.text(format, 1, ""), ratio})
+		difference := d.text(format, 1, "")
+		if !finite(d.Mean) {
+			difference = metric.Format(float64(d.Mean), 5)
+		}
+		body = append(body, []string{name, difference, ratio})
 	}
 	return head, body, nil
 }
 
 func decimals(name string, v float64) string {
-	switch {
-	case v != v:
-		return "-"
-	case name == seconds:
-		return fmt.Sprintf("%.1f", v)
+	if name == seconds {
+		return metric.Format(v, 1)
 	}
-	return fmt.Sprintf("%.5f", v)
+	return metric.Format(v, 5)
 }
 
-// median returns the middle value, or the mean of the two in the middle. It is NaN if there are no values.
+// median returns the middle value, or the mean of the two in the middle. It is NaN if there are no values, or one is NaN.
 func median(x []float64) float64 {
 	x = slices.Sorted(slices.Values(x))
 	n := len(x)
-	if n == 0 {
-		return float64(report.Mean(nil).Mean)
+	if n == 0 || x[0] != x[0] { // NaN sorts first
+		return float64(report.Mean(x).Mean)
 	}
 	return (x[(n-1)/2] + x[n/2]) / 2
 }

@@ -48,7 +48,14 @@ func TestRuns(t *testing.T) {
 			},
 			"paired",
 		},
-		{"validation rows", []string{"--runs", "runs/a-*", "--valid"}, []string{"run auc seconds", "mean 0.75000 14.8"}, "logloss"},
+		{"validation rows", []string{"--runs", "runs/a-*", "--valid"}, []string{
+			"run auc logloss seconds", "a-2 0.70000 n/a 9.0", "a-10 0.80000 0.10000 20.5", "mean 0.75000 n/a 14.8", "sd 0.07071 n/a 8.1",
+			"median 0.75000 n/a 14.8",
+		}, "paired"},
+		{
+			"pairs with an undefined metric", []string{"--runs", "runs/a-*", "--against", "runs/a-*", "--valid"},
+			[]string{"auc +0.00000 [+0.00000, +0.00000] 1.00", "logloss n/a -"}, "",
+		},
 		{"one run, without test rows", []string{"--runs", "runs/b-1"}, []string{"b-1 0.30000 1.0", "mean 0.30000 1.0", "sd - -"}, ""},
 		{
 			"pairs",

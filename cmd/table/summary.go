@@ -40,8 +40,8 @@ type summary struct {
 type tabled struct {
 	Name     compare.RowName            `json:"name"`
 	Note     string                     `json:"note,omitempty"`
-	Test     []float64                  `json:"test"`  // by seed
-	Valid    []float64                  `json:"valid"` // by seed
+	Test     values                     `json:"test"`  // by seed
+	Valid    values                     `json:"valid"` // by seed
 	Mean     report.Float               `json:"mean"`  // of test
 	SD       report.Float               `json:"sd"`
 	Parent   *interval                  `json:"minus_best_parent,omitempty"`
@@ -50,6 +50,18 @@ type tabled struct {
 	Ensemble *interval                  `json:"share_of_ensemble,omitempty"` // of the gain of the ensemble of two parents over the best parent
 	Metrics  map[string]report.Estimate `json:"metrics,omitempty"`           // all metrics on the test rows
 	Seconds  float64                    `json:"seconds"`                     // mean
+}
+
+// values are numbers by seed. One of a metric that is undefined is NaN, and null in JSON.
+type values []float64
+
+// MarshalJSON writes the numbers, and NaN as null.
+func (v values) MarshalJSON() ([]byte, error) {
+	out := make([]report.Float, len(v))
+	for i := range v {
+		out[i] = report.Float(v[i])
+	}
+	return json.Marshal(out)
 }
 
 // interval is a mean with its 95 % interval. The ends are null if there is no interval.

@@ -360,3 +360,30 @@ func TestTableFiles(t *testing.T) {
 		}
 	}
 }
+
+// A metric that is undefined in one seed has no mean over the seeds. What else there is, is reported.
+func TestUndefinedMetric(t *testing.T) {
+	d := newDesk(t, tableFile)
+	d.merge = func(_ context.Context, _ *app.Command, e *configs.Experiment, _ string) (*compare.Table, error) {
+		x := made(e)
+		if e.Seed == 2 {
+			x.Rows.Get("merge").Test["auc"] = math.NaN()
+		}
+		return x, nil
+	}
+	if code := d.run("t.yaml", "--quiet"); code != 0 {
+		t.Fatalf("exit %d\n%s", code, &d.log)
+	}
+	for _, line := range []string{"merge n/a n/a\n", "base 0.92000 0.01000 +0.00000 [+0.00000, +0.00000] 0 % [0, 0]\n"} {
+		if !strings.Contains(plain(d.out.String()), line) {
+			t.Errorf("want the line %q in\n%s", line, &d.out)
+		}
+	}
+	b, err := os.ReadFile("out/table.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(b), "null"); n == 0 || strings.Contains(string(b), "NaN") {
+		t.Errorf("the file has null %d times:\n%s", n, b)
+	}
+}

@@ -54,6 +54,9 @@ func (j *Job) basis(ctx context.Context, digest string) (*basis, error) {
 	if err := data.CheckBatch(g.data.Train, j.Experiment.Train.BatchSize); err != nil {
 		return nil, run.BadInput(err)
 	}
+	if err := train.CheckMonitor(ctx, g.data, j.Task, j.Experiment.Train); err != nil {
+		return nil, run.BadInput(err)
+	}
 	if w == nil {
 		g.params, err = models.NewParams(j.Model, g.data.Schema, j.Seed)
 	} else {
@@ -147,11 +150,11 @@ func (j *Job) measureStart(ctx context.Context, g *basis) error {
 		return run.BadInput(err)
 	}
 	defer prog.Close()
-	m, _, err := train.Evaluate(ctx, prog, g.data.Valid, j.Task, nil)
+	s, err := train.Evaluate(ctx, prog, g.data.Valid, j.Task, nil)
 	if err != nil {
 		return run.BadInput(fmt.Errorf("train: starting weights: %w", err))
 	}
-	g.record.Valid = m
+	g.record.Valid = s.Metrics
 	return nil
 }
 

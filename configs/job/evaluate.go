@@ -7,6 +7,7 @@ import (
 
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -14,9 +15,11 @@ import (
 type Scores struct {
 	Part    string // of the data, or the path of a file
 	Rows    int
-	Model   string // the directory of a run; empty for the ensemble, and for a run alone
-	Metrics map[string]float64
-	Names   []string // of the metrics, in their order
+	Model   string             // the directory of a run; empty for the ensemble, and for a run alone
+	Metrics map[string]float64 // NaN if the metric is undefined for the rows
+	Names   []string           // of the metrics, in their order
+	// why metrics are undefined; only in the first scores of a part, since the labels decide it and are the same for all models
+	Undefined []*metric.Undefined
 }
 
 // Evaluate measures the runs, and their ensemble if there are several. If path is given, it does so on all rows of that file.
@@ -70,7 +73,7 @@ func (t *Ensemble) measure(ctx context.Context, progs []*models.Program, p part,
 		}
 	}
 	all := Scores{Part: p.name}
-	all.Metrics, all.Names, err = train.Evaluate(ctx, s, p.src[0], t.first().Task, func(n int) error { all.Rows += n; return nil })
+	measured, err := train.Evaluate(ctx, s, p.src[0], t.first().Task, func(n int) error { all.Rows += n; return nil })
 	ended := end()
 	if err == nil {
 		err = ended
@@ -78,15 +81,15 @@ func (t *Ensemble) measure(ctx context.Context, progs []*models.Program, p part,
 	if err != nil {
 		return run.BadInput(err)
 	}
+	all.Metrics, all.Names, all.Undefined = measured.Metrics, measured.Order, measured.Undefined
 	for _, m := range members {
 		if len(members) == 1 {
 			break
 		}
-		own := Scores{Part: p.name, Rows: all.Rows, Model: m.Name, Metrics: map[string]float64{}, Names: all.Names}
-		for _, x := range m.Metrics {
-			if own.Metrics[x.Name()], err = x.Value(); err != nil {
-				return run.BadInput(fmt.Errorf("%s: %s: %w", m.Name, x.Name(), err))
-			}
+		own := Scores{Part: p.name, Rows: all.Rows, Model: m.Name, Names: all.Names, Undefined: all.Undefined}
+		all.Undefined = nil
+		if own.Metrics, _, err = metric.Values(m.Metrics); err != nil {
+			return run.BadInput(fmt.Errorf("%s: %w", m.Name, err))
 		}
 		if err := each(own); err != nil {
 			return err

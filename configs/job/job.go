@@ -15,6 +15,7 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -146,5 +147,5 @@ type Time struct {
 
 // Worse reports whether the run's model is worse on the validation rows than the weights that training started from.
 func (r *Result) Worse() bool {
-	return r.Start != nil && r.Valid != nil && better(r.Monitor, r.Start[r.Monitor], r.Valid[r.Monitor])
+	return r.Start != nil && r.Valid != nil && metric.Better(r.Monitor, r.Start[r.Monitor], r.Valid[r.Monitor])
 }

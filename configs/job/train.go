@@ -8,7 +8,6 @@ import (
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/logs"
-	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -133,12 +132,4 @@ func (j *Job) monitor(order []string) string {
 		return m
 	}
 	return order[0]
-}
-
-// better reports whether a is a better value of a metric than b.
-func better(name string, a, b float64) bool {
-	if metric.HigherIsBetter(name) {
-		return a > b
-	}
-	return a < b
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/metric"
 )
 
 // Progress reports on a run to a person. On a terminal it shows a bar with loss, speed and the time that is left. Elsewhere it writes
@@ -51,7 +52,7 @@ func (c *Progress) On(_ context.Context, e *train.Event) error {
 	case train.EvalDone:
 		var b strings.Builder
 		for _, n := range e.MetricOrder {
-			fmt.Fprintf(&b, " %s %.6f", n, e.Metrics[n])
+			fmt.Fprintf(&b, " %s %s", n, metric.Format(e.Metrics[n], 6))
 		}
 		if e.Best {
 			b.WriteString(" (best)")

@@ -40,6 +40,9 @@ func (c *TensorBoard) On(_ context.Context, e *train.Event) (err error) {
 	case train.EvalDone:
 		m, order := map[string]float64{}, make([]string, 0, len(e.MetricOrder))
 		for _, n := range e.MetricOrder {
+			if v := e.Metrics[n]; v != v {
+				continue // a metric that is undefined has no point
+			}
 			tag := e.Split + "/" + n
 			m[tag] = e.Metrics[n]
 			order = append(order, tag)

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-func init() { Register("auc", Kind{New: newAUC, Better: Higher, Reads: Logit}) }
+func init() { Register("auc", Kind{New: newAUC, Better: Higher, Reads: Logit, Needs: BothIn}) }
 
 // AUC is the area under the ROC curve. It is the probability that a random positive is scored above a random negative, where a tie
 // counts half (Mann and Whitney 1947):
@@ -76,7 +76,7 @@ func (m *AUC) Value() (float64, error) {
 	}
 	v, ok := r.auc()
 	if !ok {
-		return 0, fmt.Errorf("metric: %s: needs both classes, have %d positives in %d rows", m.name, r.pos, m.n)
+		return 0, &Undefined{m.name, oneClass(int64(r.pos), m.n)}
 	}
 	return v, nil
 }

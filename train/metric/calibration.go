@@ -1,8 +1,8 @@
 package metric
 
-import "fmt"
-
-func init() { Register("calibration", Kind{New: newCalibration, Better: Neither, Reads: Logit}) }
+func init() {
+	Register("calibration", Kind{New: newCalibration, Better: Neither, Reads: Logit, Needs: APositive})
+}
 
 // Calibration is the sum of the predicted probabilities over the sum of the labels (He et al. 2014). It is 1 for a model that is
 // right on average, and above 1 for one that promises too much. The best value is neither the greatest nor the least.
@@ -34,7 +34,7 @@ func (m *Calibration) Value() (float64, error) {
 		return 0, err
 	}
 	if m.label == 0 {
-		return 0, fmt.Errorf("metric: %s: no positives in %d rows", m.name, m.n)
+		return 0, &Undefined{m.name, noPositives(m.n)}
 	}
 	return m.predicted / m.label, nil
 }

@@ -1,6 +1,7 @@
 package metric_test
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -64,7 +65,7 @@ func TestEveryMetric(t *testing.T) {
 					}
 				}
 				m.Reset()
-				if v, err := m.Value(); err == nil || !strings.Contains(err.Error(), name) {
+				if v, err := m.Value(); !errors.As(err, new(*metric.Undefined)) || !strings.Contains(err.Error(), name) {
 					t.Errorf("without rows: %v, %v", v, err)
 				}
 				m.Reset()
@@ -72,10 +73,82 @@ func TestEveryMetric(t *testing.T) {
 				if err := m.Add(z, y, group); err != nil {
 					t.Fatal(err)
 				}
-				if v, err := m.Value(); err == nil || !strings.Contains(err.Error(), name) {
+				if v, err := m.Value(); err == nil || errors.As(err, new(*metric.Undefined)) || !strings.Contains(err.Error(), name) {
 					t.Errorf("with a logit that is NaN: %v, %v", v, err)
 				}
 			})
+		}
+	}
+}
+
+// TestLabelsDecide: whether a metric is undefined follows from labels and groups alone, as the kind declares, for every metric.
+func TestLabelsDecide(t *testing.T) {
+	binary := metric.Logit
+	for _, tc := range []struct {
+		name   string
+		of     metric.Output
+		width  int
+		labels []float32
+		group  []int64
+		want   string // the metrics that are undefined
+	}{
+		{"both classes", binary, 1, []float32{0, 1, 1, 0}, []int64{1, 1, 2, 2}, ""},
+		{"one group of one class", binary, 1, []float32{0, 1, 0, 0}, []int64{1, 1, 2, 2}, ""},
+		{"groups of one class each", binary, 1, []float32{0, 0, 1, 1}, []int64{1, 1, 2, 2}, "gauc user_auc"},
+		{"negatives", binary, 1, []float32{0, 0, 0}, []int64{1, 1, 2}, "auc calibration gauc hr@2 ndcg@2 user_auc"},
+		{"positives", binary, 1, []float32{1, 1, 1}, []int64{1, 1, 2}, "auc gauc user_auc"},
+		{"one class of three", metric.Classes, 3, []float32{2, 2}, nil, ""},
+		{"one row that counts", metric.Classes, 3, []float32{-1, 2}, nil, ""},
+		{"no row that counts", metric.Classes, 3, []float32{-1, -1}, nil, "accuracy cross_entropy f1 macro_f1 mcc perplexity"},
+		{"numbers", metric.Number, 1, []float32{-1, 2.5}, nil, ""},
+		{"the same number", metric.Number, 1, []float32{-1, -1}, nil, "pearson spearman"},
+		{"one number", metric.Number, 1, []float32{4}, nil, "pearson spearman"},
+	} {
+		var labels metric.Labels
+		labels.Add(tc.labels[:1], tc.group[:min(1, len(tc.group))])
+		labels.Add(tc.labels[1:], tc.group[min(1, len(tc.group)):])
+		var got []string
+		for _, name := range metric.Names(tc.of) {
+			name = strings.Replace(name, "@k", "@2", 1)
+			m := must(t, name)
+			z := make([]float32, tc.width*len(tc.labels))
+			for i := range z {
+				z[i] = float32(i % 5)
+			}
+			if err := m.Add(z, tc.labels, tc.group); err != nil {
+				t.Fatal(err)
+			}
+			values, undefined, err := metric.Values([]metric.Metric{m})
+			if err != nil {
+				t.Fatalf("%s: %s: %v", tc.name, name, err)
+			}
+			u := labels.Check(name)
+			if (u != nil) != (len(undefined) == 1) || (u != nil) != math.IsNaN(values[name]) {
+				t.Errorf("%s: %s: of the labels %v, of the value %v %v", tc.name, name, u, values, undefined)
+			}
+			if u != nil {
+				got = append(got, name)
+			}
+		}
+		if s := strings.Join(got, " "); s != tc.want {
+			t.Errorf("%s: undefined are %q, want %q", tc.name, s, tc.want)
+		}
+	}
+}
+
+// A number is better than none, and none is never better.
+func TestBetter(t *testing.T) {
+	nan := math.NaN()
+	for _, tc := range []struct {
+		name string
+		a, b float64
+		want bool
+	}{
+		{"auc", .7, .6, true}, {"auc", .6, .7, false}, {"logloss", .6, .7, true}, {"logloss", .7, .6, false}, {"auc", .5, .5, false},
+		{"auc", nan, .5, false}, {"logloss", nan, .5, false}, {"auc", .5, nan, true}, {"logloss", .5, nan, true}, {"auc", nan, nan, false},
+	} {
+		if got := metric.Better(tc.name, tc.a, tc.b); got != tc.want {
+			t.Errorf("%s: %v better than %v: %v", tc.name, tc.a, tc.b, got)
 		}
 	}
 }

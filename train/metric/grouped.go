@@ -94,7 +94,7 @@ func (m *Grouped) Value() (float64, error) {
 	}
 	end()
 	if weight == 0 {
-		return 0, fmt.Errorf("metric: %s: no group has %s", m.name, m.wants)
+		return 0, &Undefined{m.name, noGroup(m.wants)}
 	}
 	return sum / weight, nil
 }

@@ -1,6 +1,8 @@
 package metric
 
-func init() { Register("hr", Kind{New: newHR, Cutoff: true, Better: Higher, Reads: Logit}) }
+func init() {
+	Register("hr", Kind{New: newHR, Cutoff: true, Better: Higher, Reads: Logit, Needs: APositive})
+}
 
 // newHR makes hr@k: 1 if a positive is among the first k, else 0.
 func newHR(name string, k int) Metric {

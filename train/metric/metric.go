@@ -19,8 +19,8 @@ type Metric interface {
 	// Add counts rows. Each row has a label, and len(logits)/len(labels) logits, row by row. Its group is needed by the grouped
 	// metrics alone. An error says what is wrong with the rows, such as a label or missing groups, or that the disk is full.
 	Add(logits, labels []float32, group []int64) error
-	// Value returns the metric. It is an error if a logit was NaN, or if the metric is not defined for the rows, as an AUC
-	// without a negative. Value may be called again, and after more rows.
+	// Value returns the metric. It is an error if a logit was NaN, and an [*Undefined] if the metric is not defined for the rows,
+	// as an AUC without a negative. Value may be called again, and after more rows.
 	Value() (float64, error)
 	// Reset forgets all rows, and removes the temporary file if there is one.
 	Reset()
@@ -52,6 +52,7 @@ type Kind struct {
 	Cutoff bool                            // the name ends in @k
 	Better Direction
 	Reads  Output // all the outputs that it measures
+	Needs  Needs  // what the rows must have
 }
 
 var kinds = map[string]Kind{}
@@ -190,7 +191,7 @@ func (r *rows) add(logits, labels []float32) error {
 func (r *rows) err() error {
 	switch {
 	case r.n == 0:
-		return fmt.Errorf("metric: %s: no rows", r.name)
+		return &Undefined{r.name, noRows}
 	case r.nans > 0:
 		return fmt.Errorf("metric: %s: %d of %d logits are NaN", r.name, r.nans, r.n)
 	}

@@ -2,7 +2,9 @@ package metric
 
 import "math"
 
-func init() { Register("ndcg", Kind{New: newNDCG, Cutoff: true, Better: Higher, Reads: Logit}) }
+func init() {
+	Register("ndcg", Kind{New: newNDCG, Cutoff: true, Better: Higher, Reads: Logit, Needs: APositive})
+}
 
 // newNDCG makes ndcg@k: Σ_{ranks r ≤ k} y_r/log2(r+1), over the same of the ideal order.
 func newNDCG(name string, k int) Metric {

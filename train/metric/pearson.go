@@ -5,13 +5,15 @@ import (
 	"math"
 )
 
-func init() { Register("pearson", Kind{New: newPearson, Better: Higher, Reads: Number}) }
+func init() {
+	Register("pearson", Kind{New: newPearson, Better: Higher, Reads: Number, Needs: Varying})
+}
 
 // Pearson is the correlation of the predictions with the labels:
 //
 //	Σ(x − x̄)(y − ȳ) / √(Σ(x − x̄)²·Σ(y − ȳ)²)
 //
-// It is 0 if all predictions are equal, since they say nothing of the labels then. Labels that are all equal are an error.
+// It is 0 if all predictions are equal, since they say nothing of the labels then. It is undefined if all labels are equal.
 type Pearson struct {
 	rows
 	x, y, xx, yy, xy float64 // means, and sums of products of deviations from them (Welford 1962)
@@ -52,7 +54,7 @@ func (m *Pearson) Reset() { *m = Pearson{rows: rows{name: m.name}} }
 func (r *rows) correlation(xx, yy, xy float64) (float64, error) {
 	switch v := xy / math.Sqrt(xx) / math.Sqrt(yy); {
 	case yy == 0:
-		return 0, fmt.Errorf("metric: %s: the labels of %d rows are all the same", r.name, r.n)
+		return 0, &Undefined{r.name, sameLabels(r.n)}
 	case xx == 0:
 		return 0, nil
 	case v != v:

@@ -5,10 +5,12 @@ import (
 	"math"
 )
 
-func init() { Register("spearman", Kind{New: newSpearman, Better: Higher, Reads: Number}) }
+func init() {
+	Register("spearman", Kind{New: newSpearman, Better: Higher, Reads: Number, Needs: Varying})
+}
 
 // Spearman is the Pearson correlation of the ranks of predictions and labels, where equal ones have the mean of their ranks. It is 0
-// if all predictions are equal. Labels that are all equal are an error. Up to 4 million rows are held in memory, and the rows beyond
+// if all predictions are equal. It is undefined if all labels are equal. Up to 4 million rows are held in memory, and the rows beyond
 // them in temporary files. Rows of equal predictions are held in memory together.
 type Spearman struct {
 	rows

@@ -19,3 +19,23 @@ func (n Metrics) MarshalJSON() ([]byte, error) {
 	}
 	return json.Marshal(m)
 }
+
+// UnmarshalJSON reads metrics, and null as NaN.
+func (n *Metrics) UnmarshalJSON(b []byte) error {
+	var in map[string]*float64
+	if err := json.Unmarshal(b, &in); err != nil {
+		return err
+	}
+	*n = nil
+	for k, v := range in {
+		if *n == nil {
+			*n = make(Metrics, len(in))
+		}
+		if v == nil {
+			(*n)[k] = math.NaN()
+		} else {
+			(*n)[k] = *v
+		}
+	}
+	return nil
+}

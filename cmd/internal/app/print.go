@@ -8,6 +8,7 @@ import (
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/configs/job"
+	"github.com/splice-ml/splice/train/metric"
 )
 
 // PrintResult prints what a training came to.
@@ -33,7 +34,7 @@ func PrintResult(w io.Writer, r *job.Result) error {
 	}
 	if best := r.Reachable; best != nil {
 		p.printf("best reachable on these test rows, by their true probabilities: auc %.6f logloss %.6f\n", best["auc"], best["logloss"])
-		if auc, ok := r.Test["auc"]; ok {
+		if auc, ok := r.Test["auc"]; ok && auc == auc {
 			p.printf("the model's auc is %.1f %% of the way from 0.5 to it\n", 100*(auc-0.5)/(best["auc"]-0.5))
 		}
 	}
@@ -69,7 +70,7 @@ func PrintMerged(w io.Writer, m *job.Merged) error {
 }
 
 // PrintScores prints the metrics of a model on some rows. mode says how an ensemble's predictions become one; it is empty for a run
-// alone.
+// alone. Metrics that are undefined are n/a, and a line each says why.
 func PrintScores(w io.Writer, s job.Scores, mode string) error {
 	model := ""
 	switch {
@@ -78,8 +79,12 @@ func PrintScores(w io.Writer, s job.Scores, mode string) error {
 	case mode != "":
 		model = fmt.Sprintf(", ensemble (mean of %s)", mode)
 	}
-	_, err := fmt.Fprintf(w, "%s (%d rows)%s:%s\n", s.Part, s.Rows, model, values(s.Metrics, s.Names))
-	return err
+	p := &printer{w: w}
+	p.printf("%s (%d rows)%s:%s\n", s.Part, s.Rows, model, values(s.Metrics, s.Names))
+	for _, u := range s.Undefined {
+		p.printf("%s is undefined on %s: %s\n", u.Metric, s.Part, u.Reason)
+	}
+	return p.err
 }
 
 // values writes metrics in the given order: " auc 0.812345 logloss 0.441234".
@@ -87,7 +92,7 @@ func values(m map[string]float64, order []string) string {
 	var b strings.Builder
 	for _, k := range order {
 		if v, ok := m[k]; ok {
-			fmt.Fprintf(&b, " %s %.6f", k, v)
+			fmt.Fprintf(&b, " %s %s", k, metric.Format(v, 6))
 		}
 	}
 	return b.String()

@@ -13,6 +13,7 @@ import (
 	"github.com/splice-ml/splice/cmd/internal/app"
 	"github.com/splice-ml/splice/configs/job"
 	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -65,7 +66,7 @@ func TestPrintResult(t *testing.T) {
 		{
 			"a value that is not defined",
 			func(r *job.Result) { r.Test["auc"] = math.NaN() },
-			first + "valid: auc 0.750000 logloss 0.450000\ntest: auc NaN logloss 0.460000\n",
+			first + "valid: auc 0.750000 logloss 0.450000\ntest: auc n/a logloss 0.460000\n",
 		},
 		{
 			"a metric that is missing",
@@ -79,6 +80,12 @@ func TestPrintResult(t *testing.T) {
 				"valid (synthetic): auc 0.750000 logloss 0.450000\ntest (synthetic): auc 0.740000 logloss 0.460000\n" +
 				"best reachable on these test rows, by their true probabilities: auc 0.800000 logloss 0.400000\n" +
 				"the model's auc is 80.0 % of the way from 0.5 to it\n",
+		},
+		{
+			"synthetic, with an auc that is undefined",
+			func(r *job.Result) { r.Reachable, r.Test["auc"] = run.Metrics{"auc": .8, "logloss": .4}, math.NaN() },
+			first + "valid: auc 0.750000 logloss 0.450000\ntest: auc n/a logloss 0.460000\n" +
+				"best reachable on these test rows, by their true probabilities: auc 0.800000 logloss 0.400000\n",
 		},
 		{
 			"synthetic, without auc",
@@ -119,6 +126,9 @@ func TestPrintScores(t *testing.T) {
 		s.Model = tc.model
 		printed(t, tc.name, tc.want, func(w io.Writer) error { return app.PrintScores(w, s, tc.mode) })
 	}
+	s.Metrics["auc"], s.Undefined = math.NaN(), []*metric.Undefined{{Metric: "auc", Reason: "no negatives"}}
+	printed(t, "an undefined metric", "test (12 rows): auc n/a logloss 0.500000\nauc is undefined on test: no negatives\n",
+		func(w io.Writer) error { return app.PrintScores(w, s, "") })
 }
 
 func TestPrintParents(t *testing.T) {

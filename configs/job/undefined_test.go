@@ -1,0 +1,137 @@
+package job_test
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/splice-ml/splice/cki/compare"
+	"github.com/splice-ml/splice/train/run"
+)
+
+// oneClassData makes the working directory one with a.csv, whose validation and test rows have one class, and a run.yaml that selects
+// by logloss.
+func oneClassData(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	var b strings.Builder
+	b.WriteString("click,user,price\n")
+	for i := range 60 {
+		click := 0
+		if i < 36 && i%3 == 0 {
+			click = 1
+		}
+		fmt.Fprintf(&b, "%d,u%d,%d\n", click, i%5, i%7)
+	}
+	write(t, "a.csv", b.String())
+	write(t, "run.yaml", `data:
+  type: csv
+  path: a.csv
+  label: click
+  columns: {user: categorical, price: numeric}
+  split: {by: order, ratio: [0.6, 0.2, 0.2]}
+model: {type: fm, embedding_dim: 2}
+task: {type: binary_classification, metrics: [logloss, auc]}
+train: {batch_size: 8, epochs: 2}
+`)
+}
+
+const onlyNegatives = "needs both classes, have 0 positives in 12 rows"
+
+// auc is undefined in m, and logloss is not.
+func undefinedAUC(t *testing.T, what string, m map[string]float64) {
+	t.Helper()
+	if v, ok := m["auc"]; !ok || !math.IsNaN(v) || !(m["logloss"] > 0) {
+		t.Errorf("%s: metrics %v, want auc NaN and a logloss", what, m)
+	}
+}
+
+// TestUndefined: a metric that is undefined ends no training, no fine-tuning, no evaluation and no merge.
+func TestUndefined(t *testing.T) {
+	oneClassData(t)
+	for _, dir := range []string{"p1", "p2"} {
+		r, log := call{to: dir, set: []string{"seed=" + dir[1:]}}.trained(t)
+		undefinedAUC(t, "train: valid", r.Valid)
+		undefinedAUC(t, "train: test", r.Test)
+		if n := strings.Count(log, onlyNegatives); n != 2 {
+			t.Errorf("the reason is logged %d times, want once for each part:\n%s", n, log)
+		}
+		if s := read(t, dir, run.ResultFile); strings.Count(s, `"auc": null`) != 2 {
+			t.Errorf("%s is\n%s", run.ResultFile, s)
+		}
+	}
+
+	r, _ := call{from: "p1", to: "f"}.finetuned(t)
+	undefinedAUC(t, "finetune: start", r.Start)
+	undefinedAUC(t, "finetune: test", r.Test)
+	undefinedAUC(t, "finetune: the file of the start", record(t, "f").Valid)
+
+	all, err := evaluate(t, "", "", "test", "p1", "p2")
+	if err != nil || len(all) != 3 {
+		t.Fatal(all, err)
+	}
+	for i, s := range all {
+		undefinedAUC(t, "evaluate", s.Metrics)
+		if n := len(s.Undefined); (n == 1) != (i == 0) {
+			t.Errorf("evaluate %s: %d reasons, want them once", s.Model, n)
+		}
+	}
+	if s := all[0].Undefined; len(s) == 1 && s[0].Reason != onlyNegatives {
+		t.Errorf("evaluate: reason %q", s[0].Reason)
+	}
+	if all, err = evaluate(t, "", "", "test", "p1"); err != nil || len(all) != 1 || len(all[0].Undefined) != 1 {
+		t.Errorf("evaluate one: %+v, %v", all, err)
+	}
+
+	write(t, "merge.yaml", "merge: {parents: [p1, p2], method: {type: average, rows: counts}, finetune: {epochs: 0}}\n")
+	m, log := call{config: "merge.yaml", to: "m"}.merged(t)
+	if n := strings.Count(log, onlyNegatives); n != 2 {
+		t.Errorf("cki logs the reason %d times, want once for each part:\n%s", n, log)
+	}
+	for _, r := range m.Table.Rows {
+		undefinedAUC(t, string(r.Name)+": valid", r.Valid)
+		undefinedAUC(t, string(r.Name)+": test", r.Test)
+	}
+	again, err := compare.ReadTable("m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	undefinedAUC(t, "table.json", again.Rows.Get(compare.RowMerge).Test)
+	for _, name := range []string{run.MarkdownFile, run.TableFile, run.ResultFile} {
+		if s := read(t, "m", name); strings.Contains(s, "NaN") {
+			t.Errorf("%s:\n%s", name, s)
+		}
+	}
+	if s := read(t, "m", run.MarkdownFile); !strings.Contains(s, "n/a") {
+		t.Errorf("the report has no n/a:\n%s", s)
+	}
+}
+
+// TestUndefinedMonitor: if nothing can be selected, nothing is trained, and what is in the directory stays.
+func TestUndefinedMonitor(t *testing.T) {
+	oneClassData(t)
+	want := []string{"auc is undefined on the validation rows (" + onlyNegatives + ")", "train.monitor: logloss", "data.valid_path"}
+	call{to: "p1"}.trained(t)
+	call{to: "p2", set: []string{"seed=2"}}.trained(t)
+	model := read(t, "p1", run.ModelFile)
+	_, _, err := call{to: "p1", overwrite: true, set: []string{"train.monitor=auc"}}.train(t)
+	refused(t, err, want...)
+	if read(t, "p1", run.ModelFile) != model {
+		t.Error("the run that was to be overwritten is another one")
+	}
+	_, _, err = call{from: "p1", to: "f", set: []string{"train.monitor=auc"}}.finetune(t)
+	refused(t, err, want...)
+	write(t, "merge.yaml", "merge: {parents: [p1, p2], method: {type: average}, finetune: {epochs: 0}}\ntrain: {monitor: auc}\n")
+	_, _, err = call{config: "merge.yaml", to: "m"}.merge(t)
+	refused(t, err, want...)
+	write(t, "regime.yaml", read(t, "run.yaml")+"merge: {regime: {type: independent}, finetune: {epochs: 0}}\n")
+	_, _, err = call{config: "regime.yaml", to: "m", set: []string{"train.monitor=auc"}}.merge(t)
+	refused(t, err, want...)
+	for _, path := range []string{"f", filepath.Join("m", run.ModelFile)} {
+		if there(path) {
+			t.Errorf("%s is there", path)
+		}
+	}
+}
