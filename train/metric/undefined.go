@@ -48,7 +48,7 @@ func Format(v float64, decimals int) string {
 func Better(name string, a, b float64) bool {
 	switch {
 	case a != a || b != b:
-		return a == a && b != b
+		return a == a
 	case HigherIsBetter(name):
 		return a > b
 	}
