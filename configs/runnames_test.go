@@ -17,8 +17,10 @@ import (
 
 // formats are the packages below train/run that read and write files of a fixed name for everybody, not for runs alone.
 var formats = map[string][]string{
-	"data":        {"features.json.zst"},
-	"data/token":  {"tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt"},
+	"data": {"features.json.zst"},
+	"data/token": {
+		"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt", "config.json",
+	},
 	"models/text": {"config.json"},
 	"train/ckpt":  {"model.safetensors"},
 }
