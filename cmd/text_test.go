@@ -72,7 +72,7 @@ func TestTextRun(t *testing.T) {
 	}
 	write(t, dir, "new.tsv", "sentence\nthe first film was warm\n\nthe last film was dull .\nsharp\n"+strings.Repeat("cold ", 500)+"\n")
 	o = execute(t, dir, "predict", "--run", "base", "--in", "new.tsv", "--out", "-")
-	if got := strings.Fields(o.stdout); o.code != 0 || !slices.Equal(got, []string{"good", "bad", "good", "bad"}) {
+	if got := strings.Fields(o.stdout); o.code != 0 || !slices.Equal(got, []string{"good", "good", "bad", "good", "bad"}) { // the blank line is a row
 		t.Errorf("predict: exit %d, %q\n%s", o.code, got, o.stderr)
 	}
 	two := execute(t, dir, "evaluate", "--run", "base", "--run", publishRun(t, dir, "base", "again"))

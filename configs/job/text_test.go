@@ -258,7 +258,7 @@ func TestTextPredict(t *testing.T) {
 	fresh(t, "second", "seed=2")
 	for _, runs := range [][]string{{"base"}, {"base", "second"}} {
 		got, err := predict(t, "", "new.tsv", runs...)
-		if err != nil || !slices.Equal(got, []string{"good", "bad", "good", "bad"}) {
+		if err != nil || !slices.Equal(got, []string{"good", "good", "bad", "good", "bad"}) { // the blank line is a row
 			t.Errorf("%v: %q, %v", runs, got, err)
 		}
 	}
