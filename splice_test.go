@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -260,9 +261,7 @@ func TestBadRows(t *testing.T) {
 	good := splice.Row{"user": "u3", "ad": 117, "tags": "new", "price": 9.5}
 	with := func(name string, v any) splice.Row {
 		row := splice.Row{}
-		for k, x := range good {
-			row[k] = x
-		}
+		maps.Copy(row, good)
 		row[name] = v
 		return row
 	}

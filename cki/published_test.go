@@ -151,16 +151,19 @@ func TestNames(t *testing.T) {
 		{"without the prefix", []string{"a.w", "b"}, []string{"roberta.a.w", "roberta.b"}},
 		{"wrapped", []string{"bert.a.w", "bert.b"}, []string{"module.bert.a.w", "module.bert.b"}},
 		{
-			"earlier releases", []string{"bert.x.LayerNorm.weight", "bert.x.LayerNorm.bias"},
+			"earlier releases",
+			[]string{"bert.x.LayerNorm.weight", "bert.x.LayerNorm.bias"},
 			[]string{"x.LayerNorm.gamma", "x.LayerNorm.beta"},
 		},
 		{"earlier base", []string{"x.LayerNorm.gamma", "x.LayerNorm.beta"}, []string{"x.LayerNorm.weight", "x.LayerNorm.bias"}},
 		{
-			"tied", []string{"bert.embeddings.word_embeddings.weight", "cls.predictions.bias"},
+			"tied",
+			[]string{"bert.embeddings.word_embeddings.weight", "cls.predictions.bias"},
 			[]string{"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"},
 		},
 		{
-			"tied the other way round", []string{"lm_head.decoder.weight", "lm_head.decoder.bias"},
+			"tied the other way round",
+			[]string{"lm_head.decoder.weight", "lm_head.decoder.bias"},
 			[]string{"embeddings.word_embeddings.weight", "lm_head.bias"},
 		},
 	} {

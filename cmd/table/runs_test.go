@@ -53,8 +53,10 @@ func TestRuns(t *testing.T) {
 			"median 0.75000 n/a 14.8",
 		}, "paired"},
 		{
-			"pairs with an undefined metric", []string{"--runs", "runs/a-*", "--against", "runs/a-*", "--valid"},
-			[]string{"auc +0.00000 [+0.00000, +0.00000] 1.00", "logloss n/a -"}, "",
+			"pairs with an undefined metric",
+			[]string{"--runs", "runs/a-*", "--against", "runs/a-*", "--valid"},
+			[]string{"auc +0.00000 [+0.00000, +0.00000] 1.00", "logloss n/a -"},
+			"",
 		},
 		{"one run, without test rows", []string{"--runs", "runs/b-1"}, []string{"b-1 0.30000 1.0", "mean 0.30000 1.0", "sd - -"}, ""},
 		{

@@ -123,14 +123,15 @@ func TestZonedTimes(t *testing.T) {
 			if sep == "T" && strings.HasPrefix(zone, " ") {
 				continue
 			}
-			text := "y,a,ts\n"
+			var text strings.Builder
+			text.WriteString("y,a,ts\n")
 			for _, hour := range []int{4, 1, 3, 2} {
-				text += fmt.Sprintf("%d,1,2026-01-02%s0%d:00:00.25%s\n", hour%2, sep, hour, zone)
+				fmt.Fprintf(&text, "%d,1,2026-01-02%s0%d:00:00.25%s\n", hour%2, sep, hour, zone)
 			}
-			text += "0,1,2026-01-02T00:30:00+01:00\n1,1,2026-01-02T09:30:00-01:00\n"
+			text.WriteString("0,1,2026-01-02T00:30:00+01:00\n1,1,2026-01-02T09:30:00-01:00\n")
 			o, _ := datatest.Options(t)
 			d := "{type: csv, path: FILE, label: y, time: ts, columns: {a: categorical}, split: {by: time, counts: [3, 3]}}"
-			s := datatest.Open(t, datatest.Section(t, strings.ReplaceAll(d, "FILE", datatest.WriteFile(t, "t.csv", text))), o)
+			s := datatest.Open(t, datatest.Section(t, strings.ReplaceAll(d, "FILE", datatest.WriteFile(t, "t.csv", text.String()))), o)
 			if got := datatest.Read(t, s.Valid).Label; fmt.Sprint(got) != "[0 1 1]" {
 				t.Errorf("zone %q after %q: last labels %v, want those of 4, 3 and 10.30", zone, sep, got)
 			}

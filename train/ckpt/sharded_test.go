@@ -95,7 +95,9 @@ func TestOpenDirBad(t *testing.T) {
 		{"pickle", map[string]string{"pytorch_model.bin": "PK"}, nil, []string{"pytorch_model.bin: is a PyTorch pickle", "convert it: python -c", "OUT is"}},
 		{"shards of pickles", map[string]string{"pytorch_model.bin.index.json": "{}"}, nil, []string{"is a PyTorch pickle"}},
 		{
-			"adapter", map[string]string{"adapter_config.json": `{"base_model_name_or_path": "an/encoder"}`}, nil,
+			"adapter",
+			map[string]string{"adapter_config.json": `{"base_model_name_or_path": "an/encoder"}`},
+			nil,
 			[]string{`is an adapter (adapter_config.json), not a whole model: merge it into its base model "an/encoder"`, "merge_and_unload"},
 		},
 		{"no JSON", map[string]string{ckpt.IndexFile: "{"}, nil, []string{"is not an index of shards"}},

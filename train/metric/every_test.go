@@ -144,8 +144,16 @@ func TestBetter(t *testing.T) {
 		a, b float64
 		want bool
 	}{
-		{"auc", .7, .6, true}, {"auc", .6, .7, false}, {"logloss", .6, .7, true}, {"logloss", .7, .6, false}, {"auc", .5, .5, false},
-		{"auc", nan, .5, false}, {"logloss", nan, .5, false}, {"auc", .5, nan, true}, {"logloss", .5, nan, true}, {"auc", nan, nan, false},
+		{"auc", .7, .6, true},
+		{"auc", .6, .7, false},
+		{"logloss", .6, .7, true},
+		{"logloss", .7, .6, false},
+		{"auc", .5, .5, false},
+		{"auc", nan, .5, false},
+		{"logloss", nan, .5, false},
+		{"auc", .5, nan, true},
+		{"logloss", .5, nan, true},
+		{"auc", nan, nan, false},
 	} {
 		if got := metric.Better(tc.name, tc.a, tc.b); got != tc.want {
 			t.Errorf("%s: %v better than %v: %v", tc.name, tc.a, tc.b, got)
