@@ -1,7 +1,7 @@
 // Package atomicfile writes files that are there whole or not at all: the bytes go to a temporary file in the same directory,
 // which is synced to disk and then renamed. Everything that the module writes for later goes through it.
 //
-// A process that is killed leaves at most a file `.NAME.*.tmp`. Errors begin with "write PATH:", and the caller's package name
+// A process that is killed leaves at most a file `.NAME.PROCESS-N.tmp`, which [Sweep] removes. Errors begin with "write PATH:", and the caller's package name
 // goes in front.
 package atomicfile
 
@@ -146,7 +146,7 @@ func syncDir(on System, path string) error {
 func temporary(on System, path string) (Handle, error) {
 	dir, base := filepath.Split(path)
 	for n := 0; ; n++ {
-		h, err := on.Create(filepath.Join(dir, fmt.Sprintf(".%s.%d-%d.tmp", base, os.Getpid(), n)))
+		h, err := on.Create(filepath.Join(dir, temporaryName(base, n)))
 		if err == nil || !errors.Is(err, fs.ErrExist) || n == 1000 {
 			return h, err
 		}
