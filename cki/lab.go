@@ -216,7 +216,7 @@ func (l *Lab) Better(a, b float64) bool { return metric.Better(l.Monitor(), a, b
 // CheckMetrics reports that the metric that selection goes by is undefined on the validation rows. It logs which others are undefined
 // on the validation or test rows: their values are NaN.
 func (l *Lab) CheckMetrics(ctx context.Context) error {
-	if err := train.CheckMonitor(ctx, l.Data, l.Task, l.Options); err != nil {
+	if err := train.CheckMetrics(ctx, l.Data, l.Task, l.Options); err != nil {
 		return err
 	}
 	for _, part := range []struct {

@@ -1,9 +1,9 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/splice-ml/splice/data"
@@ -115,40 +115,76 @@ func Undefined(ctx context.Context, src data.Source, t task.Task, batch int) ([]
 	return undefined(), nil
 }
 
-// CheckMonitor reports that the metric by which models are selected is undefined on the validation rows. Nothing can be selected then,
-// so that a training would be in vain. Data without validation rows is fine: nothing is selected.
-func CheckMonitor(ctx context.Context, d *data.Splits, t task.Task, o Options) error {
+// CheckGroups reports metrics of the task that measure within groups of rows, if the rows of the schema have none.
+func CheckGroups(s *data.Schema, t task.Task) error {
+	ms, err := t.Metrics()
+	if err != nil || s.HasGroup {
+		return err
+	}
+	var names []string
+	for _, m := range ms {
+		if metric.ByGroup(m.Name()) {
+			names = append(names, m.Name())
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	measure, them := "measures", "it"
+	if len(names) > 1 {
+		measure, them = "measure", "them"
+	}
+	return fmt.Errorf("train: %s %s within groups of rows, and the data has none: name the column of the group, such as the user, in "+
+		"data.group, which type csv has, or leave %s out of task.metrics", strings.Join(names, ", "), measure, them)
+}
+
+// CheckMetrics reports metrics that the data cannot have, so that a training would be in vain. These are metrics of groups without a
+// group, and a monitored metric by which nothing can be selected, since it has no best direction or is undefined on the validation
+// rows. Without validation rows nothing is selected.
+func CheckMetrics(ctx context.Context, d *data.Splits, t task.Task, o Options) error {
+	if err := CheckGroups(d.Train.Schema(), t); err != nil {
+		return err
+	}
+	return checkMonitor(ctx, d, t, o)
+}
+
+// checkMonitor reports a monitored metric by which nothing can be selected.
+func checkMonitor(ctx context.Context, d *data.Splits, t task.Task, o Options) error {
 	if d.Valid == nil {
 		return nil
 	}
-	undefined, err := Undefined(ctx, d.Valid, t, o.BatchSize)
-	if err != nil || len(undefined) == 0 {
+	ms, err := t.Metrics()
+	if err != nil || len(ms) == 0 {
 		return err
 	}
-	ms, err := t.Metrics()
+	monitor := cmp.Or(o.Monitor, ms[0].Name())
+	undefined, err := Undefined(ctx, d.Valid, t, o.BatchSize)
 	if err != nil {
 		return err
 	}
-	monitor, others := o.Monitor, []string(nil)
-	if monitor == "" {
-		monitor = ms[0].Name()
+	reasons := map[string]string{}
+	for _, u := range undefined {
+		reasons[u.Metric] = u.Reason
 	}
-	at := func(name string) int {
-		return slices.IndexFunc(undefined, func(u *metric.Undefined) bool { return u.Metric == name })
-	}
-	i := at(monitor)
-	if i < 0 {
-		return nil
-	}
+	var others []string
 	for _, m := range ms {
-		if metric.Selectable(m.Name()) && at(m.Name()) < 0 {
+		if _, bad := reasons[m.Name()]; !bad && metric.Selectable(m.Name()) {
 			others = append(others, m.Name())
 		}
 	}
-	help := "give other validation rows (data.split, data.valid_path)"
-	if len(others) > 0 {
-		help = fmt.Sprintf("select by another metric (train.monitor: %s), or %s", strings.Join(others, " or "), help)
+	switch reason, bad := reasons[monitor]; {
+	case !metric.Selectable(monitor):
+		help := "add another one to task.metrics, and name it in train.monitor"
+		if len(others) > 0 {
+			help = fmt.Sprintf("select by another metric (train.monitor: %s)", strings.Join(others, " or "))
+		}
+		return fmt.Errorf("train: neither a high nor a low %s is best, so no model can be selected by it: %s", monitor, help)
+	case bad:
+		help := "give other validation rows (data.split, data.valid_path)"
+		if len(others) > 0 {
+			help = fmt.Sprintf("select by another metric (train.monitor: %s), or %s", strings.Join(others, " or "), help)
+		}
+		return fmt.Errorf("train: %s is undefined on the validation rows (%s), so no model can be selected by it: %s", monitor, reason, help)
 	}
-	return fmt.Errorf("train: %s is undefined on the validation rows (%s), so no model can be selected by it: %s",
-		monitor, undefined[i].Reason, help)
+	return nil
 }

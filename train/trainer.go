@@ -139,11 +139,8 @@ func (f *fit) prepare(ctx context.Context) error {
 	if !known {
 		return fmt.Errorf("train: monitor %q is not among the task's metrics", f.monitor)
 	}
-	if !metric.Selectable(f.monitor) {
-		return fmt.Errorf("train: monitor %s has no best direction: select by another metric", f.monitor)
-	}
 	f.higher = metric.HigherIsBetter(f.monitor)
-	if err := CheckMonitor(ctx, f.Data, f.Task, f.Options); err != nil {
+	if err := CheckMetrics(ctx, f.Data, f.Task, f.Options); err != nil {
 		return err
 	}
 	whole := f.Model

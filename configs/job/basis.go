@@ -54,7 +54,7 @@ func (j *Job) basis(ctx context.Context, digest string) (*basis, error) {
 	if err := data.CheckBatch(g.data.Train, j.Experiment.Train.BatchSize); err != nil {
 		return nil, run.BadInput(err)
 	}
-	if err := train.CheckMonitor(ctx, g.data, j.Task, j.Experiment.Train); err != nil {
+	if err := train.CheckMetrics(ctx, g.data, j.Task, j.Experiment.Train); err != nil {
 		return nil, run.BadInput(err)
 	}
 	if w == nil {

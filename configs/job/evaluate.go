@@ -46,6 +46,9 @@ func (t *Ensemble) Evaluate(ctx context.Context, path, split string, each func(S
 			return run.BadInput(fmt.Errorf("the data has no such part: --split %q (train, valid or test), or give --data", split))
 		}
 	}
+	if err := train.CheckGroups(parts[0].src[0].Schema(), t.first().Task); err != nil {
+		return run.BadInput(err)
+	}
 	progs, closeAll, err := t.programs(parts[0])
 	if err != nil {
 		return err

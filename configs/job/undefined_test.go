@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/splice-ml/splice/cki/compare"
+	"github.com/splice-ml/splice/configs/job"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -106,6 +107,86 @@ func TestUndefined(t *testing.T) {
 	}
 	if s := read(t, "m", run.MarkdownFile); !strings.Contains(s, "n/a") {
 		t.Errorf("the report has no n/a:\n%s", s)
+	}
+}
+
+// TestUngrouped: metrics that measure within groups of rows are refused before anything is trained or measured, if the data has no
+// groups. What is in the directory stays.
+func TestUngrouped(t *testing.T) {
+	oneClassData(t)
+	call{to: "p1"}.trained(t)
+	call{to: "p2", set: []string{"seed=2"}}.trained(t)
+	model := read(t, "p1", run.ModelFile)
+	write(t, "merge.yaml", "merge: {parents: [p1, p2], method: {type: average}, finetune: {epochs: 0}}\n"+
+		"task: {type: binary_classification, metrics: [logloss, gauc]}\n")
+	write(t, "regime.yaml", read(t, "run.yaml")+"merge: {regime: {type: independent}, finetune: {epochs: 0}}\n")
+	for _, names := range []string{"gauc", "user_auc", "ndcg@3", "hr@10", "gauc, hr@1"} {
+		set := []string{"task.metrics=[logloss, " + names + "]"}
+		want := []string{names + " measure", "within groups of rows", "data.group", "task.metrics"}
+		for name, do := range map[string]func() error{
+			"train":    func() error { _, _, err := call{to: "p1", overwrite: true, set: set}.train(t); return err },
+			"finetune": func() error { _, _, err := call{from: "p1", to: "f", set: set}.finetune(t); return err },
+			"merge":    func() error { _, _, err := call{config: "merge.yaml", to: "m", set: set}.merge(t); return err },
+			"regime":   func() error { _, _, err := call{config: "regime.yaml", to: "m", set: set}.merge(t); return err },
+			"no validation rows": func() error {
+				_, _, err := call{to: "n", set: append(set, "data.split.ratio=[.8, 0, .2]")}.train(t)
+				return err
+			},
+			"evaluate": func() error {
+				e, err := job.OpenEnsemble([]string{"p1"}, set, "", nil)
+				if err != nil {
+					return err
+				}
+				return e.Evaluate(t.Context(), "a.csv", "", func(job.Scores) error { return nil })
+			},
+		} {
+			err := do()
+			if err == nil {
+				t.Errorf("%s with %s: no error", name, names)
+				continue
+			}
+			refused(t, err, want...)
+		}
+	}
+	if read(t, "p1", run.ModelFile) != model {
+		t.Error("the run that was to be overwritten is another one")
+	}
+	for _, path := range []string{"n", "f", filepath.Join("m", run.ModelFile), filepath.Join("m", run.ParentsDir)} {
+		if there(path) {
+			t.Errorf("%s is there", path)
+		}
+	}
+
+	// with a group they are measured; a file without it cannot be
+	call{to: "g", set: []string{"data.group=user", "task.metrics=[logloss, hr@1]"}}.trained(t)
+	if all, err := evaluate(t, "", "a.csv", "", "g"); err != nil || !(all[0].Metrics["hr@1"] >= 0) {
+		t.Error(all, err)
+	}
+	write(t, "nobody.csv", "click,price\n1,2\n0,1\n")
+	call{to: "h", set: []string{"data.group=user", "data.columns={price: numeric}", "task.metrics=[logloss, hr@1]"}}.trained(t)
+	_, err := evaluate(t, "", "nobody.csv", "", "h")
+	refused(t, err, "nobody.csv", "no column user")
+}
+
+// TestUnselectable: nothing is trained if the monitored metric has no best direction.
+func TestUnselectable(t *testing.T) {
+	oneClassData(t)
+	call{to: "p1"}.trained(t)
+	model := read(t, "p1", run.ModelFile)
+	for _, tc := range []struct{ metrics, monitor, want string }{
+		{"calibration, logloss, auc", "", "select by another metric (train.monitor: logloss)"}, // auc is undefined
+		{"logloss, calibration", "calibration", "select by another metric (train.monitor: logloss)"},
+		{"calibration", "", "add another one to task.metrics"},
+	} {
+		set := []string{"task.metrics=[" + tc.metrics + "]"}
+		if tc.monitor != "" {
+			set = append(set, "train.monitor="+tc.monitor)
+		}
+		_, _, err := call{to: "p1", overwrite: true, set: set}.train(t)
+		refused(t, err, "calibration is best", tc.want)
+	}
+	if read(t, "p1", run.ModelFile) != model {
+		t.Error("the run that was to be overwritten is another one")
 	}
 }
 

@@ -1,8 +1,8 @@
 package metric
 
 func init() {
-	Register("gauc", Kind{New: newGAUC, Better: Higher, Reads: Logit, Needs: GroupBoth})
-	Register("user_auc", Kind{New: newUserAUC, Better: Higher, Reads: Logit, Needs: GroupBoth})
+	Register("gauc", Kind{New: newGAUC, Better: Higher, Groups: true, Reads: Logit, Needs: GroupBoth})
+	Register("user_auc", Kind{New: newUserAUC, Better: Higher, Groups: true, Reads: Logit, Needs: GroupBoth})
 }
 
 // newGAUC makes gauc: the AUC, weighted by the rows of the group (Zhou et al. 2018, DIN, eq. 7, by impressions).

@@ -50,6 +50,7 @@ const (
 type Kind struct {
 	New    func(name string, k int) Metric // returns a fresh metric; k is the cut-off
 	Cutoff bool                            // the name ends in @k
+	Groups bool                            // it measures within groups of rows, which the data must have
 	Better Direction
 	Reads  Output // all the outputs that it measures
 	Needs  Needs  // what the rows must have
@@ -115,6 +116,12 @@ func HigherIsBetter(name string) bool {
 func Selectable(name string) bool {
 	m, _, err := parse(name)
 	return err == nil && m.Better != Neither
+}
+
+// ByGroup reports whether the metric of this name measures within groups of rows. It is false for unknown names.
+func ByGroup(name string) bool {
+	m, _, err := parse(name)
+	return err == nil && m.Groups
 }
 
 func parse(name string) (m Kind, k int, err error) {

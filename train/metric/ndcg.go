@@ -3,7 +3,7 @@ package metric
 import "math"
 
 func init() {
-	Register("ndcg", Kind{New: newNDCG, Cutoff: true, Better: Higher, Reads: Logit, Needs: APositive})
+	Register("ndcg", Kind{New: newNDCG, Cutoff: true, Better: Higher, Groups: true, Reads: Logit, Needs: APositive})
 }
 
 // newNDCG makes ndcg@k: Σ_{ranks r ≤ k} y_r/log2(r+1), over the same of the ideal order.
