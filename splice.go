@@ -200,6 +200,9 @@ func (r *Run) predict(ctx context.Context, rows []Row, do func(s *scratch, logit
 		return err
 	}
 	width := r.predictor.Width()
+	if err := train.CheckOutputs(s.logits, len(rows), 0); err != nil {
+		return fmt.Errorf("splice: %s: %w", r.dir, err)
+	}
 	if len(s.shares) < width {
 		s.shares = make([]float32, width)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/task"
 )
@@ -28,8 +29,29 @@ type Scores struct {
 	Undefined []*metric.Undefined // why metrics are undefined
 }
 
+// OutputError is the error of a model whose output for a row is no finite number.
+type OutputError struct {
+	Row   int64 // from 1, in the order in which the rows were read
+	Value float32
+}
+
+// Error names the row.
+func (e *OutputError) Error() string {
+	return fmt.Sprintf("row %d: the model's output is %v: look for extreme values in the row, or in the model's weights", e.Row, e.Value)
+}
+
+// CheckOutputs returns an [*OutputError] if one of the logits of n rows, [n, outputs] row-major, is no finite number. So many rows came
+// before them.
+func CheckOutputs(logits []float32, n int, before int64) error {
+	i := nn.NotFinite(logits)
+	if i < 0 {
+		return nil
+	}
+	return &OutputError{before + int64(i/(len(logits)/n)) + 1, logits[i]}
+}
+
 // Evaluate runs prog, a models.Program compiled for evaluation or an ensemble, over all rows of src, and returns the task's metrics. A
-// metric that is undefined for the rows is no error. Logits of a masked language model are compared with the tokens to predict. each,
+// metric that is undefined for the rows is no error, and an output that is no finite number is an [*OutputError]. Logits of a masked language model are compared with the tokens to predict. each,
 // if not nil, is called after every batch with its number of rows, and its error ends the evaluation.
 func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task, each func(rows int) error) (*Scores, error) {
 	ms, err := t.Metrics()
@@ -41,6 +63,7 @@ func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task,
 			m.Reset()
 		}
 	}()
+	var rows int64
 	for b, err := range src.Batches(0, prog.Batch()) {
 		if err != nil {
 			return nil, err
@@ -53,6 +76,10 @@ func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task,
 		}
 		z := prog.Logits()
 		z = z[:len(z)/prog.Batch()*b.N]
+		if err := CheckOutputs(z, b.N, rows); err != nil {
+			return nil, err
+		}
+		rows += int64(b.N)
 		targets, group := compared(b)
 		for _, m := range ms {
 			if err := m.Add(z, targets, group); err != nil {

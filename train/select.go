@@ -64,6 +64,10 @@ func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (*Sco
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("%w during an evaluation: --resume goes on from step %d", ErrInterrupted, f.saved)
 	}
+	var bad *OutputError
+	if errors.As(err, &bad) && split != "test" {
+		return nil, f.diverged(f.st.Step, fmt.Sprintf("the model's output for row %d of %s is %v", bad.Row, split, bad.Value))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("train: %s: %w", split, err)
 	}

@@ -34,7 +34,7 @@ func (f *fit) step(ctx context.Context, b *data.Batch) error {
 		return fmt.Errorf("train: step %d: %w", f.st.Step+1, err)
 	}
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return f.diverged(fmt.Sprintf("the loss is %v", loss))
+		return f.diverged(f.st.Step+1, fmt.Sprintf("the loss is %v", loss))
 	}
 	if err := f.acc.add(f.prog, b.N, f.weight(b), loss, f.GradientAccumulation); err != nil {
 		return fmt.Errorf("train: step %d: %w", f.st.Step+1, err)
@@ -58,7 +58,7 @@ func (f *fit) update(ctx context.Context) error {
 	if f.MaxGradNorm > 0 {
 		n := f.norm.of(a.grads, a.tables, f.l2, f.Embeddings == "dense")
 		if math.IsNaN(n) || math.IsInf(n, 0) {
-			return f.diverged(fmt.Sprintf("the gradient's norm is %v", n))
+			return f.diverged(f.st.Step+1, fmt.Sprintf("the gradient's norm is %v", n))
 		}
 		scale = min(1, f.MaxGradNorm/(n+1e-6)) // PyTorch's clip_grad_norm_
 	}
@@ -91,15 +91,15 @@ func (f *fit) update(ctx context.Context) error {
 	return f.stepped(ctx)
 }
 
-// diverged names the first tensor that is not finite.
-func (f *fit) diverged(what string) error {
+// diverged is the error of a training whose numbers became infinite or NaN in a step. It names the first tensor that is not finite.
+func (f *fit) diverged(step int64, what string) error {
 	last := "there is no checkpoint yet"
 	if f.savedAny {
 		last = fmt.Sprintf("the last good checkpoint is step %d in %s", f.saved, filepath.Join(f.Dir, run.LastDir))
 	}
-	return fmt.Errorf("train: step %d: %s (first tensor that is not finite: %s); %s. "+
-		"Lower train.learning_rate or train.max_grad_norm, or look for extreme values in the data",
-		f.st.Step+1, what, f.notFinite(), last)
+	return fmt.Errorf("train: the training diverged in epoch %d, step %d: %s (first tensor that is not finite: %s); %s. "+
+		"Lower train.learning_rate, set or lower train.max_grad_norm, or look for extreme values in the data",
+		f.st.Epoch+1, step, what, f.notFinite(), last)
 }
 
 // notFinite says which tensor is the first one with a value that is not finite: parameters come before gradients.

@@ -156,7 +156,7 @@ func TestDivergenceIsNamed(t *testing.T) {
 	if err == nil {
 		t.Fatal("a run with an infinite input goes through")
 	}
-	for _, want := range []string{"step 8", "last good checkpoint is step 6"} {
+	for _, want := range []string{"diverged in epoch 1, step 8", "last good checkpoint is step 6"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q does not say %q", err, want)
 		}

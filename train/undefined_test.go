@@ -3,6 +3,7 @@ package train_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"math"
 	"os"
@@ -105,6 +106,23 @@ func TestUndefinedMonitor(t *testing.T) {
 		}
 		if _, err := os.Stat(filepath.Join(tr.Dir, run.ModelFile)); err == nil {
 			t.Errorf("%s: there is a model", tc.name)
+		}
+	}
+}
+
+// An output that is no finite number is found in its row, whatever the batches.
+func TestCheckOutputs(t *testing.T) {
+	z := make([]float32, 12) // 4 rows of 3 outputs
+	if err := train.CheckOutputs(z, 4, 100); err != nil {
+		t.Error(err)
+	}
+	if err := train.CheckOutputs(nil, 0, 100); err != nil {
+		t.Error(err)
+	}
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		z[7] = float32(v)
+		if err := train.CheckOutputs(z, 4, 100); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("row 103: the model's output is %v:", v)) {
+			t.Errorf("%v: error %v, want row 103", v, err)
 		}
 	}
 }

@@ -121,10 +121,16 @@ func (c *comparison) measure(ctx context.Context, p *nn.Params, r *Row) (*nn.Par
 		}
 	}
 	var err error
-	if r.Valid, err = c.lab.Evaluate(ctx, p, c.lab.Data.Valid); err == nil && c.lab.Data.Test != nil {
-		r.Test, err = c.lab.Evaluate(ctx, p, c.lab.Data.Test)
+	if r.Valid, err = c.lab.Evaluate(ctx, p, c.lab.Data.Valid); err != nil {
+		return nil, fmt.Errorf("valid: %w", err)
 	}
-	return p, err
+	if c.lab.Data.Test == nil {
+		return p, nil
+	}
+	if r.Test, err = c.lab.Evaluate(ctx, p, c.lab.Data.Test); err != nil {
+		return nil, fmt.Errorf("test: %w", err)
+	}
+	return p, nil
 }
 
 // align makes aligned copies of the parents.

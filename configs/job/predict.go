@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ensemble"
 	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/task"
@@ -77,7 +78,7 @@ func (r *Run) line(sc *data.Schema) (func(line []byte, logits []float32) []byte,
 
 // differing marks an error of runs that do not read the same rows as the user's to mend.
 func differing(err error) error {
-	if errors.As(err, new(ensemble.RowsError)) {
+	if errors.As(err, new(ensemble.RowsError)) || errors.As(err, new(*train.OutputError)) {
 		return run.BadInput(err)
 	}
 	return err

@@ -44,6 +44,39 @@ func predict(t *testing.T, mode, path string, dirs ...string) ([]string, error) 
 	return lines, nil
 }
 
+// A model whose output is no finite number is no result: the error names the run and the first such row.
+func TestOutputs(t *testing.T) {
+	workspace(t, 600)
+	fresh(t, "r")
+	copied(t, "r", "huge")
+	altered(t, "huge/model.safetensors", func(c *ckpt.Checkpoint) {
+		for _, name := range []string{"mlp.0.weight", "mlp.1.weight"} { // finite, and their products are not
+			for i := range c.Get(name).Data {
+				c.Get(name).Data[i] = 3e38
+			}
+		}
+	})
+	lastRows(t, 300)
+	for name, do := range map[string]func() error{
+		"evaluate":     func() error { _, err := evaluate(t, "", "test.tsv", "", "huge"); return err },
+		"a part":       func() error { _, err := evaluate(t, "", "", "valid", "huge"); return err },
+		"one of two":   func() error { _, err := evaluate(t, "", "test.tsv", "", "r", "huge"); return err },
+		"predict":      func() error { _, err := predict(t, "", "test.tsv", "huge"); return err },
+		"predict, two": func() error { _, err := predict(t, "probabilities", "test.tsv", "r", "huge"); return err },
+	} {
+		err := do()
+		if err == nil {
+			t.Errorf("%s: no error", name)
+			continue
+		}
+		refused(t, err, "huge: row ", "the model's output is ", "weights")
+	}
+	write(t, "merge.yaml", "merge: {parents: [r, huge], method: {type: average}, finetune: {epochs: 0}}\n")
+	if _, _, err := (call{config: "merge.yaml", to: "m"}).merge(t); err == nil || !strings.Contains(err.Error(), "cki: other: valid: row ") || !strings.Contains(err.Error(), "the model's output is ") {
+		t.Errorf("merge: %v", err)
+	}
+}
+
 // What cannot be started from, or taught by, is refused with what to do. No run is begun, and none is changed.
 func TestStartRefuses(t *testing.T) {
 	workspace(t, 1000)

@@ -176,6 +176,18 @@ func TestTrainFails(t *testing.T) {
 	if err == nil || errors.As(err, new(*run.InputError)) {
 		t.Errorf("a diverged run: error %v (%T)", err, err)
 	}
+	// one step an epoch: it is the evaluation that finds out
+	_, _, err = call{
+		to: "v", set: []string{"train.learning_rate=1e30", "train.optimizer=sgd", "train.batch_size=600", "model.batch_norm=false"},
+	}.train(t)
+	if err == nil || errors.As(err, new(*run.InputError)) {
+		t.Fatalf("a run that diverged in its last step: error %v (%T)", err, err)
+	}
+	for _, want := range []string{"diverged in epoch 1, step 1", "output for row 1 of valid is ", "train.learning_rate", "train.max_grad_norm"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %q:\n%v", want, err)
+		}
+	}
 	e, err := job.Config{File: "run.yaml"}.Load(t.Context())
 	if err != nil {
 		t.Fatal(err)

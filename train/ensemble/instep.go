@@ -7,6 +7,7 @@ import (
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/metric"
 )
 
@@ -68,9 +69,12 @@ func (m *Member) Run(b *data.Batch, step int64) (float64, error) {
 	if _, err := m.Program.Run(own, step); err != nil {
 		return 0, err
 	}
-	m.rows += int64(b.N)
 	z := m.Logits()
 	z = z[:len(z)/m.Batch()*b.N]
+	if err := train.CheckOutputs(z, b.N, m.rows); err != nil {
+		return 0, fmt.Errorf("%s: %w", m.Name, err)
+	}
+	m.rows += int64(b.N)
 	var group []int64
 	if b.Group != nil {
 		group = b.Group[:b.N]
