@@ -3,7 +3,6 @@ package configs
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,9 +11,8 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data/bound"
 )
-
-const maxFile = 1 << 20 // bytes; the parser says what is wrong with a longer file
 
 // load reads a config file, what it extends and the overrides, and decodes the result into the struct that into points
 // to, which holds the defaults. The error lists every mistake of every source.
@@ -64,7 +62,7 @@ func readFile(path string) ([]byte, error) {
 	if st, err := f.Stat(); err == nil && st.IsDir() {
 		return nil, fmt.Errorf("%s: is a directory; give a .yaml file", path)
 	}
-	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	src, err := bound.Read(f, path, bound.Config)
 	if err != nil {
 		return nil, fmt.Errorf("configs: %w", err)
 	}

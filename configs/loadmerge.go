@@ -1,13 +1,13 @@
 package configs
 
 import (
-	"os"
 	"path/filepath"
 
 	"go.yaml.in/yaml/v4"
 
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -31,7 +31,7 @@ func LoadMerge(path string, overrides []string) (*Experiment, error) {
 			return root
 		}
 		name := filepath.Join(run.Of(base), run.ConfigFile)
-		src, err := os.ReadFile(name)
+		src, err := bound.ReadFile(name, bound.Config)
 		if err != nil {
 			bare = !hasKey(root, "data")
 			return root

@@ -1,6 +1,8 @@
 package data_test
 
 import (
+	"bytes"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -9,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/splice-ml/splice/data"
 
@@ -183,6 +186,32 @@ func TestFeatures(t *testing.T) {
 	}
 	if _, err := m.ID("age", "1"); err == nil {
 		t.Error("id of a number: no error")
+	}
+}
+
+// A small file that decompresses to far more than a map is refused, before it fills the memory.
+func TestMapBomb(t *testing.T) {
+	path := filepath.Join(t.TempDir(), data.MapFile)
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := zstd.NewWriter(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	piece := bytes.Repeat([]byte("a"), 1<<20)
+	_, err = z.Write([]byte(`{"version": 1, "tables": [{"name": "`))
+	for range 200 {
+		if err == nil {
+			_, err = z.Write(piece)
+		}
+	}
+	if err := errors.Join(err, z.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := data.LoadFeatureMap(path); err == nil || !strings.Contains(err.Error(), "which no map does") {
+		t.Errorf("error %v", err)
 	}
 }
 

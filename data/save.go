@@ -1,21 +1,26 @@
 package data
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/splice-ml/splice/data/atomicfile"
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // MapFile is the name of a feature map's file beside a checkpoint.
 const MapFile = "features.json.zst"
 
-// maxMapBytes bounds what LoadFeatureMap decompresses, against files that are not what they seem.
-const maxMapBytes = 8 << 30
+// LoadFeatureMap decompresses up to mapRatio times the bytes of the file, and mapBytes: far more than zstd makes of a vocabulary. What is
+// beyond that is no map, but made to fill the memory.
+const (
+	mapBytes = 64 << 20
+	mapRatio = 128
+)
 
 // Save writes m as JSON, compressed by zstd with a checksum, and the tokenizer's files into the same folder. An interrupted Save
 // leaves the earlier file intact.
@@ -41,27 +46,36 @@ func (m *FeatureMap) Save(path string) error {
 
 // LoadFeatureMap reads a map that Save wrote, and the tokenizer beside it. A damaged file is an error.
 func LoadFeatureMap(path string) (*FeatureMap, error) {
-	raw, err := os.ReadFile(path)
+	f, size, err := bound.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("data: feature map: %w", err)
 	}
-	m, err := decodeMap(raw)
+	defer f.Close()
+	m, err := decodeMap(f, size)
+	if errors.As(err, new(*fs.PathError)) { // of reading: the file may be sound
+		return nil, fmt.Errorf("data: feature map: %w", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("data: feature map %s: %w; the file is damaged, make it again by training or restore it", path, err)
 	}
 	return m, m.loadText(path)
 }
 
-func decodeMap(raw []byte) (*FeatureMap, error) {
-	z, err := zstd.NewReader(bytes.NewReader(raw), zstd.WithDecoderConcurrency(1))
+// decodeMap reads a map of size compressed bytes.
+func decodeMap(r io.Reader, size int64) (*FeatureMap, error) {
+	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
 	if err != nil {
 		return nil, err
 	}
 	defer z.Close()
-	dec := json.NewDecoder(io.LimitReader(z, maxMapBytes))
+	text := &io.LimitedReader{R: z, N: mapBytes + mapRatio*size}
+	dec := json.NewDecoder(text)
 	dec.DisallowUnknownFields()
 	m := &FeatureMap{}
 	if err := dec.Decode(m); err != nil {
+		if text.N == 0 {
+			return nil, fmt.Errorf("its %d bytes decompress to more than %d, which no map does", size, mapBytes+mapRatio*size)
+		}
 		return nil, err
 	}
 	if _, err := dec.Token(); err != io.EOF { // reads to the end, where the checksum is

@@ -3,10 +3,10 @@ package compare
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/splice-ml/splice/cki/report"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -30,7 +30,7 @@ type Table struct {
 // ReadTable reads the comparison of a merge from its run.
 func ReadTable(dir string) (*Table, error) {
 	path := filepath.Join(dir, run.TableFile)
-	b, err := os.ReadFile(path)
+	b, err := bound.ReadFile(path, bound.JSON)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/compare"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/train/ckpt"
 	"github.com/splice-ml/splice/train/run"
 )
@@ -134,7 +135,7 @@ func marked(dir string) bool {
 // claimDir makes a directory for trainings of a digest. Files of another digest's trainings are removed, or are an error.
 func (j *Job) claimDir(name, digest string, replace bool) error {
 	dir := filepath.Join(j.Dir, name)
-	b, err := os.ReadFile(filepath.Join(dir, run.DigestFile))
+	b, err := bound.ReadFile(filepath.Join(dir, run.DigestFile), bound.Line)
 	if err == nil && strings.TrimSpace(string(b)) == digest {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/splice-ml/splice/cmd/internal/app"
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -69,7 +69,7 @@ func (v *variant) dir() string { return strings.ReplaceAll(v.Name, " ", "_") }
 
 // load reads a table file, strictly.
 func load(path string) (*file, error) {
-	src, err := os.ReadFile(path)
+	src, err := bound.ReadFile(path, bound.Config)
 	if err != nil {
 		return nil, fmt.Errorf("table: %w", err)
 	}

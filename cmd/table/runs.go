@@ -19,6 +19,7 @@ import (
 
 	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/cmd/internal/app"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/run"
 )
@@ -144,7 +145,7 @@ func read(path string, valid bool) (*sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b, err := os.ReadFile(path + "." + seconds); err == nil {
+	if b, err := bound.ReadFile(path+"."+seconds, bound.Line); err == nil {
 		if x.values[seconds], err = strconv.ParseFloat(strings.TrimSpace(string(b)), 64); err != nil {
 			return nil, err
 		}
@@ -153,7 +154,7 @@ func read(path string, valid bool) (*sample, error) {
 }
 
 func (x *sample) readRun(path string, valid bool) error {
-	b, err := os.ReadFile(path)
+	b, err := bound.ReadFile(path, bound.JSON)
 	if err != nil {
 		return err
 	}
@@ -177,7 +178,7 @@ func (x *sample) readRun(path string, valid bool) error {
 }
 
 func (x *sample) readFile(path string) error {
-	b, err := os.ReadFile(path)
+	b, err := bound.ReadFile(path, bound.JSON)
 	if err != nil {
 		return err
 	}

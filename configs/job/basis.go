@@ -8,12 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
@@ -117,7 +117,7 @@ func openTeacher(dir string) (*ensemble.Run, error) {
 // measured of them is taken over.
 func (j *Job) checkStart(now *start.Record) error {
 	path := filepath.Join(j.Dir, run.StartFile)
-	b, err := os.ReadFile(path)
+	b, err := bound.ReadFile(path, bound.JSON)
 	if errors.Is(err, fs.ErrNotExist) || now == nil {
 		return nil // the trainer compares the digests
 	} else if err != nil {

@@ -6,17 +6,19 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/splice-ml/splice/data/atomicfile"
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // Files of MRPC as they are published: the corpus' train file, and the ids of those of its pairs that are the benchmark's dev part.
 const (
 	mrpcAll = "msr_paraphrase_train.txt"
 	mrpcIDs = "mrpc_dev_ids.tsv"
+
+	mrpcLimit = 64 << 20 // bytes; those of the files are 1 MB
 )
 
 // splitMRPC makes train.tsv and dev.tsv, the benchmark's, of the published files in a folder, if it has those and no dev.tsv.
@@ -24,14 +26,14 @@ func splitMRPC(dir string) error {
 	if exists(filepath.Join(dir, "dev.tsv")) {
 		return nil
 	}
-	ids, err := os.ReadFile(filepath.Join(dir, mrpcIDs))
+	ids, err := bound.ReadFile(filepath.Join(dir, mrpcIDs), mrpcLimit)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // what is missing is said where the files are looked for
 	}
 	if err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
-	all, err := os.ReadFile(filepath.Join(dir, mrpcAll))
+	all, err := bound.ReadFile(filepath.Join(dir, mrpcAll), mrpcLimit)
 	if err != nil {
 		return fmt.Errorf("data: %w; want the file of which %s names the dev part", err, mrpcIDs)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/atomicfile"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/data/internal/cache"
 	"github.com/splice-ml/splice/data/internal/parts"
 	"github.com/splice-ml/splice/data/internal/text"
@@ -124,7 +125,7 @@ func (d Reviews) files(ctx context.Context, cache cache.Dir) (files [3][]string,
 		text := d.text(first, n)
 		first += n
 		path := filepath.Join(dir, data.Part(part).String()+".tsv")
-		if have, err := os.ReadFile(path); err != nil || !bytes.Equal(have, text) {
+		if have, err := bound.ReadFile(path, int64(len(text))); err != nil || !bytes.Equal(have, text) {
 			err := atomicfile.Write(path, func(w io.Writer) error {
 				_, err := w.Write(text)
 				return err

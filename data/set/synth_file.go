@@ -16,6 +16,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/splice-ml/splice/data/atomicfile"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/data/internal/scan"
 )
 
@@ -119,7 +120,7 @@ func ReadSynthInfo(path string) (*SynthInfo, error) {
 }
 
 func readSidecar(path string) (*SynthInfo, error) {
-	raw, err := os.ReadFile(sidecar(path))
+	raw, err := bound.ReadFile(sidecar(path), bound.JSON)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
 const (
@@ -76,7 +78,7 @@ func (s *tokenSpec) decode(text []byte, special bool) error {
 		Special    *bool
 	}
 	if err := json.Unmarshal(text, &o); err != nil || o.Content == "" {
-		return fmt.Errorf("token %s: want a text, or an object with content", text)
+		return fmt.Errorf("token %s: want a text, or an object with content", bound.Name(string(text)))
 	}
 	special = value(o.Special, special)
 	*s = tokenSpec{o.Content, o.SingleWord, o.LStrip, o.RStrip, value(o.Normalized, !special), special, true}

@@ -236,6 +236,44 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
+// What no vocabulary has is refused before it fills the memory: words without an end, words and values without number.
+func TestTooMuch(t *testing.T) {
+	many := strings.Repeat("\n", 1<<22)
+	for _, tc := range []struct {
+		name  string
+		files map[string]string
+		want  string
+	}{
+		{"a long line", map[string]string{"vocab.txt": smallText + strings.Repeat("a", 1<<17) + "\n"}, "a token of 131072 bytes, the longest may have 65536"},
+		{"many lines", map[string]string{"vocab.txt": smallText + many}, "more than 4194304 tokens: is it a vocabulary?"},
+		{
+			"a long token of JSON",
+			map[string]string{"vocab.json": `{"` + strings.Repeat("a", 1<<17) + `": 0}`, "merges.txt": "#version: 0.2\n"},
+			"a token of 131072 bytes, the longest may have 65536",
+		},
+		{
+			"many values",
+			map[string]string{"vocab.txt": smallText, "added_tokens.json": "[" + strings.Repeat("[],", 1<<22) + "0]"},
+			"added_tokens.json: more than 8,388,608 values: is it the right file?",
+		},
+		{
+			"deep",
+			map[string]string{"tokenizer.json": strings.Repeat("[", 1<<20)},
+			"tokenizer.json:1: invalid character '[' exceeded max depth: is the file whole?",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for name, text := range tc.files {
+				write(t, filepath.Join(dir, name), text)
+			}
+			if _, err := token.Open(dir); err == nil || !strings.Contains(err.Error(), tc.want) || len(err.Error()) > 500 {
+				t.Errorf("%.500v, want %s", err, tc.want)
+			}
+		})
+	}
+}
+
 func TestOpenPath(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{

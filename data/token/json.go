@@ -9,6 +9,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // jsonFile is the part of a tokenizer.json that is used. The pointers are sections that may be null.
@@ -82,7 +84,7 @@ func (m *jsonMerge) UnmarshalJSON(text []byte) error {
 	}
 	var one string
 	if err := json.Unmarshal(text, &one); err != nil {
-		return fmt.Errorf("merge %s: want \"a b\" or [\"a\", \"b\"]", text)
+		return fmt.Errorf("merge %s: want \"a b\" or [\"a\", \"b\"]", bound.Name(string(text)))
 	}
 	*m = strings.Split(one, " ")
 	return nil

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/splice-ml/splice/data/atomicfile"
+	"github.com/splice-ml/splice/data/bound"
 )
 
 const (
@@ -71,17 +71,14 @@ func Open(path string) (Tokenizer, error) {
 
 // read returns the text of a file without a byte order mark.
 func read(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	text, err := bound.ReadFile(path, bound.Vocabulary)
 	if err != nil {
 		return nil, fmt.Errorf("token: %w", err)
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("token: %w", err)
-	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("token: %s: more than %d MiB: this is no tokenizer", path, maxFile>>20)
+	if filepath.Ext(path) == ".json" {
+		if err := bound.Values(text, maxValues); err != nil {
+			return nil, fmt.Errorf("token: %s: %w", path, err)
+		}
 	}
 	return bytes.TrimPrefix(text, []byte("\ufeff")), nil
 }

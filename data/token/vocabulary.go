@@ -7,10 +7,16 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
-// maxFile is more bytes than any vocabulary has.
-const maxFile = 256 << 20
+// Bounds that are well above what vocabularies have.
+const (
+	maxWords  = 1 << 22 // tokens, and pairs of tokens that are merged
+	maxWord   = 1 << 16 // bytes of a token
+	maxValues = 1 << 23 // values of a JSON file
+)
 
 // vocabulary is tokens by id, and ids by token.
 type vocabulary struct {
@@ -63,6 +69,9 @@ func parseText(path string, text []byte) (*vocabulary, error) {
 	blank := 0
 	for line := range strings.SplitSeq(string(bytes.TrimSuffix(text, []byte("\n"))), "\n") {
 		t, id := strings.TrimRightFunc(line, unicode.IsSpace), int32(len(v.tokens))
+		if err := checkWord(t, len(v.tokens)); err != nil {
+			return nil, fmt.Errorf("token: %s:%d: %w", path, id+1, err)
+		}
 		if !utf8.ValidString(t) {
 			return nil, fmt.Errorf("token: %s:%d: invalid UTF-8 in %q: want a vocab.txt in UTF-8", path, id+1, t)
 		}
@@ -104,6 +113,9 @@ func parseMap(path string, file, object []byte) (*vocabulary, error) {
 		if err := d.Decode(&id); err != nil || id < 0 {
 			return nil, fmt.Errorf("token: %s: id of token %q: want a whole number from 0", at(), token)
 		}
+		if err := checkWord(token, len(v.index)); err != nil {
+			return nil, fmt.Errorf("token: %s: %w", at(), err)
+		}
 		if _, ok := v.index[token]; ok {
 			return nil, fmt.Errorf("token: %s: token %q is there twice: fetch the file again, since ids cannot be told apart", at(), token)
 		}
@@ -128,6 +140,17 @@ func parseMap(path string, file, object []byte) (*vocabulary, error) {
 		v.tokens[id] = t
 	}
 	return v, nil
+}
+
+// checkWord returns an error for a token that no vocabulary of so many tokens before it has.
+func checkWord(token string, before int) error {
+	switch {
+	case len(token) > maxWord:
+		return fmt.Errorf("a token of %d bytes, the longest may have %d: is it a vocabulary?", len(token), maxWord)
+	case before == maxWords:
+		return fmt.Errorf("more than %d tokens: is it a vocabulary?", maxWords)
+	}
+	return nil
 }
 
 // add gives a token an id of its own, after the vocabulary.
@@ -165,7 +188,10 @@ func parseMerges(path string, text []byte, v *vocabulary) (map[[2]int32]merge, e
 // addMerge adds a pair with the next rank.
 func addMerge(merges map[[2]int32]merge, v *vocabulary, pair []string) error {
 	if len(pair) != 2 {
-		return fmt.Errorf("merge %q: want two tokens", strings.Join(pair, " "))
+		return fmt.Errorf("merge %q: want two tokens", bound.Name(strings.Join(pair, " ")))
+	}
+	if len(merges) == maxWords {
+		return fmt.Errorf("more than %d merges: are they a tokenizer's?", maxWords)
 	}
 	for _, token := range []string{pair[0], pair[1], pair[0] + pair[1]} {
 		if v.find(token) == None {

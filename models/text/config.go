@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // file holds what is read of a config.json. A key that is not there stays nil.
@@ -94,7 +96,7 @@ func (f *family) resolve(e *Encoder, c *Classifier, validate func() error) error
 
 // read reads a config.json and refuses one of another model.
 func (f *family) read(path string, masked bool) (*file, error) {
-	b, err := os.ReadFile(path)
+	b, err := bound.ReadFile(path, bound.JSON)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(filepath.Join(filepath.Dir(path), "adapter_config.json")); err == nil {
 			return nil, fmt.Errorf("%s: there is no such file: the directory is an adapter, not a whole model: merge it into its base "+

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // Names of a checkpoint's files in a Hugging Face directory.
@@ -30,7 +32,7 @@ func adapterHelp(path string) string {
 	var c struct {
 		Base string `json:"base_model_name_or_path"`
 	}
-	if b, err := os.ReadFile(path); err == nil && json.Unmarshal(b, &c) == nil && c.Base != "" {
+	if b, err := bound.ReadFile(path, bound.JSON); err == nil && json.Unmarshal(b, &c) == nil && c.Base != "" {
 		base = fmt.Sprintf("its base model %q", c.Base)
 	}
 	return "is an adapter (" + adapterConfigFile + "), not a whole model: merge it into " + base + " with peft, and give the result: " +
@@ -65,7 +67,7 @@ func isFile(path string) bool {
 
 // openShards opens the files of an index as one. Each tensor must be in the shard that the index names, and no other there.
 func openShards(index string) (*File, error) {
-	b, err := os.ReadFile(index)
+	b, err := bound.ReadFile(index, bound.JSON)
 	if err != nil {
 		return nil, fmt.Errorf("ckpt: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/atomicfile"
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // Check returns an error if a directory has files of a run, which a command must not write over unasked.
@@ -221,7 +222,7 @@ func CopyText(dir, from string) error {
 		if e.Kind != OfText {
 			continue
 		}
-		b, err := os.ReadFile(filepath.Join(from, e.Name))
+		b, err := bound.ReadFile(filepath.Join(from, e.Name), bound.Vocabulary)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train/ckpt"
 	"github.com/splice-ml/splice/train/run"
@@ -125,7 +126,7 @@ func keptEpochs(dir string) string {
 // lastFile returns the file of the last weights that a run saved.
 func lastFile(dir string) (string, error) {
 	path := filepath.Join(dir, run.LastDir, run.StateFile)
-	b, err := os.ReadFile(path)
+	b, err := bound.ReadFile(path, bound.JSON)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("has no %s, so that there are no last weights; take best", path)
 	} else if err != nil {

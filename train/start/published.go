@@ -2,12 +2,12 @@ package start
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -19,7 +19,7 @@ type Published struct {
 
 // ReadPublished reads what a directory's config.json says of the head. One that cannot be read says nothing.
 func ReadPublished(dir string) Published {
-	b, err := os.ReadFile(filepath.Join(dir, run.ModelConfigFile))
+	b, err := bound.ReadFile(filepath.Join(dir, run.ModelConfigFile), bound.JSON)
 	if err != nil {
 		return Published{}
 	}

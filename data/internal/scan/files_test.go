@@ -1,10 +1,15 @@
 package scan_test
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/splice-ml/splice/data/datatest"
 	"github.com/splice-ml/splice/data/internal/scan"
@@ -85,5 +90,43 @@ func TestCarriageReturnsThatAreText(t *testing.T) {
 		if want := int64(strings.Count(text, "\n")) - int64(strings.Count(text, "y,a")); s.Train.Rows() != want {
 			t.Errorf("%q: %d rows, want %d", text, s.Train.Rows(), want)
 		}
+	}
+}
+
+// The window of a zstd file is memory that the file asks for.
+func TestZstdWindow(t *testing.T) {
+	const rows = "y,a\n1,2\n0,3\n"
+	for _, tc := range []struct {
+		log  int // of the window
+		want string
+	}{
+		{27, ""},
+		{28, "t.csv.zst: is compressed with a window of more than 128 MiB, which takes as much memory; compress it again without --ultra, and with " +
+			"--long of at most 27"},
+	} {
+		var text bytes.Buffer
+		z, err := zstd.NewWriter(&text, zstd.WithWindowSize(1<<tc.log))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = z.Write([]byte(rows))
+		if err := errors.Join(err, z.Flush()); err != nil { // a frame of which the length is not known yet
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		in, err := scan.OpenInput(datatest.WriteFile(t, "t.csv.zst", text.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(in)
+		if err != nil {
+			err = scan.ReadError("t.csv.zst", err)
+		}
+		if tc.want == "" && (err != nil || string(got) != rows) || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("window of 2^%d bytes: %q, error %v, want %s", tc.log, got, err, tc.want)
+		}
+		in.Close()
 	}
 }

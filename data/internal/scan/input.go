@@ -78,6 +78,9 @@ func compareNatural(a, b string) int {
 // leadingDigits returns how many digits s begins with.
 func leadingDigits(s string) int { return len(s) - len(strings.TrimLeft(s, "0123456789")) }
 
+// maxWindow bounds the memory that a file compressed by zstd can ask for. It is the window of zstd --long.
+const maxWindow = 128 << 20
+
 // input is an open file: its text, decompressed, and the hash of its bytes as they are on disk.
 type input struct {
 	io.Reader
@@ -104,7 +107,7 @@ func OpenInput(path string) (*input, error) {
 		}
 	case ".zst":
 		var z *zstd.Decoder
-		if z, err = zstd.NewReader(in.raw, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(1<<30)); err == nil {
+		if z, err = zstd.NewReader(in.raw, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow)); err == nil {
 			in.Reader, in.close = z, func() error { z.Close(); return nil }
 		}
 	}
@@ -141,6 +144,9 @@ func ReadError(path string, err error) error {
 		return fmt.Errorf("data: %s: is not compressed as its name says; rename it or compress it", path)
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch):
 		return fmt.Errorf("data: %s: the compressed file is corrupt (wrong checksum); copy or download it again", path)
+	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		return fmt.Errorf("data: %s: is compressed with a window of more than %d MiB, which takes as much memory; compress it again without "+
+			"--ultra, and with --long of at most 27", path, maxWindow>>20)
 	}
 	return fmt.Errorf("data: %s: %w", path, err)
 }
