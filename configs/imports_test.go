@@ -54,7 +54,7 @@ var layers = [][]string{
 	{"configs", "configs/fetch"},
 	{"configs/job"},
 	{door},
-	{"configs/docgen", "cmd", "cmd/*", "cmd/internal/*", "scripts", "scripts/*"},
+	{"configs/docgen", "data/token/tablegen", "cmd", "cmd/*", "cmd/internal/*", "scripts", "scripts/*"},
 }
 
 // testOnly packages are helpers of tests; no other package may import them.

@@ -95,14 +95,23 @@ const (
 )
 
 func classOf(r rune) class {
+	if r < utf8.RuneSelf {
+		switch {
+		case 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z':
+			return letters
+		case r == ' ' || '\t' <= r && r <= '\r':
+			return spaces
+		case '0' <= r && r <= '9':
+			return numbers
+		}
+		return others
+	}
 	switch {
-	case r < utf8.RuneSelf && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'):
+	case unicode.Is(letterTable, r):
 		return letters
-	case unicode.IsSpace(r):
+	case unicode.Is(spaceTable, r):
 		return spaces
-	case unicode.IsLetter(r) || unicode.Is(moreLetter, r):
-		return letters
-	case unicode.IsNumber(r) || unicode.Is(moreNumber, r):
+	case unicode.Is(numberTable, r):
 		return numbers
 	}
 	return others

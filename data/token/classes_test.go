@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
+
+	"golang.org/x/text/unicode/norm"
 )
 
-// TestClasses holds what is done with each single code point to the reference: testdata/make.py wrote the hashes. It fails if
-// a newer Go or golang.org/x/text knows a newer Unicode; then ranges.go has to follow.
+// TestClasses holds what is done with each single code point to the reference: testdata/make.py wrote the hashes. Nothing of it may depend
+// on the Unicode of the Go that builds the program, nor on that of golang.org/x/text.
 func TestClasses(t *testing.T) {
 	text, err := os.ReadFile("testdata/classes.json")
 	if err != nil {
@@ -21,6 +23,24 @@ func TestClasses(t *testing.T) {
 	}
 	normalize := func(n normalizer) func(string) string {
 		return func(s string) string { return string(n.append(nil, s)) }
+	}
+	step := func(kind string) func(string) string {
+		steps, err := (&jsonPart{Type: kind}).steps()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return steps[0]
+	}
+	count := func(kind string, names ...string) func(string) string {
+		split, err := (&jsonPart{Type: kind}).splitter()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func(s string) string {
+			n := 0
+			split([]byte("a"+s+"b"), func([]byte) bool { n++; return true })
+			return names[n-1]
+		}
 	}
 	got := map[string]func(string) string{
 		"clean":   normalize(normalizer{clean: true}),
@@ -41,6 +61,20 @@ func TestClasses(t *testing.T) {
 			}
 			return "space"
 		},
+		"strip_any":        step("StripAccents"),
+		"trim":             step("Strip"),
+		"nfc":              step("NFC"),
+		"nfd":              step("NFD"),
+		"order":            func(s string) string { return step("NFD")("\u0345" + s) },
+		"nfkc":             step("NFKC"),
+		"nfkd":             step("NFKD"),
+		"whitespace":       count("Whitespace", "word", "space", "other"),
+		"whitespace_split": count("WhitespaceSplit", "word", "space"),
+		"punctuation":      count("Punctuation", "word", "", "punct"),
+		"digits":           count("Digits", "word", "", "number"),
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d kinds of classes, testdata/classes.json has %d", len(got), len(want))
 	}
 	for name, f := range got {
 		h := sha256.New()
@@ -51,6 +85,25 @@ func TestClasses(t *testing.T) {
 		}
 		if got := hex.EncodeToString(h.Sum(nil)); got != want[name] {
 			t.Errorf("%s: the code points give %s, want %s", name, got, want[name])
+		}
+	}
+}
+
+// TestLateCharacters: what Unicode has since 9.0.0 is left as it is by normal forms, beside what it would join or move past too. The
+// reference does the same; later versions of golang.org/x/text join the first two.
+func TestLateCharacters(t *testing.T) {
+	for _, text := range []string{
+		"\U000113c2\U000113c2", // of Unicode 16
+		"\U00016d67\U00016d67", // of Unicode 16
+		"\U00011935\U00011930", // of Unicode 13
+		"\u0301\u1abf",         // U+1ABF, of Unicode 13, would stand before U+0301
+		"\u32ff\u0301",         // of Unicode 12.1, of two characters by NFKC
+		"\ua7f2\u0301",         // of Unicode 14, C by NFKC
+	} {
+		for _, form := range []norm.Form{norm.NFC, norm.NFD, norm.NFKC, norm.NFKD} {
+			if got := normalForm(form, text); got != text {
+				t.Errorf("form %d of %+q is %+q, want it as it is", form, text, got)
+			}
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -225,10 +224,10 @@ func (m *matcher) each(text string, token func(id int32), part func(string) erro
 		}
 		to := i
 		if a.lstrip {
-			from = max(start, len(strings.TrimRightFunc(text[:from], unicode.IsSpace)))
+			from = max(start, len(strings.TrimRightFunc(text[:from], isSpace)))
 		}
 		if a.rstrip {
-			to = len(text) - len(strings.TrimLeftFunc(text[to:], unicode.IsSpace))
+			to = len(text) - len(strings.TrimLeftFunc(text[to:], isSpace))
 		}
 		if start < from {
 			if err := part(text[start:from]); err != nil {

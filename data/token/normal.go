@@ -1,13 +1,14 @@
 package token
 
 import (
-	"strings"
+	"sort"
 	"unicode"
 	"unicode/utf8"
 
-	bert "github.com/sugarme/tokenizer/normalizer"
 	"golang.org/x/text/unicode/norm"
 )
+
+//go:generate go run ./tablegen
 
 // normalizer prepares text as BERT does (Devlin et al. 2019, its published code), in this order: control characters are
 // removed and white space becomes a space; Chinese characters get spaces round them; accents are stripped; letters become
@@ -39,7 +40,7 @@ func (n normalizer) append(dst []byte, text string) []byte {
 		switch {
 		case n.clean && (r == utf8.RuneError || isControl(r)):
 			continue
-		case n.clean && unicode.IsSpace(r):
+		case n.clean && isSpace(r):
 			dst = append(dst, ' ')
 			continue
 		case n.chinese && isChinese(r):
@@ -55,7 +56,7 @@ func (n normalizer) append(dst []byte, text string) []byte {
 	}
 	s := string(dst[start:])
 	if n.strip {
-		s = decompose(s)
+		s = normalForm(norm.NFD, s)
 	}
 	dst = dst[:start]
 	for _, r := range s {
@@ -72,19 +73,34 @@ func (n normalizer) append(dst []byte, text string) []byte {
 	return dst
 }
 
-// decompose returns the canonical decomposition (NFD), but of one letter that the reference leaves as it is.
-func decompose(s string) string {
-	const kept = "\U00011938"
-	parts := strings.Split(s, kept)
-	for i, p := range parts {
-		parts[i] = norm.NFD.String(p)
+// normalForm brings text into a normal form as the reference does, which knows Unicode 9.0.0: it leaves later characters as they are, and
+// nothing goes past them. What it knows has the same forms in every later Unicode.
+func normalForm(form norm.Form, text string) string {
+	var out []byte
+	start := 0
+	for i, r := range text {
+		if r >= utf8.RuneSelf && unicode.Is(lateTable, r) {
+			out = append(append(out, form.String(text[start:i])...), string(r)...)
+			start = i + utf8.RuneLen(r)
+		}
 	}
-	return strings.Join(parts, kept)
+	if start == 0 {
+		return form.String(text)
+	}
+	return string(append(out, form.String(text[start:])...))
+}
+
+// isSpace says that a rune is white space.
+func isSpace(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r == ' ' || '\t' <= r && r <= '\r'
+	}
+	return unicode.Is(spaceTable, r)
 }
 
 // isControl says that cleaning removes a rune: the categories Cc, Cf and Co, and not Cn as the first code of BERT also did.
 func isControl(r rune) bool {
-	return r != '\t' && r != '\n' && r != '\r' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co) && !unicode.Is(keptFormat, r)
+	return unicode.Is(controlTable, r)
 }
 
 // isChinese says that a rune is in a block of CJK ideographs. The seventh starts at U+2B920 in the reference, too.
@@ -96,36 +112,34 @@ func isChinese(r rune) bool {
 
 // isAccent says that a rune is a mark that is stripped.
 func isAccent(r rune) bool {
-	return unicode.Is(unicode.Mn, r) && !unicode.Is(keptMark, r) || unicode.Is(moreMark, r)
+	return unicode.Is(accentTable, r)
 }
 
-// isPunct says that a rune is a word for itself. So the library says of all runes but 129.
+// isPunct says that a rune is a word for itself.
 func isPunct(r rune) bool {
-	switch {
-	case 'a' <= r && r <= 'z': // most of a text, and sooner said here
-		return false
-	case r < utf8.RuneSelf:
-		return bert.IsBertPunctuation(r)
+	if r < utf8.RuneSelf { // most of a text, and sooner said here
+		return '!' <= r && r <= '/' || ':' <= r && r <= '@' || '[' <= r && r <= '`' || '{' <= r && r <= '~'
 	}
-	return bert.IsBertPunctuation(r) && !unicode.Is(notPunct, r) || unicode.Is(morePunct, r)
+	return unicode.Is(punctTable, r)
 }
 
-// toLower is unicode.ToLower with the letters of Unicode 16 and 17.
+// toLower returns the lower case of a rune.
 func toLower(r rune) rune {
-	switch {
-	case r == 0xa7cb:
-		return 0x264
-	case r == 0xa7dc:
-		return 0x19b
-	case r == 0x1c89 || r == 0xa7cc || r == 0xa7ce || r == 0xa7d2 || r == 0xa7d4 || r == 0xa7da:
-		return r + 1
-	case r >= 0x10d50 && r <= 0x10d65:
-		return r + 0x20
-	case r >= 0x16ea0 && r <= 0x16eb8:
-		return r + 0x1b
+	if r < utf8.RuneSelf {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
 	}
-	return unicode.ToLower(r)
+	i := sort.Search(len(lowerTable), func(i int) bool { return r <= lowerTable[i].hi })
+	if i < len(lowerTable) && r >= lowerTable[i].lo && (r-lowerTable[i].lo)%lowerTable[i].stride == 0 {
+		r += lowerTable[i].delta
+	}
+	return r
 }
+
+// lowerRange says that each stride-th rune from lo to hi has a lower case, delta runes on.
+type lowerRange struct{ lo, hi, stride, delta rune }
 
 // words yields the words of prepared text: what stands between white space, each punctuation mark for itself.
 // It returns false once yield did.
@@ -137,7 +151,7 @@ func words(text []byte, yield func(word []byte) bool) bool {
 		if r >= utf8.RuneSelf {
 			r, width = utf8.DecodeRune(text[i:])
 		}
-		space := unicode.IsSpace(r)
+		space := isSpace(r)
 		if !space && !isPunct(r) {
 			continue
 		}

@@ -37,28 +37,28 @@ func (p *jsonPart) steps() ([]step, error) {
 	case "StripAccents":
 		return one(func(text string) string {
 			return strings.Map(func(r rune) rune {
-				if unicode.Is(unicode.M, r) && !unicode.Is(keptMarkAny, r) || unicode.Is(moreMarkAny, r) {
+				if unicode.Is(markTable, r) {
 					return -1
 				}
 				return r
 			}, text)
 		})
 	case "NFD":
-		return one(decompose)
+		return one(func(text string) string { return normalForm(norm.NFD, text) })
 	case "NFC":
-		return one(norm.NFC.String)
+		return one(func(text string) string { return normalForm(norm.NFC, text) })
 	case "NFKD":
-		return one(func(text string) string { return aroundKept(norm.NFKD, text) })
+		return one(func(text string) string { return normalForm(norm.NFKD, text) })
 	case "NFKC":
-		return one(func(text string) string { return aroundKept(norm.NFKC, text) })
+		return one(func(text string) string { return normalForm(norm.NFKC, text) })
 	case "Strip":
 		left, right := value(p.StripLeft, true), value(p.StripRight, true)
 		return one(func(text string) string {
 			if left {
-				text = strings.TrimLeftFunc(text, unicode.IsSpace)
+				text = strings.TrimLeftFunc(text, isSpace)
 			}
 			if right {
-				text = strings.TrimRightFunc(text, unicode.IsSpace)
+				text = strings.TrimRightFunc(text, isSpace)
 			}
 			return text
 		})
@@ -71,22 +71,6 @@ func (p *jsonPart) steps() ([]step, error) {
 func (p *jsonPart) bert() normalizer {
 	lower := value(p.Lower, true)
 	return normalizer{clean: value(p.Clean, true), chinese: value(p.Chinese, true), strip: value(p.Strip, lower), lower: lower}
-}
-
-// aroundKept applies a form to what stands between characters of a later Unicode than the reference's, which it leaves as they are.
-func aroundKept(form norm.Form, text string) string {
-	var out []byte
-	start := 0
-	for i, r := range text {
-		if r >= utf8.RuneSelf && (unicode.Is(keptCompat, r) || r == 0x11938 && form == norm.NFKD) {
-			out = append(form.Append(out, []byte(text[start:i])...), string(r)...)
-			start = i + utf8.RuneLen(r)
-		}
-	}
-	if start == 0 {
-		return form.String(text)
-	}
-	return string(append(out, form.String(text[start:])...))
 }
 
 // splitter yields the words of prepared text. It returns false once yield did.
@@ -104,7 +88,7 @@ func (p *jsonPart) splitter() (splitter, error) {
 	case "Whitespace":
 		return runsOf(func(r rune) int {
 			switch {
-			case unicode.IsSpace(r):
+			case isSpace(r):
 				return 0
 			case isWord(r):
 				return 1
@@ -113,7 +97,7 @@ func (p *jsonPart) splitter() (splitter, error) {
 		}), nil
 	case "WhitespaceSplit":
 		return runsOf(func(r rune) int {
-			if unicode.IsSpace(r) {
+			if isSpace(r) {
 				return 0
 			}
 			return 1
@@ -134,7 +118,7 @@ func (p *jsonPart) splitter() (splitter, error) {
 			digit = alone
 		}
 		return runsOf(func(r rune) int {
-			if unicode.IsNumber(r) || unicode.Is(moreNumber, r) {
+			if unicode.Is(digitTable, r) {
 				return digit
 			}
 			return 1
@@ -190,13 +174,10 @@ func runsOf(kind func(rune) int) splitter {
 
 // isWord says that \w of the reference's expressions matches a rune: letters, marks, digits and what joins them.
 func isWord(r rune) bool {
-	switch {
-	case r < utf8.RuneSelf:
+	if r < utf8.RuneSelf {
 		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_'
-	case r == '\u200c' || r == '\u200d':
-		return true
 	}
-	return unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic, moreWord)
+	return unicode.Is(wordTable, r)
 }
 
 // prepare applies steps in turn.

@@ -12,14 +12,14 @@
 //   - the pieces of a word: WordPiece (wordpiece.go),
 //   - the places of texts and special tokens: TemplateProcessing (template.go). It is asked once, when a tokenizer is opened: to ask
 //     it for each text takes five times as long as all other steps together,
-//   - the characters that stand for bytes: GenerateBytesChar (bytelevel.go),
-//   - what is punctuation: IsBertPunctuation (normal.go), but for 129 code points (ranges.go).
+//   - the characters that stand for bytes: GenerateBytesChar (bytelevel.go).
 //
 // Ours are:
 //
 //   - normalizing: BertNormalizer differs in 181 texts (82 if cased) and panics in three of these. It keeps tabs and line ends, and
 //     strips accents of letters that it did not decompose. IsChinese misses 6,848 code points, since its table is not sorted.
-//   - splitting into words: BertPreTokenizer is right in all texts but for those 129 code points, and takes a hundred times as long.
+//   - what is punctuation: IsBertPunctuation differs in 129 code points, and in others where a newer Go has a newer Unicode.
+//   - splitting into words: BertPreTokenizer is right in all texts but for those code points, and takes a hundred times as long.
 //   - byte-level words: ByteLevel differs in 43 texts. It keeps a run of white space whole, of which the last belongs to the next word.
 //   - merging bytes: BPE merges equal pairs in the order of a heap, not from the left. Of one letter, repeated 1 to 40 times, 34 words
 //     come out different.
@@ -31,8 +31,14 @@
 //
 // The library calls log.Fatal and panic on what is wrong. So every file is checked here before anything is built from it, and what is
 // wrong is an error with file and line. Only this package calls the library: with a vocabulary that has the unknown token, and with
-// templates of which each token and id is known. While texts are encoded, only WordPiece and IsBertPunctuation are called. They read and
-// never write, so that any number of goroutines share them.
+// templates of which each token and id is known. While texts are encoded, only WordPiece is called. It reads and never writes, so that any
+// number of goroutines share it.
+//
+// # Which Unicode
+//
+// What is a letter, a space, punctuation, a number, an accent, a lower case is said by tables.go, which tablegen writes: Unicode 15.0.0, but
+// for what the reference tokenizers say otherwise. Normal forms are those of Unicode 9.0.0, as the reference's. So the Unicode of
+// the Go that builds a program, and that of golang.org/x/text, change no ids; TestClasses holds that.
 package token
 
 // Tokenizer turns text into ids. All methods may be called by many goroutines at once.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/splice-ml/splice/data/bound"
@@ -68,7 +67,7 @@ func parseText(path string, text []byte) (*vocabulary, error) {
 	}
 	blank := 0
 	for line := range strings.SplitSeq(string(bytes.TrimSuffix(text, []byte("\n"))), "\n") {
-		t, id := strings.TrimRightFunc(line, unicode.IsSpace), int32(len(v.tokens))
+		t, id := strings.TrimRightFunc(line, isSpace), int32(len(v.tokens))
 		if err := checkWord(t, len(v.tokens)); err != nil {
 			return nil, fmt.Errorf("token: %s:%d: %w", path, id+1, err)
 		}

@@ -25,8 +25,19 @@ def classes():
                 return name
         return "space"
 
+    def count(splitter, *names):
+        return lambda s: names[len(splitter.pre_tokenize_str("a" + s + "b")) - 1]
+
     of = dict(clean=bert(clean_text=True), chinese=bert(handle_chinese_chars=True), strip=bert(strip_accents=True),
-              lower=bert(lowercase=True), uncased=uncased, words=words, byte_level=byte_level)
+              lower=bert(lowercase=True), uncased=uncased, words=words, byte_level=byte_level,
+              strip_any=normalizers.StripAccents().normalize_str, trim=normalizers.Strip().normalize_str,
+              nfc=normalizers.NFC().normalize_str, nfd=normalizers.NFD().normalize_str,
+              order=lambda s: normalizers.NFD().normalize_str("\u0345" + s),
+              nfkc=normalizers.NFKC().normalize_str, nfkd=normalizers.NFKD().normalize_str,
+              whitespace=count(pre_tokenizers.Whitespace(), "word", "space", "other"),
+              whitespace_split=count(pre_tokenizers.WhitespaceSplit(), "word", "space"),
+              punctuation=count(pre_tokenizers.Punctuation(), "word", "", "punct"),
+              digits=count(pre_tokenizers.Digits(), "word", "", "number"))
     out = {}
     for name, f in of.items():
         h = hashlib.sha256()
