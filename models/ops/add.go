@@ -5,7 +5,11 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// Add is the sum of nodes of one shape, scalars included, added from left to right. The sum of one node is that node.
+// mostTerms bounds the inputs of one op: the time in which Gorgonia finds the type of an op grows with their square.
+const mostTerms = 64
+
+// Add is the sum of nodes of one shape, scalars included, added from left to right. The sum of one node is that node. Many nodes are
+// added by several ops, to the same bits.
 //
 // Its backward pass hands dy on as it is.
 func Add(xs ...*G.Node) (*G.Node, error) {
@@ -24,6 +28,13 @@ func Add(xs ...*G.Node) (*G.Node, error) {
 	}
 	if len(xs) == 1 {
 		return xs[0], nil
+	}
+	if len(xs) > mostTerms {
+		first, err := Add(xs[:mostTerms]...)
+		if err != nil {
+			return nil, err
+		}
+		return Add(append(G.Nodes{first}, xs[mostTerms:]...)...)
 	}
 	o := newOp("add", xs[0].Shape(), xs...)
 	loop := flat(len(o.out), func(lo, hi int) {

@@ -107,6 +107,7 @@ func (o *op) apply(in ...*G.Node) (*G.Node, error) {
 	}
 	if g != nil {
 		o.distinguish(g, in)
+		expect(g)
 	}
 	n, err := G.ApplyOp(o, in...)
 	if err != nil {
@@ -118,17 +119,7 @@ func (o *op) apply(in ...*G.Node) (*G.Node, error) {
 // distinguish changes the op's identity until the hash of its node differs from that of every node in the graph: the
 // tape machine merges nodes by a 32-bit hash without comparing them.
 func (o *op) distinguish(g *G.ExprGraph, in G.Nodes) {
-	for h := o.nodeHash(in); ; h = o.nodeHash(in) {
-		clash := false
-		for _, n := range g.AllNodes() {
-			if n.Hashcode() == h {
-				clash = true
-				break
-			}
-		}
-		if !clash {
-			return
-		}
+	for taken(g, o.nodeHash(in)) {
 		o.id = ids.Add(1)
 	}
 }
