@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/splice-ml/splice/data/crash"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/logs"
 	"github.com/splice-ml/splice/train/run"
@@ -149,7 +150,11 @@ func (c *Command) Exec(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	err := c.profiled(ctx)
+	err := crash.Guard(func() error { return c.profiled(ctx) })
+	if e := new(crash.Error); errors.As(err, &e) {
+		c.crashed(e)
+		return ExitFailed
+	}
 	switch {
 	case err == nil:
 		return ExitOK
@@ -162,6 +167,18 @@ func (c *Command) Exec(args []string) int {
 		return ExitBadInput
 	}
 	return ExitFailed
+}
+
+// traceVariable is the environment variable that shows where a defect is.
+const traceVariable = "SPLICE_TRACE"
+
+// crashed prints a defect of the program in one line, and its stack if that is asked for.
+func (c *Command) crashed(e *crash.Error) {
+	text := strings.Join(strings.Fields(e.Error()), " ")
+	fmt.Fprintf(c.Err, "%s: %s (this is a defect: report it with the command; set %s=1 for the stack)\n", c.Name, text, traceVariable)
+	if os.Getenv(traceVariable) != "" {
+		fmt.Fprintf(c.Err, "%s", e.Stack)
+	}
 }
 
 func (c *Command) profiled(ctx context.Context) error {

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/splice-ml/splice/cmd/internal/app"
+	"github.com/splice-ml/splice/data/crash"
+	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/run"
 )
@@ -164,6 +166,40 @@ func TestQuiet(t *testing.T) {
 		}
 		if code := c.Exec(args); code != app.ExitOK || log.String() != want {
 			t.Errorf("quiet %v: exit code %d, log %q, want %q", quiet, code, log, want)
+		}
+	}
+}
+
+// A panic, in the command or in a goroutine that it started, is one line and exit code 1.
+func TestPanic(t *testing.T) {
+	defer kernel.SetThreads(kernel.Threads())
+	kernel.SetThreads(2)
+	broken := func(i int) {
+		var list []int
+		list[i] = 1
+	}
+	for name, do := range map[string]func() error{
+		"here":        func() error { broken(0); return nil },
+		"in a worker": func() error { kernel.Parallel(50, broken); return nil },
+		"as an error": func() error {
+			return run.BadInput(fmt.Errorf("x: %w", crash.Guard(func() error { broken(0); return nil })))
+		},
+		"with an error": func() error {
+			return errors.Join(io.EOF, crash.Guard(func() error { panic("index out of range\nand more") }))
+		},
+	} {
+		for _, trace := range []string{"", "1"} {
+			t.Setenv("SPLICE_TRACE", trace)
+			c, _, log := command(func(context.Context, *app.Command) error { return do() })
+			code := c.Exec(nil)
+			line, stack, _ := strings.Cut(log.String(), "\n")
+			if code != app.ExitFailed || !strings.HasPrefix(line, "sum: internal error: ") || !strings.Contains(line, "index out of range") ||
+				!strings.HasSuffix(line, " (this is a defect: report it with the command; set SPLICE_TRACE=1 for the stack)") {
+				t.Errorf("%s: exit code %d with %q", name, code, line)
+			}
+			if (stack != "") != (trace != "") || trace != "" && !strings.Contains(stack, "TestPanic") {
+				t.Errorf("%s, trace %q: the stack is %q", name, trace, stack)
+			}
 		}
 	}
 }

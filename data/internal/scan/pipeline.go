@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/crash"
 )
 
 // sink does something with the rows of a scan.
@@ -91,29 +92,36 @@ func (s *Pass) Run(ctx context.Context, files []string, to sink) error {
 	)
 	wg.Go(func() {
 		defer close(blocks)
-		readErr = reader.run(ctx, files, func(b *Block) error {
-			select {
-			case blocks <- b:
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		readErr = crash.Guard(func() error {
+			return reader.run(ctx, files, func(b *Block) error {
+				select {
+				case blocks <- b:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			})
 		})
 	})
 	for range threads {
 		wg.Go(func() {
 			c := &Chunk{Plan: s.Plan}
 			for b := range blocks {
-				c.Reset(b)
-				s.Parse(c)
-				ok := number.do(b.Seq, func() error { return s.Number(c) })
-				if ok {
+				err := crash.Guard(func() error {
+					c.Reset(b)
+					s.Parse(c)
+					if !number.do(b.Seq, func() error { return s.Number(c) }) {
+						return errStopped
+					}
 					to.Work(c)
-					ok = emit.do(b.Seq, func() error { return to.Emit(c) })
-				}
-				if !ok {
-					emit.stop(errStopped)
-					number.stop(errStopped)
+					if !emit.do(b.Seq, func() error { return to.Emit(c) }) {
+						return errStopped
+					}
+					return nil
+				})
+				if err != nil {
+					emit.stop(err)
+					number.stop(err)
 					cancel()
 					return
 				}

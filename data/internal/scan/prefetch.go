@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/crash"
 )
 
 // Prefetched is how many batches are made ahead of the one in use.
@@ -33,7 +34,11 @@ func Prefetch(batches []*data.Batch, fill func(*data.Batch) (bool, error), yield
 			if stop.Load() {
 				return
 			}
-			more, err := fill(b)
+			more := false
+			err := crash.Guard(func() (err error) {
+				more, err = fill(b)
+				return err
+			})
 			if !more && err == nil {
 				return
 			}

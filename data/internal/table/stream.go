@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/crash"
 	"github.com/splice-ml/splice/data/internal/parts"
 	"github.com/splice-ml/splice/data/internal/scan"
 )
@@ -89,7 +90,7 @@ func (s *stream) Batches(_, size int) iter.Seq2[*data.Batch, error] {
 		go func() {
 			defer close(w.out)
 			sc := &scan.Pass{Format: s.table.Format, Plan: p, Threads: s.options.Threads}
-			err = sc.Run(ctx, []string{s.path}, w)
+			err = crash.Guard(func() error { return sc.Run(ctx, []string{s.path}, w) })
 		}()
 		defer func() {
 			cancel()

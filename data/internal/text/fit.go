@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/crash"
 	"github.com/splice-ml/splice/data/internal/cache"
 	"github.com/splice-ml/splice/data/internal/namelist"
 	"github.com/splice-ml/splice/data/internal/parts"
@@ -122,12 +123,14 @@ func (r *reader) run(ctx context.Context, t *Data, o *parts.Opening, files []str
 	r.ctx, r.out = ctx, make(chan []string, 4)
 	done := make(chan error, 1)
 	go func() {
-		sc, err := o.Passes.Run(ctx, format, newPlan(t.MaxLine), files, t.Split, r)
-		if err == nil {
-			r.sums = sc.Sums
-		}
-		close(r.out)
-		done <- err
+		defer close(r.out)
+		done <- crash.Guard(func() error {
+			sc, err := o.Passes.Run(ctx, format, newPlan(t.MaxLine), files, t.Split, r)
+			if err == nil {
+				r.sums = sc.Sums
+			}
+			return err
+		})
 	}()
 	var trained error
 	if r.texts {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/crash"
 	"github.com/splice-ml/splice/data/internal/scan"
 	"github.com/splice-ml/splice/data/rng"
 )
@@ -109,7 +110,9 @@ func (s *stream) Batches(_, size int) iter.Seq2[*data.Batch, error] {
 		ctx, cancel := context.WithCancel(s.ctx)
 		w := &sender{encoder: enc, ctx: ctx, out: make(chan [][]byte, 2)}
 		done := make(chan error, 1)
-		go func() { done <- s.run(w, format.withLabels(s.m.Text)) }()
+		go func() {
+			done <- crash.Guard(func() error { return s.run(w, format.withLabels(s.m.Text)) })
+		}()
 		defer func() {
 			cancel()
 			for range w.out {

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/splice-ml/splice/data/crash"
 )
 
 // threads is the number of goroutines, the caller among them, that a Parallel call uses.
@@ -29,7 +31,7 @@ func Threads() int { return int(threads.Load()) }
 //
 // The pool serves one call at a time: calls from inside f, and calls from other goroutines while the pool is busy, run on
 // their own goroutine, so that Parallel never waits for a worker. A panic in f ends the call (some of the f(i) may not
-// be run) and is raised again in the caller.
+// be run) and is raised again in the caller, as a [crash.Error] that knows where it happened.
 func Parallel(n int, f func(i int)) {
 	want := min(int(threads.Load()), n) - 1
 	if want < 1 || !workers.busy.CompareAndSwap(false, true) {
@@ -68,7 +70,7 @@ type job struct {
 	live atomic.Int64   // workers that were offered the job and have neither ended nor been called back
 	wait sync.WaitGroup // counts the same
 	mu   sync.Mutex
-	fail any // the first panic
+	fail error // the first panic
 }
 
 // worker states
@@ -125,11 +127,11 @@ func (p *pool) run(n, want int, f func(i int)) {
 // work runs tasks until there are none left.
 func (j *job) work() {
 	defer func() {
-		if r := recover(); r != nil {
+		if err := crash.Of(recover()); err != nil {
 			j.next.Store(j.n)
 			j.mu.Lock()
 			if j.fail == nil {
-				j.fail = r
+				j.fail = err
 			}
 			j.mu.Unlock()
 		}

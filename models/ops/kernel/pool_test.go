@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/splice-ml/splice/data/crash"
 )
 
 func TestParallel(t *testing.T) {
@@ -52,7 +54,7 @@ func TestParallelPanic(t *testing.T) {
 	for round := range 20 {
 		func() {
 			defer func() {
-				if r := recover(); r != "boom" {
+				if r, ok := recover().(*crash.Error); !ok || r.Value != "boom" || !strings.Contains(string(r.Stack), "TestParallelPanic") {
 					t.Errorf("round %d: recovered %v, want boom", round, r)
 				}
 			}()
