@@ -371,6 +371,20 @@ func TestMergeAndFinetune(t *testing.T) {
 	}
 }
 
+// BenchmarkOpen opens a run with an embedding table of a million rows.
+func BenchmarkOpen(b *testing.B) {
+	dir, _, _ := trained(b, clicksConfig, "lr", "model={type: fm, embedding_dim: 64}", "data.columns.ad.hash=1000000")
+	for b.Loop() {
+		r, err := splice.Open(dir)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := r.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkScore is the latency of one row of a DeepFM with a tower of 400x3, and of 39 columns of Criteo's layout.
 func BenchmarkScore(b *testing.B) {
 	dir := filepath.Join(b.TempDir(), "run")

@@ -50,6 +50,9 @@ func (l *Lab) NewParams(seed uint64) (*nn.Params, error) {
 	return models.NewParams(l.Model, l.Data.Schema, seed)
 }
 
+// BlankParams returns the model's parameters with all values 0, to be filled.
+func (l *Lab) BlankParams() (*nn.Params, error) { return models.BlankParams(l.Model, l.Data.Schema) }
+
 // Evaluate returns the task's metrics of the model with these parameters on src, such as l.Data.Valid. If the
 // options freeze the stem, its output for the rows is computed once, and kept.
 func (l *Lab) Evaluate(ctx context.Context, p *nn.Params, src data.Source) (map[string]float64, error) {

@@ -14,11 +14,20 @@ import (
 // NewParams returns m's parameters with fresh values of a seed. They are those that [Compile] makes in an empty store of that
 // seed. NewParams builds m's graph for one row, of the longest text if the data has text, but makes no program to run it.
 func NewParams(m Model, sc *data.Schema, seed uint64) (*nn.Params, error) {
+	return fill(nn.NewParams(seed), m, sc)
+}
+
+// BlankParams is [NewParams] with all values 0, for weights that are read from a file: nothing is drawn.
+func BlankParams(m Model, sc *data.Schema) (*nn.Params, error) {
+	return fill(nn.BlankParams(), m, sc)
+}
+
+// fill adds m's parameters to p.
+func fill(p *nn.Params, m Model, sc *data.Schema) (*nn.Params, error) {
 	lengths, err := lengthsOf(sc, 0)
 	if err != nil {
 		return nil, fmt.Errorf("models: parameters: %w", err)
 	}
-	p := nn.NewParams(seed)
 	s := nn.NewScope(&nn.Graph{Params: p, Graph: G.NewGraph(), Batch: 1, Rows: &ops.Rows{N: 1}, Step: &ops.Step{}})
 	build(m, s, &Inputs{Schema: sc, plan: embed.NewPlan(sc, 1), length: lengths[len(lengths)-1]})
 	if err := s.Err(); err != nil {

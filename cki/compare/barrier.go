@@ -15,7 +15,7 @@ func Barrier(ctx context.Context, l *cki.Lab, a, b *nn.Params, points int) ([]re
 	if points < 2 {
 		return nil, fmt.Errorf("compare: a line needs at least 2 points, have %d", points)
 	}
-	p, err := l.NewParams(0)
+	p, err := l.BlankParams()
 	if err != nil {
 		return nil, err
 	}

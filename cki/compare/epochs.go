@@ -53,7 +53,7 @@ func (c *comparison) stored(path string) maker {
 }
 
 func (c *comparison) load(path string) (*nn.Params, error) {
-	p, err := c.lab.NewParams(0)
+	p, err := c.lab.BlankParams()
 	if err != nil {
 		return nil, err
 	}

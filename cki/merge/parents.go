@@ -62,7 +62,7 @@ func ResultMap(parents []*cki.Parent, vocabulary string) (*data.FeatureMap, erro
 
 // load reads a parent as parameters of the Lab's model.
 func load(l *cki.Lab, p *cki.Parent) (*nn.Params, error) {
-	q, err := l.NewParams(0)
+	q, err := l.BlankParams()
 	if err != nil {
 		return nil, err
 	}

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/splice-ml/splice/cmd/internal/app"
+	"github.com/splice-ml/splice/train/metric"
 )
 
 // results writes runs and files of another trainer into the working directory.
@@ -135,6 +137,25 @@ func TestPairs(t *testing.T) {
 		if !strings.Contains(out.String(), tc.want) || (err == nil) != (tc.wrong == "") || err != nil &&
 			!strings.Contains(err.Error(), tc.wrong) {
 			t.Errorf("%q: %q, %v, want %q and an error with %q", tc.in, out.String(), err, tc.want, tc.wrong)
+		}
+	}
+}
+
+// A median of values of which one is undefined is undefined, wherever it stands.
+func TestMedian(t *testing.T) {
+	nan := math.NaN()
+	for _, tc := range []struct {
+		x    []float64
+		want string
+	}{
+		{[]float64{3, 1, 2}, "2.0"},
+		{[]float64{4, 1, 2, 3}, "2.5"},
+		{[]float64{nan, 1, 2}, "n/a"},
+		{[]float64{1, 2, 3, nan}, "n/a"},
+		{nil, "n/a"},
+	} {
+		if got := metric.Format(median(tc.x), 1); got != tc.want {
+			t.Errorf("the median of %v is %s, want %s", tc.x, got, tc.want)
 		}
 	}
 }

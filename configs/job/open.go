@@ -39,7 +39,7 @@ func Open(dir string, set []string, log *slog.Logger) (*Run, error) {
 
 // Params returns the run's parameters for rows of a schema.
 func (r *Run) Params(sc *data.Schema) (*nn.Params, error) {
-	p, err := models.NewParams(r.Model, sc, r.Seed)
+	p, err := models.BlankParams(r.Model, sc)
 	if err != nil {
 		return nil, run.BadInput(err)
 	}
@@ -48,7 +48,7 @@ func (r *Run) Params(sc *data.Schema) (*nn.Params, error) {
 
 // member is the run as an ensemble needs it.
 func (r *Run) member() *ensemble.Run {
-	return &ensemble.Run{Model: r.Model, Task: r.Task, Map: r.Map, Seed: r.Seed, Path: filepath.Join(r.Dir, run.ModelFile)}
+	return &ensemble.Run{Model: r.Model, Task: r.Task, Map: r.Map, Path: filepath.Join(r.Dir, run.ModelFile)}
 }
 
 // stream returns the rows of files in their order, encoded as the run's features. labels says that every row must have one.

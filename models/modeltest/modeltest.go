@@ -87,11 +87,27 @@ func run(t *testing.T, p *models.Program, b *data.Batch) float64 {
 	return loss
 }
 
-// parameters: fresh ones that are made without a program are those of a program in training, and of one for scoring.
+// parameters: fresh ones that are made without a program are those of a program in training, and of one for scoring. Blank ones have
+// their names and shapes, and no values.
 func parameters(t *testing.T, m suite) {
 	got, err := models.NewParams(m.m, m.sc, 7)
 	if err != nil {
 		t.Fatal(err)
+	}
+	blank, err := models.BlankParams(m.m, m.sc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, q := range blank.All() {
+		if w := got.All()[i]; q.Name != w.Name || !slices.Equal(q.Shape, w.Shape) || q.Kind != w.Kind || len(q.Data) != len(w.Data) {
+			t.Errorf("blank parameter %d is %s %v, want %s %v", i, q.Name, q.Shape, w.Name, w.Shape)
+		}
+		if slices.ContainsFunc(q.Data, func(v float32) bool { return v != 0 }) {
+			t.Errorf("blank parameter %s has values", q.Name)
+		}
+	}
+	if n, want := len(blank.All()), len(got.All()); n != want {
+		t.Errorf("%d blank parameters, want %d", n, want)
 	}
 	for _, o := range []models.CompileOptions{{Batch: 3}, {Batch: 2, Train: true, Loss: m.loss}} {
 		want := nn.NewParams(7)

@@ -43,6 +43,7 @@ type Params struct {
 	// Seed is that of the initial values. They are drawn from the stream (Seed, "init", name), so a further parameter does not
 	// change the others.
 	Seed   uint64
+	blank  bool // nothing is drawn
 	list   []*Param
 	byName map[string]*Param
 }
@@ -50,6 +51,11 @@ type Params struct {
 // NewParams returns an empty store whose initial values derive from seed.
 func NewParams(seed uint64) *Params {
 	return &Params{Seed: seed, byName: map[string]*Param{}}
+}
+
+// BlankParams returns an empty store whose initial values are all 0, to be filled from a file: nothing is drawn.
+func BlankParams() *Params {
+	return &Params{blank: true, byName: map[string]*Param{}}
 }
 
 // Get returns the parameter of that name, or nil.
@@ -105,6 +111,8 @@ func (p *Params) ensure(name string, kind Kind, embedding bool, init Init, shape
 		n *= d
 	}
 	q := &Param{Name: name, Shape: slices.Clone(shape), Data: make([]float32, n), Kind: kind, Embedding: embedding}
-	init(p.stream(name), q.Shape, q.Data)
+	if !p.blank {
+		init(p.stream(name), q.Shape, q.Data)
+	}
 	return q, p.Add(q)
 }

@@ -50,7 +50,6 @@ type Run struct {
 	Model models.Model
 	Task  task.Task
 	Map   *data.FeatureMap
-	Seed  uint64
 	Path  string // of its model
 }
 
@@ -155,7 +154,7 @@ func (p Pupil) openTeacher(from string, open func(dir string) (*Run, error)) (*m
 
 // Program compiles the run's model for evaluation, in batches of a size, and loads its weights.
 func (r *Run) Program(sc *data.Schema, batch int) (*models.Program, *nn.Params, error) {
-	p := nn.NewParams(r.Seed)
+	p := nn.BlankParams()
 	prog, err := models.Compile(r.Model, p, sc, models.CompileOptions{Batch: batch})
 	if err != nil {
 		return nil, nil, err

@@ -61,7 +61,7 @@ func TestOpenTeachers(t *testing.T) {
 		Params: line(t, 1), Digest: line(t, 1).Digest(),
 	}
 	teacher := func(string) (*ensemble.Run, error) {
-		return &ensemble.Run{Model: &ctr.LR{}, Task: binary, Map: m, Seed: 1, Path: path}, nil
+		return &ensemble.Run{Model: &ctr.LR{}, Task: binary, Map: m, Path: path}, nil
 	}
 	o := ensemble.TeacherDefaults()
 	none, err := ensemble.OpenTeachers(o, pupil, teacher)
@@ -107,10 +107,10 @@ func TestOpenTeachers(t *testing.T) {
 		{"itself", []string{dir}, teacher, false, []string{"is the directory of this run"}},
 		{"fresh", []string{ensemble.Self}, teacher, true, []string{"there are none but fresh ones"}},
 		{"task", []string{"r"}, func(string) (*ensemble.Run, error) {
-			return &ensemble.Run{Model: &ctr.LR{}, Task: regression, Map: m, Seed: 1, Path: path}, nil
+			return &ensemble.Run{Model: &ctr.LR{}, Task: regression, Map: m, Path: path}, nil
 		}, false, []string{"r: was trained for regression, this run is for binary_classification"}},
 		{"no model", []string{"r"}, func(string) (*ensemble.Run, error) {
-			return &ensemble.Run{Model: &ctr.LR{}, Task: binary, Map: m, Seed: 1, Path: filepath.Join(dir, "none")}, nil
+			return &ensemble.Run{Model: &ctr.LR{}, Task: binary, Map: m, Path: filepath.Join(dir, "none")}, nil
 		}, false, []string{"teacher.from: r: "}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
