@@ -13,6 +13,7 @@ import (
 	"github.com/splice-ml/splice/data/token"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train/ckpt"
+	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/start"
 )
 
@@ -111,8 +112,24 @@ func Import(parents []*Parent, m models.Model) {
 // Reconcile shows the parents by the base's names, as far as they have no feature maps: with and without the model's prefix, the names
 // of earlier releases, and tied tensors under either name. Rows of a head go to the base's classes. What the result takes from the base
 // anyway, buffers and integers, is left out of the others. Heads of other classes and tokenizers with other ids are errors.
+//
+// Beside a run over texts, a Hugging Face directory is shown as the first such run: by its names and in the order of its classes. It
+// then has the run's feature map.
 func Reconcile(parents []*Parent) error {
 	var errs []error
+	if i := slices.IndexFunc(parents, func(p *Parent) bool { return p.Map != nil && p.Map.Text != nil }); i >= 0 {
+		for _, p := range parents {
+			if p.Map != nil || p.Published == "" {
+				continue
+			}
+			if err := likeRun(parents[i], p); err != nil {
+				errs = append(errs, err)
+			}
+		}
+		if len(errs) > 0 {
+			return errors.Join(errs...)
+		}
+	}
 	for _, p := range parents[min(1, len(parents)):] {
 		base := parents[0]
 		if base.Map != nil || p.Map != nil {
@@ -134,6 +151,38 @@ func Reconcile(parents []*Parent) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// likeRun shows a Hugging Face directory as a run over texts.
+func likeRun(r, p *Parent) error {
+	rename(r, p)
+	if what := start.OtherModel(run.Of(r.Name), p.Published); what != "" {
+		return fmt.Errorf("cki: parent %s: its %s has %s: other models, which cannot be merged", p.Name, run.ModelConfigFile, what+" of parent "+r.Name)
+	}
+	text := r.Map.Text
+	if was := start.ReadPublished(p.Published).Classes; was != nil && text.Labels != nil {
+		if err := turn(p, was, text.Labels); err != nil {
+			return fmt.Errorf("cki: parent %s: %w: parent %s", p.Name, err, r.Name)
+		}
+	}
+	tok, err := token.Open(p.Published)
+	if err != nil {
+		return fmt.Errorf("cki: parent %s: whether its tokenizer is that of parent %s cannot be told: %w", p.Name, r.Name, err)
+	}
+	if have := fmt.Sprintf("%016x", tok.Fingerprint()); have != text.Fingerprint {
+		return fmt.Errorf("cki: parent %s: its tokenizer is not that of parent %s: an id means another token to each%s; "+
+			"merge models of one tokenizer", p.Name, r.Name, example(run.Of(r.Name), p.Published))
+	}
+	p.Map = r.Map
+	return nil
+}
+
+// example names an id that the tokenizers of two directories give to different tokens, if there is one.
+func example(dir, other string) string {
+	if err := sameIDs(dir, other); err != nil {
+		return fmt.Sprintf(" (%v)", err)
+	}
+	return ""
 }
 
 // rename shows p by the base's names.
@@ -290,7 +339,7 @@ func sameIDs(dir, other string) error {
 // ToData shows the rows of the parents' heads by the data's classes. The parents must have been reconciled: their classes are in the
 // base's order. What is not the data's is a warning, since other names may mean the same.
 func ToData(parents []*Parent, d *data.Splits, log *slog.Logger) ([]*Parent, error) {
-	if len(parents) == 0 || parents[0].Published == "" || d.Schema.Text == nil {
+	if len(parents) == 0 || parents[0].Published == "" || parents[0].Map != nil || d.Schema.Text == nil {
 		return parents, nil
 	}
 	base := parents[0]

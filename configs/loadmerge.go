@@ -20,19 +20,18 @@ type files struct {
 }
 
 // LoadMerge reads a config whose merge.parents are given, as [Load] does. Sections data, model, task and train that it leaves out
-// are those of the first parent's run. If the first parent is a bare checkpoint and no run, and the config has no model, the
-// experiment has neither Data nor Model. Its tensors can then be merged, but not evaluated.
+// are those of the first parent that is a run. If all parents are bare checkpoints, and the config has no model, the experiment has
+// neither Data nor Model. Its tensors can then be merged, but not evaluated.
 func LoadMerge(path string, overrides []string) (*Experiment, error) {
 	bare := false
 	inherit := func(root *yaml.Node, p *registry.Problems) *yaml.Node {
 		root, _ = withFallback(root, overrides, p)
-		base := firstParent(root)
-		if base == "" || hasKey(root, "model") {
+		parents := givenParents(root)
+		if len(parents) == 0 || hasKey(root, "model") {
 			return root
 		}
-		name := filepath.Join(run.Of(base), run.ConfigFile)
-		src, err := bound.ReadFile(name, bound.Config)
-		if err != nil {
+		name, src := firstConfig(parents)
+		if src == nil {
 			bare = !hasKey(root, "data")
 			return root
 		}
@@ -64,18 +63,30 @@ func LoadMerge(path string, overrides []string) (*Experiment, error) {
 	return &e, nil
 }
 
-// firstParent returns the first of merge.parents, "" if there is none.
-func firstParent(root *yaml.Node) string {
-	list := value(value(root, "merge"), "parents")
-	switch {
-	case list == nil:
-		return ""
-	case list.Kind == yaml.SequenceNode && len(list.Content) > 0:
-		return list.Content[0].Value
-	case list.Kind == yaml.ScalarNode && list.Tag == "!!str":
-		return list.Value
+// firstConfig returns the path and the text of the config of the first parent that is a run; nil if there is none.
+func firstConfig(parents []string) (path string, src []byte) {
+	for _, p := range parents {
+		path = filepath.Join(run.Of(p), run.ConfigFile)
+		if src, err := bound.ReadFile(path, bound.Config); err == nil {
+			return path, src
+		}
 	}
-	return ""
+	return "", nil
+}
+
+// givenParents returns merge.parents.
+func givenParents(root *yaml.Node) (list []string) {
+	n := value(value(root, "merge"), "parents")
+	switch {
+	case n == nil:
+	case n.Kind == yaml.SequenceNode:
+		for _, p := range n.Content {
+			list = append(list, p.Value)
+		}
+	case n.Kind == yaml.ScalarNode && n.Tag == "!!str":
+		list = append(list, n.Value)
+	}
+	return list
 }
 
 func value(n *yaml.Node, key string) *yaml.Node {

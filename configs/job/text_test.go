@@ -157,6 +157,85 @@ func TestHuggingFaceStart(t *testing.T) {
 	refused(t, err, "masked words")
 }
 
+// A run and a Hugging Face directory are merged, whichever is the base, as two runs are: by names, by classes, by tokenizers.
+func TestMergePublished(t *testing.T) {
+	textspace(t)
+	fresh(t, "other", "seed=2")
+	// hf is a directory of the run other: names without the prefix, and the classes in another order
+	hf := func(to string) {
+		for _, f := range []string{"vocab.txt", "tokenizer_config.json"} {
+			write(t, filepath.Join(to, f), read(t, "other", f))
+		}
+		about := decode[map[string]any](t, "other", "config.json")
+		about["id2label"] = map[string]string{"0": "GOOD", "1": "BAD"}
+		about["label2id"] = map[string]int{"GOOD": 0, "BAD": 1}
+		b, err := json.Marshal(about)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(to, "config.json"), string(b))
+		c := tensors(t, "other", run.ModelFile)
+		for i, x := range c.Tensors {
+			if strings.HasPrefix(x.Name, "classifier") {
+				n := len(x.Data) / 2
+				x.Data = append(slices.Clone(x.Data[n:]), x.Data[:n]...)
+			}
+			x.Name = strings.TrimPrefix(x.Name, "bert.")
+			c.Tensors[i] = x
+		}
+		save(t, filepath.Join(to, run.ModelFile), c)
+	}
+	hf("hf")
+	merge := func(to, parents string) (*job.Merged, error) {
+		write(t, "merge.yaml", "merge: {parents: ["+parents+"], method: {type: average}, guard: false, finetune: {epochs: 0}}\n")
+		m, _, err := call{config: "merge.yaml", to: to}.merge(t)
+		return m, err
+	}
+	for want, got := range map[string]string{"base, other": "base, hf", "other, base": "hf, base"} {
+		name := got[:2]
+		if _, err := merge("w-"+name, want); err != nil {
+			t.Fatal(err)
+		}
+		m, err := merge("g-"+name, got)
+		if err != nil {
+			t.Errorf("%s: %v", got, err)
+			continue
+		}
+		if m.Table == nil {
+			t.Errorf("%s: the merge is not evaluated", got)
+		}
+		is := tensors(t, "g-"+name, run.ModelFile)
+		for _, x := range tensors(t, "w-"+name, run.ModelFile).Tensors {
+			if y := is.Get(x.Name); y == nil || !slices.Equal(x.Data, y.Data) {
+				t.Errorf("%s of [%s] is not that of [%s]", x.Name, got, want)
+			}
+		}
+		if _, err := evaluate(t, "", "", "test", "g-"+name); err != nil {
+			t.Errorf("%s: %v", got, err)
+		}
+	}
+
+	hf("heads")
+	write(t, "heads/config.json", strings.Replace(read(t, "heads/config.json"), `"num_attention_heads":2`, `"num_attention_heads":4`, 1))
+	hf("classes")
+	write(t, "classes/config.json", strings.ReplaceAll(read(t, "classes/config.json"), "GOOD", "fine"))
+	hf("words")
+	write(t, "words/vocab.txt", strings.Replace(read(t, "words/vocab.txt"), "\nfilm\n", "\nmovie\n", 1))
+	hf("wordless")
+	remove(t, "wordless", "vocab.txt")
+	for dir, want := range map[string][]string{
+		"heads":    {"config.json has num_attention_heads 4, not the 2 of parent base"},
+		"classes":  {"its head is for the classes fine, BAD, not for bad, good: parent base"},
+		"words":    {"its tokenizer is not that of parent base", `"movie"`, "merge models of one tokenizer"},
+		"wordless": {"whether its tokenizer is that of parent base cannot be told"},
+	} {
+		for _, parents := range []string{"base, " + dir, dir + ", base"} {
+			_, err := merge("n", parents)
+			refused(t, err, append(want, "parent "+dir+": ")...)
+		}
+	}
+}
+
 // Weights of a text model that cannot be started from are refused with what to do.
 func TestBadTextStart(t *testing.T) {
 	textspace(t)

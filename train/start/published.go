@@ -2,6 +2,7 @@ package start
 
 import (
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -38,6 +39,26 @@ func ReadPublished(dir string) Published {
 		}
 	}
 	return Published{Classes: classes(c.Names), Problem: c.Problem}
+}
+
+// OtherModel says what the config.json of a directory says otherwise of the model than that of another directory, of what no shape
+// of a tensor tells. It is empty if there is nothing, or if a file cannot be read.
+func OtherModel(dir, other string) string {
+	read := func(dir string) (m map[string]any) {
+		b, err := bound.ReadFile(filepath.Join(dir, run.ModelConfigFile), bound.JSON)
+		if err != nil || json.Unmarshal(b, &m) != nil {
+			return nil
+		}
+		return m
+	}
+	have, want := read(other), read(dir)
+	for _, key := range []string{"model_type", "num_attention_heads", "hidden_act", "layer_norm_eps", "position_embedding_type"} {
+		x, y := have[key], want[key]
+		if x != nil && y != nil && x != y {
+			return fmt.Sprintf("%s %v, not the %v", key, x, y)
+		}
+	}
+	return ""
 }
 
 // classes returns the names by id, nil if there are none.
