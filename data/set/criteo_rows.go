@@ -46,6 +46,8 @@ func (f criteoFormat) Parser(path string, head []byte, p *scan.Plan) (scan.Parse
 	switch {
 	case p.Unlabelled && tabs == criteoCols-1:
 		pr.labelled = false
+	case p.Left != nil && tabs == criteoCols-1:
+		return nil, false, fmt.Errorf("data: %s:1: %d columns, one fewer than the layout has: %s", path, criteoCols, labelNeeded("the first"))
 	case tabs == 0 && bytes.IndexByte(head, ',') >= 0:
 		return nil, false, fmt.Errorf("data: %s:1: no tab in the first line but commas; for files with a header use type csv", path)
 	case bytes.HasPrefix(bytes.ToLower(head), []byte("label\t")):

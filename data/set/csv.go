@@ -240,6 +240,11 @@ func (f csvFormat) Cell(c scan.PlanColumn, text []byte) (lo, hi int, v float64, 
 	return lo, hi, v, bad
 }
 
+// labelNeeded says what to do with a file that is to be evaluated, and may lack the column of the label.
+func labelNeeded(column string) string {
+	return fmt.Sprintf("rows without their label (%s) can be predicted, but not evaluated: give a file that has it", column)
+}
+
 // Parser returns the parser of a file.
 func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, bool, error) {
 	names, inFile, err := f.columns(file, head, p.Unlabelled)
@@ -257,6 +262,12 @@ func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, 
 		}
 		missing = append(missing, name)
 		return &csvAct{}
+	}
+	if measured := p.Left != nil && !p.Unlabelled; measured && !inFile && f.cells(head) == len(names)-1 {
+		return nil, false, fmt.Errorf("data: %s:1: %d columns, one fewer than names: %s", file, len(names)-1, labelNeeded(f.d.Label))
+	} else if measured && inFile && !slices.Contains(names, f.d.Label) {
+		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s: %s%s", file, f.d.Label, namelist.Show(names),
+			labelNeeded(f.d.Label), noHeaderAdvice(names, inFile))
 	}
 	if !p.Unlabelled || slices.Contains(names, f.d.Label) {
 		at(f.d.Label).label = true

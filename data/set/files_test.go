@@ -42,7 +42,8 @@ func TestCensus(t *testing.T) {
 		t.Errorf("warnings: %s", log)
 	}
 	_, err := datatest.TryRead(d.Stream(t.Context(), path, s.Map, data.StreamOptions{Labels: true}))
-	if err == nil || !strings.Contains(err.Error(), "new.csv:1: 3 columns, want 4 as in names") {
+	if err == nil || !strings.Contains(err.Error(), "new.csv:1: 3 columns, one fewer than names: "+
+		"rows without their label (income) can be predicted, but not evaluated") {
 		t.Errorf("evaluated without labels: error = %v", err)
 	}
 	enc, err := d.Encoder(s.Map)
@@ -62,6 +63,33 @@ func TestCensus(t *testing.T) {
 	}
 	if !slices.Equal(b.Dense, []float32{50, 38}) {
 		t.Errorf("ages of rows in memory = %v", b.Dense)
+	}
+}
+
+// TestNoLabels: a file without labels can be predicted, and the error says so if it is to be evaluated.
+func TestNoLabels(t *testing.T) {
+	counts := strings.Repeat("\t1", 13) + strings.Repeat("\ta", 26)
+	for _, tc := range []struct{ name, section, rows, bare, want string }{
+		{
+			"a header", "{type: csv, path: FILE, label: y, columns: {a: numeric}}", "y,a\n1,2\n0,3\n", "a\n2\n",
+			"no column y; the file has a: rows without their label (y) can be predicted, but not evaluated: give a file that has it",
+		},
+		{
+			"criteo", "{type: criteo, path: FILE}", "1" + counts + "\n0" + counts + "\n", counts[1:] + "\n",
+			":1: 39 columns, one fewer than the layout has: rows without their label (the first) can be predicted, but not evaluated",
+		},
+	} {
+		d := datatest.Section(t, strings.ReplaceAll(tc.section, "FILE", datatest.WriteFile(t, "rows", tc.rows)))
+		o, _ := datatest.Options(t)
+		s := datatest.Open(t, d, o)
+		path := datatest.WriteFile(t, "bare", tc.bare)
+		if got := datatest.Read(t, d.Stream(t.Context(), path, s.Map, data.StreamOptions{})); len(got.Label) != 1 {
+			t.Errorf("%s: %d rows to predict", tc.name, len(got.Label))
+		}
+		_, err := datatest.TryRead(d.Stream(t.Context(), path, s.Map, data.StreamOptions{Labels: true}))
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: error %v\nwant %s", tc.name, err, tc.want)
+		}
 	}
 }
 

@@ -64,3 +64,20 @@ func TestDirectories(t *testing.T) {
 }
 
 const directories = "testdata/directories.json"
+
+// A special token that no line of the vocabulary has is text where AutoTokenizer gives it the id after the last: docs/data.md says so.
+func TestAbsentSpecialTokens(t *testing.T) {
+	const vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\n[\n]\nmask\n"
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "vocab.txt"), vocab)
+	tok := open(t, dir)
+	var got token.Encoding
+	if err := tok.Encode(&got, 20, "the [MASK]"); err != nil || !slices.Equal(got.IDs, []int32{2, 4, 5, 7, 6, 3}) || tok.Vocab() != 8 {
+		t.Errorf("ids %v of %d tokens, %v, want [MASK] as text", got.IDs, tok.Vocab(), err)
+	}
+	write(t, filepath.Join(dir, "added_tokens.json"), `{"[MASK]": 8}`) // as transformers saves it
+	tok, got = open(t, dir), token.Encoding{}
+	if err := tok.Encode(&got, 20, "the [MASK]"); err != nil || !slices.Equal(got.IDs, []int32{2, 4, 8, 3}) || tok.Vocab() != 9 {
+		t.Errorf("ids %v of %d tokens, %v, want [MASK] as 8", got.IDs, tok.Vocab(), err)
+	}
+}
