@@ -237,11 +237,6 @@ func attacksOnPublished() []attack {
 	key("a negative epsilon", `"layer_norm_eps": 1e-12`, `"layer_norm_eps": -1`)
 	key("dropout of 2", `"hidden_dropout_prob": 0.1`, `"hidden_dropout_prob": 2`)
 	key("relative positions", `"position_embedding_type": "absolute"`, `"position_embedding_type": "relative_key"`)
-	for i := range all { // a default of the format
-		if strings.HasSuffix(all[i].name, "a size that is null") {
-			all[i].fine = true
-		}
-	}
 	return all
 }
 
@@ -304,7 +299,7 @@ func attacksOnTokenizers() []attack {
 		{name: "a model that is a list", text: model("[]")},
 		{name: "another model", text: model(`{"type": "Unigram", "vocab": [["a", 0.5]]}`)},
 		{name: "no words", text: model(`{"type": "WordPiece", "unk_token": "[UNK]", "vocab": {}}`)},
-		{name: "a blank word", text: model(`{"type": "WordPiece", "unk_token": "[UNK]", "vocab": {"": 0, "[UNK]": 1}}`)},
+		{name: "a blank word", text: model(`{"type": "WordPiece", "unk_token": "[UNK]", "vocab": {"": 0, "[UNK]": 1, "[PAD]": 2, "[CLS]": 3, "[SEP]": 4}}`), fine: true},
 		{name: "no unknown token", text: model(`{"type": "WordPiece", "unk_token": "[XXX]", "vocab": {"a": 0}}`)},
 		{name: "an id twice", text: model(`{"type": "WordPiece", "unk_token": "[UNK]", "vocab": {"a": 0, "[UNK]": 0}}`)},
 		{name: "an id of 2 to the 40", text: model(strings.Replace(good, `"the": 5`, `"the": 1099511627776`, 1))},
@@ -411,11 +406,11 @@ func hostile(t *testing.T) *httptest.Server {
 func attacksOnFetch(t *testing.T) (all []attack) {
 	t.Helper()
 	s := hostile(t)
-	const sum = "0000000000000000000000000000000000000000000000000000000000000000"
+	const sum = "a000000000000000000000000000000000000000000000000000000000000000"
 	get := func(name, source, want string, lines int) {
 		all = append(all, attack{
 			name: "fetch/" + name, on: "rows", want: []string{want}, lines: lines,
-			args: []string{"train", "--config", "run.yaml", "--run", "n", "--set", "fetch={got: {files: {rows.tsv: " + sum + "}, from: [" + source + "]}}"},
+			args: []string{"train", "--config", "run.yaml", "--run", "n", "--set", "data.path=got/rows.tsv", "--set", "fetch={got: {files: {rows.tsv: " + sum + "}, from: [" + source + "]}}"},
 		})
 	}
 	for _, path := range []string{"empty", "html"} {
@@ -423,6 +418,9 @@ func attacksOnFetch(t *testing.T) (all []attack) {
 	}
 	for _, path := range []string{"500", "loop", "file", "short", "range", "garbage", "header", "none"} {
 		get(path, `{url: "`+s.URL+"/"+path+`?{file}"}`, "got lacks rows.tsv", -1)
+		if path == "short" {
+			all[len(all)-1].leaves = "got" // the part that came
+		}
 	}
 	for _, a := range []string{"archive.zip", "archive.tar.gz", "empty", "html"} {
 		get("an archive, "+a, `{url: "`+s.URL+"/"+a+`"}`, a, -1)
@@ -434,7 +432,6 @@ func attacksOnFetch(t *testing.T) (all []attack) {
 		get(name, `{url: "`+url+`"}`, "", -1)
 	}
 	for name, set := range map[string]string{
-		"a folder above":     `fetch={"../got": {files: {a: ""}, from: [{url: "` + s.URL + `/html?{file}"}]}}`,
 		"a file above":       `fetch={got: {files: {"../a": ""}, from: [{url: "` + s.URL + `/html?{file}"}]}}`,
 		"a file elsewhere":   `fetch={got: {files: {"/tmp/a": ""}, from: [{url: "` + s.URL + `/html?{file}"}]}}`,
 		"a sum that is none": `fetch={got: {files: {a: "xyz"}, from: [{url: "` + s.URL + `/html?{file}"}]}}`,
@@ -442,7 +439,7 @@ func attacksOnFetch(t *testing.T) (all []attack) {
 		"no files":           `fetch={got: {files: {}, from: [{url: "` + s.URL + `/html?{file}"}]}}`,
 		"a list":             `fetch=[a]`,
 	} {
-		all = append(all, attack{name: "fetch/" + name, on: "rows", lines: -1, args: []string{"train", "--config", "run.yaml", "--run", "n", "--set", set}})
+		all = append(all, attack{name: "fetch/" + name, on: "rows", lines: -1, args: []string{"train", "--config", "run.yaml", "--run", "n", "--set", "data.path=got/rows.tsv", "--set", set}})
 	}
 	return all
 }
