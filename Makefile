@@ -34,7 +34,7 @@ short: ## run the quick tests
 race: ## run the quick tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -short $(PKG)
 
-lint: ## format, vet, staticcheck, tidiness, generated files, other platforms
+lint: ## format, vet, staticcheck, tidiness, vulnerabilities, generated files, other platforms
 	.ci/lint
 
 fix: ## format the code and apply the standard fixes

@@ -13,7 +13,7 @@ require (
 	go.yaml.in/yaml/v4 v4.0.0 // YAML syntax trees
 	golang.org/x/sys v0.49.0 // CPU features
 	golang.org/x/term v0.47.0 // is the output a terminal
-	golang.org/x/text v0.28.0 // canonical decomposition, to strip accents
+	golang.org/x/text v0.44.0 // canonical decomposition, to strip accents
 	gonum.org/v1/gonum v0.17.0 // singular values and linear solves of merges, quantiles of Student's t
 	gonum.org/v1/plot v0.17.0 // figures of reports
 	google.golang.org/protobuf v1.36.12 // wire format of TensorBoard event files
