@@ -1,13 +1,13 @@
 package cki
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // Check compares the parents before any work is done. It returns everything that does not fit: a run that is given twice, tensors
@@ -33,7 +33,7 @@ func Check(parents []*Parent) error {
 		seen[at] = p.Name
 	}
 	if len(parents) == 0 {
-		return errors.Join(errs...)
+		return bound.Join(errs...)
 	}
 	base := parents[0]
 	for _, p := range parents[1:] {
@@ -50,7 +50,7 @@ func Check(parents []*Parent) error {
 		}
 		errs = append(errs, tensors(base, p)...)
 	}
-	return errors.Join(errs...)
+	return bound.Join(errs...)
 }
 
 // tensors returns how the tensors of p differ from the base's.

@@ -8,11 +8,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ckpt"
@@ -154,7 +154,7 @@ func Load(r Reader, p *nn.Params) error {
 			errs = append(errs, fmt.Errorf("tensor %s: missing, the model wants %v", q.Name, q.Shape))
 		}
 	}
-	return errors.Join(errs...)
+	return bound.Join(errs...)
 }
 
 // Digest identifies a model: XXH64 of the names, shapes and values of its tensors, 16 hexadecimal digits.
@@ -204,7 +204,7 @@ func Selection(patterns []string, r Reader) (func(string) bool, error) {
 		names = append(names, t.Name)
 	}
 	if u := nn.Unmatched(patterns, names); len(u) > 0 {
-		return nil, fmt.Errorf("cki: merge.select: no tensor matches %s; the model has %s", strings.Join(u, ", "), strings.Join(names, ", "))
+		return nil, fmt.Errorf("cki: merge.select: no tensor matches %s; the model has %s", bound.Names(u), bound.Names(names))
 	}
 	return m, nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/data/token"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train/ckpt"
@@ -150,7 +151,7 @@ func Reconcile(parents []*Parent) error {
 				"an id means another token to each; give the files of the weights if you know better", p.Name, base.Name, err))
 		}
 	}
-	return errors.Join(errs...)
+	return bound.Join(errs...)
 }
 
 // likeRun shows a Hugging Face directory as a run over texts.
@@ -298,7 +299,7 @@ func turn(p *Parent, was, want []string) error {
 	}
 	rows := start.MatchClasses(was, want)
 	if rows == nil {
-		return fmt.Errorf("its head is for the classes %s, not for %s", strings.Join(was, ", "), strings.Join(want, ", "))
+		return fmt.Errorf("its head is for the classes %s, not for %s", bound.Names(was), bound.Names(want))
 	}
 	if slices.IsSorted(rows) {
 		return nil
@@ -310,7 +311,7 @@ func turn(p *Parent, was, want []string) error {
 		}
 		if len(t.Shape) == 0 || t.Shape[0] != len(rows) {
 			return fmt.Errorf("tensor %s %v has no row for each of the classes %s, which have another order than those",
-				t.Name, t.Shape, strings.Join(was, ", "))
+				t.Name, t.Shape, bound.Names(was))
 		}
 		v.rows[t.Name] = rows
 	}

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/data/rng"
 )
 
@@ -201,7 +201,7 @@ func oneID(s *Schema, name string) (*Feature, error) {
 	}
 	list := "; there are no categorical features"
 	if len(have) > 0 {
-		list = " or a categorical feature: " + strings.Join(have, ", ")
+		list = " or a categorical feature: " + bound.Names(have)
 	}
 	return nil, fmt.Errorf("data: shards by %q: %s; want rows, order%s", name, why, list)
 }

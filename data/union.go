@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // Compatible returns how o reads columns differently from m, one line for each difference. It compares the features and their order,
@@ -47,7 +48,7 @@ func (m *FeatureMap) Compatible(o *FeatureMap) []string {
 		theirs = append(theirs, name)
 	}
 	if !slices.Equal(ours, theirs) {
-		bad("features are in another order: %s, not %s", strings.Join(theirs, ", "), strings.Join(ours, ", "))
+		bad("features are in another order: %s, not %s", bound.Names(theirs), bound.Names(ours))
 	}
 	return append(out, m.Text.differences(o.Text)...)
 }
@@ -141,7 +142,7 @@ func Union(base *FeatureMap, others ...*FeatureMap) (*FeatureMap, error) {
 		}
 	}
 	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+		return nil, bound.Join(errs...)
 	}
 	out := &FeatureMap{Version: MapVersion, Rows: base.Rows, Features: slices.Clone(base.Features), Text: base.Text}
 	for _, o := range others {

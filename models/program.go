@@ -1,7 +1,6 @@
 package models
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/models/embed"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops"
@@ -307,5 +307,5 @@ func (p *Program) Close() error {
 		}
 		p.graphs[i] = nil
 	}
-	return errors.Join(errs...)
+	return bound.Join(errs...)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 )
@@ -46,7 +47,7 @@ func CheckFreeze(patterns []string, p *nn.Params) error {
 	if len(errs) == 0 && !left {
 		errs = append(errs, errNothingLeft)
 	}
-	return errors.Join(errs...)
+	return bound.Join(errs...)
 }
 
 var errNothingLeft = errors.New("train: freeze: no parameter is left to train")
@@ -90,5 +91,5 @@ func nearest(pattern string, names []string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return "; the parameters are " + strings.Join(names, ", ")
+	return "; the parameters are " + bound.Names(names)
 }

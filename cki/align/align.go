@@ -8,10 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/data/rng"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
@@ -53,7 +53,7 @@ func (o Options) Validate() error {
 	if o.Rows < 2 {
 		errs = append(errs, registry.Field("rows", "must be at least 2"))
 	}
-	return errors.Join(errs...)
+	return bound.Join(errs...)
 }
 
 // Report says what an alignment did.
@@ -158,7 +158,7 @@ func symmetry(m models.Model, sc *data.Schema, p *nn.Params) ([]nn.Group, error)
 	}
 	s := prog.Symmetry()
 	if missing := s.Uncovered(p); missing != nil {
-		return nil, fmt.Errorf("align: the model's layers do not say what may be exchanged in %s", strings.Join(missing, "; "))
+		return nil, fmt.Errorf("align: the model's layers do not say what may be exchanged in %s", bound.Names(missing))
 	}
 	return s.Groups, nil
 }
@@ -178,7 +178,7 @@ func comparable(a, b *nn.Params) error {
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return bound.Join(errs...)
 }
 
 // embeds reports whether a group has dimensions of embeddings.

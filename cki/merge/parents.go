@@ -1,12 +1,12 @@
 package merge
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train/run"
@@ -26,7 +26,7 @@ func OpenParents(paths []string, m models.Model) ([]*cki.Parent, error) {
 	}
 	if len(errs) > 0 {
 		CloseParents(parents)
-		return nil, run.BadInput(errors.Join(errs...))
+		return nil, run.BadInput(bound.Join(errs...))
 	}
 	cki.Import(parents, m)
 	if err := cki.Reconcile(parents); err != nil {

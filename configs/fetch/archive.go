@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/data/atomicfile"
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // extract takes the wanted files, of the folder of an archive, into the folder to. inner are archives within the archive, each
@@ -49,7 +49,7 @@ func extract(archive string, inner []string, folder, to string, sums map[string]
 		}
 	}
 	if len(errs) > 0 {
-		return errors.Join(errs...)
+		return bound.Join(errs...)
 	}
 	for _, name := range wanted {
 		out := filepath.Join(to, filepath.FromSlash(name))

@@ -153,11 +153,18 @@ func (p *Problems) Err() error {
 // Error is all the mistakes of a config, one a line.
 type Error struct{ Problems []Problem }
 
-// Error returns the problems, one a line, without a newline at the end.
+// mostProblems is how many mistakes are listed: who has more of them does not read them all.
+const mostProblems = 20
+
+// Error returns the first problems, one a line, and how many more there are, without a newline at the end.
 func (e *Error) Error() string {
-	lines := make([]string, len(e.Problems))
+	var lines []string
 	for i, q := range e.Problems {
-		lines[i] = q.String()
+		if i == mostProblems {
+			lines = append(lines, fmt.Sprintf("and %d more mistakes", len(e.Problems)-i))
+			break
+		}
+		lines = append(lines, q.String())
 	}
 	return strings.Join(lines, "\n")
 }

@@ -288,3 +288,15 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// A config of very many mistakes has a list that can be read.
+func TestManyProblems(t *testing.T) {
+	p := &registry.Problems{File: "h.yaml"}
+	for i := range 401 {
+		p.AddAt(i+1, "", "wrong")
+	}
+	lines := strings.Split(p.Err().Error(), "\n")
+	if n := len(lines); n != 21 || lines[19] != "h.yaml:20: wrong" || lines[20] != "and 381 more mistakes" {
+		t.Errorf("%d lines, of which the last is %q", n, lines[n-1])
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data"
@@ -46,10 +45,12 @@ func (d CSV) Validate() error {
 	if !scan.IsDelimiter(scan.DelimiterOf(d.Delimiter)) {
 		errs = append(errs, registry.Field("delimiter", "want one ASCII character or tab, have %q", d.Delimiter))
 	}
+	seen := make(map[string]bool, len(d.Names))
 	for i, n := range d.Names {
-		if n == "" || slices.Contains(d.Names[:i], n) {
+		if n == "" || seen[n] {
 			errs = append(errs, registry.Field(fmt.Sprintf("names.%d", i), "%q is blank or there twice; give every column a name of its own", n))
 		}
+		seen[n] = true
 	}
 	if d.Label != "" && (d.Label == d.Group || d.Label == d.Time) {
 		errs = append(errs, registry.Field("label", "%s is the group or time column too", d.Label))
@@ -80,8 +81,9 @@ func (d CSV) check(names []string) []error {
 
 // undeclared returns the columns nobody said anything about. One without a name can only be ignored.
 func (d CSV) undeclared(names []string) (list []string) {
+	column := table.Finder(d.Columns)
 	for _, n := range names {
-		c, ok := table.ColumnOf(d.Columns, n)
+		c, ok := column(n)
 		if n == "" {
 			ok = c == data.Column(data.IgnoreColumn{})
 		}
@@ -192,6 +194,7 @@ func (f csvFormat) Features(path string, head []byte) ([]table.Declared, error) 
 		return nil, fmt.Errorf("data: %s: %w%s", path, err, noHeaderAdvice(names, inFile))
 	}
 	var list []table.Declared
+	column := table.Finder(f.d.Columns)
 	for _, n := range names {
 		if n == f.d.Label {
 			continue
@@ -201,7 +204,7 @@ func (f csvFormat) Features(path string, head []byte) ([]table.Declared, error) 
 			continue
 		}
 		if !ok {
-			c, _ = table.ColumnOf(f.d.Columns, n)
+			c, _ = column(n)
 		}
 		list = append(list, table.Declared{Name: n, Column: c})
 	}
@@ -256,8 +259,12 @@ func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, 
 		pr.acts[i].act = act{tok: -1, num: -1}
 	}
 	var missing []string
+	places := make(map[string]int, len(names))
+	for i, n := range slices.Backward(names) {
+		places[n] = i
+	}
 	at := func(name string) *csvAct {
-		if i := slices.Index(names, name); i >= 0 {
+		if i, ok := places[name]; ok {
 			return &pr.acts[i]
 		}
 		missing = append(missing, name)
@@ -288,7 +295,7 @@ func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, 
 		}
 	}
 	if len(missing) > 0 {
-		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s%s", file, strings.Join(missing, ", "), namelist.Show(names),
+		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s%s", file, namelist.Show(missing), namelist.Show(names),
 			noHeaderAdvice(names, inFile))
 	}
 	if more := f.d.undeclared(names); len(more) > 0 && p.Left != nil {

@@ -253,7 +253,7 @@ func TestWarnings(t *testing.T) {
 		{"a,b,tags,h\n1.0,x,r|p,7\n2.0,v,r,9\n", []string{"columns=[a] in="}},
 		{"a,b,tags,h\n1,w,r|s,7\n2,v,r,9\n", []string{`columns="[b tags]" in=`}},
 		{"a,b,tags,h\n1,x,,7\n2,z,,9\n", nil},
-		{"zip,b,a,tags,h,\n1,x,1,p,7,\n", []string{`declare are left out" columns="[zip ]" in=`}},
+		{"zip,b,a,tags,h,\n1,x,1,p,7,\n", []string{`declare are left out" columns="zip, " in=`}},
 	} {
 		for _, labels := range []bool{false, true} {
 			text := c.text

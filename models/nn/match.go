@@ -1,9 +1,10 @@
 package nn
 
 import (
-	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // Match returns a function that reports whether a list of patterns matches the full name of a parameter. In a pattern `*` stands
@@ -27,7 +28,7 @@ func Match(patterns []string) (func(name string) bool, error) {
 		}
 	}
 	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+		return nil, bound.Join(errs...)
 	}
 	patterns = append([]string(nil), patterns...)
 	return func(name string) bool {

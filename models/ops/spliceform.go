@@ -1,9 +1,10 @@
 package ops
 
 import (
-	"errors"
 	"fmt"
 	"math"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // SpliceForm is the formula of the parents' weights.
@@ -81,7 +82,7 @@ func (p *Splicing) Check(parents int) error {
 			bad(!(g >= 0 && g <= 1), "global weight %v is not in [0, 1]", g)
 		}
 	}
-	return errors.Join(errs...)
+	return bound.Join(errs...)
 }
 
 // Weights sets w, which has one value for each parent, to the weights for the logits s. scratch may be nil, or have 3 values for

@@ -264,6 +264,18 @@ ckpt: tensor extra2: unexpected [1], the model has none of that name`
 	}
 }
 
+// A list of wrong tensors is shown up to a length.
+func TestMatchOfManyTensors(t *testing.T) {
+	have, want := &ckpt.Checkpoint{}, &ckpt.Checkpoint{}
+	for i := range 401 {
+		want.Tensors = append(want.Tensors, ckpt.Tensor{Name: fmt.Sprint("t", i), Shape: []int{1}})
+	}
+	lines := strings.Split(fmt.Sprint(ckpt.Match(have, want)), "\n")
+	if n := len(lines); n != 21 || lines[0] != "ckpt: tensor t0: missing, model wants [1]" || lines[20] != "and 381 more" {
+		t.Errorf("%d lines, from %s to %s", n, lines[0], lines[n-1])
+	}
+}
+
 func TestSaveRefuses(t *testing.T) {
 	one := []float32{1}
 	for _, tc := range []struct {

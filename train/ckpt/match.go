@@ -1,9 +1,10 @@
 package ckpt
 
 import (
-	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // Match checks that have holds the tensors of want and no others, of the same shapes and with values in float32. The error lists
@@ -33,5 +34,5 @@ func Match(have, want *Checkpoint) error {
 			errs = append(errs, fmt.Errorf("ckpt: tensor %s: unexpected %v, the model has none of that name", h.Name, h.Shape))
 		}
 	}
-	return errors.Join(errs...)
+	return bound.Join(errs...)
 }

@@ -10,7 +10,6 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -19,6 +18,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/splice-ml/splice/data/atomicfile"
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // WriteFile is [atomicfile.Write] for the files beside a checkpoint.
@@ -57,7 +57,7 @@ func save(on atomicfile.System, path string, c *Checkpoint) error {
 		}
 	}
 	if len(errs) > 0 {
-		return errors.Join(errs...)
+		return bound.Join(errs...)
 	}
 	buf := make([]byte, 1<<16)
 	return stream(on, path, infos, c.Meta, func(name string, w io.Writer) error {

@@ -117,7 +117,7 @@ func openShards(index string) (*File, error) {
 		at += f.dataSize()
 	}
 	if len(errs) > 0 {
-		return nil, errors.Join(append(errs, all.Close())...)
+		return nil, errors.Join(bound.Join(errs...), all.Close())
 	}
 	r.Meta = all[0].Meta
 	return r, nil
@@ -155,7 +155,7 @@ func openAll(dir string, shards []string) (joined, error) {
 		all = append(all, f)
 	}
 	if len(errs) > 0 {
-		return nil, errors.Join(append(errs, all.Close())...)
+		return nil, errors.Join(bound.Join(errs...), all.Close())
 	}
 	return all, nil
 }
@@ -178,5 +178,5 @@ func (j joined) Close() error {
 	for _, f := range j {
 		errs = append(errs, f.Close())
 	}
-	return errors.Join(errs...)
+	return bound.Join(errs...)
 }

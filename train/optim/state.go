@@ -1,12 +1,12 @@
 package optim
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/train/ckpt"
 )
 
@@ -79,7 +79,7 @@ func (o *Optimizer) Load(c *ckpt.Checkpoint, sizes map[string]int) error {
 		}
 	}
 	if len(errs) > 0 {
-		return errors.Join(errs...)
+		return bound.Join(errs...)
 	}
 	for name, p := range params {
 		o.decayOf(name, p)

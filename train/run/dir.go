@@ -262,7 +262,7 @@ func Open(dir string) (*Files, error) {
 		errs = append(errs, err)
 	}
 	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+		return nil, bound.Join(errs...)
 	}
 	return f, nil
 }

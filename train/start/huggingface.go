@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/data/token"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
@@ -107,7 +107,7 @@ func isHead(d *data.Splits, shape []int) bool { return len(shape) > 0 && shape[0
 // headHelp says what a head's outputs stand for.
 func headHelp(d *data.Splits) string {
 	if t := d.Schema.Text; len(t.Labels) > 0 {
-		return fmt.Sprintf("%d classes (%s)", len(t.Labels), strings.Join(t.Labels, ", "))
+		return fmt.Sprintf("%d classes (%s)", len(t.Labels), bound.Names(t.Labels))
 	}
 	return "run.Metrics to regress on"
 }
@@ -170,7 +170,7 @@ func (w *Weights) compareText(d *data.Splits, f *ckpt.File, p *nn.Params, names 
 	default:
 		return nil, fmt.Errorf("%s: its head is for the classes %s, the data has %s: take weights of the same task, "+
 			"or set init.strict to false to take the encoder and start the head fresh",
-			w.Options.From, strings.Join(was, ", "), strings.Join(t.Labels, ", "))
+			w.Options.From, bound.Names(was), bound.Names(t.Labels))
 	}
 	return nil, nil
 }

@@ -1,12 +1,12 @@
 package start
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train/ckpt"
@@ -97,7 +97,7 @@ func (w *Weights) Load(d *data.Splits) (*nn.Params, *Record, error) {
 		if _, ok := w.Model.(models.Resolver); ok && w.hf {
 			bad("where sizes differ: set model.config to %s, for those that its %s names", w.dir, run.ModelConfigFile)
 		}
-		return nil, nil, errors.Join(errs...)
+		return nil, nil, bound.Join(errs...)
 	}
 	for _, q := range p.All() {
 		if slices.Contains(rec.Missing, q.Name) {
@@ -178,10 +178,10 @@ func (w *Weights) log(p *nn.Params, rec *Record) {
 	w.Log.Info("starting weights", "file", w.file, "tensors", len(p.All())-len(rec.Missing), "digest", rec.Digest)
 	if len(rec.Missing) > 0 {
 		w.Log.Warn("tensors that the file lacks, or has of another shape, keep fresh values: train before use", "tensors",
-			strings.Join(rec.Missing, " "))
+			bound.Names(rec.Missing))
 	}
 	if len(rec.Unexpected) > 0 {
-		w.Log.Warn("tensors that the model lacks are ignored", "tensors", strings.Join(rec.Unexpected, " "))
+		w.Log.Warn("tensors that the model lacks are ignored", "tensors", bound.Names(rec.Unexpected))
 	}
 	for _, t := range rec.Tables {
 		w.Log.Info("rows matched by token", "tensor", t.Name, "rows", t.Rows, "matched", t.Matched, "fresh", t.Rows-t.Matched)

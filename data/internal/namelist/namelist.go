@@ -2,10 +2,10 @@
 package namelist
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // Sorted returns the keys of m in order.
@@ -13,10 +13,7 @@ func Sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m))
 
 // Show lists names, shortened.
 func Show(names []string) string {
-	if len(names) > 50 {
-		return fmt.Sprintf("%s ... (%d)", strings.Join(names[:50], ", "), len(names))
-	}
-	return strings.Join(names, ", ")
+	return bound.Names(names)
 }
 
 // ShowOrNone lists labels in a message.

@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
 const (
@@ -53,10 +55,12 @@ func (d Delimited) Header(path string, head []byte) ([]string, bool, error) {
 	if bad != "" {
 		return nil, false, fmt.Errorf("data: %s:1: header: %s", path, bad)
 	}
-	for i, n := range names {
-		if n != "" && slices.Contains(names[:i], n) {
-			return nil, false, fmt.Errorf("data: %s:1: column %s is in the header twice%s", path, n, NoHeaderAdvice(names))
+	seen := make(map[string]bool, len(names))
+	for _, n := range names {
+		if n != "" && seen[n] {
+			return nil, false, fmt.Errorf("data: %s:1: column %s is in the header twice%s", path, bound.Name(n), NoHeaderAdvice(names))
 		}
+		seen[n] = true
 	}
 	return names, true, nil
 }

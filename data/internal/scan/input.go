@@ -14,6 +14,8 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // Expand returns the files that paths and globs name, each glob's matches in natural order. A name without a match, a directory
@@ -50,7 +52,7 @@ func Expand(paths []string) ([]string, error) {
 			}
 		}
 	}
-	return files, errors.Join(errs...)
+	return files, bound.Join(errs...)
 }
 
 // compareNatural compares names as people number them: digits that follow each other count as one number, so day_2 comes before

@@ -5,31 +5,47 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/data/internal/namelist"
 )
 
 // ColumnOf returns the options of a column: those of its name, or of the first pattern (in order of text) that it
 // matches.
 func ColumnOf(columns map[string]data.Column, name string) (data.Column, bool) {
-	if c, ok := columns[name]; ok {
-		return c, true
-	}
-	for _, p := range namelist.Sorted(columns) {
-		if ok, err := path.Match(p, name); ok && err == nil {
-			return columns[p], true
-		}
-	}
-	return nil, false
+	return Finder(columns)(name)
 }
+
+// Finder returns [ColumnOf] of the columns, for many names.
+func Finder(columns map[string]data.Column) func(name string) (data.Column, bool) {
+	patterns := slices.DeleteFunc(namelist.Sorted(columns), isName)
+	return func(name string) (data.Column, bool) {
+		if c, ok := columns[name]; ok {
+			return c, true
+		}
+		for _, p := range patterns {
+			if ok, err := path.Match(p, name); ok && err == nil {
+				return columns[p], true
+			}
+		}
+		return nil, false
+	}
+}
+
+// isName reports whether a pattern matches itself alone.
+func isName(pattern string) bool { return !strings.ContainsAny(pattern, `*?[\`) }
 
 // CheckColumns returns an error for each entry of columns that is no pattern, matches none of names, or matches a name
 // that another pattern matches too.
 func CheckColumns(columns map[string]data.Column, names []string) error {
 	var errs []error
-	claimed := map[string]string{}
+	claimed, there := map[string]string{}, map[string]bool{}
+	for _, n := range names {
+		there[n] = true
+	}
 	for _, p := range namelist.Sorted(columns) {
 		if _, err := path.Match(p, ""); err != nil {
 			errs = append(errs, registry.Field("columns."+p, "is no valid pattern; write [ and ] in pairs"))
@@ -39,11 +55,14 @@ func CheckColumns(columns map[string]data.Column, names []string) error {
 			errs = append(errs, registry.Field("columns."+p, "has no type; want categorical, numeric, multi or ignore"))
 			continue
 		}
-		if slices.Contains(names, p) {
+		if there[p] {
 			continue
 		}
-		found := false
-		for _, n := range names {
+		found, candidates := false, names
+		if isName(p) {
+			candidates = nil
+		}
+		for _, n := range candidates {
 			if ok, _ := path.Match(p, n); !ok {
 				continue
 			}
@@ -61,7 +80,7 @@ func CheckColumns(columns map[string]data.Column, names []string) error {
 			errs = append(errs, registry.Field("columns."+p, "no such column; there are %s", namelist.Show(names)))
 		}
 	}
-	return errors.Join(errs...)
+	return bound.Join(errs...)
 }
 
 // Validate checks options that were not decoded from a file: those of the section and of what is nested in it.

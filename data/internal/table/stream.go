@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/data/crash"
 	"github.com/splice-ml/splice/data/internal/parts"
 	"github.com/splice-ml/splice/data/internal/scan"
@@ -84,7 +85,7 @@ func (s *stream) Batches(_, size int) iter.Seq2[*data.Batch, error] {
 		p := s.table.plan(s.m.Features)
 		p.Unlabelled = !s.options.Labels
 		p.Left = func(file string, columns []string) {
-			s.options.Log.Warn("data: columns that the data section does not declare are left out", "columns", columns, "in", file)
+			s.options.Log.Warn("data: columns that the data section does not declare are left out", "columns", bound.Names(columns), "in", file)
 		}
 		w := &rowStream{encoder: newEncoder(s.m, p), ctx: ctx, out: make(chan []byte, 2), free: make(chan []byte, 4)}
 		go func() {
