@@ -18,6 +18,7 @@ import (
 // 0 or 1, 13 counts I1..I13 and 26 categories C1..C26, a missing value blank. Lines with nothing on them are skipped.
 type Criteo struct {
 	data.Common `yaml:",inline"`
+	Trim        bool `yaml:"trim"` // blanks around a value do not count
 	// if no file of path exists: none, which is an error, or synthetic: generated rows of the same layout
 	Fallback string `yaml:"fallback"`
 }
@@ -97,7 +98,11 @@ func (d Criteo) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
 }
 
 func (d Criteo) table() *table.Data {
-	return &table.Data{Common: d.Common, Format: criteoFormat{columns: d.Columns}, Label: "label", Name: "criteo"}
+	t := &table.Data{Common: d.Common, Format: criteoFormat{columns: d.Columns, trim: d.Trim}, Label: "label", Name: "criteo"}
+	if d.Trim { // caches without the key are older
+		t.Key = "trim"
+	}
+	return t
 }
 
 // synthPath is where generated rows of Criteo's layout are kept.

@@ -15,6 +15,7 @@ import (
 type criteoFormat struct {
 	scan.Lines
 	columns map[string]data.Column
+	trim    bool
 }
 
 // Features declares counts and categories, unless the options say otherwise.
@@ -36,12 +37,17 @@ func (f criteoFormat) Features(string, []byte) ([]table.Declared, error) {
 
 // Cell reads a count or a category.
 func (f criteoFormat) Cell(c scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string) {
-	return table.PlainCell(c, text)
+	if !f.trim {
+		return table.PlainCell(c, text)
+	}
+	lo, hi = scan.TrimBlanks(text, 0, len(text))
+	_, _, v, bad = table.PlainCell(c, text[lo:hi])
+	return lo, hi, v, bad
 }
 
 // Parser returns the parser of a file.
 func (f criteoFormat) Parser(path string, head []byte, p *scan.Plan) (scan.Parser, bool, error) {
-	pr := &criteoParser{labelled: true}
+	pr := &criteoParser{labelled: true, trim: f.trim}
 	tabs := bytes.Count(head, []byte("\t"))
 	switch {
 	case p.Unlabelled && tabs == criteoCols-1:
@@ -77,6 +83,7 @@ type act struct{ tok, num int }
 type criteoParser struct {
 	acts     [criteoCols]act
 	labelled bool
+	trim     bool
 }
 
 // Parse parses the rows of a block.
@@ -144,7 +151,8 @@ func (p *criteoParser) row(c *scan.Chunk, lo, hi int, line int64) {
 	start := uint32(lo)
 	if p.labelled {
 		var ok bool
-		if label, ok = scan.ParseLabel(data[start:ends[0]]); !ok {
+		a, b := p.cell(data, start, ends[0])
+		if label, ok = scan.ParseLabel(data[a:b]); !ok {
 			c.Reject(line, "label", scan.LabelFault, scan.Show(data[start:ends[0]]))
 			return
 		}
@@ -152,12 +160,13 @@ func (p *criteoParser) row(c *scan.Chunk, lo, hi int, line int64) {
 		ends = ends[1:]
 	}
 	for k, end := range ends[:criteoCols] {
+		lo, hi := p.cell(data, start, end)
 		if a := &p.acts[k]; a.tok >= 0 {
-			tok[a.tok] = scan.Span{Lo: start, Hi: end}
+			tok[a.tok] = scan.Span{Lo: lo, Hi: hi}
 		} else if a.num >= 0 {
-			v, ok := scan.ParseNumber(data[start:end])
+			v, ok := scan.ParseNumber(data[lo:hi])
 			if !ok {
-				c.Reject(line, criteoNames[k], scan.NumberFault, scan.Show(data[start:end]))
+				c.Reject(line, criteoNames[k], scan.NumberFault, scan.Show(data[lo:hi]))
 				return
 			}
 			num[a.num] = v
@@ -165,4 +174,13 @@ func (p *criteoParser) row(c *scan.Chunk, lo, hi int, line int64) {
 		start = end + 1
 	}
 	c.End(label, 0, 0)
+}
+
+// cell returns the limits of the value of the cell data[lo:hi].
+func (p *criteoParser) cell(data []byte, lo, hi uint32) (uint32, uint32) {
+	if !p.trim {
+		return lo, hi
+	}
+	a, b := scan.TrimBlanks(data, int(lo), int(hi))
+	return uint32(a), uint32(b)
 }

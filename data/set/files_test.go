@@ -1,9 +1,11 @@
 package set_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +65,66 @@ func TestCensus(t *testing.T) {
 	}
 	if !slices.Equal(b.Dense, []float32{50, 38}) {
 		t.Errorf("ages of rows in memory = %v", b.Dense)
+	}
+}
+
+// TestTrim: with trim, rows whose values have blanks around them are those without, in files and in memory.
+func TestTrim(t *testing.T) {
+	criteo := func(blank string) string {
+		return strings.ReplaceAll("1"+strings.Repeat("\t12", 13)+strings.Repeat("\tab", 26)+"\n0"+strings.Repeat("\t", 39)+"\n", "\t", blank+"\t"+blank)
+	}
+	bert := "tokenizer: " + datatest.WriteFile(t, "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\n")
+	for _, tc := range []struct{ name, file, section, plain, blanks string }{
+		{"criteo", "x.tsv", "{type: criteo, path: FILE", criteo(""), criteo(" ")},
+		{"tsv", "x.tsv", "{type: text, path: FILE, label: y, " + bert, "text\ty\na b\tgood\nc\tbad\n", " text \t y\n  a b \tgood  \nc\t bad\n"},
+		{"csv", "x.csv", "{type: text, path: FILE, label: y, " + bert, "text,y\n\"a, b\",good\nc,bad\n", "text , y\n \"a, b\" , good\n c ,bad \n"},
+		{
+			"jsonl", "x.jsonl", "{type: text, path: FILE, label: y, " + bert,
+			`{"text": "a", "y": "good"}` + "\n" + `{"text": "c", "y": "bad"}` + "\n", `{"text": " a", "y": "good "}` + "\n" + `{"text": "c\t", "y": " bad"}` + "\n",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			read := func(text, more string) (data.Dataset, *data.FeatureMap, string) {
+				d := datatest.Section(t, strings.ReplaceAll(tc.section, "FILE", datatest.WriteFile(t, tc.file, text))+more+"}")
+				o, _ := datatest.Options(t)
+				s := datatest.Open(t, d, o)
+				b := datatest.Read(t, d.Stream(t.Context(), datatest.WriteFile(t, tc.file, text), s.Map, data.StreamOptions{Labels: true}))
+				return d, s.Map, fmt.Sprintf("%+v %v", b, s.Map.Digest())
+			}
+			_, _, want := read(tc.plain, "")
+			d, m, got := read(tc.blanks, ", trim: true")
+			if got != want {
+				t.Errorf("with blanks:\n%s\nwant\n%s", got, want)
+			}
+			enc, err := d.Encoder(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			row, blank := map[string]any{"text": "a"}, map[string]any{"text": " a\t"}
+			if tc.name == "criteo" {
+				row, blank = map[string]any{}, map[string]any{}
+				for i := range 39 {
+					name := fmt.Sprintf("C%d", i-12)
+					if i < 13 {
+						name = fmt.Sprintf("I%d", i+1)
+					}
+					row[name], blank[name] = "12", " 12 "
+				}
+			}
+			batch := func() *data.Batch {
+				if s := enc.Schema(); s.Text != nil {
+					return data.NewTokenBatch(s, 1, s.Text.Lengths[0])
+				}
+				return data.NewBatch(enc.Schema(), 1)
+			}
+			x, y := batch(), batch()
+			if err := errors.Join(enc.Encode(x, row), enc.Encode(y, blank)); err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(x, y) {
+				t.Errorf("rows in memory: %+v, want %+v", y, x)
+			}
+		})
 	}
 }
 

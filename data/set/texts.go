@@ -24,6 +24,7 @@ type Texts struct {
 	Format     string     `yaml:"format"`      // tsv, csv, jsonl or lines; without it, as the file's name says (.txt: lines)
 	Delimiter  string     `yaml:"delimiter"`   // of tsv and csv: one character, or tab
 	Names      []string   `yaml:"names"`       // names of the columns, for files without a header
+	Trim       bool       `yaml:"trim"`        // blanks and tabs around a value do not count
 	MaxColumns int        `yaml:"max_columns"` // of tsv: cells of a row, the last of which takes the rest of the line; 0: all
 	Text       string     `yaml:"text"`        // column of the text
 	TextPair   string     `yaml:"text_pair"`   // column of the second text of a pair
@@ -155,7 +156,7 @@ func (d Texts) filled() Texts {
 func (d Texts) spec() *text.Spec {
 	return &text.Spec{
 		Options: d.TextOptions, Format: d.Format, Delimiter: d.Delimiter, Text: d.Text, Pair: d.TextPair, Label: d.Label, Names: d.Names,
-		MaxColumns: d.MaxColumns, Labels: d.Labels, Regression: d.Regression, MaskRate: d.MaskRate, Blocks: d.Blocks,
+		MaxColumns: d.MaxColumns, Labels: d.Labels, Regression: d.Regression, MaskRate: d.MaskRate, Trim: d.Trim, Blocks: d.Blocks,
 	}
 }
 

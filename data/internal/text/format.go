@@ -33,12 +33,17 @@ type Spec struct {
 	Labels     []string // names of the classes; nil to find them in the train rows
 	Regression bool
 	MaskRate   float64
+	Trim       bool // blanks around a value do not count
 	Blocks     bool // rows of a masked language model are full, over the ends of lines
 }
 
 // key is everything of s that decides what is read from a file.
 func (s *Spec) key() any {
-	return []any{s.Format, s.Delimiter, s.Text, s.Pair, s.Label, s.Names, s.MaxColumns, s.Regression, s.MaskRate > 0, s.Blocks}
+	key := []any{s.Format, s.Delimiter, s.Text, s.Pair, s.Label, s.Names, s.MaxColumns, s.Regression, s.MaskRate > 0, s.Blocks}
+	if s.Trim { // keys without it are older
+		key = append(key, "trim")
+	}
+	return key
 }
 
 // kindOf returns the format of a file.
@@ -90,7 +95,7 @@ func (s *Spec) format(files []string) (*format, error) {
 			delim = "\t"
 		}
 	}
-	f.Delimited = scan.Delimited{Delim: scan.DelimiterOf(delim)[0], Quote: f.kind == CSV, MaxLine: s.Options.MaxLine, Names: s.Names}
+	f.Delimited = scan.Delimited{Delim: scan.DelimiterOf(delim)[0], Quote: f.kind == CSV, Trim: s.Trim, MaxLine: s.Options.MaxLine, Names: s.Names}
 	return f, nil
 }
 

@@ -129,6 +129,12 @@ func (r *row) finish() {
 
 // keep keeps the row, whose tokens lie in data.
 func (r *row) keep(data []byte) {
+	if r.p.spec.Trim {
+		for i, t := range r.tok {
+			lo, hi := scan.TrimBlanks(data, int(t.Lo), int(t.Hi))
+			r.tok[i] = scan.Span{Lo: uint32(lo), Hi: uint32(hi)}
+		}
+	}
 	label := float32(0)
 	if r.p.at[labelCell] >= 0 {
 		cell := data[r.tok[labelCell].Lo:r.tok[labelCell].Hi]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/internal/scan"
@@ -101,6 +102,9 @@ func (r *rows) row(row map[string]any) error {
 		var bad string
 		if text[i], bad = r.text(v); bad != "" {
 			return &data.ValueError{Column: name, Msg: bad}
+		}
+		if r.texts.spec.Trim {
+			text[i] = strings.Trim(text[i], " \t")
 		}
 	}
 	if len(row) > len(r.want) {
