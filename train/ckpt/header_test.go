@@ -19,8 +19,8 @@ func TestBadHeaders(t *testing.T) {
 		{"empty", ``, "header is not a JSON object"},
 		{"spaces", `        `, "header is not a JSON object"},
 		{"array", `[]`, "header is not a JSON object"},
-		{"bad JSON", `{` + a, "unexpected EOF"},
-		{"bad JSON 2", `{` + a + `,}`, "invalid character '}'"},
+		{"bad JSON", `{` + a, "header: "}, // the rest is in the words of encoding/json, which change with Go
+		{"bad JSON 2", `{` + a + `,}`, "header: "},
 		{"more", `{` + a + `} x`, "more follows after the JSON object"},
 		{"utf-8", "{\"\xff\":1}", "header is not valid UTF-8"},
 		{"not an object", `{"a":1}`, "tensor a: have 1, want an object"},
