@@ -1,6 +1,7 @@
 package configs_test
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,12 +15,8 @@ import (
 // the version in use, and no other.
 func TestDependencies(t *testing.T) {
 	want := direct(t, "go.mod")
-	for name, version := range direct(t, "models/ops/kernel/asm/go.mod") {
-		want[name] = version
-	}
-	for name, version := range direct(t, ".ci/tools/go.mod") {
-		want[name] = version
-	}
+	maps.Copy(want, direct(t, "models/ops/kernel/asm/go.mod"))
+	maps.Copy(want, direct(t, ".ci/tools/go.mod"))
 	delete(want, module)
 	_, table, ok := strings.Cut(rooted(t, "docs/architecture.md"), "\n## Dependencies\n")
 	if !ok {
@@ -110,6 +107,46 @@ func TestLintVuln(t *testing.T) {
 			out, err := cmd.CombinedOutput()
 			if (err != nil) != tc.fails || string(out) != tc.want {
 				t.Errorf("%v\n got %s\nwant %s", err, out, tc.want)
+			}
+		})
+	}
+}
+
+// TestRunNewest: .ci/run runs the short tests with the Go of .ci/newest-go, which README.md names, and says so where it cannot.
+func TestRunNewest(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a shell")
+	}
+	newest := strings.TrimSpace(rooted(t, ".ci/newest-go"))
+	minor := regexp.MustCompile(`^go(\d+\.\d+)\.\d+$`).FindStringSubmatch(newest)
+	if minor == nil {
+		t.Fatalf(".ci/newest-go is %q, want a release like go1.27.0", newest)
+	}
+	if !strings.Contains(rooted(t, "README.md"), "with "+minor[1]+", the newest release") {
+		t.Errorf("README.md does not say that tests pass with %s", minor[1])
+	}
+	for _, tc := range []struct{ name, current, fetched, want string }{
+		{"another", "go1.26.0", "0", "make test \nshort tests with NEWEST:\nmake short NEWEST\n"},
+		{"the same", newest, "0", "make test \nshort tests with NEWEST: skipped: all tests ran with it\n"},
+		{"no network", "go1.26.0", "1", "make test \nshort tests with NEWEST: skipped: it cannot be fetched: no such host\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bin := t.TempDir()
+			for name, script := range map[string]string{
+				"make": "echo \"make $* $GOTOOLCHAIN\"\n",
+				"go": "case \"$*\" in\n\"env GOVERSION\") echo " + tc.current + " ;;\nversion) [ " + tc.fetched +
+					" = 0 ] || echo 'no such host' >&2; exit " + tc.fetched + " ;;\nesac\n",
+			} {
+				if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+script), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cmd := exec.Command("sh", "../.ci/run")
+			cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "GOTOOLCHAIN=")
+			out, err := cmd.CombinedOutput()
+			got, _, _ := strings.Cut(string(out), "fmt: ") // lint begins
+			if want := strings.ReplaceAll(tc.want, "NEWEST", newest); err != nil || got != want {
+				t.Errorf("%v\n got %s\nwant %s", err, out, want)
 			}
 		})
 	}
