@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -31,7 +32,7 @@ func loadWith(path string, overrides []string, into any, last func(*yaml.Node, *
 	if p.Len() > 0 {
 		return p.Err()
 	}
-	root, err = extend(root, path, p)
+	root, err = extend(root, path, reflect.TypeOf(into).Elem(), p)
 	if err != nil {
 		return err
 	}
@@ -86,8 +87,9 @@ func nearFile(path string) string {
 	return ""
 }
 
-// extend removes the key `extends` and merges what it names below the rest. root may be nil (an empty file).
-func extend(root *yaml.Node, path string, p *registry.Problems) (*yaml.Node, error) {
+// extend removes the key `extends` and merges what it names below the rest. root may be nil (an empty file). A file of which no key is one
+// of the config's is not taken, and what is in it is not said: whoever wrote the path need not be one who may read the file.
+func extend(root *yaml.Node, path string, config reflect.Type, p *registry.Problems) (*yaml.Node, error) {
 	key, val := takeKey(root, "extends")
 	if key == nil {
 		return root, nil
@@ -100,6 +102,10 @@ func extend(root *yaml.Node, path string, p *registry.Problems) (*yaml.Node, err
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(filepath.Dir(path), name)
 	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() && !info.IsDir() { // a pipe would be waited for
+		p.Add(key, "extends", "%s is no regular file", name)
+		return root, nil
+	}
 	src, err := readFile(name)
 	if err != nil {
 		p.Add(key, "extends", "%v", err)
@@ -110,14 +116,41 @@ func extend(root *yaml.Node, path string, p *registry.Problems) (*yaml.Node, err
 	if k, _ := takeKey(parent, "extends"); k != nil {
 		q.Add(k, "extends", "%s extends this file, and only one level is allowed; extend the last one directly", path)
 	}
-	if parent == nil && q.Len() == 0 {
+	switch {
+	case q.Len() > 0:
+		q = withoutText(q)
+	case parent == nil:
 		q.AddAt(0, "", "is empty, so there is nothing to extend")
+	case !hasKeyOf(parent, config):
+		q.AddAt(parent.Line, "", "is no config: it has none of a config's keys; extends names a config whose keys hold where this file has none")
 	}
 	if q.Len() > 0 {
 		return nil, q.Err()
 	}
 	p.SetFile(parent, name)
 	return merge(parent, root, "", p), nil
+}
+
+// withoutText returns the problems of parsing without those words of the file that the parser repeats.
+func withoutText(q *registry.Problems) *registry.Problems {
+	out := &registry.Problems{File: q.File}
+	for _, r := range q.List() {
+		if r.Path == "" && strings.Contains(r.Msg, "anchor") {
+			r.Msg = "not valid YAML: an alias of nothing; is it a config?"
+		}
+		out.Append(r)
+	}
+	return out
+}
+
+// hasKeyOf reports whether a mapping has a key of the config that a struct type holds.
+func hasKeyOf(n *yaml.Node, config reflect.Type) bool {
+	for field := range config.Fields() {
+		if key, _, _ := strings.Cut(field.Tag.Get("yaml"), ","); key != "" && hasKey(n, key) {
+			return true
+		}
+	}
+	return hasKey(n, syntheticKey)
 }
 
 // takeKey removes a key of a mapping and returns it with its value, or nil.

@@ -375,3 +375,29 @@ func checkLoaded(t *testing.T, d drawing, err error) {
 		t.Errorf("prints as\n%s\nthen as\n%s", text, second)
 	}
 }
+
+// A file that is no config is named, and nothing of what is in it.
+func TestExtendsOfForeignFiles(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{
+		"passwd":    "root:x:0:0:SECRET:/root:/bin/bash\ndaemon:x:1:1::/:/bin/false\n",
+		"shadow":    "root:$6$SECRET::0:99999:7:::\n*SECRET\n",
+		"anchor":    "a: *SECRET\n",
+		"words":     "SECRET\n",
+		"list":      "- SECRET\n",
+		"service":   "version: SECRET\nservices: {SECRET: {image: SECRET}}\n",
+		"binary":    "\x7fELF\x02\x01SECRET\x00",
+		"env":       "TOKEN=SECRET\nKEY: 'SECRET\n",
+		"tab":       "a:\n\tSECRET: 1\n",
+		"colons":    "SECRET: SECRET: 1\n",
+		"directive": "%SECRET\n---\n",
+		"tag":       "a: !SECRET!x 1\n",
+	} {
+		write(t, name, text)
+		write(t, "child.yaml", "extends: "+name+"\ntrain: {epochs: 1}\n")
+		_, err := Load("child.yaml", nil)
+		if err == nil || !strings.Contains(err.Error(), name+":") || strings.Contains(err.Error(), "SECRET") || strings.Contains(err.Error(), "ELF") {
+			t.Errorf("extends: %s: error %v", name, err)
+		}
+	}
+}

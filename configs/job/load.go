@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,8 +36,33 @@ func (o Config) LoadMerge(ctx context.Context) (*configs.Experiment, error) {
 	return o.load(ctx, configs.LoadMerge)
 }
 
+// read reads the config. One that is a pipe may wait for its writer: the context ends that, and what waits is left behind.
+func (o Config) read(ctx context.Context, read func(string, []string) (*configs.Experiment, error)) (*configs.Experiment, error) {
+	if info, err := os.Stat(o.File); err != nil || info.Mode().IsRegular() {
+		return read(o.File, o.Set)
+	}
+	type result struct {
+		e   *configs.Experiment
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		e, err := read(o.File, o.Set)
+		done <- result{e, err}
+	}()
+	select {
+	case r := <-done:
+		return r.e, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 func (o Config) load(ctx context.Context, read func(string, []string) (*configs.Experiment, error)) (*configs.Experiment, error) {
-	e, err := read(o.File, o.Set)
+	e, err := o.read(ctx, read)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if err != nil {
 		return nil, run.BadInput(err)
 	}

@@ -168,7 +168,7 @@ type frappeLog struct {
 
 // read appends the entries of a file.
 func (l *frappeLog) read(ctx context.Context, path string) error {
-	in, err := scan.OpenInput(path)
+	in, err := scan.OpenInput(ctx, path)
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,8 @@ func (c *Command) Main() { os.Exit(c.Exec(os.Args[1:])) }
 
 // Exec runs the command with the arguments and returns its exit code.
 func (c *Command) Exec(args []string) int {
-	c.Flags.SetOutput(c.Err)
+	c.Out = results(c.Out)
+	c.Flags.SetOutput(escaped{c.Err})
 	c.Flags.Usage = func() {
 		fmt.Fprintf(c.Err, "%s: %s\n\nusage: go run ./cmd/%s [flags]\n", c.Name, c.Summary, c.Name)
 		c.Flags.PrintDefaults()
@@ -159,10 +160,10 @@ func (c *Command) Exec(args []string) int {
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, train.ErrInterrupted), errors.Is(err, context.Canceled):
-		fmt.Fprintf(c.Err, "%s: %v\n", c.Name, err)
+		fmt.Fprintf(c.Err, "%s: %s\n", c.Name, message(err))
 		return ExitInterrupted
 	}
-	fmt.Fprintln(c.Err, err)
+	fmt.Fprintln(c.Err, message(err))
 	if errors.As(err, new(*run.InputError)) {
 		return ExitBadInput
 	}

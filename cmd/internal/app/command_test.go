@@ -203,3 +203,41 @@ func TestPanic(t *testing.T) {
 		}
 	}
 }
+
+// What a file holds may not move the cursor of a terminal, ring its bell or turn the direction of the text, and fills no screen.
+func TestMessagesAreEscaped(t *testing.T) {
+	cell := "a\x1b[2J\rb\x07\u202ec\u009bd\xffe\u2028é\tf"
+	const want = `a\x1b[2J\x0db\x07\u202ec\u009bd\xffe\u2028é` + "\tf"
+	for _, code := range []int{app.ExitBadInput, app.ExitFailed, app.ExitInterrupted} {
+		c, _, log := command(func(_ context.Context, c *app.Command) error {
+			c.Log().Warn(cell, "columns", cell)
+			err := fmt.Errorf("column %s", cell)
+			switch code {
+			case app.ExitBadInput:
+				return run.BadInput(err)
+			case app.ExitInterrupted:
+				return fmt.Errorf("%w: %w", err, context.Canceled)
+			}
+			return err
+		})
+		if got := c.Exec(nil); got != code || !strings.Contains(log.String(), "column "+want) || strings.ContainsAny(log.String(), "\x1b\r\x07\u202e\u009b") {
+			t.Errorf("exit code %d, log %q", got, log)
+		}
+	}
+	c, _, log := command(nil)
+	if code := c.Exec([]string{"--" + cell}); code != app.ExitBadInput || strings.ContainsAny(log.String(), "\x1b\r\x07\u202e") {
+		t.Errorf("a flag: exit code %d, log %q", code, log)
+	}
+	var errs []error
+	for range 1000 {
+		errs = append(errs, errors.New("wrong"))
+	}
+	c, _, log = command(func(context.Context, *app.Command) error {
+		return errors.Join(append([]error{errors.New(strings.Repeat("é", 1<<20))}, errs...)...)
+	})
+	c.Exec(nil)
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	if n := len(lines); n != 101 || lines[100] != "and 901 more lines" || lines[0] != strings.Repeat("é", 2000)+"... (2097152 bytes)" {
+		t.Errorf("%d lines, from %.100s... to %s", n, lines[0], lines[n-1])
+	}
+}

@@ -116,7 +116,7 @@ func TestZstdWindow(t *testing.T) {
 		if err := z.Close(); err != nil {
 			t.Fatal(err)
 		}
-		in, err := scan.OpenInput(datatest.WriteFile(t, "t.csv.zst", text.String()))
+		in, err := scan.OpenInput(t.Context(), datatest.WriteFile(t, "t.csv.zst", text.String()))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -93,13 +94,13 @@ type input struct {
 }
 
 // OpenInput opens a file and, by its name, the decompressor.
-func OpenInput(path string) (*input, error) {
-	f, err := os.Open(path)
+func OpenInput(ctx context.Context, path string) (*input, error) {
+	f, r, err := openFile(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	in := &input{file: f, hash: xxhash.New(), close: func() error { return nil }}
-	in.raw = io.TeeReader(f, in.hash)
+	in.raw = io.TeeReader(r, in.hash)
 	in.Reader = in.raw
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".gz":

@@ -45,7 +45,7 @@ func (s *Scanner) run(ctx context.Context, files []string, emit func(*Block) err
 }
 
 func (s *Scanner) file(ctx context.Context, path string, emit func(*Block) error) error {
-	in, err := OpenInput(path)
+	in, err := OpenInput(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -225,8 +225,8 @@ func endsInCR(text []byte) bool {
 }
 
 // Head returns the first record of a file.
-func (s *Scanner) Head(path string) ([]byte, error) {
-	in, err := OpenInput(path)
+func (s *Scanner) Head(ctx context.Context, path string) ([]byte, error) {
+	in, err := OpenInput(ctx, path)
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func (t *Data) plan(features []data.MapFeature) *scan.Plan {
 
 // Fit returns the feature map of the train rows of files.
 func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data.FeatureMap, error) {
-	head, err := (&scan.Scanner{Format: t.Format, MaxLine: t.MaxLine}).Head(files[0])
+	head, err := (&scan.Scanner{Format: t.Format, MaxLine: t.MaxLine}).Head(ctx, files[0])
 	if err != nil {
 		return nil, err
 	}
