@@ -92,6 +92,26 @@ func NewBatch(s *Schema, size int) *Batch {
 	return b
 }
 
+// BatchBytes returns about how many bytes a batch of size rows has.
+func (s *Schema) BatchBytes(size int) float64 {
+	row := 4 + 4*float64(s.NumDense)
+	for _, f := range s.Features {
+		switch f.Kind {
+		case Categorical:
+			row += 4
+		case Multi:
+			row += 4 * float64(f.MaxLen)
+		}
+	}
+	if s.HasGroup {
+		row += 8
+	}
+	if s.Text != nil {
+		row += 12 + 8*float64(s.Text.MaxLen()) + 8*s.Text.MaskRate*float64(s.Text.MaxLen())
+	}
+	return row * float64(size)
+}
+
 // Source is a part of a data set that can be read any number of times.
 type Source interface {
 	Schema() *Schema

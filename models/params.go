@@ -36,6 +36,39 @@ func fill(p *nn.Params, m Model, sc *data.Schema) (*nn.Params, error) {
 	return p, nil
 }
 
+// Need is what a program needs of memory, in bytes.
+type Need struct {
+	Graphs  float64     // values and gradients of all its graphs
+	Trained []*nn.Param // what takes a gradient, without values
+	Tables  []TableUse  // the tables among them
+}
+
+// Measure returns what a program that [Compile] makes needs, beside its parameters. It allocates nothing for values: p is a store of
+// shapes, see [nn.NewShapes], to which the model's parameters are added.
+func Measure(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Need, error) {
+	if o.Batch < 1 {
+		return nil, fmt.Errorf("models: measure: batch of %d rows", o.Batch)
+	}
+	lengths, err := lengthsOf(sc, o.Length)
+	if err != nil {
+		return nil, fmt.Errorf("models: measure: %w", err)
+	}
+	plan, longest := &ops.Plan{}, lengths[len(lengths)-1]
+	r := &Program{model: m, params: p, schema: sc, options: o, lengths: lengths, arena: ops.Arena{Plan: plan}}
+	g, err := r.compile(longest)
+	if err != nil {
+		return nil, fmt.Errorf("models: measure: %w", err)
+	}
+	each := 1.0
+	if g.in.seq != nil {
+		each = 0
+		for _, l := range lengths {
+			each += float64(l) / float64(longest)
+		}
+	}
+	return &Need{Graphs: plan.Shared() + each*plan.Own(), Trained: g.trained, Tables: g.plan.Tables()}, nil
+}
+
 // lengthsOf returns the lengths that sequences of text are padded to, ascending. They are the given one, if there is one, else
 // those of the data. Without text there is a single length of 0.
 func lengthsOf(sc *data.Schema, given int) ([]int, error) {

@@ -114,8 +114,9 @@ func (p *Program) compile(length int) (*graph, error) {
 	r.step.Seed = o.Seed
 	g := &nn.Graph{
 		Params: p.params, Graph: G.NewGraph(), Train: o.Train, Batch: o.Batch, Rows: &r.rows, Step: &r.step,
-		Reparam: o.Reparam, Derive: o.Derive, Frozen: o.Freeze, Capture: o.Capture,
+		Reparam: o.Reparam, Derive: o.Derive, Frozen: o.Freeze, Capture: o.Capture, Plan: p.arena.Plan,
 	}
+	r.plan.Needs = p.arena.Plan
 	defer ops.Share(g.Graph, &p.arena)()
 	s := nn.NewScope(g)
 	r.in = &Inputs{Schema: p.schema, plan: r.plan, length: length}
@@ -132,6 +133,9 @@ func (p *Program) compile(length int) (*graph, error) {
 		if err := r.differentiate(g); err != nil {
 			return nil, err
 		}
+	}
+	if p.arena.Plan != nil {
+		return r, nil
 	}
 	if !o.Tape {
 		seq, ok, err := ops.NewSequence(g.Graph)

@@ -22,7 +22,9 @@ type Sequences struct {
 	segments []int32 // [B·L]
 	zeros    []int32 // [B·L], in the place of segments where a table has one row
 	counted  []counted
-	at       []int32 // [B·M]: rows of the tokens to predict, -1 for none; nil without masking
+	plan     *ops.Plan // adds up what the lists need, in their place; may be nil
+	masked   int       // B·M
+	at       []int32   // [B·M]: rows of the tokens to predict, -1 for none; nil without masking
 	text     *data.Text
 }
 
@@ -62,16 +64,36 @@ func (in *Inputs) Sequences(s *nn.Scope) *Sequences {
 	}
 	if in.seq == nil {
 		n := s.Batch * in.length
+		if s.Plan != nil {
+			in.seq = plannedSequences(s, in)
+			return in.seq
+		}
 		q := &Sequences{
 			L: in.length, Live: &ops.Tokens{L: in.length, Len: make([]int32, s.Batch)}, batch: s.Batch, text: t,
 			ids: make([]int32, n), segments: make([]int32, n), zeros: make([]int32, n),
 		}
 		if m := t.Predictions(in.length); m > 0 {
-			q.at = make([]int32, s.Batch*m)
+			q.masked = s.Batch * m
+			q.at = make([]int32, q.masked)
 		}
 		in.seq = q
 	}
 	return in.seq
+}
+
+// plannedSequences is what Sequences returns while a plan adds up what the graph needs.
+func plannedSequences(s *nn.Scope, in *Inputs) *Sequences {
+	t, n := in.Schema.Text, s.Batch*in.length
+	q := &Sequences{L: in.length, Live: &ops.Tokens{L: in.length}, batch: s.Batch, text: t, plan: s.Plan}
+	for _, list := range []*[]int32{&q.ids, &q.segments, &q.zeros} {
+		s.Plan.List(list, n)
+	}
+	s.Plan.Count(4 * float64(s.Batch))
+	if m := t.Predictions(in.length); m > 0 {
+		q.masked, q.at = s.Batch*m, []int32{}
+		s.Plan.List(&q.at, q.masked)
+	}
+	return q
 }
 
 // Embed returns the sum of the tables' rows of each token, [B·L, H].
@@ -98,21 +120,32 @@ func (q *Sequences) Embed(s *nn.Scope, tables ...TokenTable) *G.Node {
 					q.L, q.L+t.Offset, rows))
 				return nil
 			}
-			p := make([]int32, q.batch*q.L)
-			for i := range p {
-				p[i] = int32(i%q.L + t.Offset)
-			}
+			p := q.places(t.Offset)
 			if t.Of == Counted {
 				if t.Offset < 1 {
 					s.Fail(fmt.Errorf("positions are counted from %d: want an offset of 1 or more, since padding has the place before", t.Offset))
 					return nil
 				}
-				q.counted = append(q.counted, counted{p, t.Offset})
+				q.counted = append(q.counted, counted{*p, t.Offset})
 			}
-			ids = append(ids, &p)
+			ids = append(ids, p)
 		}
 	}
 	return s.Check(ops.Lookup(weights, ids))
+}
+
+// places returns the place of each token, from offset.
+func (q *Sequences) places(offset int) *[]int32 {
+	if q.plan != nil {
+		p := new([]int32)
+		q.plan.List(p, q.batch*q.L)
+		return p
+	}
+	p := make([]int32, q.batch*q.L)
+	for i := range p {
+		p[i] = int32(i%q.L + offset)
+	}
+	return &p
 }
 
 // Masked returns the rows of a matrix over tokens that a masked language model predicts, [B·M], with -1 for none. [ops.PickRows]
@@ -141,7 +174,7 @@ func (in *Inputs) Features(s *nn.Scope, dim int) *G.Node {
 // targets returns the number of labels.
 func (in *Inputs) targets(batch int) int {
 	if in.seq != nil && in.seq.at != nil {
-		return len(in.seq.at)
+		return in.seq.masked
 	}
 	return batch
 }

@@ -51,6 +51,9 @@ func (j *Job) basis(ctx context.Context, digest string) (*basis, error) {
 		}
 		return nil, run.BadInput(err)
 	}
+	if err := j.afford(g.data.Schema, uses{trains: true, loaded: len(j.Experiment.Teacher.From)}); err != nil {
+		return nil, err
+	}
 	if err := data.CheckBatch(g.data.Train, j.Experiment.Train.BatchSize); err != nil {
 		return nil, run.BadInput(err)
 	}

@@ -116,12 +116,21 @@ func (t *Ensemble) splits(ctx context.Context) ([]part, error) {
 	return out, nil
 }
 
+// afford is [Job.afford] for all runs together.
+func (t *Ensemble) afford(p part) error {
+	f := t.first()
+	return f.afford(p.src[0].Schema(), uses{loaded: len(t.Runs) - 1})
+}
+
 // programs compiles the runs' models for rows of a part. close frees them.
 func (t *Ensemble) programs(p part) (progs []*models.Program, closeAll func(), err error) {
 	closeAll = func() {
 		for _, prog := range progs {
 			prog.Close()
 		}
+	}
+	if err := t.afford(p); err != nil {
+		return nil, closeAll, err
 	}
 	for i, r := range t.Runs {
 		prog, _, err := r.member().Program(p.src[i].Schema(), t.first().Experiment.Train.BatchSize)

@@ -84,6 +84,9 @@ func (j *Job) compared(ctx context.Context, m *merge.Job, parents []*cki.Parent)
 		if lab.Data, err = j.Data.Open(ctx, data.OpenOptions{Seed: j.Seed, Threads: j.Threads, Log: j.Log, Map: features}); err != nil {
 			return nil, run.BadInput(err)
 		}
+		if err := j.afford(lab.Data.Schema, uses{trains: true, loaded: len(parents)}); err != nil {
+			return nil, err
+		}
 	} else {
 		b, err := j.basis(ctx, m.Digest)
 		if err != nil {

@@ -99,7 +99,7 @@ func TestEncodeRoundTrip(t *testing.T) {
 				Tricks: rapid.SliceOfN(text, 1, 3).Draw(rt, "tricks"),
 				Mate:   cat{Lives: 3, Fur: rapid.Float64Range(0, math.MaxFloat64).Draw(rt, "fur")},
 			},
-			Rooms: rapid.SliceOfN(rapid.Int(), 1, 3).Draw(rt, "rooms"),
+			Rooms: rapid.SliceOfN(rapid.IntRange(-math.MaxInt32, math.MaxInt32), 1, 3).Draw(rt, "rooms"),
 			Sizes: map[string]float32{text.Draw(rt, "key"): rapid.Float32().Draw(rt, "size")},
 			Small: rapid.Int8().Draw(rt, "small"), Seed: rapid.Uint64().Draw(rt, "seed"),
 		}

@@ -172,9 +172,16 @@ func (d *decoder) scalar(n, use *yaml.Node, v reflect.Value, path string) bool {
 		hi := int64(1)<<(t.Bits()-1) - 1
 		return fail("want a whole number from %d to %d, have %s", -hi-1, hi, n.Value)
 	}
+	if t.Kind() == reflect.Int && (i.Int64() > mostInt || i.Int64() < -mostInt) { // products of two of them then fit
+		return fail("want a whole number of at most %d, have %s", mostInt, n.Value)
+	}
 	v.SetInt(i.Int64())
 	return true
 }
+
+// mostInt is the greatest whole number that an option of type int may have: such options are sizes and counts. Larger numbers are of
+// other types.
+const mostInt = math.MaxInt32
 
 // unquote returns a hint if the text would be right without its quotes.
 func unquote(n *yaml.Node, tags ...string) string {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/ops"
 )
 
 // index numbers the distinct ids that a batch looks up in one id space, in ascending order. An id space is that of a feature, or
@@ -11,9 +12,10 @@ import (
 type index struct {
 	batch int
 	lanes []lane
-	ids   []int32 // the id of each slot, ascending
-	mark  []int32 // the slot of each id, valid if ids[slot] is the id
-	early bool    // it is built before the gather, since rows are derived
+	ids   []int32   // the id of each slot, ascending
+	mark  []int32   // the slot of each id, valid if ids[slot] is the id
+	plan  *ops.Plan // adds up what the index needs, in the place of its lists; may be nil
+	early bool      // it is built before the gather, since rows are derived
 }
 
 // lane is one feature of an index.
@@ -29,6 +31,11 @@ func (x *index) lane(f *data.Feature) int {
 		if x.lanes[i].feature.Name == f.Name {
 			return i
 		}
+	}
+	if x.plan != nil {
+		x.lanes = append(x.lanes, lane{feature: f})
+		x.plan.Count(4 * (2*float64(x.batch)*float64(width(f)) + float64(f.Vocab)))
+		return len(x.lanes) - 1
 	}
 	x.lanes = append(x.lanes, lane{feature: f, slots: make([]int32, x.batch*width(f))})
 	if f.Vocab > len(x.mark) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops"
 )
 
 // chunks is the fixed number of pieces that a batch's rows are split into: results do not depend on the number of threads.
@@ -79,6 +80,7 @@ type Grad struct {
 
 // Plan holds the lookups of one program.
 type Plan struct {
+	Needs      *ops.Plan // adds up what the lookups need, in the place of their buffers; may be nil
 	batch      int
 	schema     *data.Schema
 	lookups    []*Lookup
@@ -129,7 +131,7 @@ func (p *Plan) indexFor(f *data.Feature) (*index, int) {
 	}
 	x := p.byIDs[key]
 	if x == nil {
-		x = &index{batch: p.batch}
+		x = &index{batch: p.batch, plan: p.Needs}
 		p.byIDs[key] = x
 		p.indexes = append(p.indexes, x)
 	}

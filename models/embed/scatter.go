@@ -116,6 +116,11 @@ func (p *Plan) Trained() []*nn.Param {
 }
 
 func (p *Plan) addDense(q *nn.Param) int {
+	if p.Needs != nil {
+		p.Needs.Count(4 * q.Bytes())
+		p.dense = append(p.dense, &denseGrad{param: q})
+		return len(p.dense) - 1
+	}
 	d := &denseGrad{param: q, sum: make([]float64, len(q.Data)), part: make([]float32, len(q.Data)), grad: make([]float32, len(q.Data))}
 	p.dense = append(p.dense, d)
 	if d.derived = p.derivedOf(q); d.derived != nil {
@@ -131,6 +136,10 @@ func (p *Plan) addDense(q *nn.Param) int {
 func (p *Plan) addTable(f *Field) {
 	t := &tableGrad{param: f.Param, index: f.index, place: len(p.rows), derived: p.derivedOf(f.Param)}
 	p.tables = append(p.tables, t)
+	if p.Needs != nil { // the rows that a batch touches
+		rows := min(float64(p.batch)*float64(width(f.Feature)), float64(f.Param.Shape[0]))
+		p.Needs.Count(1.5 * 4 * rows * float64(f.Param.Dim()))
+	}
 	if t.derived != nil && t.derived.shared() {
 		t.fromGrad = make([]float32, len(t.derived.From.Data))
 		p.grads = append(p.grads, Grad{t.derived.From, t.fromGrad})

@@ -4,6 +4,7 @@ package nn
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -46,6 +47,29 @@ type Params struct {
 	blank  bool // nothing is drawn
 	list   []*Param
 	byName map[string]*Param
+	shapes bool // parameters have no values
+}
+
+// NewShapes returns an empty store of parameters without values, to learn what a model would need.
+func NewShapes() *Params {
+	p := NewParams(0)
+	p.shapes = true
+	return p
+}
+
+// MostTensors bounds the parameters of a model: a model of more has too many layers.
+const MostTensors = 1 << 15
+
+// ErrTensors is the error of a model with more tensors.
+var ErrTensors = fmt.Errorf("the model has more than %d tensors", MostTensors)
+
+// Bytes returns the bytes of the parameter's values, there or not.
+func (p *Param) Bytes() float64 {
+	n := 4.0
+	for _, d := range p.Shape {
+		n *= float64(d)
+	}
+	return n
 }
 
 // NewParams returns an empty store whose initial values derive from seed.
@@ -110,7 +134,19 @@ func (p *Params) ensure(name string, kind Kind, embedding bool, init Init, shape
 		}
 		n *= d
 	}
-	q := &Param{Name: name, Shape: slices.Clone(shape), Data: make([]float32, n), Kind: kind, Embedding: embedding}
+	if len(p.list) >= MostTensors {
+		return nil, ErrTensors
+	}
+	q := &Param{Name: name, Shape: slices.Clone(shape), Kind: kind, Embedding: embedding}
+	if p.shapes {
+		p.list = append(p.list, q)
+		p.byName[name] = q
+		return q, nil
+	}
+	if q.Bytes() > math.MaxInt64/2 {
+		return nil, fmt.Errorf("shape %v has more values than a machine can hold", shape)
+	}
+	q.Data = make([]float32, n)
 	if !p.blank {
 		init(p.stream(name), q.Shape, q.Data)
 	}

@@ -30,6 +30,7 @@ type Graph struct {
 	Leaves  []Leaf            // weights that take a gradient, in order of creation
 	Capture Capture           // called for each weight matrix of a linear map; may be nil
 	Stats   []*ops.BatchStats // running statistics of the batch norms, in order of creation
+	Plan    *ops.Plan         // adds up what the graph needs, in the place of values; may be nil
 	Derive  Derive            // how lookups' parameters are computed; may be nil
 	derived map[*Param]*Derived
 	used    map[string]bool // full names that this graph has asked for
@@ -185,11 +186,18 @@ func (s *Scope) Input(name string, shape ...int) (*G.Node, []float32) {
 	for _, d := range shape {
 		n *= d
 	}
+	if s.Plan != nil {
+		s.Plan.Count(4 * float64(n))
+		return s.leaf("input."+s.Path(name), nil, shape), nil
+	}
 	data := make([]float32, n)
 	return s.leaf("input."+s.Path(name), data, shape), data
 }
 
 func (s *Scope) leaf(name string, data []float32, shape []int) *G.Node {
+	if s.Plan != nil {
+		return G.NewTensor(s.Graph.Graph, tensor.Float32, len(shape), G.WithShape(shape...), G.WithName(name))
+	}
 	t := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))
 	return G.NewTensor(s.Graph.Graph, tensor.Float32, len(shape), G.WithShape(shape...), G.WithName(name), G.WithValue(t))
 }

@@ -11,6 +11,7 @@ import (
 // inputs, needs no memory of its own. The zero value is empty. What a graph has computed is lost when another one runs.
 type Arena struct {
 	Constants *Constants // what is kept of weights that do not change; nil if they may change
+	Plan      *Plan      // adds up what a graph would need; nil to build one that can run
 
 	buffers [][]float32
 	next    int
@@ -42,12 +43,18 @@ func arenaOf(in []*G.Node) *Arena {
 	return nil
 }
 
-// buffer returns n numbers for an op over inputs like in, of any value: an op writes all of its result at each run.
-func buffer(n int, in []*G.Node) []float32 {
-	if a := arenaOf(in); a != nil {
-		return a.lend(n)
+// buffer returns numbers for an op over inputs like in, as many as the product of the sizes and of any value: an op writes all of its
+// result at each run.
+func buffer(in []*G.Node, sizes ...int) []float32 {
+	a := arenaOf(in)
+	if a == nil {
+		return make([]float32, size(sizes))
 	}
-	return make([]float32, n)
+	if a.Plan != nil {
+		a.Plan.lent += bytesOf[float32](sizes)
+		return nil
+	}
+	return a.lend(size(sizes))
 }
 
 // tableGradient returns the gradient of a table of V rows of width H, of which n are looked up, for an op over inputs like in.
@@ -55,6 +62,10 @@ func tableGradient(V, H, n int, in []*G.Node) *tableGrad {
 	a := arenaOf(in)
 	if a == nil {
 		return newTableGrad(V, H, n)
+	}
+	if a.Plan != nil {
+		a.Plan.lent += bytesOf[float32]([]int{V, H}) + float64(V) + 4*float64(min(V, n))
+		return &tableGrad{}
 	}
 	if a.table == len(a.tables) {
 		a.tables = append(a.tables, nil)

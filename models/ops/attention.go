@@ -51,14 +51,15 @@ func Attention(q, k, v *G.Node, opt AttentionOptions) (*G.Node, error) {
 		return nil, c.err
 	}
 	L, d := opt.Tokens.L, H/opt.Heads
+	ins := []*G.Node{q, k, v}
 	a := &attention{
 		AttentionOptions: opt, B: B, L: L, H: H, d: d,
 		scale: float32(1 / math.Sqrt(float64(d))), key: rng.Key(0, "attention", opt.Name),
-		live: make([]int, B), ones: make([]float32, L),
+		live: room[int](ins, B), ones: room[float32](ins, L),
 	}
 	kernel.Fill(a.ones, 1)
 	o := newOp("attention", q.Shape(), q, k, v)
-	loop := a.loop(func(i int, space []float32) { a.forward(i, o.in, o.out, space) })
+	loop := a.loop(ins, func(i int, space []float32) { a.forward(i, o.in, o.out, space) })
 	o.run = func() error {
 		if err := a.Tokens.live(a.live); err != nil {
 			return err
@@ -91,10 +92,10 @@ func (a *attention) begin() {
 
 // loop returns a function that runs f on all pieces, with a workspace [L, L] for each that runs at the same time. Chunk i
 // takes each c-th piece: sequences of any order of lengths are spread evenly.
-func (a *attention) loop(f func(i int, space []float32)) func() {
+func (a *attention) loop(in []*G.Node, f func(i int, space []float32)) func() {
 	pieces, n := a.B*a.Heads, a.L*a.L
 	c := min(pieces, parts(pieces*a.L*max(a.L, a.d)))
-	space := make([]float32, c*n)
+	space := room[float32](in, c, n)
 	return rowParts(c, c, func(chunk, _, _ int) {
 		for i := chunk; i < pieces; i += c {
 			f(i, space[chunk*n:(chunk+1)*n])
@@ -168,16 +169,16 @@ func (a *attention) softmax(p []float32, n int, mask []float32) {
 // grad makes the gradients of q, k and v: one pass computes all, those of k and v are views of its buffers.
 func (a *attention) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	if a.probs == nil {
-		a.probs = buffer(a.B*a.Heads*a.L*a.L, in)
+		a.probs = buffer(in, a.B, a.Heads, a.L, a.L)
 	}
 	o := newOp("attention/dq", in[0].Shape(), in[0], in[1], in[2], dy, out) // out: only to run after it
 	g := [3][]float32{o.out}
 	for i := 1; i < 3; i++ {
 		if need[i] {
-			g[i] = buffer(len(o.out), in)
+			g[i] = buffer(in, o.shape...)
 		}
 	}
-	loop := a.loop(func(i int, space []float32) { a.backward(i, o.in, &g, space) })
+	loop := a.loop(in, func(i int, space []float32) { a.backward(i, o.in, &g, space) })
 	o.run = func() error {
 		a.begin()
 		loop()

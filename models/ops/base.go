@@ -66,7 +66,7 @@ var ids atomic.Uint64
 
 // newOp returns an op of the given result shape (none: a scalar) over inputs like in.
 func newOp(name string, shape tensor.Shape, in ...*G.Node) *op {
-	return newOpOn(name, shape, buffer(size(shape), in), in...)
+	return newOpOn(name, shape, buffer(in, shape...), in...)
 }
 
 // newOpOn is newOp with a result buffer that belongs to another op: the way the gradients that one kernel computes
@@ -79,6 +79,9 @@ func newOpOn(name string, shape tensor.Shape, out []float32, in ...*G.Node) *op 
 	for i, n := range in {
 		s := n.Shape()
 		o.dims[i], o.size[i] = len(s), size(s)
+	}
+	if planOf(in) != nil {
+		return o
 	}
 	if len(shape) == 0 {
 		o.scalar = new(G.F32)
@@ -112,6 +115,9 @@ func (o *op) apply(in ...*G.Node) (*G.Node, error) {
 	n, err := G.ApplyOp(o, in...)
 	if err != nil {
 		return nil, fmt.Errorf("ops: %s: %w", o.name, err)
+	}
+	if p := planOf(in); p != nil {
+		p.Ops++
 	}
 	return n, nil
 }

@@ -39,7 +39,7 @@ func BatchNorm(x, gamma, beta *G.Node, st *BatchStats, act kernel.Act, rows *Row
 	switch {
 	case st == nil:
 		c.fail("no running statistics")
-	case len(st.Mean) != C || len(st.Var) != C:
+	case planOf([]*G.Node{x}) == nil && (len(st.Mean) != C || len(st.Var) != C):
 		c.fail("running statistics of %d and %d columns, x is %v", len(st.Mean), len(st.Var), x.Shape())
 	case !(st.Momentum >= 0 && st.Momentum <= 1):
 		c.fail("momentum %v, want a number in [0, 1]", st.Momentum)
@@ -93,9 +93,10 @@ type batchNorm struct {
 func newBatchNorm(x *G.Node, st *BatchStats, act kernel.Act, rows *Rows, train bool) *batchNorm {
 	B, C := x.Shape()[0], x.Shape()[1]
 	n := &batchNorm{B: B, C: C, st: st, act: act, rows: rows, train: train}
-	n.mean, n.inv, n.scale = make([]float32, C), make([]float32, C), make([]float32, C)
+	in := []*G.Node{x}
+	n.mean, n.inv, n.scale = room[float32](in, C), room[float32](in, C), room[float32](in, C)
 	n.chunks = min(B, parts(B*C))
-	n.shift, n.sums = make([]float64, C), make([]float64, n.chunks*2*C)
+	n.shift, n.sums = room[float64](in, C), room[float64](in, n.chunks, 2, C)
 	n.sum = rowParts(B, n.chunks, func(i, lo, hi int) {
 		s, q := n.sums[2*i*C:][:C], n.sums[(2*i+1)*C:][:C]
 		clear(s)
@@ -156,7 +157,7 @@ func (n *batchNorm) stats(x []float32) (err error) {
 func (n *batchNorm) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	B, C := n.B, n.C
 	o := newOp("batchnorm/dx", dy.Shape(), in[0], out, dy)
-	p := newPartial(B, C, 3*C) // Σ dz, Σ dz·x̂ and a row of scratch
+	p := newPartial(in, B, C, 3*C) // Σ dz, Σ dz·x̂ and a row of scratch
 	reduce := p.loop(func(sum []float32, lo, hi int) {
 		dbeta, dgamma, xhat := sum[:C], sum[C:2*C], sum[2*C:]
 		live := n.clip(o.out, lo, hi)
@@ -170,7 +171,7 @@ func (n *batchNorm) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, err
 			kernel.MulAdd(dgamma, dz, xhat)
 		}
 	})
-	m1, m2 := make([]float32, C), make([]float32, C) // mean(dz), mean(dz·x̂)/√(var+eps)
+	m1, m2 := room[float32](in, C), room[float32](in, C) // mean(dz), mean(dz·x̂)/√(var+eps)
 	finish := rowParts(B, p.chunks, func(i, lo, hi int) {
 		t := p.sums[i*3*C:][2*C : 3*C]
 		for r := lo; r < max(lo, min(hi, n.live)); r++ {

@@ -20,7 +20,7 @@ func Cross(x0, x, w, b *G.Node) (*G.Node, error) {
 		return nil, c.err
 	}
 	o := newOp("cross", x.Shape(), x0, x, w, b)
-	s := make([]float32, B)
+	s := room[float32]([]*G.Node{x}, B)
 	loop := rowwise(B, D, func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			a, z := r*D, (r+1)*D
@@ -47,9 +47,9 @@ func crossGrad(in G.Nodes, out, dy *G.Node, need []bool, s []float32) (G.Nodes, 
 	o := newOp("cross/dx", shape, x0, x, w, dy, out)
 	var dx0 []float32
 	if need[0] {
-		dx0 = make([]float32, B*D)
+		dx0 = room[float32](in, B, D)
 	}
-	p := newPartial(B, D, 2*D) // dw, db
+	p := newPartial(in, B, D, 2*D) // dw, db
 	loop := p.loop(func(sum []float32, lo, hi int) {
 		for r := lo; r < hi; r++ {
 			a, z := r*D, (r+1)*D

@@ -19,7 +19,7 @@ func CrossV2(x0, x, w, b *G.Node) (*G.Node, error) {
 		return nil, c.err
 	}
 	o := newOp("crossv2", x.Shape(), x0, x, w, b)
-	z := make([]float32, B*D)
+	z := room[float32]([]*G.Node{x}, B, D)
 	p := newLayer(B, D, D, w, crossEpilogue(o, z, D))
 	o.run = func() error {
 		p.run(z, o.in[1], o.in[2])
@@ -63,7 +63,7 @@ func CrossLowRank(x0, x, u, v, b *G.Node) (*G.Node, error) {
 		return nil, c.err
 	}
 	o := newOp("crosslowrank", x.Shape(), x0, x, u, v, b)
-	t, z := make([]float32, B*R), make([]float32, B*D)
+	t, z := room[float32]([]*G.Node{x}, B, R), room[float32]([]*G.Node{x}, B, D)
 	inner := newLayer(B, R, D, v, nil)
 	outer := newLayer(B, D, R, u, crossEpilogue(o, z, D))
 	o.run = func() error {
@@ -128,9 +128,9 @@ func crossGate(x0, out, dy *G.Node, z []float32, need [2]bool) (dz *G.Node, d G.
 	o := newOp("cross/dz", shape, x0, dy, out)
 	var dx0 []float32
 	if need[0] {
-		dx0 = make([]float32, B*D)
+		dx0 = room[float32]([]*G.Node{x0}, B, D)
 	}
-	p := newPartial(B, D, D)
+	p := newPartial([]*G.Node{x0}, B, D, D)
 	loop := p.loop(func(sum []float32, lo, hi int) {
 		for r := lo; r < hi; r += block {
 			a, e := r*D, min(r+block, hi)*D

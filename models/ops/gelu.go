@@ -71,7 +71,7 @@ func GELU(x, b *G.Node, form GELUForm) (*G.Node, error) {
 	}
 	o.grad = func(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 		if slope == nil {
-			slope = buffer(B*C, in)
+			slope = buffer(in, B, C)
 		}
 		return geluGrad(in, out, dy, need, slope)
 	}
@@ -84,7 +84,7 @@ const geluCost = 8
 func geluGrad(in G.Nodes, out, dy *G.Node, need []bool, slope []float32) (G.Nodes, error) {
 	B, C := dy.Shape()[0], dy.Shape()[1]
 	o := newOp("gelu/dx", dy.Shape(), dy, out) // out: only to run after it
-	p := newPartial(B, C, C)
+	p := newPartial(in, B, C, C)
 	bias := len(in) == 2 && need[1]
 	loop := p.loop(func(sum []float32, lo, hi int) {
 		dx := o.out[lo*C : hi*C]

@@ -42,7 +42,7 @@ func normRows(name string, terms []*G.Node, gamma, beta *G.Node, eps float64) (*
 	}
 	in := append(append([]*G.Node{}, terms...), gamma, beta)
 	o := newOp(name, terms[0].Shape(), in...)
-	n := &layerNorm{name: name, terms: len(terms), mean: make([]float32, B), inv: make([]float32, B), ones: make([]float32, C)}
+	n := &layerNorm{name: name, terms: len(terms), mean: room[float32](in, B), inv: room[float32](in, B), ones: room[float32](in, C)}
 	kernel.Fill(n.ones, 1)
 	loop := rowwise(B, C, func(lo, hi int) {
 		gamma, beta := o.in[n.terms], o.in[n.terms+1]
@@ -83,12 +83,12 @@ func (n *layerNorm) sum(dst []float32, in [][]float32, at int) {
 }
 
 func (n *layerNorm) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
-	B, C := len(n.mean), len(n.ones)
+	B, C := out.Shape()[0], out.Shape()[1]
 	terms := n.terms
 	needX := slices.Contains(need[:terms], true)
 	from := append(append([]*G.Node{}, in[:terms+1]...), dy, out) // out: only to run after it
 	o := newOp(n.name+"/dx", dy.Shape(), from...)
-	p := newPartial(B, C, 3*C) // Σ dy, Σ dy·x̂ and a row of scratch
+	p := newPartial(in, B, C, 3*C) // Σ dy, Σ dy·x̂ and a row of scratch
 	loop := p.loop(func(sum []float32, lo, hi int) {
 		dbeta, dgamma, xhat := sum[:C], sum[C:2*C], sum[2*C:]
 		gamma, dys := o.in[terms], o.in[terms+1]

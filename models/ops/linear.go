@@ -67,7 +67,7 @@ func linearGrad(in G.Nodes, out, dy *G.Node, need []bool, act kernel.Act) (G.Nod
 	if act != kernel.None {
 		var sums *partial
 		if bias {
-			sums = newPartial(out.Shape()[0], out.Shape()[1], out.Shape()[1])
+			sums = newPartial(in, out.Shape()[0], out.Shape()[1], out.Shape()[1])
 		}
 		if dz, err = actGrad(out, dy, act, sums); err != nil {
 			return nil, err

@@ -19,11 +19,11 @@ import (
 // optimizer moves every row anyway. Tables of recommenders stay outside of the graph, in package embed.
 func Lookup(tables []*G.Node, ids []*[]int32) (*G.Node, error) {
 	c := checker{op: "lookup"}
-	if len(tables) == 0 || len(tables) != len(ids) || ids[0] == nil || len(*ids[0]) == 0 {
+	if len(tables) == 0 || len(tables) != len(ids) || ids[0] == nil || listLen(ids[0], tables) == 0 {
 		return nil, fmt.Errorf("ops: lookup: %d tables and %d lists of ids, want one list for each, none empty", len(tables), len(ids))
 	}
 	_, H := c.mat("table", tables[0])
-	l := &lookup{ids: ids, n: len(*ids[0]), H: H, V: make([]int, len(tables))}
+	l := &lookup{ids: ids, n: listLen(ids[0], tables), H: H, V: make([]int, len(tables))}
 	for k, t := range tables {
 		l.V[k], _ = c.mat("table", t)
 		if c.err == nil {

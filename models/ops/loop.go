@@ -50,9 +50,10 @@ type partial struct {
 	sums                []float32 // [chunks, width]
 }
 
-func newPartial(rows, cols, width int) *partial {
+// newPartial returns the split for an op over inputs like in.
+func newPartial(in []*G.Node, rows, cols, width int) *partial {
 	c := min(rows, parts(rows*cols))
-	return &partial{rows: rows, chunks: c, width: width, sums: make([]float32, c*width)}
+	return &partial{rows: rows, chunks: c, width: width, sums: room[float32](in, c, width)}
 }
 
 // loop returns a function that runs f(sums of the chunk, set to zero; its rows lo..hi) on all chunks.

@@ -24,7 +24,7 @@ func Pairwise(e *G.Node, fields int) (*G.Node, error) {
 	}
 	D := W / fields
 	o := newOp("pairwise", tensor.Shape{B, 1}, e)
-	s := make([]float32, B*D) // Σ_f e_f
+	s := room[float32]([]*G.Node{e}, B, D) // Σ_f e_f
 	loop := rowwise(B, W, func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			o.out[r] = kernel.PairwiseFwd(o.in[0][r*W:(r+1)*W], fields, D, s[r*D:(r+1)*D])
@@ -35,18 +35,17 @@ func Pairwise(e *G.Node, fields int) (*G.Node, error) {
 		return nil
 	}
 	o.grad = func(in G.Nodes, out, dy *G.Node, _ []bool) (G.Nodes, error) {
-		d, err := pairwiseGrad(in[0], out, dy, s)
+		d, err := pairwiseGrad(in[0], out, dy, s, D)
 		return G.Nodes{d}, err
 	}
 	return o.apply(e)
 }
 
 // pairwiseGrad takes the result of the forward pass as an input only to run after it, when s is filled.
-func pairwiseGrad(e, out, dy *G.Node, s []float32) (*G.Node, error) {
+func pairwiseGrad(e, out, dy *G.Node, s []float32, D int) (*G.Node, error) {
 	B, W := e.Shape()[0], e.Shape()[1]
-	D := len(s) / B
 	o := newOp("pairwise/de", e.Shape(), e, dy, out)
-	loop := newPartial(B, W, D).loop(func(ds []float32, lo, hi int) {
+	loop := newPartial([]*G.Node{e}, B, W, D).loop(func(ds []float32, lo, hi int) {
 		for r := lo; r < hi; r++ {
 			g, row := o.in[1][r], o.out[r*W:(r+1)*W]
 			kernel.Scale(ds, s[r*D:(r+1)*D], g)

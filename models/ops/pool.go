@@ -56,7 +56,7 @@ func MeanTokens(x *G.Node, t *Tokens) (*G.Node, error) {
 		return nil, c.err
 	}
 	L := t.L
-	p := &pooling{tokens: t, live: make([]int, B), scale: make([]float32, B)}
+	p := &pooling{tokens: t, live: room[int]([]*G.Node{x}, B), scale: room[float32]([]*G.Node{x}, B)}
 	o := newOp("meantokens", tensor.Shape{B, H}, x)
 	loop := rowParts(B, min(B, parts(R*H)), func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
@@ -141,13 +141,13 @@ func (p *pooling) count() error {
 func PickRows(x *G.Node, at *[]int32) (*G.Node, error) {
 	c := checker{op: "pickrows"}
 	R, H := c.mat("x", x)
-	if c.err == nil && (at == nil || len(*at) == 0) {
+	if c.err == nil && (at == nil || listLen(at, []*G.Node{x}) == 0) {
 		c.fail("no rows to pick")
 	}
 	if c.err != nil {
 		return nil, c.err
 	}
-	M := len(*at)
+	M := listLen(at, []*G.Node{x})
 	o := newOp("pickrows", tensor.Shape{M, H}, x)
 	loop := rowwise(M, H, func(lo, hi int) {
 		for i := lo; i < hi; i++ {

@@ -21,7 +21,7 @@ type product struct {
 	columns   *kernel.Transposed // b, from the first run on
 }
 
-func newProduct(ta, tb bool, m, n, k int, epi func(r0, r1 int)) *product {
+func newProduct(in []*G.Node, ta, tb bool, m, n, k int, epi func(r0, r1 int)) *product {
 	p := &product{ta: ta, tb: tb, m: m, n: n, k: k, epi: epi}
 	finish := func(lo, hi int) {
 		if epi != nil {
@@ -44,7 +44,7 @@ func newProduct(ta, tb bool, m, n, k int, epi func(r0, r1 int)) *product {
 			finish(lo, hi)
 		})
 	case ta && !tb && m == 1: // sum of the rows of b weighted by a
-		s := newPartial(k, n, n)
+		s := newPartial(in, k, n, n)
 		loop := s.loop(func(sum []float32, lo, hi int) {
 			for r := lo; r < hi; r++ {
 				kernel.Axpy(sum, p.a[r], p.b[r*n:(r+1)*n])
@@ -52,7 +52,7 @@ func newProduct(ta, tb bool, m, n, k int, epi func(r0, r1 int)) *product {
 		})
 		p.special = func() { loop(); s.total(p.c, 0); finish(0, m) }
 	case ta && n == 1: // sum of the rows of a weighted by b
-		s := newPartial(k, m, m)
+		s := newPartial(in, k, m, m)
 		loop := s.loop(func(sum []float32, lo, hi int) {
 			for r := lo; r < hi; r++ {
 				kernel.Axpy(sum, p.b[r], p.a[r*m:(r+1)*m])
@@ -95,7 +95,7 @@ func (p *product) run(c, a, b []float32) {
 
 // newLayer returns the product x·wᵀ, [rows, out] of [rows, in] and [out, in]. Weights of a leaf may be kept in another form.
 func newLayer(rows, out, in int, w *G.Node, epi func(r0, r1 int)) *product {
-	p := newProduct(false, true, rows, out, in, epi)
+	p := newProduct([]*G.Node{w}, false, true, rows, out, in, epi)
 	p.layer = true
 	if a := arenaOf([]*G.Node{w}); a != nil && w.Op() == nil && rows == 1 && p.special == nil {
 		p.constants = a.Constants
@@ -104,8 +104,8 @@ func newLayer(rows, out, in int, w *G.Node, epi func(r0, r1 int)) *product {
 }
 
 // newMap returns the product x·wᵀ, [rows, out] of [rows, in] and [out, in], as Gemm computes it.
-func newMap(rows, out, in int, _ *G.Node, epi func(r0, r1 int)) *product {
-	return newProduct(false, true, rows, out, in, epi)
+func newMap(rows, out, in int, w *G.Node, epi func(r0, r1 int)) *product {
+	return newProduct([]*G.Node{w}, false, true, rows, out, in, epi)
 }
 
 // matmul returns op(a)·op(b), plus the node plus of the same shape when that is not nil. It is a part of backward
@@ -127,7 +127,7 @@ func matmul(name string, ta, tb bool, a, b, plus *G.Node) (*G.Node, error) {
 	if plus != nil {
 		epi = func(r0, r1 int) { kernel.Add(o.out[r0*n:r1*n], o.in[2][r0*n:r1*n]) }
 	}
-	p := newProduct(ta, tb, m, n, k, epi)
+	p := newProduct([]*G.Node{a}, ta, tb, m, n, k, epi)
 	o.run = func() error {
 		p.run(o.out, o.in[0], o.in[1])
 		return nil
@@ -139,7 +139,7 @@ func matmul(name string, ta, tb bool, a, b, plus *G.Node) (*G.Node, error) {
 func colSum(name string, x *G.Node) (*G.Node, error) {
 	B, C := x.Shape()[0], x.Shape()[1]
 	o := newOp(name, tensor.Shape{C}, x)
-	p := newPartial(B, C, C)
+	p := newPartial([]*G.Node{x}, B, C, C)
 	loop := p.loop(func(sum []float32, lo, hi int) { addRows(sum, o.in[0][lo*C:hi*C]) })
 	o.run = func() error {
 		loop()

@@ -14,7 +14,7 @@ func Softmax(z *G.Node) (*G.Node, error) {
 		return nil, c.err
 	}
 	o := newOp("softmax", z.Shape(), z)
-	ones := make([]float32, C)
+	ones := room[float32]([]*G.Node{z}, C)
 	kernel.Fill(ones, 1)
 	loop := rowwise(B, C*softmaxCost, func(lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -39,7 +39,7 @@ func Softmax(z *G.Node) (*G.Node, error) {
 func softmaxGrad(y, dy *G.Node) (*G.Node, error) {
 	B, C := y.Shape()[0], y.Shape()[1]
 	o := newOp("softmax/dz", y.Shape(), y, dy)
-	ones := make([]float32, C)
+	ones := room[float32]([]*G.Node{y}, C)
 	kernel.Fill(ones, 1)
 	loop := rowwise(B, C*softmaxCost, func(lo, hi int) {
 		for r := lo; r < hi; r++ {

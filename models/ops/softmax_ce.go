@@ -116,7 +116,8 @@ type softmaxCE struct {
 
 func (n *softmaxCE) apply(logits, target *G.Node) (*G.Node, error) {
 	B, C := n.B, n.C
-	n.max, n.part, n.ones = make([]float32, B), make([]float32, B), make([]float32, C)
+	in := []*G.Node{logits}
+	n.max, n.part, n.ones = room[float32](in, B), room[float32](in, B), room[float32](in, C)
 	kernel.Fill(n.ones, 1)
 	o := newOp(n.name, tensor.Shape{}, logits, target)
 	o.diff = []bool{true, false}

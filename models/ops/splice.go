@@ -48,10 +48,10 @@ func Splice(logits, parents G.Nodes, p Splicing) (*G.Node, error) {
 	o := newOp("splice", shape, append(append(G.Nodes{}, logits...), parents...)...)
 	s := &splice{Splicing: p, op: o, parents: K, gates: gates, span: size(shape) / gates}
 	var loop func()
-	if s.pair = newPair(p, K, gates, s.span); s.pair != nil {
+	if s.pair = newPair(p, parents, gates, s.span); s.pair != nil {
 		loop = flat(gates, s.forwardPair)
 	} else {
-		s.w = make([]float32, K*gates)
+		s.w = room[float32](parents, K, gates)
 		loop = s.loop(s.forward)
 	}
 	o.run = func() error {
@@ -130,7 +130,7 @@ func (s *splice) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error)
 	o := newOp("splice/ds", in[0].Shape(), args...)
 	ds := [][]float32{o.out}
 	for range n - 1 {
-		ds = append(ds, make([]float32, s.gates))
+		ds = append(ds, room[float32](in, s.gates))
 	}
 	if s.pair != nil {
 		loop := flat(s.gates, func(lo, hi int) { s.gradPair(o.out, o.in[1], o.in[2], o.in[3], lo, hi) })

@@ -1,6 +1,10 @@
 package ops
 
-import "github.com/splice-ml/splice/models/ops/kernel"
+import (
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/models/ops/kernel"
+)
 
 // pairBlock is the number of gates that are computed at once.
 const pairBlock = 512
@@ -18,11 +22,11 @@ type pair struct {
 }
 
 // newPair returns nil if the splice is none for kernels.
-func newPair(p Splicing, parents, gates, span int) *pair {
-	if parents != 2 || span != 1 || gates < 16 || p.Form == SpliceGlobal || p.Form == SpliceLanguage && p.Temperature != 1 {
+func newPair(p Splicing, parents []*G.Node, gates, span int) *pair {
+	if len(parents) != 2 || span != 1 || gates < 16 || p.Form == SpliceGlobal || p.Form == SpliceLanguage && p.Temperature != 1 {
 		return nil
 	}
-	return &pair{Splicing: p, slope: make([]float32, gates)}
+	return &pair{Splicing: p, slope: room[float32](parents, gates)}
 }
 
 // weights sets w to w_A, and the slopes of gates lo on, from their logits. All have one length, of at most pairBlock.

@@ -110,6 +110,9 @@ func (o *Optimizer) SetScale(factor float64) { o.scale = factor }
 // of a step.
 func (o *Optimizer) Begin() { o.t++ }
 
+// States returns how many values of state there are for each value of a parameter.
+func (o *Optimizer) States() int { return len(o.names) }
+
 // Steps returns the number of steps that have begun.
 func (o *Optimizer) Steps() int64 { return o.t }
 

@@ -1,0 +1,193 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/memory"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train/run"
+)
+
+// The parts of what a job needs.
+const (
+	programPart   = "program"
+	tablesPart    = "tables"
+	weightsPart   = "weights"
+	graphsPart    = "activations"
+	optimizerPart = "optimizer"
+	averagesPart  = "averages"
+	gradientsPart = "accumulated gradients"
+	countsPart    = "counts"
+	batchesPart   = "batches"
+	parentsPart   = "parents"
+)
+
+const (
+	programBytes = 30e6 // code, runtime and what reads files
+	prefetched   = 5    // batches of a part that are made ahead, and the one in use
+)
+
+// uses says what a job does with a model.
+type uses struct {
+	trains bool
+	loaded int // further models whose weights are held at the same time: parents, teachers
+}
+
+// bill adds up what the job needs for rows of a schema.
+func (j *Job) bill(sc *data.Schema, u uses) (memory.Bill, error) {
+	var b memory.Bill
+	b.Add(programPart, programBytes)
+	o, size := j.Experiment.Train, j.Experiment.Train.BatchSize
+	shapes := nn.NewShapes()
+	eval, err := models.Measure(j.Model, shapes, sc, models.CompileOptions{Batch: size})
+	if err != nil {
+		return nil, err
+	}
+	values := 0.0
+	for _, p := range shapes.All() {
+		part := weightsPart
+		if p.Kind == nn.Table {
+			part = tablesPart
+		}
+		b.Add(part, p.Bytes())
+		values += p.Bytes()
+	}
+	b.Add(graphsPart, eval.Graphs)
+	b.Add(batchesPart, prefetched*sc.BatchBytes(size))
+	b.Add(parentsPart, float64(u.loaded)*(values+eval.Graphs))
+	if !u.trains {
+		return b, nil
+	}
+	c := models.CompileOptions{Batch: size, Train: true, Loss: j.Task.Loss}
+	if frozen, err := nn.Match(o.Freeze); err == nil && len(o.Freeze) > 0 {
+		c.Freeze = frozen
+	}
+	t, err := models.Measure(j.Model, shapes, sc, c)
+	if err != nil {
+		return nil, err
+	}
+	b.Add(graphsPart, t.Graphs)
+	b.Add(batchesPart, prefetched*sc.BatchBytes(size))
+	trained, tables := 0.0, 0.0
+	for _, p := range t.Trained {
+		trained += p.Bytes()
+	}
+	for _, use := range t.Tables {
+		tables += use.Param.Bytes()
+		b.Add(countsPart, 2*8*float64(use.Param.Shape[0]))
+	}
+	b.Add(optimizerPart, float64(o.Optimizer.New().States())*trained)
+	if o.EMA > 0 {
+		b.Add(averagesPart, trained)
+	}
+	if o.SWAStart > 0 {
+		b.Add(averagesPart, trained)
+	}
+	if o.GradientAccumulation > 1 {
+		b.Add(gradientsPart, trained-tables)
+	}
+	return b, nil
+}
+
+// afford logs what the job needs for rows of a schema. If that is more memory than there is, it returns an error that says what to
+// lower.
+func (j *Job) afford(sc *data.Schema, u uses) error {
+	limit, err := memory.Available()
+	if err != nil {
+		return run.BadInput(err)
+	}
+	b, err := j.bill(sc, u)
+	if err != nil {
+		return run.BadInput(j.sized(sc, u, err))
+	}
+	if b.Total() > limit.Bytes {
+		e := &memory.Error{Need: b.Total(), Limit: limit, Lower: j.greatest(sc, u)}
+		return run.BadInput(fmt.Errorf("the job %w; its greatest parts: %s", e, b.Greatest(3)))
+	}
+	j.Log.Info("needs about "+memory.Format(b.Total()), "of", memory.Format(limit.Bytes), "parts", b.Greatest(3))
+	return nil
+}
+
+// sized adds to an error of a model what to lower, if the model has too many tensors.
+func (j *Job) sized(sc *data.Schema, u uses, err error) error {
+	if errors.Is(err, nn.ErrTensors) {
+		return fmt.Errorf("%w: lower %s", err, j.greatest(sc, u))
+	}
+	return err
+}
+
+// greatest returns the option without which the job would need the least, with its value.
+func (j *Job) greatest(sc *data.Schema, u uses) string {
+	best, least := "model or train.batch_size", -1.0
+	try := func(what string, other Job, sc *data.Schema) {
+		b, err := other.bill(sc, u)
+		if err != nil {
+			return
+		}
+		if need := b.Total(); least < 0 || need < least {
+			best, least = what, need
+		}
+	}
+	lower := func(e func(*Job) any, set func(*Job, any), section string) {
+		for _, k := range sizesOf(e(j), section) {
+			other, ex := *j, *j.Experiment
+			other.Experiment = &ex
+			set(&other, k.lowered(e(j)))
+			try(k.path+", "+k.value, other, sc)
+		}
+	}
+	lower(func(j *Job) any { return j.Model }, func(j *Job, v any) { j.Model = v.(models.Model) }, "model")
+	lower(func(j *Job) any {
+		return struct {
+			BatchSize int `yaml:"batch_size"`
+		}{j.Experiment.Train.BatchSize}
+	}, func(j *Job, v any) {
+		j.Experiment.Train.BatchSize = v.(struct {
+			BatchSize int `yaml:"batch_size"`
+		}).BatchSize
+	}, "train")
+	smaller := *sc
+	smaller.Features = append([]data.Feature(nil), sc.Features...)
+	rows, long := 0, 0
+	for i := range smaller.Features {
+		f := &smaller.Features[i]
+		rows, long = max(rows, f.Vocab), max(long, f.MaxLen)
+		f.Vocab = min(f.Vocab, 2)
+	}
+	if rows > 2 {
+		try(j.vocabularyKey(rows), *j, &smaller)
+	}
+	if long > 1 {
+		shorter := *sc
+		shorter.Features = append([]data.Feature(nil), sc.Features...)
+		for i := range shorter.Features {
+			shorter.Features[i].MaxLen = min(shorter.Features[i].MaxLen, 1)
+		}
+		try(fmt.Sprintf("max_len of a column, %d", long), *j, &shorter)
+	}
+	if sc.Text != nil {
+		shorter, text := *sc, *sc.Text
+		text.Lengths = []int{min(8, text.MaxLen())}
+		shorter.Text = &text
+		try(fmt.Sprintf("data.max_length, %d", sc.Text.MaxLen()), *j, &shorter)
+		few := *sc.Text
+		few.Vocab = min(few.Vocab, 100)
+		fewer := *sc
+		fewer.Text = &few
+		try(fmt.Sprintf("the words of the vocabulary, data.vocab_size, %d", sc.Text.Vocab), *j, &fewer)
+	}
+	return best
+}
+
+// vocabularyKey names what decides the rows of the largest table.
+func (j *Job) vocabularyKey(rows int) string {
+	for _, k := range sizesOf(j.Data, "data") {
+		if k.n > rows/2 && k.n <= rows {
+			return k.path + ", " + k.value
+		}
+	}
+	return fmt.Sprintf("the rows of the largest table, %d, by hash, max_size or a greater min_count of its column", rows)
+}
