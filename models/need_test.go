@@ -5,9 +5,9 @@ import (
 	"testing"
 
 	"github.com/splice-ml/splice/models"
+	_ "github.com/splice-ml/splice/models/ctr"
 	"github.com/splice-ml/splice/models/modeltest"
 	"github.com/splice-ml/splice/models/nn"
-	_ "github.com/splice-ml/splice/models/ctr"
 )
 
 // What a program needs is known before anything is allocated.
