@@ -73,14 +73,15 @@ func spoil(t testing.TB, dir, path, text string) {
 
 // noFiles are what may stand where a file is expected, by name. Each takes the place of the file at path.
 var noFiles = map[string]func(path string) error{
-	"a directory":                 func(path string) error { return os.Mkdir(path, 0o777) },
-	"a dead link":                 func(path string) error { return os.Symlink("nowhere", path) },
-	"a loop of links":             func(path string) error { return os.Symlink(filepath.Base(path), path) },
-	"not there":                   func(string) error { return nil },
-	"a link to an empty device":   func(path string) error { return os.Symlink(os.DevNull, path) },
-	"a link to an endless device": func(path string) error { return os.Symlink("/dev/zero", path) },
-	"a socket":                    func(path string) error { return syscall.Mknod(path, syscall.S_IFSOCK|0o666, 0) },
-	"unreadable":                  func(path string) error { return os.WriteFile(path, nil, 0o000) },
+	"a directory":                   func(path string) error { return os.Mkdir(path, 0o777) },
+	"a dead link":                   func(path string) error { return os.Symlink("nowhere", path) },
+	"a loop of links":               func(path string) error { return os.Symlink(filepath.Base(path), path) },
+	"not there":                     func(string) error { return nil },
+	"a link to an empty device":     func(path string) error { return os.Symlink(os.DevNull, path) },
+	"a link to an endless device":   func(path string) error { return os.Symlink("/dev/zero", path) },
+	"a link to a device that fails": func(path string) error { return os.Symlink("/proc/self/mem", path) },
+	"a socket":                      func(path string) error { return syscall.Mknod(path, syscall.S_IFSOCK|0o666, 0) },
+	"unreadable":                    func(path string) error { return os.WriteFile(path, nil, 0o000) },
 }
 
 // attacksInPlaceOf puts each of noFiles where the command expects a file.

@@ -57,7 +57,7 @@ func attackSpaces(t *testing.T) map[string]string {
 	for name, seed := range map[string]string{"r": "1", "b": "2"} {
 		train2(t, rows, "train", "--config", "run.yaml", "--run", name, "--set", "seed="+seed)
 	}
-	t.Run("half", func(t *testing.T) { half(t, rows) })
+	t.Run("half", func(t *testing.T) { half(t, rows, "half") })
 	write(t, rows, "merge.yaml", "merge: {parents: [r, b], report: false, finetune: {epochs: 0}}\n")
 	train2(t, rows, "cki", "--config", "merge.yaml", "--run", "m")
 	train2(t, rows, "finetune", "--from", "r", "--run", "f")
@@ -120,14 +120,14 @@ func (i *interrupt) On(_ context.Context, e *training.Event) error {
 	return nil
 }
 
-// half leaves an interrupted training in dir/half.
-func half(t *testing.T, dir string) {
+// half leaves an interrupted training in a directory of dir.
+func half(t *testing.T, dir, name string) {
 	t.Helper()
 	t.Chdir(dir)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	_, err := splice.Train(ctx, "run.yaml", splice.Options{
-		Run:  "half",
+		Run:  name,
 		Show: func(training.Options) []training.Callback { return []training.Callback{&interrupt{8, stop}} },
 	})
 	if !errors.Is(err, training.ErrInterrupted) {

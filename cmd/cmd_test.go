@@ -39,8 +39,12 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	defer atEnd()
 	return m.Run()
 }
+
+// atEnd is called after the tests.
+var atEnd = func() {}
 
 // out is what a command did.
 type out struct {
