@@ -1,6 +1,7 @@
 package cki
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -140,9 +141,14 @@ func Reconcile(parents []*Parent) error {
 		if base.Published == "" || p.Published == "" {
 			continue
 		}
-		was, want := start.ReadPublished(p.Published).Classes, start.ReadPublished(base.Published).Classes
-		if was != nil && want != nil {
-			if err := turn(p, was, want); err != nil {
+		was, err := start.ReadPublished(p.Published)
+		want, wrong := start.ReadPublished(base.Published)
+		if err := cmp.Or(err, wrong); err != nil {
+			errs = append(errs, fmt.Errorf("cki: parent %s: %w", p.Name, err))
+			continue
+		}
+		if was.Classes != nil && want.Classes != nil {
+			if err := turn(p, was.Classes, want.Classes); err != nil {
 				errs = append(errs, fmt.Errorf("cki: parent %s: %w: parent %s", p.Name, err, base.Name))
 			}
 		}
@@ -161,8 +167,12 @@ func likeRun(r, p *Parent) error {
 		return fmt.Errorf("cki: parent %s: its %s has %s: other models, which cannot be merged", p.Name, run.ModelConfigFile, what+" of parent "+r.Name)
 	}
 	text := r.Map.Text
-	if was := start.ReadPublished(p.Published).Classes; was != nil && text.Labels != nil {
-		if err := turn(p, was, text.Labels); err != nil {
+	was, err := start.ReadPublished(p.Published)
+	if err != nil {
+		return fmt.Errorf("cki: parent %s: %w", p.Name, err)
+	}
+	if was.Classes != nil && text.Labels != nil {
+		if err := turn(p, was.Classes, text.Labels); err != nil {
 			return fmt.Errorf("cki: parent %s: %w: parent %s", p.Name, err, r.Name)
 		}
 	}
@@ -348,12 +358,20 @@ func ToData(parents []*Parent, d *data.Splits, log *slog.Logger) ([]*Parent, err
 		fmt.Sprintf("%016x", tok.Fingerprint()) != d.Map.Text.Fingerprint {
 		log.Warn("the tokenizer beside the base is not the data's: if ids mean other tokens to it, set data.tokenizer", "base", base.Name)
 	}
-	order, want := start.ReadPublished(base.Published).Classes, d.Schema.Text.Labels
+	published, err := start.ReadPublished(base.Published)
+	if err != nil {
+		return nil, fmt.Errorf("cki: parent %s: %w", base.Name, err)
+	}
+	order, want := published.Classes, d.Schema.Text.Labels
 	var out []*Parent
 	for _, p := range parents {
 		was := order
 		if was == nil && p.Published != "" { // the base does not say
-			was = start.ReadPublished(p.Published).Classes
+			about, err := start.ReadPublished(p.Published)
+			if err != nil {
+				return nil, fmt.Errorf("cki: parent %s: %w", p.Name, err)
+			}
+			was = about.Classes
 		}
 		q := *p
 		out = append(out, &q)

@@ -207,7 +207,7 @@ func attacksOnConfigs() []attack {
 		{name: "10,000 lists", text: "data: " + strings.Repeat("[", 10000) + strings.Repeat("]", 10000)},
 		{name: "3,000 indents", text: indents(3000)},
 		{name: "a block that is deep", text: "data:\n" + strings.Repeat(" ", 50000) + "type: criteo\n", fine: true},
-		{name: "30,000 unknown keys", text: keys(30000), want: "29,982 more"},
+		{name: "30,000 unknown keys", text: keys(30000), want: "more mistakes"},
 		{name: "a key of 1 MB", text: strings.Repeat("k", 1<<20) + ": 1\n" + c},
 		{name: "a value of 1 MB", text: with(c, "rows.tsv", strings.Repeat("v", 1<<20))},
 		{name: "40 MB", text: "# comment\n", times: 4 << 20},

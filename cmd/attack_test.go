@@ -274,11 +274,10 @@ func TestAttack(t *testing.T) {
 // pending are attacks that still succeed, as patterns of path.Match.
 var pending = []string{
 	"config.json/a vocabulary of 2 to the *", "config.json/a size of 2 to the 62", "config.json/*layers", "config.json/a size that is null",
-	"config.json of the head/*", "config/30,000 unknown keys", "config/text that is turned round", "set/many threads", "files/5,000 *",
 	"csv/100,000 columns", "csv/an escape sequence *", "index.json/100,000 shards", "index.json/a shard of other tensors",
 	"index.json/a shard with an escape sequence", "tensors/50,000 tensors", "tensors/a name *", "tensors/another tensor",
 	"tensors/nothing in it", "tensors/a shape of 100,000 sizes", "tensors/a header of *", "predict texts/an escape sequence",
-	"tokenizer.json/a blank word", "special_tokens_map.json/two objects",
+	"tokenizer.json/a blank word",
 	"state.json/*", "last/*", "start.json/*", "table.json/*", "metrics.jsonl/*", "run's *", "features.json.zst/*", "libfm/200,000 fields",
 }
 

@@ -59,12 +59,24 @@ func Default() Experiment {
 	}
 }
 
+// maxThreads is above what machines have. Each thread has buffers.
+const maxThreads = 4096
+
+// checkThreads reports a number of threads that is out of range.
+func checkThreads(n int) error {
+	switch {
+	case n < 0:
+		return registry.Field("threads", "must be 0 (all) or more")
+	case n > maxThreads:
+		return registry.Field("threads", "must be at most %d; more threads than the machine has make nothing faster", maxThreads)
+	}
+	return nil
+}
+
 // Validate reports every value out of range.
 func (e *Experiment) Validate() error {
 	var errs []error
-	if e.Threads < 0 {
-		errs = append(errs, registry.Field("threads", "must be 0 (all) or more"))
-	}
+	errs = append(errs, checkThreads(e.Threads))
 	if _, nameless := e.Fetch[""]; nameless {
 		errs = append(errs, registry.Field("fetch", "has an entry without a folder; want one such as datasets/SST-2"))
 	}

@@ -19,6 +19,9 @@ type files struct {
 	Merge   cki.Options `yaml:"merge,required"`
 }
 
+// Validate reports every value out of range.
+func (f *files) Validate() error { return checkThreads(f.Threads) }
+
 // LoadMerge reads a config whose merge.parents are given, as [Load] does. Sections data, model, task and train that it leaves out
 // are those of the first parent that is a run. If all parents are bare checkpoints, and the config has no model, the experiment has
 // neither Data nor Model. Its tensors can then be merged, but not evaluated.

@@ -40,9 +40,14 @@ func (p Problem) String() string {
 	return oneLine(b.String())
 }
 
-// oneLine escapes what would break a message's line or move a terminal's cursor.
+// moves reports whether a character breaks a line, moves a terminal's cursor, or turns the text after it round.
+func moves(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+}
+
+// oneLine escapes what would break a message's line, move a terminal's cursor, or show text in another order.
 func oneLine(s string) string {
-	if !strings.ContainsFunc(s, unicode.IsControl) && utf8.ValidString(s) {
+	if !strings.ContainsFunc(s, moves) && utf8.ValidString(s) {
 		return s
 	}
 	var b strings.Builder
@@ -50,6 +55,8 @@ func oneLine(s string) string {
 		switch {
 		case r == '\n':
 			b.WriteByte(' ')
+		case r > 0xff && moves(r):
+			fmt.Fprintf(&b, "\\u%04x", r)
 		case unicode.IsControl(r):
 			fmt.Fprintf(&b, "\\x%02x", r)
 		default:

@@ -267,6 +267,12 @@ func (b *beside) readTokens(path string, text []byte) error {
 			b.name(key, spec)
 		}
 	}
+	if t, err := d.Token(); err != nil || t != json.Delim('}') {
+		return fmt.Errorf("token: %s: the object has no end: is the file whole? fetch it again", place(path, text, int(d.InputOffset())))
+	}
+	if d.More() {
+		return fmt.Errorf("token: %s: more follows after the object: is it the right file?", place(path, text, int(d.InputOffset())))
+	}
 	return nil
 }
 

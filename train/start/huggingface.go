@@ -130,7 +130,10 @@ func (w *Weights) compareText(d *data.Splits, f *ckpt.File, p *nn.Params, names 
 	switch {
 	case w.hf:
 		w.compareTokenizer(d)
-		about := ReadPublished(w.dir)
+		about, err := ReadPublished(w.dir)
+		if err != nil {
+			return nil, fmt.Errorf("init.from: %w", err)
+		}
 		was = about.Classes
 		if want := problemType(t); len(head) > 0 && about.Problem != "" && about.Problem != want {
 			w.Log.Warn("the head of the starting weights was trained for another kind of task: its logits mean something else until it is trained",

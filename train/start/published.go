@@ -1,8 +1,11 @@
 package start
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -18,19 +21,27 @@ type Published struct {
 	Problem string   // single_label_classification, multi_label_classification or regression; empty if it does not say
 }
 
-// ReadPublished reads what a directory's config.json says of the head. One that cannot be read says nothing.
-func ReadPublished(dir string) Published {
-	b, err := bound.ReadFile(filepath.Join(dir, run.ModelConfigFile), bound.JSON)
-	if err != nil {
-		return Published{}
+// ReadPublished reads what a directory's config.json says of the head. One that is not there says nothing. One that cannot be read is
+// an error, since the head's classes may stand in another order than the data's.
+func ReadPublished(dir string) (Published, error) {
+	path := filepath.Join(dir, run.ModelConfigFile)
+	b, err := bound.ReadFile(path, bound.JSON)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Published{}, nil
+	} else if err != nil {
+		return Published{}, err
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(b, &object); err != nil || object == nil {
+		return Published{}, fmt.Errorf("%s: is no JSON object (%w): is the file whole? fetch it again", path, cmp.Or(err, errNull))
 	}
 	var c struct {
 		Names   map[string]string `json:"id2label"`
 		IDs     map[string]int    `json:"label2id"`
 		Problem string            `json:"problem_type"`
 	}
-	if json.Unmarshal(b, &c) != nil {
-		return Published{}
+	if json.Unmarshal(b, &c) != nil { // other values than transformers writes
+		return Published{}, nil
 	}
 	if len(c.Names) == 0 {
 		c.Names = map[string]string{}
@@ -38,8 +49,10 @@ func ReadPublished(dir string) Published {
 			c.Names[strconv.Itoa(id)] = name
 		}
 	}
-	return Published{Classes: classes(c.Names), Problem: c.Problem}
+	return Published{Classes: classes(c.Names), Problem: c.Problem}, nil
 }
+
+var errNull = errors.New("null")
 
 // OtherModel says what the config.json of a directory says otherwise of the model than that of another directory, of what no shape
 // of a tensor tells. It is empty if there is nothing, or if a file cannot be read.
