@@ -30,6 +30,19 @@ type Fetch struct {
 	Files map[string]string `yaml:"files,required"`
 	Or    []string          `yaml:"or"`            // other files: if all of them are there, nothing is fetched
 	From  []Origin          `yaml:"from,required"` // sources, tried in turn
+	// bytes of a file that is fetched, and of all that is taken out of an archive, at most; 0 for 4294967296 (4 GiB)
+	MaxBytes int64 `yaml:"max_bytes"`
+}
+
+// DefaultMaxBytes bounds what is fetched where max_bytes does not say.
+const DefaultMaxBytes = 4 << 30
+
+// Limit returns how many bytes a file may have.
+func (f Fetch) Limit() int64 {
+	if f.MaxBytes == 0 {
+		return DefaultMaxBytes
+	}
+	return f.MaxBytes
 }
 
 // Origin is a place where files are published: a zip archive that holds them, or a folder of a web site.
@@ -65,6 +78,9 @@ func (f Fetch) Validate() error {
 		if !isSHA256(sum) {
 			errs = append(errs, registry.Field("files", "%s: %q is not a SHA-256: want 64 hexadecimal digits, or \"\"", name, sum))
 		}
+	}
+	if f.MaxBytes < 0 {
+		errs = append(errs, registry.Field("max_bytes", "must not be negative"))
 	}
 	if len(f.From) == 0 {
 		errs = append(errs, registry.Field("from", "names no source"))

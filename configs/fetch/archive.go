@@ -11,13 +11,15 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/data/atomicfile"
 	"github.com/splice-ml/splice/data/bound"
 )
 
-// extract takes the wanted files, of the folder of an archive, into the folder to. inner are archives within the archive, each
-// in the one before it. An archive with a name that leads out of it is refused as a whole.
-func extract(archive string, inner []string, folder, to string, sums map[string]string, wanted []string) error {
+// extract takes the wanted files, of the origin's folder in an archive, into the entry's. The origin may name archives within the archive,
+// each in the one before it. An archive with a name that leads out of it is refused as a whole.
+// left counts down what may still be unpacked.
+func extract(archive string, o configs.Origin, e configs.Fetch, wanted []string, left *int64) error {
 	z, err := zip.OpenReader(archive)
 	if err != nil {
 		return fmt.Errorf("is not a zip archive: %w", err)
@@ -30,33 +32,34 @@ func extract(archive string, inner []string, folder, to string, sums map[string]
 		}
 		members[m.Name] = m
 	}
-	if len(inner) > 0 {
-		m := members[inner[0]]
+	if len(o.Open) > 0 {
+		m := members[o.Open[0]]
 		if m == nil {
-			return fmt.Errorf("the archive has no %s", inner[0])
+			return fmt.Errorf("the archive has no %s", o.Open[0])
 		}
 		next := archive + ".inner"
 		defer os.Remove(next)
-		if err := take(m, next, ""); err != nil {
+		if err := take(m, next, "", left); err != nil {
 			return err
 		}
-		return extract(next, inner[1:], folder, to, sums, wanted)
+		o.Open = o.Open[1:]
+		return extract(next, o, e, wanted, left)
 	}
 	var errs []error
 	for _, name := range wanted {
-		if members[path.Join(folder, name)] == nil {
-			errs = append(errs, fmt.Errorf("the archive has no %s", path.Join(folder, name)))
+		if members[path.Join(o.Folder, name)] == nil {
+			errs = append(errs, fmt.Errorf("the archive has no %s", path.Join(o.Folder, name)))
 		}
 	}
 	if len(errs) > 0 {
 		return bound.Join(errs...)
 	}
 	for _, name := range wanted {
-		out := filepath.Join(to, filepath.FromSlash(name))
+		out := filepath.Join(e.To, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
 			return err
 		}
-		if err := take(members[path.Join(folder, name)], out, sums[name]); err != nil {
+		if err := take(members[path.Join(o.Folder, name)], out, e.Files[name], left); err != nil {
 			return err
 		}
 	}
@@ -64,7 +67,7 @@ func extract(archive string, inner []string, folder, to string, sums map[string]
 }
 
 // take writes a member of an archive to a file, whole or not at all.
-func take(m *zip.File, to, sum string) error {
+func take(m *zip.File, to, sum string, left *int64) error {
 	if !m.Mode().IsRegular() {
 		return fmt.Errorf("%s: is not a regular file", m.Name)
 	}
@@ -75,8 +78,13 @@ func take(m *zip.File, to, sum string) error {
 	defer r.Close()
 	return atomicfile.Write(to, func(w io.Writer) error {
 		h := sha256.New()
-		if _, err := io.Copy(io.MultiWriter(w, h), r); err != nil {
+		n, err := io.Copy(io.MultiWriter(w, h), io.LimitReader(r, *left+1)) // what the archive says of the size need not be true
+		if err != nil {
 			return fmt.Errorf("%s: %w", m.Name, err)
+		}
+		if *left -= n; *left < 0 {
+			return fmt.Errorf("%s: the files of the archive have more bytes than max_bytes allows: was it made to fill the disk? "+
+				"set max_bytes of the entry if they are as large as that", m.Name)
 		}
 		if have := hex.EncodeToString(h.Sum(nil)); sum != "" && have != sum {
 			return &checksumError{m.Name, have, sum}

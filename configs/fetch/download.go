@@ -34,39 +34,70 @@ func (e *checksumError) Error() string {
 		e.url, e.have, e.want)
 }
 
+// wanted is what a download should be.
+type wanted struct {
+	sum    string // SHA-256, empty if it is not known
+	resume bool   // what was received may be the begin of it
+	limit  int64  // bytes
+}
+
+// sizeError is a file of more bytes than are wanted.
+type sizeError struct {
+	url   string
+	limit int64
+}
+
+func (e *sizeError) Error() string {
+	return fmt.Sprintf("%s: sends more than the %d bytes that max_bytes allows: it was not kept; set max_bytes of the entry if the file is as "+
+		"large as that", e.url, e.limit)
+}
+
 // download gets a URL into a file. What was received goes to the file's name with .part first; with resume a later call goes on
-// from there. sum is the file's SHA-256, empty if it is not known.
-func (f *Fetcher) download(ctx context.Context, from, to, sum string, resume bool) error {
+// from there, if the server sends parts of files. What cannot be resumed is removed.
+func (f *Fetcher) download(ctx context.Context, from, to string, want wanted) error {
+	part := to + ".part"
+	parts, err := f.attempts(ctx, from, to, want)
+	var large *sizeError
+	if err != nil && (errors.As(err, &large) || !want.resume || !parts) {
+		err = errors.Join(err, os.RemoveAll(part))
+	}
+	return err
+}
+
+// attempts is download, which says besides whether the server sends parts of files, as far as that is known.
+func (f *Fetcher) attempts(ctx context.Context, from, to string, want wanted) (parts bool, err error) {
+	sum, resume := want.sum, want.resume
+	parts = true
 	u, err := url.Parse(from)
 	if err != nil {
-		return err
+		return parts, err
 	}
 	if err := f.down[u.Host]; err != nil {
-		return err
+		return parts, err
 	}
 	part := to + ".part"
 	if !resume {
 		if err := os.RemoveAll(part); err != nil {
-			return err
+			return parts, err
 		}
 	}
 	for n := 1; ; n++ {
 		before := size(part)
-		err := f.transfer(ctx, from, part)
+		err := f.transfer(ctx, from, part, want.limit, &parts)
 		if err == nil {
 			have, err := digest(part)
 			if err != nil {
-				return err
+				return parts, err
 			}
 			if sum == "" || have == sum {
 				f.log().Info("fetched", "url", from, "bytes", size(part), "sha256", have)
-				return atomicfile.Rename(part, to)
+				return parts, atomicfile.Rename(part, to)
 			}
 			if err := os.Remove(part); err != nil {
-				return err
+				return parts, err
 			}
 			if before == 0 {
-				return &checksumError{from, have, sum}
+				return parts, &checksumError{from, have, sum}
 			}
 			f.log().Warn("what was resumed is not the file: starting anew", "url", from)
 			continue
@@ -74,14 +105,14 @@ func (f *Fetcher) download(ctx context.Context, from, to, sum string, resume boo
 		var broken *brokenError
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return parts, ctx.Err()
 		case errors.As(err, &broken) && size(part) > before && n < attempts:
 			f.log().Warn("the transfer broke off: going on", "url", from, "at", size(part), "error", err)
 			if resume {
 				continue
 			}
 			if err := os.Remove(part); err != nil {
-				return err
+				return parts, err
 			}
 			continue
 		case errors.Is(err, errSilent):
@@ -90,7 +121,7 @@ func (f *Fetcher) download(ctx context.Context, from, to, sum string, resume boo
 			}
 			f.down[u.Host] = fmt.Errorf("%w: %s does not answer", ErrUnavailable, u.Host)
 		}
-		return err
+		return parts, err
 	}
 }
 
@@ -102,8 +133,9 @@ func (e *brokenError) Unwrap() error { return e.error }
 // errSilent is a server that is not reached.
 var errSilent = errors.New("no answer")
 
-// transfer makes one request and appends what comes to the file, from the byte on that it ends with.
-func (f *Fetcher) transfer(ctx context.Context, from, part string) error {
+// transfer makes one request and appends what comes to the file, from the byte on that it ends with. parts becomes false if the server
+// does not send parts of files.
+func (f *Fetcher) transfer(ctx context.Context, from, part string, limit int64, parts *bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	wait, stall := f.Wait, f.Stall
@@ -141,6 +173,7 @@ func (f *Fetcher) transfer(ctx context.Context, from, part string) error {
 	switch {
 	case r.StatusCode == http.StatusPartialContent && strings.HasPrefix(r.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", have)):
 	case r.StatusCode == http.StatusOK:
+		*parts = have == 0 && r.Header.Get("Accept-Ranges") == "bytes"
 		have, flags = 0, os.O_CREATE|os.O_WRONLY|os.O_TRUNC
 	case r.StatusCode == http.StatusRequestedRangeNotSatisfiable && r.Header.Get("Content-Range") == fmt.Sprintf("bytes */%d", have):
 		return nil // all of it is there
@@ -148,9 +181,12 @@ func (f *Fetcher) transfer(ctx context.Context, from, part string) error {
 		if err := os.Remove(part); err != nil {
 			return err
 		}
-		return f.transfer(ctx, from, part)
+		return f.transfer(ctx, from, part, limit, parts)
 	default:
 		return fmt.Errorf("%w: %s: the server says %s", ErrUnavailable, from, r.Status)
+	}
+	if have+r.ContentLength > limit {
+		return &sizeError{from, limit}
 	}
 	out, err := os.OpenFile(part, flags, 0o666)
 	if err != nil {
@@ -159,12 +195,14 @@ func (f *Fetcher) transfer(ctx context.Context, from, part string) error {
 	f.log().Info("fetching", "url", from, "bytes", r.ContentLength, "after", have)
 	w := io.Writer(out)
 	if f.Progress != nil {
-		bar := f.bar(path.Base(req.URL.Path), have, r.ContentLength)
+		bar := f.bar(path.Base(req.URL.EscapedPath()), have, r.ContentLength)
 		defer func() { _ = bar.Clear() }()
 		w = io.MultiWriter(out, bar)
 	}
-	_, err = io.Copy(w, &watched{r.Body, watch, stall})
+	n, err := io.Copy(w, io.LimitReader(&watched{r.Body, watch, stall}, limit-have+1)) // the length that the server says need not be true
 	switch {
+	case have+n > limit:
+		err = &sizeError{from, limit}
 	case errors.As(err, new(*fs.PathError)): // it cannot be written here: the source is not to blame
 	case err != nil:
 		if cause := context.Cause(ctx); cause != nil {

@@ -95,7 +95,7 @@ func (f *Fetcher) from(ctx context.Context, e configs.Fetch, o configs.Origin, m
 			if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 				return err
 			}
-			if err := f.download(ctx, strings.ReplaceAll(o.URL, configs.FilePlace, name), to, e.Files[name], e.Files[name] != ""); err != nil {
+			if err := f.download(ctx, strings.ReplaceAll(o.URL, configs.FilePlace, name), to, wanted{e.Files[name], e.Files[name] != "", e.Limit()}); err != nil {
 				return err
 			}
 		}
@@ -106,10 +106,11 @@ func (f *Fetcher) from(ctx context.Context, e configs.Fetch, o configs.Origin, m
 		return err
 	}
 	archive := filepath.Join(e.To, "."+path.Base(u.Path))
-	if err := f.download(ctx, o.URL, archive, o.SHA256, true); err != nil { // an archive has checksums of its own
+	if err := f.download(ctx, o.URL, archive, wanted{o.SHA256, true, e.Limit()}); err != nil { // an archive has checksums of its own
 		return err
 	}
-	err = extract(archive, o.Open, o.Folder, e.To, e.Files, missing)
+	left := e.Limit()
+	err = extract(archive, o, e, missing, &left)
 	removed := os.Remove(archive)
 	if err == nil {
 		err = removed

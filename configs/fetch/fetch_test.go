@@ -330,3 +330,72 @@ func TestStall(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A server that sends more than max_bytes, or without end, and an archive that unpacks to more, fill no disk and leave nothing.
+func TestTooLarge(t *testing.T) {
+	zeros := strings.Repeat("\x00", 1<<20)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/long/x":
+			_, _ = w.Write([]byte(zeros[:2000]))
+		case "/endless/x":
+			for r.Context().Err() == nil {
+				if _, err := w.Write([]byte(zeros)); err != nil {
+					return
+				}
+			}
+		case "/bomb.zip":
+			_, _ = w.Write(archive(t, "x", zeros))
+		case "/inner.zip":
+			_, _ = w.Write(archive(t, "y.zip", string(archive(t, "x", zeros))))
+		}
+	}))
+	defer s.Close()
+	for _, o := range []configs.Origin{
+		{URL: s.URL + "/long/{file}"},
+		{URL: s.URL + "/endless/{file}"},
+		{URL: s.URL + "/bomb.zip"},
+		{URL: s.URL + "/inner.zip", Open: []string{"y.zip"}},
+	} {
+		for _, digest := range []string{"", sum([]byte("x"))} {
+			dir := t.TempDir()
+			e := configs.Fetch{To: filepath.Join(dir, "d"), Files: map[string]string{"x": digest}, From: []configs.Origin{o}, MaxBytes: 1900}
+			err := new(fetch.Fetcher).Get(t.Context(), e)
+			if err == nil || !strings.Contains(err.Error(), "max_bytes") || errors.Is(err, fetch.ErrUnavailable) {
+				t.Errorf("%s: error %v", o.URL, err)
+			}
+			want(t, dir, nil)
+		}
+	}
+}
+
+// What was received of a file is kept only if the rest of it can be had later.
+func TestNothingToResume(t *testing.T) {
+	for _, ranges := range []bool{true, false} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if ranges {
+				w.Header().Set("Accept-Ranges", "bytes")
+			}
+			w.Header().Set("Content-Length", "1000")
+			if from, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes="); ok && ranges {
+				w.Header().Set("Content-Range", "bytes "+from+"1999/2000")
+				w.WriteHeader(http.StatusPartialContent)
+			}
+			_, _ = w.Write([]byte("begin")) // and breaks off
+		}))
+		dir := t.TempDir()
+		e := configs.Fetch{To: dir, Files: map[string]string{"x": sum([]byte("x"))}, From: []configs.Origin{{URL: s.URL + "/{file}"}}}
+		if err := new(fetch.Fetcher).Get(t.Context(), e); err == nil {
+			t.Error("a file that is not whole: no error")
+		}
+		s.Close()
+		if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
+			t.Logf("ranges %v: left %v", ranges, left)
+			if !ranges {
+				t.Errorf("%v is left, which cannot be resumed", left)
+			}
+		} else if ranges {
+			t.Error("nothing is left to resume")
+		}
+	}
+}
