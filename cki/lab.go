@@ -65,7 +65,7 @@ func (l *Lab) Evaluate(ctx context.Context, p *nn.Params, src data.Source) (map[
 		return nil, err
 	}
 	defer prog.Close()
-	s, err := train.Evaluate(ctx, prog, src, l.Task, nil)
+	s, err := train.Evaluate(ctx, prog, src, l.Task, train.EvaluateOptions{Dir: l.Dir})
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (l *Lab) EvaluateEnsemble(ctx context.Context, params []*nn.Params, src dat
 		return nil, err
 	}
 	defer done()
-	s, err := train.Evaluate(ctx, e, src, l.Task, nil)
+	s, err := train.Evaluate(ctx, e, src, l.Task, train.EvaluateOptions{Dir: l.Dir})
 	if err != nil {
 		return nil, err
 	}

@@ -172,6 +172,9 @@ func (f *fit) endEpoch() error {
 	if !f.KeepEpochs {
 		return nil
 	}
+	if err := f.place.Check(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Join(f.Dir, run.EpochsDir), 0o777); err != nil {
 		return fmt.Errorf("train: epoch %d: %w", n, err)
 	}

@@ -175,11 +175,11 @@ func TestTeacherAllocates(t *testing.T) {
 func TestEnsembleOfOne(t *testing.T) {
 	tr := trainer(t, t.TempDir())
 	ms := members(t, tr, 64, 3)
-	want, err := train.Evaluate(t.Context(), ms[0], tr.Data.Valid, tr.Task, nil)
+	want, err := train.Evaluate(t.Context(), ms[0], tr.Data.Valid, tr.Task, train.EvaluateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := train.Evaluate(t.Context(), team(t, tr, 64, 3), tr.Data.Valid, tr.Task, nil)
+	got, err := train.Evaluate(t.Context(), team(t, tr, 64, 3), tr.Data.Valid, tr.Task, train.EvaluateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

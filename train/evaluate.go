@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train/metric"
+	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/task"
 )
 
@@ -50,14 +52,28 @@ func CheckOutputs(logits []float32, n int, before int64) error {
 	return &OutputError{before + int64(i/(len(logits)/n)) + 1, logits[i]}
 }
 
+// EvaluateOptions are what an evaluation may be told. The zero value is ready to use.
+type EvaluateOptions struct {
+	Each func(rows int) error // called after every batch with its number of rows; its error ends the evaluation
+	Dir  string               // of a run, for temporary files of metrics of many rows; empty: among the system's
+}
+
+// SpillMetrics makes metrics keep the rows that are too many for memory in the directory of the options.
+func (o EvaluateOptions) SpillMetrics(ms []metric.Metric) {
+	if o.Dir != "" {
+		metric.SpillInto(ms, func() (*os.File, error) { return run.Spill(o.Dir) })
+	}
+}
+
 // Evaluate runs prog, a models.Program compiled for evaluation or an ensemble, over all rows of src, and returns the task's metrics. A
-// metric that is undefined for the rows is no error, and an output that is no finite number is an [*OutputError]. Logits of a masked language model are compared with the tokens to predict. each,
-// if not nil, is called after every batch with its number of rows, and its error ends the evaluation.
-func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task, each func(rows int) error) (*Scores, error) {
+// metric that is undefined for the rows is no error, and an output that is no finite number is an [*OutputError]. Logits of a masked
+// language model are compared with the tokens to predict.
+func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task, o EvaluateOptions) (*Scores, error) {
 	ms, err := t.Metrics()
 	if err != nil {
 		return nil, err
 	}
+	o.SpillMetrics(ms)
 	defer func() {
 		for _, m := range ms {
 			m.Reset()
@@ -86,8 +102,8 @@ func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task,
 				return nil, err
 			}
 		}
-		if each != nil {
-			if err := each(b.N); err != nil {
+		if o.Each != nil {
+			if err := o.Each(b.N); err != nil {
 				return nil, err
 			}
 		}

@@ -209,7 +209,7 @@ func TestFeaturesOfASource(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer prog.Close()
-		v, err := train.Evaluate(t.Context(), prog, src, tk, nil)
+		v, err := train.Evaluate(t.Context(), prog, src, tk, train.EvaluateOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

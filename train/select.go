@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -58,9 +60,9 @@ func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (*Sco
 	if err := f.emit(ctx, &Event{Kind: EvalStart, Split: split}); err != nil {
 		return nil, err
 	}
-	s, err := Evaluate(ctx, f.eval, src, f.Task, func(n int) error {
+	s, err := Evaluate(ctx, f.eval, src, f.Task, EvaluateOptions{Dir: f.Dir, Each: func(n int) error {
 		return f.emit(ctx, &Event{Kind: EvalStep, Split: split, Rows: int64(n)})
-	})
+	}})
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("%w during an evaluation: --resume goes on from step %d", ErrInterrupted, f.saved)
 	}
@@ -82,16 +84,51 @@ func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (*Sco
 
 // keep writes the current parameters as the run's model, and the counts that belong to them.
 func (f *fit) keep() error {
+	if err := f.place.Check(); err != nil {
+		return err
+	}
 	if f.counts != nil {
 		if err := f.counts.save(filepath.Join(f.Dir, run.CountsFile)); err != nil {
 			return err
 		}
 	}
-	return ckpt.Save(filepath.Join(f.Dir, run.ModelFile), Snapshot(f.Params))
+	path := filepath.Join(f.Dir, run.ModelFile)
+	err := ckpt.Save(path, Snapshot(f.Params))
+	if err == nil {
+		f.kept, err = os.Stat(path)
+	}
+	return err
+}
+
+// checkKept returns an error if the best model is gone, or is another file than the one that was kept.
+func (f *fit) checkKept() error {
+	if err := f.place.Check(); err != nil || f.kept == nil {
+		return err
+	}
+	path := filepath.Join(f.Dir, run.ModelFile)
+	now, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("train: %s was removed during the training: the best model is lost; start the run again", path)
+	case err != nil:
+		return fmt.Errorf("train: %w", err)
+	case !os.SameFile(f.kept, now) || now.Size() != f.kept.Size() || !now.ModTime().Equal(f.kept.ModTime()):
+		return fmt.Errorf("train: %s was replaced during the training: the best model is lost; start the run again", path)
+	}
+	return nil
 }
 
 // finish evaluates the best model.
 func (f *fit) finish(ctx context.Context) (*Result, error) {
+	r, err := f.measure(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r, f.checkKept()
+}
+
+// measure evaluates the best model for the last time.
+func (f *fit) measure(ctx context.Context) (*Result, error) {
 	r := &Result{}
 	if err := f.finishAverages(ctx, r); err != nil {
 		return nil, err
@@ -101,6 +138,9 @@ func (f *fit) finish(ctx context.Context) (*Result, error) {
 			return nil, err
 		}
 	} else if f.st.Best.Seen {
+		if err := f.checkKept(); err != nil {
+			return nil, err
+		}
 		if err := LoadParams(filepath.Join(f.Dir, run.ModelFile), f.Params); err != nil {
 			return nil, err
 		}

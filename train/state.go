@@ -59,6 +59,9 @@ func (b *best) better(v, delta float64, higher bool) bool {
 
 // save writes the state for --resume.
 func (f *fit) save() error {
+	if err := f.place.Check(); err != nil {
+		return err
+	}
 	dir := filepath.Join(f.Dir, run.LastDir)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("train: checkpoint: %w", err)
@@ -80,7 +83,7 @@ func (f *fit) save() error {
 	if f.counts != nil {
 		f.st.Counts = run.LastCounts(f.st.Step)
 	}
-	if !f.savedAny || f.saved != f.st.Step {
+	if !f.savedAny || f.saved != f.st.Step || !f.hasLast(dir) {
 		if err := ckpt.Save(filepath.Join(dir, f.st.Model), Snapshot(f.Params)); err != nil {
 			return fmt.Errorf("train: checkpoint: %w", err)
 		}
@@ -105,18 +108,18 @@ func (f *fit) save() error {
 		return fmt.Errorf("train: checkpoint: %w", err)
 	}
 	f.saved, f.savedAny = f.st.Step, true
-	f.sweep(dir)
+	run.SweepLast(dir, f.st.Model, f.st.Optimizer, f.st.Counts, f.st.Averages, run.StateFile)
 	return nil
 }
 
-// sweep removes the files of earlier states, and what writes that were cut off left behind. What cannot be removed stays.
-func (f *fit) sweep(dir string) {
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		if n := e.Name(); n != f.st.Model && n != f.st.Optimizer && n != f.st.Counts && n != f.st.Averages && n != run.StateFile {
-			_ = os.Remove(filepath.Join(dir, n))
+// hasLast reports whether the files of the last checkpoint are still there.
+func (f *fit) hasLast(dir string) bool {
+	for _, n := range []string{f.st.Model, f.st.Optimizer, f.st.Counts} {
+		if _, err := os.Stat(filepath.Join(dir, n)); n != "" && err != nil {
+			return false
 		}
 	}
+	return true
 }
 
 // readState reads the state for --resume. It returns nil if there is none.

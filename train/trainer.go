@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 
 	"github.com/splice-ml/splice/data"
@@ -13,6 +14,7 @@ import (
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/optim"
+	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/schedule"
 	"github.com/splice-ml/splice/train/task"
 )
@@ -76,7 +78,9 @@ type fit struct {
 	told     map[string]bool // parts of the data on which the log has said which metrics are undefined
 	perEpoch int64
 	total    int64
-	saved    int64 // step of the last checkpoint
+	place    *run.Place
+	kept     fs.FileInfo // of the model that was kept last; nil if the run before --resume kept it
+	saved    int64       // step of the last checkpoint
 	savedAny bool
 	lr       float64
 }
@@ -93,6 +97,10 @@ func (t *Trainer) Fit(ctx context.Context) (_ *Result, err error) {
 		return nil, err
 	}
 	defer f.close()
+	if f.place, err = run.Hold(t.Dir); err != nil {
+		return nil, err
+	}
+	defer f.place.Close()
 	resumed := false
 	if t.Resume {
 		if resumed, err = f.load(); err != nil {

@@ -210,7 +210,7 @@ func TestBestModelIsTested(t *testing.T) {
 	if err := train.LoadParams(filepath.Join(dir, run.ModelFile), p); err != nil {
 		t.Fatal(err)
 	}
-	m, err := train.Evaluate(t.Context(), prog, tr.Data.Test, tr.Task, nil)
+	m, err := train.Evaluate(t.Context(), prog, tr.Data.Test, tr.Task, train.EvaluateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/data/bound"
+	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train/ckpt"
 	"github.com/splice-ml/splice/train/run"
 )
@@ -100,6 +101,9 @@ func (j *Job) claim(making, digest string) error {
 	if err := j.free(); err != nil {
 		return run.BadInput(err)
 	}
+	if err := os.MkdirAll(j.Dir, 0o777); err != nil {
+		return fmt.Errorf("cki: %w", err)
+	}
 	if err := j.claimDir(run.ParentsDir, making, j.Overwrite); err != nil {
 		return err
 	}
@@ -111,25 +115,57 @@ func (j *Job) claim(making, digest string) error {
 
 // free returns an error if the directory holds something other than a merge, which must not be written over.
 func (j *Job) free() error {
-	if j.Overwrite {
-		return nil
-	}
-	if marked(filepath.Join(j.Dir, run.ParentsDir)) || marked(filepath.Join(j.Dir, run.RowsDir)) {
-		return nil // a merge was begun here
-	}
+	begun := false
 	for _, name := range []string{run.ParentsDir, run.RowsDir} {
 		dir := filepath.Join(j.Dir, name)
-		if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 && !marked(dir) {
-			return fmt.Errorf("cki: %s is not of a merge: give --overwrite to replace it, or choose another --run", dir)
+		if run.Marked(dir) {
+			begun = true
+			continue
+		}
+		if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+			return fmt.Errorf("cki: %s is not of a merge, and would be in its way: move it, or choose another --run", dir)
 		}
 	}
-	return run.Check(j.Dir)
+	return run.PrepareOptions{Overwrite: j.Overwrite || begun, Inputs: j.Inputs}.Check(j.Dir)
 }
 
-// marked reports whether a merge has claimed a directory for its trainings.
-func marked(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, run.DigestFile))
-	return err == nil
+// fits checks that a model of the Lab's compiles, and that an earlier run is not removed where there is no room for the new one.
+func (j *Job) fits(l *cki.Lab) error {
+	p, err := l.NewParams(0)
+	if err != nil {
+		return run.BadInput(err)
+	}
+	prog, err := models.Compile(l.Model, p, l.Data.Schema, models.CompileOptions{Batch: l.Options.BatchSize})
+	if err != nil {
+		return run.BadInput(err)
+	}
+	prog.Close()
+	if !j.Overwrite || !run.IsRun(j.Dir) {
+		return nil
+	}
+	return run.Room(j.Dir, p)
+}
+
+// there returns an error if the directory of the merge, or one of the parents that were made in it, is not there any more.
+func (j *Job) there(place *run.Place, out *compare.Outcome) error {
+	if err := place.Check(); err != nil {
+		return err
+	}
+	for _, name := range []string{run.ParentsDir, run.RowsDir} {
+		if dir := filepath.Join(j.Dir, name); !run.Marked(dir) {
+			return fmt.Errorf("cki: %s was removed or replaced while the merge was made, with the trainings in it: start the merge again", dir)
+		}
+	}
+	for _, m := range out.Family.Members {
+		rel, err := filepath.Rel(j.Dir, m.Dir)
+		if m.Dir == "" || err != nil || !filepath.IsLocal(rel) {
+			continue // a parent that was given, which is in memory
+		}
+		if _, err := os.Stat(filepath.Join(m.Dir, run.ModelFile)); err != nil {
+			return fmt.Errorf("cki: parent %s was removed while the merge was made: start the merge again: %w", m.Dir, err)
+		}
+	}
+	return nil
 }
 
 // claimDir makes a directory for trainings of a digest. Files of another digest's trainings are removed, or are an error.
@@ -142,7 +178,7 @@ func (j *Job) claimDir(name, digest string, replace bool) error {
 	if err == nil && !replace {
 		return run.BadInput(fmt.Errorf("cki: %s holds what another config made: give --overwrite to replace it, or another --run", dir))
 	}
-	if err := os.RemoveAll(dir); err != nil {
+	if err := run.ClearTrainings(j.Dir, name); err != nil {
 		return fmt.Errorf("cki: %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {

@@ -28,7 +28,7 @@ func (j *Job) Files(ctx context.Context, parents []*cki.Parent) (string, error) 
 			return "", run.BadInput(fmt.Errorf("cki: the merge would be written over parent %s: choose another --run", p.Name))
 		}
 	}
-	prepare := run.PrepareOptions{Overwrite: j.Overwrite}
+	prepare := run.PrepareOptions{Overwrite: j.Overwrite, Inputs: j.Inputs}
 	if err := prepare.Check(j.Dir); err != nil {
 		return "", run.BadInput(err)
 	}
@@ -53,7 +53,7 @@ func (j *Job) Files(ctx context.Context, parents []*cki.Parent) (string, error) 
 		return "", err
 	}
 	out := filepath.Join(j.Dir, run.ModelFile)
-	if err := in.Write(out, m, map[string]string{"format": "pt", "splice.merge": string(meta)}); err != nil {
+	if err := in.Write(out, m, map[string]string{"format": "pt", run.MergeKey: string(meta)}); err != nil {
 		return "", run.BadInput(err)
 	}
 	if parents[0].Published != "" {

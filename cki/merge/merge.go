@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -35,11 +34,14 @@ type Job struct {
 	Digest    string       // of the whole config
 	Making    string       // of those parts of the config that decide the parents that a regime makes
 	Overwrite bool         // replace a run that is in Dir, and parents that a regime made there
+	Inputs    []run.Input  // what the config reads, which must not lie where the run's own files do
 	Log       *slog.Logger // never nil
 
 	// Describe writes the config and the feature map of a run. trained are the options by which the parent in dir is trained.
 	// They are nil if dir is the directory of the merge.
 	Describe func(dir string, d *data.Splits, trained *train.Options) error
+	// Complete checks that the run can be opened, now that it is written. It may be nil.
+	Complete func(d *data.Splits) error
 	// Result writes result.json of the row that is passed on; digest is the merge's.
 	Result func(passed *compare.Row, digest string) error
 	// Callbacks returns what reports on the progress of a training. It may be nil.
@@ -89,15 +91,30 @@ func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (*com
 	if err := lab.CheckMetrics(ctx); err != nil {
 		return nil, run.BadInput(err)
 	}
+	l := &lab
+	var f *cki.Family
+	if len(parents) > 0 {
+		if f, err = j.family(l, parents); err != nil {
+			return nil, err
+		}
+	}
+	if err := j.fits(l); err != nil {
+		return nil, err
+	}
 	if err := j.claim(making, digest); err != nil {
 		return nil, err
 	}
-	l := &lab
-	l.Dir, l.Digest = filepath.Join(j.Dir, run.ParentsDir), making
-	l.Begin, l.KeepBaseEpochs = j.begin(l.Data), j.Options.Controls
-	f, err := j.family(ctx, l, parents)
+	place, err := run.Hold(j.Dir)
 	if err != nil {
 		return nil, err
+	}
+	defer place.Close()
+	l.Dir, l.Digest = filepath.Join(j.Dir, run.ParentsDir), making
+	l.Begin, l.KeepBaseEpochs = j.begin(l.Data), j.Options.Controls
+	if f == nil {
+		if f, err = j.Options.Regime.Make(ctx, l); err != nil {
+			return nil, err
+		}
 	}
 	l.Dir, l.Digest = filepath.Join(j.Dir, run.RowsDir), digest
 	out, err := compare.Run(ctx, l, j.Options, f, func(r compare.Row) {
@@ -110,7 +127,20 @@ func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (*com
 	if err != nil {
 		return nil, err
 	}
-	return j.passOn(ctx, l, out, digest)
+	if err := j.there(place, out); err != nil {
+		return nil, err
+	}
+	t, err := j.passOn(ctx, l, out, digest)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.there(place, out); err != nil {
+		return nil, err
+	}
+	if j.Complete == nil {
+		return t, nil
+	}
+	return t, j.Complete(lab.Data)
 }
 
 // begin returns what is called before each training: parents become runs of their own.
@@ -133,11 +163,8 @@ func (j *Job) begin(d *data.Splits) func(name, dir string, o train.Options) ([]t
 	}
 }
 
-// family returns the parents that are given, or those that the regime makes.
-func (j *Job) family(ctx context.Context, l *cki.Lab, parents []*cki.Parent) (*cki.Family, error) {
-	if len(parents) == 0 {
-		return j.Options.Regime.Make(ctx, l)
-	}
+// family returns the parents that are given.
+func (j *Job) family(l *cki.Lab, parents []*cki.Parent) (*cki.Family, error) {
 	f := &cki.Family{}
 	alone, mixed := cki.Remap(parents, l.Data.Map, cki.FillOOV), cki.Remap(parents, l.Data.Map, cki.FillOther)
 	for i, p := range parents {
@@ -211,7 +238,7 @@ const digestKey = "splice.digest"
 // writeModel writes the model that is passed on, and the counts.
 func (j *Job) writeModel(out *compare.Outcome, digest string) error {
 	c := train.Snapshot(out.Params)
-	c.Meta = map[string]string{"format": "pt", "splice.merge": string(out.Passed), digestKey: digest}
+	c.Meta = map[string]string{"format": "pt", run.MergeKey: string(out.Passed), digestKey: digest}
 	if err := ckpt.Save(filepath.Join(j.Dir, run.ModelFile), c); err != nil {
 		return err
 	}
@@ -225,7 +252,7 @@ func (j *Job) writeModel(out *compare.Outcome, digest string) error {
 func (j *Job) dropStates() error {
 	err := filepath.WalkDir(filepath.Join(j.Dir, run.RowsDir), func(path string, e fs.DirEntry, err error) error {
 		if err == nil && e.IsDir() && e.Name() == run.LastDir {
-			if err = os.RemoveAll(path); err == nil {
+			if err = run.ClearLast(filepath.Dir(path)); err == nil {
 				err = fs.SkipDir
 			}
 		}

@@ -33,6 +33,9 @@ type desk struct {
 	passed    *compare.Row
 }
 
+// someConfig is what tells a run's config from other files of its name.
+const someConfig = "seed: 1\nthreads: 0\ndata: {type: csv}\nmodel: {type: lr}\ntask: {type: binary_classification}\ntrain: {epochs: 1}\n"
+
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	o := cki.DefaultOptions()
@@ -45,14 +48,14 @@ func newDesk(t *testing.T) *desk {
 	}
 	rows.Shuffle = true
 	d.Job = &merge.Job{
-		Dir: filepath.Join(t.TempDir(), "run"), Options: o, Settings: "the settings", Model: "mlp", Data: "rows", Seed: 3, Digest: "config",
-		Making: "making",
+		Dir: filepath.Join(t.TempDir(), "run"), Options: o, Settings: "the settings", Model: "mlp", Data: "rows", Seed: 3, Digest: "00000000000c0f19",
+		Making: "0000000000000a11",
 		Log:    slog.New(slog.DiscardHandler),
 		Describe: func(dir string, _ *data.Splits, trained *train.Options) error {
 			if trained != nil {
 				d.described = append(d.described, filepath.Base(dir))
 			}
-			return run.Write(dir, run.ConfigFile, []byte("a config"))
+			return run.Write(dir, run.ConfigFile, []byte(someConfig))
 		},
 		Result:    func(r *compare.Row, _ string) error { d.passed = r; return nil },
 		Callbacks: func(train.Options) []train.Callback { d.trainings++; return nil },
@@ -146,7 +149,7 @@ func TestNotDone(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "is not the model that the merge made"},
-		{"another config", func(_ *testing.T, d *desk) { d.Digest = "other" }, "of another config or of other parents"},
+		{"another config", func(_ *testing.T, d *desk) { d.Digest = "0000000000000123" }, "of another config or of other parents"},
 		{"a table that is none", func(t *testing.T, d *desk) {
 			if err := run.Write(d.Dir, run.TableFile, []byte("{")); err != nil {
 				t.Fatal(err)
@@ -157,7 +160,7 @@ func TestNotDone(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := train.Snapshot(mergetest.Params(t, mergetest.Model(), 1))
-			if err := errors.Join(run.Write(d.Dir, run.ConfigFile, nil), ckpt.Save(filepath.Join(d.Dir, run.ModelFile), c)); err != nil {
+			if err := errors.Join(run.Write(d.Dir, run.ConfigFile, []byte(someConfig)), ckpt.Save(filepath.Join(d.Dir, run.ModelFile), c)); err != nil {
 				t.Fatal(err)
 			}
 		}, "holds a run already"},
@@ -242,26 +245,35 @@ func TestModelGone(t *testing.T) {
 	}
 }
 
-// TestForeignDirectory: what is no merge's is not written over unasked.
+// TestForeignDirectory: what is no merge's is not written over unasked, and what is no run's is not even if asked.
 func TestForeignDirectory(t *testing.T) {
-	for name, want := range map[string]string{
-		run.ConfigFile:               "holds a run already",
-		"parents/notes.txt":          "is not of a merge",
-		"rows/notes.txt":             "is not of a merge",
-		"parents/" + "digest":        "holds what another config made",
-		"model.safetensors":          "holds a run already",
-		"metrics.jsonl":              "holds a run already",
-		"epochs/model-1.safetensors": "holds a run already",
+	for _, tc := range []struct{ name, text, want, overwriting string }{
+		{run.ConfigFile, someConfig, "holds a run already", ""},
+		{run.ConfigFile, "another tool's", "is no run", "is no run"},
+		{"parents/notes.txt", "x", "is not of a merge", "is not of a merge"},
+		{"rows/notes.txt", "x", "is not of a merge", "is not of a merge"},
+		{"parents/" + "digest", "0000000000000123", "holds what another config made", ""},
+		{"parents/" + "digest", "of mine", "is not of a merge", "is not of a merge"},
+		{"model.safetensors", "x", "is no run", "is no run"},
+		{"metrics.jsonl", "x", "is no run", "is no run"},
+		{"epochs/model-1.safetensors", "x", "is no run", "is no run"},
 	} {
 		d := newDesk(t)
-		path := filepath.Join(d.Dir, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, []byte("x"), 0o666)); err != nil {
+		path := filepath.Join(d.Dir, tc.name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, []byte(tc.text), 0o666)); err != nil {
 			t.Fatal(err)
 		}
 		_, err := d.Run(t.Context(), d.lab, nil)
-		refused(t, err, want)
-		if string(read(t, path)) != "x" || d.trainings > 0 {
-			t.Errorf("%s: %d trainings, the file has %q", name, d.trainings, read(t, path))
+		refused(t, err, tc.want)
+		d.Overwrite = true
+		if tc.overwriting == "" {
+			d.merge(t)
+			continue
+		}
+		_, err = d.Run(t.Context(), d.lab, nil)
+		refused(t, err, tc.overwriting)
+		if string(read(t, path)) != tc.text || d.trainings > 0 {
+			t.Errorf("%s: %d trainings, the file has %q", tc.name, d.trainings, read(t, path))
 		}
 	}
 }

@@ -153,7 +153,7 @@ func (j *Job) measureStart(ctx context.Context, g *basis) error {
 		return run.BadInput(err)
 	}
 	defer prog.Close()
-	s, err := train.Evaluate(ctx, prog, g.data.Valid, j.Task, nil)
+	s, err := train.Evaluate(ctx, prog, g.data.Valid, j.Task, train.EvaluateOptions{Dir: j.Dir})
 	if err != nil {
 		return run.BadInput(fmt.Errorf("train: starting weights: %w", err))
 	}

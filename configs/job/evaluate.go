@@ -68,15 +68,17 @@ func (t *Ensemble) measure(ctx context.Context, progs []*models.Program, p part,
 	if err != nil {
 		return err
 	}
+	all := Scores{Part: p.name}
+	o := train.EvaluateOptions{Dir: t.first().Dir, Each: func(n int) error { all.Rows += n; return nil }}
 	for _, m := range members {
 		if len(members) > 1 {
 			if m.Metrics, err = t.first().Task.Metrics(); err != nil {
 				return err
 			}
+			o.SpillMetrics(m.Metrics)
 		}
 	}
-	all := Scores{Part: p.name}
-	measured, err := train.Evaluate(ctx, s, p.src[0], t.first().Task, func(n int) error { all.Rows += n; return nil })
+	measured, err := train.Evaluate(ctx, s, p.src[0], t.first().Task, o)
 	ended := end()
 	if err == nil {
 		err = ended

@@ -77,19 +77,45 @@ func (j *Job) Metrics() ([]string, error) {
 
 // describe writes what a run needs to be opened again: its config, which stands alone, and its feature map.
 func (j *Job) describe(d *data.Splits) error {
+	about, err := j.description(d)
+	if err != nil {
+		return err
+	}
+	return run.Describe(j.Dir, *about)
+}
+
+func (j *Job) description(d *data.Splits) (*run.Description, error) {
 	e := *j.Experiment
 	e.Fetch, e.Fallback = nil, configs.FallbackNone
 	y, err := e.YAML()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	about := run.Description{Config: y, Map: d.Map}
+	about := &run.Description{Config: y, Map: d.Map}
 	if m, ok := j.Model.(models.Exporter); ok { // what makes the directory one of another framework too
 		if about.Extra, err = m.Files(d.Schema); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return run.Describe(j.Dir, about)
+	return about, nil
+}
+
+// complete checks that the run in the job's directory can be opened, now that it is written. A part of its description that was removed
+// or changed in the meantime is written again.
+func (j *Job) complete(d *data.Splits) error {
+	about, err := j.description(d)
+	if err != nil {
+		return err
+	}
+	lost, err := run.Restore(j.Dir, *about)
+	if err != nil {
+		return err
+	}
+	for _, name := range lost {
+		j.Log.Warn("a file of the run was removed or changed while the run was written: it is written again", "file", filepath.Join(j.Dir, name))
+	}
+	_, err = run.Open(j.Dir)
+	return err
 }
 
 func (j *Job) writeJSON(name string, v any) error {
@@ -110,6 +136,7 @@ func (j *Job) lock() (unlock func(), err error) {
 	if err != nil {
 		return nil, run.BadInput(err)
 	}
+	run.Sweep(j.Dir) // nobody else writes there now
 	return func() {
 		if err := l.Release(); err != nil {
 			j.Log.Warn("the lock of the run's directory stays behind, without a holder", "error", err)

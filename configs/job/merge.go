@@ -70,6 +70,11 @@ func (j *Job) Merge(ctx context.Context, overwrite bool) (*Merged, error) {
 
 // compared returns the comparison of a merge, which it makes unless it is done already.
 func (j *Job) compared(ctx context.Context, m *merge.Job, parents []*cki.Parent) (*compare.Table, error) {
+	if len(parents) > 0 { // before their merge is looked for, since parents that do not fit have none
+		if err := cki.Check(parents); err != nil {
+			return nil, run.BadInput(err)
+		}
+	}
 	if j.Init.From == "" { // with starting weights, the merge is identified by them too
 		if t, err := m.Done(parents); t != nil || err != nil {
 			return t, err
@@ -118,7 +123,10 @@ func (j *Job) merge(overwrite bool) (*merge.Job, error) {
 	}
 	m := &merge.Job{
 		Dir: j.Dir, Options: j.Experiment.Merge, Settings: string(settings), Seed: j.Seed, Overwrite: overwrite, Log: j.Log,
-		Describe: j.describeMerge, Result: j.writeMerged, Callbacks: j.Show,
+		Describe: j.describeMerge, Complete: j.complete, Result: j.writeMerged, Callbacks: j.Show,
+	}
+	if m.Inputs, err = j.Inputs(); err != nil {
+		return nil, err
 	}
 	if j.Model == nil {
 		return m, nil

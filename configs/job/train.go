@@ -3,9 +3,12 @@ package job
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/logs"
 	"github.com/splice-ml/splice/train/run"
@@ -28,6 +31,9 @@ func (j *Job) Train(ctx context.Context, o TrainOptions) (*Result, error) {
 	}
 	defer unlock()
 	prepare := run.PrepareOptions{Resume: o.Resume, Overwrite: o.Overwrite}
+	if prepare.Inputs, err = j.Inputs(); err != nil {
+		return nil, err
+	}
 	if err := prepare.Check(j.Dir); err != nil {
 		return nil, run.BadInput(err)
 	}
@@ -49,7 +55,10 @@ func (j *Job) Train(ctx context.Context, o TrainOptions) (*Result, error) {
 	if err := j.measureStart(ctx, g); err != nil {
 		return nil, err
 	}
-	accepted := atStart(func() error { // not before: a run that cannot go on is left as it is
+	accepted := atStart(func() error { // not before: a run that cannot go on, or be replaced, is left as it is
+		if err := j.prepare(prepare, g.params); err != nil {
+			return err
+		}
 		if err := j.describe(d); err != nil {
 			return err
 		}
@@ -63,9 +72,14 @@ func (j *Job) Train(ctx context.Context, o TrainOptions) (*Result, error) {
 		Dir: j.Dir, Digest: g.digest, Resume: o.Resume, Log: j.Log, Callbacks: append([]train.Callback{accepted}, j.callbacks()...),
 		Teacher: g.teachers.Teacher, Distill: j.Experiment.Teacher.DistillOptions,
 	}
-	if err := run.Prepare(j.Dir, prepare); err != nil {
-		return nil, run.BadInput(err)
+	if err := os.MkdirAll(j.Dir, 0o777); err != nil {
+		return nil, fmt.Errorf("train: run directory: %w", err)
 	}
+	place, err := run.Hold(j.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer place.Close()
 	r, err := t.Fit(ctx)
 	if err != nil {
 		var row *data.RowError
@@ -78,7 +92,26 @@ func (j *Job) Train(ctx context.Context, o TrainOptions) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return out, j.writeJSON(run.ResultFile, out)
+	if err := place.Check(); err != nil {
+		return nil, err
+	}
+	if err := j.writeJSON(run.ResultFile, out); err != nil {
+		return nil, err
+	}
+	if err := j.complete(d); err != nil {
+		return nil, err
+	}
+	return out, place.Check()
+}
+
+// prepare makes the directory of a run, for a model of so many parameters. An earlier run is removed once there is room for the new one.
+func (j *Job) prepare(o run.PrepareOptions, p *nn.Params) error {
+	if o.Overwrite && run.IsRun(j.Dir) {
+		if err := run.Room(j.Dir, p); err != nil {
+			return err
+		}
+	}
+	return run.BadInput(run.Prepare(j.Dir, o))
 }
 
 // result returns what a training came to.

@@ -1,8 +1,8 @@
 // Package atomicfile writes files that are there whole or not at all: the bytes go to a temporary file in the same directory,
 // which is synced to disk and then renamed. Everything that the module writes for later goes through it.
 //
-// A process that is killed leaves at most a file `.NAME.PROCESS-N.tmp`, which [Sweep] removes. Errors begin with "write PATH:", and the caller's package name
-// goes in front.
+// A process that is killed leaves at most a file `.NAME.PROCESS-N.tmp`, which [Sweep] removes. Errors begin with "write PATH:", and
+// the caller's package name goes in front.
 package atomicfile
 
 import (
@@ -151,4 +151,18 @@ func temporary(on System, path string) (Handle, error) {
 			return h, err
 		}
 	}
+}
+
+// Temporary makes a temporary file beside path that is never committed. Its owner closes and removes it; [Sweep] does if the process is
+// killed.
+func Temporary(path string) (*os.File, error) {
+	h, err := temporary(OS{}, path)
+	if err != nil {
+		return nil, err
+	}
+	f, ok := h.(*os.File)
+	if !ok {
+		return nil, fmt.Errorf("write %s: %w", path, errors.ErrUnsupported)
+	}
+	return f, nil
 }

@@ -81,6 +81,8 @@ func (m *AUC) Value() (float64, error) {
 	return v, nil
 }
 
+func (m *AUC) spillInto(s Spill) { m.keys.temp = s }
+
 // Reset implements [Metric].
 func (m *AUC) Reset() {
 	m.reset()

@@ -99,6 +99,8 @@ func (m *Grouped) Value() (float64, error) {
 	return sum / weight, nil
 }
 
+func (m *Grouped) spillInto(s Spill) { m.rankings.temp = s }
+
 // Reset implements [Metric].
 func (m *Grouped) Reset() {
 	m.reset()

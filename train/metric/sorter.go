@@ -7,6 +7,19 @@ import (
 	"os"
 )
 
+// Spill makes the temporary file of a metric.
+type Spill func() (*os.File, error)
+
+// SpillInto makes those of the metrics that have too many rows for memory keep them in files that spill makes. Without it, these are
+// among the system's temporary files.
+func SpillInto(ms []Metric, spill Spill) {
+	for _, m := range ms {
+		if m, ok := m.(interface{ spillInto(Spill) }); ok {
+			m.spillInto(spill)
+		}
+	}
+}
+
 // runRows is the number of rows that are sorted in memory. They take 32 MB at 8 bytes a row, and 64 MB at 16 for a grouped metric.
 // The rows beyond them go to a temporary file, in sorted runs that are merged at the end, so memory does not grow with the rows.
 const runRows = 4 << 20
@@ -14,6 +27,7 @@ const runRows = 4 << 20
 // sorter is an external merge sort: it takes values and gives them back in order.
 type sorter[T any] struct {
 	kind *order[T]
+	temp Spill // nil means a file of the system's
 	buf  []T
 	file *os.File
 	runs []int64 // values of each run in the file, one after another
@@ -43,7 +57,11 @@ func (s *sorter[T]) add(v T) error {
 // spill writes the buffer to the file as a run.
 func (s *sorter[T]) spill() error {
 	if s.file == nil {
-		f, err := os.CreateTemp("", "splice-metric-*")
+		temp := s.temp
+		if temp == nil {
+			temp = func() (*os.File, error) { return os.CreateTemp("", "splice-metric-*") }
+		}
+		f, err := temp()
 		if err != nil {
 			return err
 		}

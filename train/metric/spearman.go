@@ -48,7 +48,7 @@ func (m *Spearman) Value() (float64, error) {
 	if err := m.err(); err != nil {
 		return 0, err
 	}
-	byLabel := sorter[row]{kind: &groups} // label and twice the rank of the prediction
+	byLabel := sorter[row]{kind: m.pairs.kind, temp: m.pairs.temp} // label and twice the rank of the prediction
 	defer byLabel.reset()
 	var failed error
 	var tie []uint64
@@ -102,6 +102,8 @@ func tied(s *sorter[row], one func(row), end func(n, twice uint64)) error {
 	}
 	return err
 }
+
+func (m *Spearman) spillInto(s Spill) { m.pairs.temp = s }
 
 // Reset implements [Metric].
 func (m *Spearman) Reset() {

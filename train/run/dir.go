@@ -1,9 +1,11 @@
 package run
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,40 +17,60 @@ import (
 	"github.com/splice-ml/splice/data/bound"
 )
 
-// Check returns an error if a directory has files of a run, which a command must not write over unasked.
-func Check(dir string) error {
-	found, err := in(dir)
-	if err != nil || len(found) == 0 {
-		return err
-	}
-	return fmt.Errorf("train: %s holds a run already (%s): go on with --resume, replace it with --overwrite, or choose another --run", dir,
-		found[0].name)
-}
-
 // PrepareOptions say what to do with a run that is already in the directory.
 type PrepareOptions struct {
-	Resume    bool // go on with it; if it has not come to a checkpoint yet, it is started anew
-	Overwrite bool // remove it
+	Resume    bool    // go on with it; if it has not come to a checkpoint yet, it is started anew
+	Overwrite bool    // remove it
+	Inputs    []Input // what the new run reads, which must not be among what is removed or written over
 }
 
 // Check returns the error that Prepare would return for a directory. It changes nothing.
 func (o PrepareOptions) Check(dir string) error {
+	if err := checkInputs(dir, o.Inputs); err != nil {
+		return err
+	}
+	found, err := in(dir)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	name := found[0].name
+	ours := IsRun(dir)
 	switch {
+	case !ours && o.Resume:
+		return fmt.Errorf("train: %s is no run that --resume can go on with: it has %s, but no %s that a run wrote; choose another --run", dir,
+			name, ConfigFile)
+	case !ours && o.Overwrite:
+		return fmt.Errorf("train: %s is no run, so --overwrite removes nothing there: it has %s, but no %s that a run wrote; "+
+			"choose another --run, or move the files away", dir, name, ConfigFile)
+	case !ours:
+		return fmt.Errorf("train: %s has a file that a run would write over (%s), but is no run: choose another --run", dir, name)
 	case o.Resume && exists(filepath.Join(dir, LastDir, StateFile)):
 		return nil
-	case o.Resume && exists(filepath.Join(dir, ConfigFile)):
+	case o.Resume && !exists(filepath.Join(dir, ConfigFile)):
+		return fmt.Errorf("train: %s holds a run without %s, which --resume cannot go on with: "+
+			"replace it with --overwrite, or choose another --run", dir, ConfigFile)
+	case o.Resume:
 		for _, name := range []string{MergeFile, TableFile} {
 			if exists(filepath.Join(dir, name)) {
 				return fmt.Errorf("train: %s holds a merge (%s), which --resume cannot go on with: "+
 					"replace it with --overwrite, or choose another --run", dir, name)
 			}
 		}
-		return nil
-	case o.Overwrite:
-		return nil
+	case !o.Overwrite:
+		return fmt.Errorf("train: %s holds a run already (%s): go on with --resume, replace it with --overwrite, or choose another --run",
+			dir, name)
 	}
-	return Check(dir)
+	for _, f := range found {
+		if f.blocked {
+			return fmt.Errorf("train: %s is not what a run calls so, and is not removed: move it away, or choose another --run",
+				filepath.Join(dir, f.name))
+		}
+	}
+	return nil
 }
+
+// Check returns an error if a directory has files of a run, which a command must not write over unasked.
+func Check(dir string) error { return PrepareOptions{}.Check(dir) }
 
 // Prepare makes the directory of a run. Files of an earlier run stay if the run is resumed, and are removed if it is overwritten. If
 // the options ask for neither, they are an error.
@@ -66,7 +88,8 @@ func Prepare(dir string, o PrepareOptions) error {
 }
 
 // Clear removes the files of an earlier run from a directory. These are the files in the table of names, and what interrupted writes
-// of them left. Other files stay.
+// of them left. Other files stay. A symbolic link is removed, and what it names is left alone; dir itself may be one. The files that
+// tell a run from other directories are removed last, so that an interrupted call can be repeated.
 func Clear(dir string) error { return clearKinds(dir, func(Kind) bool { return true }) }
 
 // ClearResult is like Clear, but leaves the trainings of a merge, which are its parents and the models of its comparison.
@@ -74,26 +97,61 @@ func ClearResult(dir string) error {
 	return clearKinds(dir, func(k Kind) bool { return k != OfTrainings })
 }
 
+// ClearTrainings removes the trainings in a directory that a merge has marked, ParentsDir or RowsDir, as Clear does.
+func ClearTrainings(dir, name string) error {
+	return clearEntries(dir, func(f found) bool { return f.entry.Kind == OfTrainings && f.name == name })
+}
+
+// ClearLast removes what --resume needs from the directory of a run.
+func ClearLast(dir string) error {
+	return clearEntries(dir, func(f found) bool { return f.name == LastDir })
+}
+
 func clearKinds(dir string, want func(Kind) bool) error {
-	found, err := in(dir)
+	return clearEntries(dir, func(f found) bool { return want(f.entry.Kind) })
+}
+
+func clearEntries(dir string, want func(f found) bool) error {
+	all, err := in(dir)
 	if err != nil {
 		return err
 	}
-	for _, f := range found {
-		if !want(f.entry.Kind) {
-			continue
-		}
-		if err := f.remove(dir); err != nil {
-			return fmt.Errorf("train: run directory %s: %w", dir, err)
+	marks := func(f found) bool { return f.name == ConfigFile || f.name == MergeFile }
+	for _, last := range []bool{false, true} {
+		for _, f := range all {
+			if f.blocked || marks(f) != last || !want(f) {
+				continue
+			}
+			if err := f.remove(dir); err != nil {
+				return fmt.Errorf("train: run directory %s: %w", dir, err)
+			}
 		}
 	}
 	return nil
 }
 
+// SweepLast removes the files of earlier states from the directory of what --resume needs, and what writes that were cut off left
+// behind. Files that a run does not write stay, and so does what cannot be removed.
+func SweepLast(dir string, keep ...string) {
+	files, _ := os.ReadDir(dir)
+	for _, f := range files {
+		name := f.Name()
+		if removable(f) && ofLast(finalName(name)) && !slices.Contains(keep, name) {
+			_ = os.Remove(filepath.Join(dir, name))
+		}
+	}
+}
+
+func ofLast(name string) bool {
+	return slices.ContainsFunc(entries, func(e Entry) bool { return e.Name == LastDir && matchesAny(e.Inside, name) })
+}
+
 // found is a file or directory of a run that is there.
 type found struct {
-	name  string
-	entry Entry
+	name    string
+	entry   Entry
+	link    bool // it is a symbolic link
+	blocked bool // it is something else than what a run calls so, such as a directory of the name of a file
 }
 
 // in returns the files and directories of a run that are in dir. A directory is one if it has a file of a run, or none; a directory
@@ -108,13 +166,16 @@ func in(dir string) ([]found, error) {
 	}
 	var all []found
 	for _, f := range list {
+		path := filepath.Join(dir, f.Name())
 		for _, e := range entries {
+			directory := e.Inside != nil || e.Kind == OfTrainings
+			link := f.Type()&fs.ModeSymlink != 0
 			switch {
 			case e.Kind == OfLock || !matches(e.Name, finalName(f.Name())):
-			case e.Kind == OfTrainings && !exists(filepath.Join(dir, f.Name(), DigestFile)):
-			case e.Inside != nil && !hasAny(filepath.Join(dir, f.Name()), e.Inside):
+			case e.Kind == OfTrainings && !marked(path):
+			case e.Inside != nil && f.IsDir() && !hasAny(path, e.Inside):
 			default:
-				all = append(all, found{f.Name(), e})
+				all = append(all, found{f.Name(), e, link, !link && (directory != f.IsDir() || !directory && !f.Type().IsRegular())})
 			}
 		}
 	}
@@ -130,37 +191,81 @@ func hasAny(dir string, names []string) bool {
 
 // finalName returns the name that the temporary file of an interrupted write would have got; other names are as they are.
 func finalName(name string) string {
-	if rest, ok := strings.CutPrefix(name, "."); ok && strings.HasSuffix(rest, ".tmp") {
-		rest = strings.TrimSuffix(rest, ".tmp")
-		if i := strings.LastIndexByte(rest, '.'); i > 0 {
-			return rest[:i]
-		}
+	if base, ok := atomicfile.Final(name); ok {
+		return base
 	}
 	return name
 }
 
-// remove removes it from dir. A directory that has more than its own files is left with those.
+// removable reports whether something in a directory may be a file that a run wrote, or a link in its place.
+func removable(f fs.DirEntry) bool { return f.Type().IsRegular() || f.Type()&fs.ModeSymlink != 0 }
+
+// remove removes it from dir. A directory that has more than its own files is left with those. Of a link, nothing but the link is
+// removed.
 func (f found) remove(dir string) error {
 	path := filepath.Join(dir, f.name)
-	if f.entry.Inside == nil {
-		return os.RemoveAll(path)
+	switch {
+	case f.link:
+		return os.Remove(path)
+	case f.entry.Kind == OfTrainings:
+		return removeTrainings(dir, f.name)
+	case f.entry.Inside == nil:
+		return os.Remove(path)
 	}
 	files, err := os.ReadDir(path)
 	if err != nil {
 		return err
 	}
-	left := len(files)
 	for _, g := range files {
-		if !matchesAny(f.entry.Inside, finalName(g.Name())) {
-			continue
+		if removable(g) && matchesAny(f.entry.Inside, finalName(g.Name())) {
+			if err := os.Remove(filepath.Join(path, g.Name())); err != nil {
+				return err
+			}
 		}
-		if err := os.Remove(filepath.Join(path, g.Name())); err != nil {
+	}
+	return removeEmpty(path)
+}
+
+// removeTrainings removes what trainings wrote below a path in the directory of a merge, and the links to directories that lie among
+// them, which the next training would write through. The mark of the merge is removed last.
+func removeTrainings(dir, name string) error {
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	files, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		inner := name + "/" + f.Name()
+		switch {
+		case f.IsDir():
+			err = removeTrainings(dir, inner)
+		case !removable(f) || f.Name() == DigestFile && !strings.Contains(name, "/"):
+			continue
+		case len(Owners(name+"/"+finalName(f.Name()))) > 0, linksToDirectory(filepath.Join(path, f.Name()), f):
+			err = os.Remove(filepath.Join(path, f.Name()))
+		}
+		if err != nil {
 			return err
 		}
-		left--
 	}
-	if left > 0 {
-		return nil
+	if !strings.Contains(name, "/") {
+		if err := os.Remove(filepath.Join(path, DigestFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return removeEmpty(path)
+}
+
+func linksToDirectory(path string, f fs.DirEntry) bool {
+	info, err := os.Stat(path)
+	return f.Type()&fs.ModeSymlink != 0 && err == nil && info.IsDir()
+}
+
+// removeEmpty removes a directory if it is empty.
+func removeEmpty(path string) error {
+	files, err := os.ReadDir(path)
+	if err != nil || len(files) > 0 {
+		return err
 	}
 	return os.Remove(path)
 }
@@ -205,6 +310,32 @@ func Describe(dir string, d Description) error {
 		}
 	}
 	return nil
+}
+
+// Restore writes those files of a run's description again that are not there any more, or hold something else. It returns their names.
+func Restore(dir string, d Description) (lost []string, err error) {
+	check := func(name string, b []byte) {
+		if err != nil {
+			return
+		}
+		if now, e := os.ReadFile(filepath.Join(dir, name)); e == nil && bytes.Equal(now, b) {
+			return
+		}
+		lost = append(lost, name)
+		err = Write(dir, name, b)
+	}
+	check(ConfigFile, d.Config)
+	for _, name := range slices.Sorted(maps.Keys(d.Extra)) {
+		check(name, d.Extra[name])
+	}
+	if d.Map == nil || err != nil {
+		return lost, err
+	}
+	path := filepath.Join(dir, FeatureFile)
+	if now, e := data.LoadFeatureMap(path); e == nil && now.Digest() == d.Map.Digest() {
+		return lost, nil
+	}
+	return append(lost, FeatureFile), d.Map.Save(path)
 }
 
 // Write writes a file of a run atomically.

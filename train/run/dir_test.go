@@ -14,6 +14,22 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
+// someConfig is what tells a run's config from other files of its name.
+const someConfig = "seed: 1\nthreads: 0\ndata: {type: csv}\nmodel: {type: lr}\ntask: {type: binary_classification}\ntrain: {epochs: 1}\n"
+
+// contents returns what put writes into a file: its name, but what a run writes into the files that it is known by.
+func contents(name string) string {
+	switch path.Base(name) {
+	case "config.yaml":
+		return someConfig
+	case "merge.json":
+		return `{"parents": [{"name": "a", "digest": "0123456789abcdef"}], "passed": "merge", "settings": "method: average", "seed": 1}`
+	case "digest":
+		return "0123456789abcdef-fedcba9876543210\n"
+	}
+	return name
+}
+
 // put makes files, and the directories that they lie in.
 func put(t *testing.T, dir string, names ...string) {
 	t.Helper()
@@ -22,7 +38,7 @@ func put(t *testing.T, dir string, names ...string) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(name), 0o666); err != nil {
+		if err := os.WriteFile(path, []byte(contents(name)), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -168,9 +184,32 @@ func TestPrepare(t *testing.T) {
 	}{
 		{"new", nil, options{}, "", nil},
 		{"others' files", []string{"notes.txt", ".splice.lock"}, options{}, "", []string{"notes.txt", ".splice.lock"}},
-		{"a run", []string{"model.safetensors"}, options{}, "--overwrite", []string{"model.safetensors"}},
+		{"a run", []string{"config.yaml"}, options{}, "--overwrite", []string{"config.yaml"}},
+		{"no run", []string{"model.safetensors"}, options{}, "is no run: choose another --run", []string{"model.safetensors"}},
+		{
+			"overwrite what is no run",
+			[]string{"config.json", "model.safetensors", "tokenizer.json"},
+			options{Overwrite: true},
+			"is no run, so --overwrite removes nothing",
+			[]string{"config.json", "model.safetensors", "tokenizer.json"},
+		},
+		{"overwrite others' files", []string{"notes.txt"}, options{Overwrite: true}, "", []string{"notes.txt"}},
+		{
+			"overwrite a run with a directory in a file's place",
+			[]string{"config.yaml", "vocab.txt/mine"},
+			options{Overwrite: true},
+			"vocab.txt is not what a run calls so",
+			[]string{"config.yaml", "vocab.txt/mine"},
+		},
+		{
+			"overwrite a run with a file in a directory's place",
+			[]string{"config.yaml", "last"},
+			options{Overwrite: true},
+			"last is not what a run calls so",
+			[]string{"config.yaml", "last"},
+		},
 		{"a merge that was begun", []string{"parents/digest"}, options{}, "holds a run already (parents)", []string{"parents/digest"}},
-		{"overwrite", []string{"model.safetensors", "table.json", "notes.txt"}, options{Overwrite: true}, "", []string{"notes.txt"}},
+		{"overwrite", []string{"merge.json", "model.safetensors", "table.json", "notes.txt"}, options{Overwrite: true}, "", []string{"notes.txt"}},
 		{
 			"resume",
 			[]string{"config.yaml", "last/state.json", "metrics.jsonl"},
@@ -190,8 +229,15 @@ func TestPrepare(t *testing.T) {
 			"resume what is no run",
 			[]string{"model.safetensors", "config.json"},
 			options{Resume: true},
-			"holds a run already",
+			"is no run that --resume can go on with",
 			[]string{"model.safetensors", "config.json"},
+		},
+		{
+			"resume a state of no run",
+			[]string{"last/state.json"},
+			options{Resume: true},
+			"is no run that --resume can go on with",
+			[]string{"last/state.json"},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

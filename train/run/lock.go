@@ -105,6 +105,9 @@ func (l *Lock) Release() error {
 	}
 	f := l.file
 	l.file = nil
+	if !current(f, l.path) { // the directory was removed or replaced: the lock of that name is another command's
+		return errors.Join(f.Close(), l.tidy())
+	}
 	return errors.Join(removeLocked(f, l.path), l.tidy())
 }
 
