@@ -4,10 +4,8 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 
 	"github.com/splice-ml/splice/cmd/internal/app"
-	"github.com/splice-ml/splice/data/atomicfile"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -27,18 +25,23 @@ func main() {
 				_, err := e.Predict(ctx, in, c.Out)
 				return err
 			}
-			rows := 0
-			err = atomicfile.Write(out, func(w io.Writer) (err error) { // it appears when all rows are scored, or not at all
-				rows, err = e.Predict(ctx, in, w)
+			w, err := c.Output(ctx, out, in) // a file appears when all rows are scored, or not at all
+			if err != nil {
 				return err
-			})
-			if err == nil {
-				c.Log().Info("predicted", "rows", rows, "file", out)
 			}
-			return err
+			defer w.Abort()
+			rows, err := e.Predict(ctx, in, w)
+			if err != nil {
+				return err
+			}
+			if err := w.Commit(); err != nil {
+				return c.Prefixed(err)
+			}
+			c.Log().Info("predicted", "rows", rows, "file", out)
+			return nil
 		})
 	runs.Flags(c, "`directory` of the run; given several times, the predictions are the runs' ensemble's")
 	c.Flags.StringVar(&in, "in", "", "`file` of rows, of the layout the run was trained on; labels may be left out")
-	c.Flags.StringVar(&out, "out", "", "`file` to write, - for standard output")
+	c.Flags.StringVar(&out, "out", "", "`file` to write, - for standard output; a device or a FIFO is written to as the rows are scored")
 	c.Main()
 }

@@ -92,6 +92,15 @@ type seedMerge struct {
 	e    *configs.Experiment
 }
 
+// inputs returns the files that the table is made from: its own, which is at path, and the configs.
+func (f *file) inputs(path string) []string {
+	list := []string{path}
+	for _, v := range f.Variants {
+		list = append(list, v.Config)
+	}
+	return list
+}
+
 // plan returns the merges of every variant, by seed. It reads all configs, so that a mistake in the last one shows before the
 // first one is run.
 func (f *file) plan(set []string) ([][]seedMerge, error) {

@@ -10,7 +10,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/splice-ml/splice/cki/compare"
@@ -58,12 +60,24 @@ func newCommand(merge merger) *app.Command {
 		if err != nil {
 			return run.BadInput(err)
 		}
+		if f.Out == "" {
+			_, err := f.run(ctx, c, jobs, merge, markdown)
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(f.Out), 0o777); err != nil {
+			return run.BadInput(fmt.Errorf("table: %w", err))
+		}
+		w, err := c.Output(ctx, f.Out, f.inputs(args[0])...) // before the merges are made
+		if err != nil {
+			return err
+		}
+		defer w.Abort()
 		r, err := f.run(ctx, c, jobs, merge, markdown)
-		if err != nil || f.Out == "" {
+		if err != nil {
 			return err
 		}
 		r.Command = command(args[0], set)
-		return r.write(f.Out)
+		return errors.Join(r.write(w), w.Commit())
 	})
 	c.Args = 1
 	stats.flags(c.Flags)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/splice-ml/splice/data/atomicfile"
 )
 
 func main() {
@@ -31,7 +33,7 @@ func run(root string) error {
 		path string
 		text []byte
 	}{{jsonPath, ref}, {pagePath, page}} {
-		if err := os.WriteFile(filepath.Join(root, f.path), f.text, 0o644); err != nil {
+		if err := atomicfile.WriteBytes(filepath.Join(root, f.path), f.text); err != nil {
 			return fmt.Errorf("docgen: %w", err)
 		}
 	}

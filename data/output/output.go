@@ -147,7 +147,12 @@ func stream(ctx context.Context, place string) (*os.File, error) {
 	case o := <-c:
 		return o.f, cause(o.err)
 	case <-ctx.Done():
-		return nil, ctx.Err() // the program ends
+		go func() { // a reader that comes now finds nobody
+			if o := <-c; o.err == nil {
+				_ = o.f.Close()
+			}
+		}()
+		return nil, ctx.Err()
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/splice-ml/splice/data/crash"
+	"github.com/splice-ml/splice/data/output"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/logs"
 	"github.com/splice-ml/splice/train/run"
@@ -28,6 +29,7 @@ const (
 	ExitFailed      = 1   // the machine failed: a full disk, a diverged run
 	ExitBadInput    = 2   // flags, config, data or files are not what they should be
 	ExitInterrupted = 130 // Ctrl-C or SIGTERM; what can go on later is saved
+	ExitPipe        = 141 // the reader of what the command writes has gone, as SIGPIPE ends other programs
 )
 
 // List is a flag that may be given several times.
@@ -163,6 +165,9 @@ func (c *Command) Exec(args []string) int {
 		fmt.Fprintf(c.Err, "%s: %s\n", c.Name, message(err))
 		return ExitInterrupted
 	}
+	if output.Closed(err) {
+		return ExitPipe
+	}
 	fmt.Fprintln(c.Err, message(err))
 	if errors.As(err, new(*run.InputError)) {
 		return ExitBadInput
@@ -186,14 +191,15 @@ func (c *Command) profiled(ctx context.Context) error {
 	if c.profile == "" {
 		return c.Run(ctx, c)
 	}
-	f, err := os.Create(c.profile)
+	f, err := c.Output(ctx, c.profile)
 	if err != nil {
-		return run.BadInput(err)
+		return err
 	}
+	defer f.Abort()
 	if err := pprof.StartCPUProfile(f); err != nil {
-		return errors.Join(err, f.Close())
+		return err
 	}
 	err = c.Run(ctx, c)
 	pprof.StopCPUProfile()
-	return errors.Join(err, f.Close())
+	return errors.Join(err, f.Commit())
 }
