@@ -64,7 +64,9 @@ func newCommand(merge merger) *app.Command {
 			_, err := f.run(ctx, c, jobs, merge, markdown)
 			return err
 		}
-		if err := os.MkdirAll(filepath.Dir(f.Out), 0o777); err != nil {
+		if dir := filepath.Dir(f.Out); os.Mkdir(dir, 0o777) == nil {
+			defer os.Remove(dir) // if it is empty after all
+		} else if err := os.MkdirAll(dir, 0o777); err != nil {
 			return run.BadInput(fmt.Errorf("table: %w", err))
 		}
 		w, err := c.Output(ctx, f.Out, f.inputs(args[0])...) // before the merges are made
