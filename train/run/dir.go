@@ -318,7 +318,7 @@ func Restore(dir string, d Description) (lost []string, err error) {
 		if err != nil {
 			return
 		}
-		if now, e := os.ReadFile(filepath.Join(dir, name)); e == nil && bytes.Equal(now, b) {
+		if now, e := bound.ReadFile(filepath.Join(dir, name), int64(len(b))); e == nil && bytes.Equal(now, b) {
 			return
 		}
 		lost = append(lost, name)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data/atomicfile"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/models/nn"
 )
 
@@ -31,16 +32,13 @@ const maxMark = 1 << 20
 
 // head returns the beginning of a regular file. It reports false for another one, and for an error.
 func head(path string) ([]byte, bool) {
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() { // a FIFO would wait
-		return nil, false
-	}
-	f, err := os.Open(path)
+	f, size, err := bound.Open(path)
 	if err != nil {
 		return nil, false
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxMark))
+	b := make([]byte, min(size, maxMark))
+	_, err = io.ReadFull(f, b)
 	return b, err == nil
 }
 
