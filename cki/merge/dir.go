@@ -146,6 +146,16 @@ func (j *Job) fits(l *cki.Lab) error {
 	return run.Room(j.Dir, p)
 }
 
+// unclaim takes back what claim made, where no training has begun: a merge that is refused after all leaves nothing.
+func (j *Job) unclaim() {
+	for _, name := range []string{run.ParentsDir, run.RowsDir} {
+		files, err := os.ReadDir(filepath.Join(j.Dir, name))
+		if err == nil && len(files) == 1 && files[0].Name() == run.DigestFile {
+			_ = run.ClearTrainings(j.Dir, name)
+		}
+	}
+}
+
 // there returns an error if the directory of the merge, or one of the parents that were made in it, is not there any more.
 func (j *Job) there(place *run.Place, out *compare.Outcome) error {
 	if err := place.Check(); err != nil {

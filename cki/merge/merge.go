@@ -61,7 +61,7 @@ func (j *Job) Done(parents []*cki.Parent) (*compare.Table, error) {
 
 // Run makes the merge in the directory and returns its comparison. A merge that is done already is read from its files. parents are
 // the runs to merge; the regime makes them if there are none. Run uses Model, Task, Data, Options, Seed, Start and Log of the Lab.
-func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (*compare.Table, error) {
+func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (_ *compare.Table, err error) {
 	if lab.Data.Valid == nil {
 		return nil, run.BadInput(errors.New("cki: the data has no validation rows: a merge is judged by them; set data.split or data.valid_path"))
 	}
@@ -104,6 +104,11 @@ func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (*com
 	if err := j.claim(making, digest); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			j.unclaim()
+		}
+	}()
 	place, err := run.Hold(j.Dir)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,10 @@ func small(m Metric, limit int) {
 		k := *m.rankings.kind
 		k.limit = limit
 		m.rankings.kind = &k
+	case *Spearman:
+		k := *m.pairs.kind
+		k.limit = limit
+		m.pairs.kind = &k
 	}
 }
 
