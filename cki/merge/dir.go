@@ -126,7 +126,11 @@ func (j *Job) free() error {
 			return fmt.Errorf("cki: %s is not of a merge, and would be in its way: move it, or choose another --run", dir)
 		}
 	}
-	return run.PrepareOptions{Overwrite: j.Overwrite || begun, Inputs: j.Inputs}.Check(j.Dir)
+	err := run.PrepareOptions{Overwrite: j.Overwrite || begun, Inputs: j.Inputs}.Check(j.Dir)
+	if held := new(run.ExistsError); errors.As(err, &held) {
+		return fmt.Errorf("cki: %s holds a run already (%s): replace it with --overwrite, or choose another --run", held.Dir, held.File)
+	}
+	return err
 }
 
 // fits checks that a model of the Lab's compiles, and that an earlier run is not removed where there is no room for the new one.

@@ -57,8 +57,7 @@ func (o PrepareOptions) Check(dir string) error {
 			}
 		}
 	case !o.Overwrite:
-		return fmt.Errorf("train: %s holds a run already (%s): go on with --resume, replace it with --overwrite, or choose another --run",
-			dir, name)
+		return &ExistsError{dir, name}
 	}
 	for _, f := range found {
 		if f.blocked {
@@ -438,4 +437,13 @@ func KeptEpochs(dir string) []int {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
+}
+
+// ExistsError is a directory that holds a run already.
+type ExistsError struct{ Dir, File string }
+
+// Error says what a training may do. Commands that cannot go on with a run say it in words of their own.
+func (e *ExistsError) Error() string {
+	return fmt.Sprintf("train: %s holds a run already (%s): go on with --resume, replace it with --overwrite, or choose another --run", e.Dir,
+		e.File)
 }

@@ -1,0 +1,24 @@
+package merge
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/splice-ml/splice/train/run"
+)
+
+// Of a directory that holds a run, a merge names the flags that it has: it cannot go on with a training.
+func TestDirectoryOfARun(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{run.ConfigFile, run.ResultFile} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("{}"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := (&Job{Dir: dir}).free()
+	if err == nil || strings.Contains(err.Error(), "--resume") || !strings.Contains(err.Error(), "replace it with --overwrite, or choose another --run") {
+		t.Errorf("error %v", err)
+	}
+}
