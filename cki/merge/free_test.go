@@ -12,8 +12,11 @@ import (
 // Of a directory that holds a run, a merge names the flags that it has: it cannot go on with a training.
 func TestDirectoryOfARun(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{run.ConfigFile, run.ResultFile} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("{}"), 0o644); err != nil {
+	for name, text := range map[string]string{
+		run.ConfigFile: "seed: 1\nthreads: 1\ndata: {type: criteo}\nmodel: {type: lr}\ntask: {type: binary}\ntrain: {epochs: 1}\n",
+		run.ResultFile: "{}",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
