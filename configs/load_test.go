@@ -207,7 +207,7 @@ func TestLoadProblems(t *testing.T) {
 			"two levels", "grandchild.yaml", nil,
 			"child.yaml:1: extends: grandchild.yaml extends this file, and only one level is allowed; extend the last one directly",
 		},
-		{"parent syntax", "of_broken.yaml", nil, "broken.yaml:2: not valid YAML: did not find expected node content"},
+		{"parent syntax", "of_broken.yaml", nil, "broken.yaml:2: not valid YAML: did not find expected node content; a bracket is not closed, or text that starts with a special character, such as a comma, needs quotes"},
 		{"parent missing", "of_missing.yaml", nil, "of_missing.yaml:2: extends: god.yaml: no such file; did you mean good.yaml?"},
 		{"parent empty", "of_empty.yaml", nil, "empty.yaml: is empty, so there is nothing to extend"},
 		{"parents", "of_list.yaml", nil, "of_list.yaml:1: extends: want one file name, relative to this file"},
@@ -274,6 +274,19 @@ func TestLoadProblems(t *testing.T) {
 			"--set =1: \"\" is not a key; want names with dots between, like train.learning_rate\n--set a..b=1: \"a..b\" is not a key; want names with dots between, like train.learning_rate\n--set a b=1: \"a b\" is not a key; want names with dots between, like train.learning_rate",
 		},
 		{"set syntax", "good.yaml", []string{"title=[1"}, "--set title=[1: not valid YAML: did not find expected ',' or ']'"},
+		{
+			"set characters of YAML", "good.yaml",
+			[]string{"title=,", "title=>50K", "title=*.csv", "title=|", "title=:", "title=?", "title=!x", "title=&'"},
+			"--set title=,: the text , has a meaning of its own in YAML; put it in quotes, and all of it in others: --set \"title=','\"\n" +
+				"--set title=>50K: the text >50K has a meaning of its own in YAML; put it in quotes, and all of it in others: --set \"title='>50K'\"\n" +
+				"--set title=*.csv: the text *.csv has a meaning of its own in YAML; put it in quotes, and all of it in others: --set \"title='*.csv'\"\n" +
+				"--set title=|: the text | has a meaning of its own in YAML; put it in quotes, and all of it in others: --set \"title='|'\"\n" +
+				"--set title=:: the text : has a meaning of its own in YAML; put it in quotes, and all of it in others: --set \"title=':'\"\n" +
+				"--set title=?: the text ? has a meaning of its own in YAML; put it in quotes, and all of it in others: --set \"title='?'\"\n" +
+				"--set title=!x: the text !x has a meaning of its own in YAML; put it in quotes, and all of it in others: --set \"title='!x'\"\n" +
+				"--set title=&': the text &' has a meaning of its own in YAML; put it in quotes, and all of it in others: --set \"title='&'''\"",
+		},
+		{"set quoted characters of YAML", "good.yaml", []string{"title=','"}, ""},
 		{"set extends", "good.yaml", []string{"extends=x"}, "--set extends=x: extends cannot be set here; it belongs into the file"},
 		{
 			"set and file", "bad.yaml",

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,12 @@ func override(root *yaml.Node, settings []string, p *registry.Problems) *yaml.No
 			continue
 		}
 		v := registry.Parse([]byte(text), q)
+		if indicates(text, v, q) {
+			quoted := strings.ReplaceAll(strings.TrimSpace(text), "'", "''")
+			p.Append(registry.Problem{File: name, Msg: fmt.Sprintf("the text %s has a meaning of its own in YAML; put it in quotes, and all of it in others: --set %q",
+				printable(text), printable(key+"='"+quoted+"'"))})
+			continue
+		}
 		if q.Len() > 0 {
 			for _, bad := range q.List() {
 				bad.Line = 0
@@ -65,6 +72,19 @@ func override(root *yaml.Node, settings []string, p *registry.Problems) *yaml.No
 		root = o.set(root, s.path, "", s.value)
 	}
 	return root
+}
+
+// indicates reports whether a text begins with a character that says something in YAML, so that it is no text there, but was meant as
+// one: a delimiter, a glob, the label of a comparison. Lists, sections, quotes and anchors with a name are meant as what they are.
+func indicates(text string, v *yaml.Node, q *registry.Problems) bool {
+	text = strings.TrimSpace(text)
+	switch {
+	case text == "" || !strings.Contains(",|>:?-*&#!%@`", text[:1]) || strings.HasPrefix(text, "- ") || strings.HasPrefix(text, "!!"):
+		return false
+	case q.Len() > 0 || v == nil || v.Kind != yaml.ScalarNode:
+		return true
+	}
+	return strings.Contains("|>#!", text[:1])
 }
 
 func isSection(n *yaml.Node, path []string) bool {

@@ -102,6 +102,11 @@ func (p *Problems) syntax(err error, src []byte) {
 		line, msg = start, "a line without a colon; want `key: value`, with a space after the colon"
 	case strings.Contains(msg, "cannot start any token"), strings.Contains(msg, "tab character"):
 		msg += "; indent with spaces, and put text that starts with a special character in quotes"
+	case strings.Contains(msg, "expected node content"):
+		msg += "; a bracket is not closed, or text that starts with a special character, such as a comma, needs quotes"
+	case strings.Contains(msg, "expected alphabetic"), strings.Contains(msg, "unknown anchor"), strings.Contains(msg, "comment or line break"),
+		strings.Contains(msg, "expected directive name"), strings.Contains(msg, "mapping keys are not allowed"):
+		msg += "; text that starts with a special character, such as * & > | ? %, needs quotes"
 	case strings.Contains(msg, "mapping values are not allowed"):
 		msg += "; a colon followed by a space inside of text needs quotes, and keys of one section need the same indentation"
 	case strings.Contains(msg, "control characters"):

@@ -198,6 +198,9 @@ func TestProblems(t *testing.T) {
 			"syntax", "name: x\n  open: true",
 			"h.yaml:2: not valid YAML: mapping values are not allowed in this context; a colon followed by a space inside of text needs quotes, and keys of one section need the same indentation",
 		},
+		{"comparison", "name: >50K", "h.yaml:1: not valid YAML: did not find expected comment or line break; text that starts with a special character, such as * & > | ? %, needs quotes"},
+		{"glob", "name: *.csv", "h.yaml:1: not valid YAML: unknown anchor '.csv' referenced; text that starts with a special character, such as * & > | ? %, needs quotes"},
+		{"comma", "name: ,", "h.yaml:1: not valid YAML: did not find expected node content; a bracket is not closed, or text that starts with a special character, such as a comma, needs quotes"},
 		{"utf8", "name: x\nnote: \xff", "h.yaml:2: not valid UTF-8; save the file as UTF-8"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -80,13 +80,13 @@ func TestBadFiles(t *testing.T) {
 		{"csv: empty", csvSection, "t.csv", "", "data: FILE: is empty; want rows"},
 		{"csv: header only", csvSection, "t.csv", "y,a,n\n", "data: FILE: has a header but no rows"},
 		{"csv: header without line end", csvSection, "t.csv", "y,a,n", "data: FILE: has a header but no rows"},
-		{"csv: label 2", csvSection, "t.csv", "y,a,n\n1,a,2\n2,a,2\n", `data: FILE:3: column y: label "2"; want 0 or 1`},
+		{"csv: label 2", csvSection, "t.csv", "y,a,n\n1,a,2\n2,a,2\n", `data: FILE:3: column y: label "2"; want 0 or 1 (if the labels are two other numbers, such as 1 and -1, positive is the one that counts as 1, in quotes)`},
 		{
 			"csv: number", csvSection, "t.csv", "y,a,n\n1,\"a\nb\",2\n1,a,0x10\n",
 			`data: FILE:4: column n: "0x10" is not a number in the range of float32; want digits like -12 or 0.5, or a blank`,
 		},
 		{"csv: columns", csvSection, "t.csv", "y,a,n\n1,a\n", "data: FILE:2: 2 columns, want 3 as in the header"},
-		{"csv: more columns", csvSection, "t.csv", "y,a,n\r\n1,a,1,\r\n", "data: FILE:2: 4 columns, want 3 as in the header"},
+		{"csv: more columns", csvSection, "t.csv", "y,a,n\r\n1,a,1,1\r\n", "data: FILE:2: 4 columns, want 3 as in the header; if all rows have it, such as an index that was written along, give it a name in the header"},
 		{
 			"csv: bare quote", csvSection, "t.csv", "y,a,n\n1,a\"b,1\n",
 			"data: FILE:2: column a: a quote inside a cell; quote the whole cell and double the quote, or set quote: false",

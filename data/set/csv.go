@@ -64,9 +64,13 @@ func (d CSV) Validate() error {
 	return errors.Join(errs...)
 }
 
-// undeclaredNameless is what to do with columns whose name in the header is blank.
-const undeclaredNameless = `column %d of the header has no name, such as an index column that was written along; ` +
-	`to ignore it, put "": ignore under columns`
+// What to do with columns whose name in the header is blank, by whether it is the last one.
+const (
+	undeclaredNameless = `column %d of the header has no name, such as an index column that was written along; ` +
+		`to ignore it, put "": ignore under columns`
+	undeclaredLast = `column %d of the header has no name, since the header ends in the delimiter; ` +
+		`if the rows do too, put "": ignore under columns, else take it off`
+)
 
 // check returns what is wrong between the options and the names of a file's columns.
 func (d CSV) check(names []string) []error {
@@ -100,7 +104,11 @@ func (d CSV) refuse(names, list []string) error {
 	case len(list) == 0:
 		return nil
 	case slices.Contains(list, ""):
-		return registry.Field("columns", undeclaredNameless, slices.Index(names, "")+1)
+		at := slices.Index(names, "") + 1
+		if at > 1 && at == len(names) {
+			return registry.Field("columns", undeclaredLast, at)
+		}
+		return registry.Field("columns", undeclaredNameless, at)
 	}
 	return registry.Field("columns", "nothing says what to do with %s; give each a type (categorical, numeric, multi) or ignore",
 		namelist.Show(list))
@@ -191,7 +199,7 @@ func (f csvFormat) Features(path string, head []byte) ([]table.Declared, error) 
 		return nil, err
 	}
 	if err := errors.Join(f.d.check(names)...); err != nil {
-		return nil, fmt.Errorf("data: %s: %w%s", path, err, noHeaderAdvice(names, inFile))
+		return nil, fmt.Errorf("data: %s: %w%s", path, err, f.headerAdvice(names, inFile))
 	}
 	var list []table.Declared
 	column := table.Finder(f.d.Columns)
@@ -211,12 +219,12 @@ func (f csvFormat) Features(path string, head []byte) ([]table.Declared, error) 
 	return list, nil
 }
 
-// noHeaderAdvice returns what to do if names that stand in a file look like values.
-func noHeaderAdvice(names []string, inFile bool) string {
+// headerAdvice returns what to do if names that stand in a file do not look like a header.
+func (f csvFormat) headerAdvice(names []string, inFile bool) string {
 	if !inFile {
 		return ""
 	}
-	return scan.NoHeaderAdvice(names)
+	return f.HeaderAdvice(names)
 }
 
 // csvAct is what to do with a cell.
@@ -273,8 +281,10 @@ func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, 
 	if measured := p.Left != nil && !p.Unlabelled; measured && !inFile && f.cells(head) == len(names)-1 {
 		return nil, false, fmt.Errorf("data: %s:1: %d columns, one fewer than names: %s", file, len(names)-1, labelNeeded(f.d.Label))
 	} else if measured && inFile && !slices.Contains(names, f.d.Label) {
-		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s: %s%s", file, f.d.Label, namelist.Show(names),
-			labelNeeded(f.d.Label), noHeaderAdvice(names, inFile))
+		if advice := f.headerAdvice(names, inFile); advice != "" {
+			return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s%s", file, f.d.Label, namelist.Show(names), advice)
+		}
+		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s: %s", file, f.d.Label, namelist.Show(names), labelNeeded(f.d.Label))
 	}
 	if !p.Unlabelled || slices.Contains(names, f.d.Label) {
 		at(f.d.Label).label = true
@@ -296,7 +306,7 @@ func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, 
 	}
 	if len(missing) > 0 {
 		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s%s", file, namelist.Show(missing), namelist.Show(names),
-			noHeaderAdvice(names, inFile))
+			f.headerAdvice(names, inFile))
 	}
 	if more := f.d.undeclared(names); len(more) > 0 && p.Left != nil {
 		p.Left(file, more)

@@ -118,6 +118,7 @@ type csvRow struct {
 	kind     string // of the time
 	timeCell []byte
 	word     []byte // the label, if it is a word but not the positive one
+	lastSize int    // bytes of the last cell
 
 	column    int // of the first fault
 	fault     string
@@ -133,6 +134,7 @@ func (r *csvRow) start() {
 func (r *csvRow) cell(lo, hi int) {
 	k := r.k
 	if r.k++; k >= len(r.p.acts) {
+		r.lastSize = hi - lo
 		return
 	}
 	a := &r.p.acts[k]
@@ -151,7 +153,7 @@ func (r *csvRow) cell(lo, hi int) {
 		v, ok := scan.ParseNumber(text)
 		r.num[a.num] = v
 		if !ok {
-			r.wrong(k, scan.NumberFault, text)
+			r.wrong(k, scan.NumberFault+r.p.numberAdvice(text), text)
 		}
 	}
 	if a.label && !(len(text) == 0 && r.c.Plan.Unlabelled) {
@@ -167,7 +169,7 @@ func (r *csvRow) cell(lo, hi int) {
 		v, kind, ok := parseTime(text)
 		r.time, r.kind, r.timeCell = v, kind, text
 		if !ok {
-			r.wrong(k, "%s is not a time; want a number, 2006-01-02, 2006-01-02 15:04:05 or RFC 3339", text)
+			r.wrong(k, "%s is not a time; want a number, 2006-01-02, 2006-01-02 15:04:05 or RFC 3339"+r.p.trimAdvice(text), text)
 		}
 	}
 }
@@ -189,12 +191,42 @@ func (r *csvRow) setLabel(k int, text []byte) {
 	}
 }
 
-// labelFault says what is wrong with a label that is none, and what to do if it is a word.
+// labelFault says what is wrong with a label that is none, and what to do if it is a word or another number.
 func (p *csvParser) labelFault(text []byte) string {
-	if _, ok := scan.ParseNumber(text); ok {
-		return scan.LabelFault
+	v, ok := scan.ParseNumber(text)
+	switch {
+	case len(text) == 0:
+		return scan.LabelFault + ", for each row that is trained on or measured"
+	case !ok && p.trimAdvice(text) != "":
+		return scan.LabelFault + p.trimAdvice(text)
+	case !ok:
+		return scan.LabelFault + " (of labels that are words, positive is the one that counts as 1)"
+	case v == math.Trunc(v):
+		return scan.LabelFault + " (if the labels are two other numbers, such as 1 and -1, positive is the one that counts as 1, in quotes)"
 	}
-	return scan.LabelFault + " (of labels that are words, positive is the one that counts as 1)"
+	return scan.LabelFault
+}
+
+// numberAdvice returns what may be done with a cell that is no number: its blanks are taken off, or it means a missing value.
+func (p *csvParser) numberAdvice(text []byte) string {
+	if advice := p.trimAdvice(text); advice != "" {
+		return advice
+	}
+	if len(text) > longestMissing || bytes.ContainsAny(text, "0123456789") {
+		return ""
+	}
+	return "; if it stands for a missing value, list it under missing"
+}
+
+// longestMissing is how long a text is at most that may stand for a missing value.
+const longestMissing = 16
+
+// trimAdvice returns the key that takes blanks off the ends of a cell, if it has some.
+func (p *csvParser) trimAdvice(text []byte) string {
+	if lo, hi := scan.TrimBlanks(text, 0, len(text)); !p.f.Trim && hi-lo < len(text) {
+		return "; trim: true takes the blanks around it off"
+	}
+	return ""
 }
 
 // wrong remembers the first fault of the row.
@@ -207,7 +239,7 @@ func (r *csvRow) wrong(column int, format string, cell []byte) {
 func (r *csvRow) finish() {
 	switch {
 	case r.k != len(r.p.acts):
-		r.c.Reject(r.line, "", "%d columns, want %d as in %s", r.k, len(r.p.acts), r.p.source())
+		r.c.Reject(r.line, "", "%d columns, want %d as in %s%s", r.k, len(r.p.acts), r.p.source(), r.moreAdvice())
 	case r.fault != "":
 		r.c.Reject(r.line, r.p.names[r.column], r.fault, scan.Show(r.faultCell))
 	default:
@@ -219,6 +251,21 @@ func (r *csvRow) finish() {
 			r.c.Words = r.c.Sight(r.c.Words, string(r.word), r.word, r.line)
 		}
 	}
+}
+
+// moreAdvice returns what may be done with a row that has one cell more than there are names.
+func (r *csvRow) moreAdvice() string {
+	switch {
+	case r.k != len(r.p.acts)+1:
+		return ""
+	case r.lastSize == 0 && r.p.header:
+		return `; the row ends in the delimiter, after which there is a blank column: end the header in it too, and put "": ignore under columns`
+	case r.lastSize == 0:
+		return "; the row ends in the delimiter, after which there is a blank column: give it a name in names, and ignore that one under columns"
+	case r.p.header:
+		return "; if all rows have it, such as an index that was written along, give it a name in the header"
+	}
+	return "; if all rows have it, give it a name in names"
 }
 
 // source says where the names of the columns come from.
@@ -235,6 +282,8 @@ var timeLayouts = []struct {
 }{
 	{localTime, time.DateTime},
 	{localTime, time.DateOnly},
+	{localTime, "2006-01-02 15:04"},
+	{localTime, "2006-01-02T15:04"},
 	{zonedTime, time.RFC3339Nano},
 	{localTime, "2006-01-02T15:04:05"},
 	{zonedTime, "2006-01-02 15:04:05Z07:00"},
@@ -245,6 +294,8 @@ var timeLayouts = []struct {
 	{zonedTime, "2006-01-02 15:04:05 UTC"},
 	{zonedTime, "2006-01-02T15:04:05Z0700"},
 	{zonedTime, "2006-01-02T15:04:05Z07"},
+	{zonedTime, "2006-01-02 15:04Z07:00"},
+	{zonedTime, "2006-01-02T15:04Z07:00"},
 }
 
 // Formats of times that do not go together.

@@ -53,30 +53,59 @@ func (d Delimited) Header(path string, head []byte) ([]string, bool, error) {
 		names = append(names, string(text[lo:hi]))
 	})
 	if bad != "" {
+		if jsonStart(head) {
+			return nil, false, fmt.Errorf("data: %s:1: looks like JSON, not like delimited rows; convert it to CSV", path)
+		}
 		return nil, false, fmt.Errorf("data: %s:1: header: %s", path, bad)
 	}
 	seen := make(map[string]bool, len(names))
 	for _, n := range names {
 		if n != "" && seen[n] {
-			return nil, false, fmt.Errorf("data: %s:1: column %s is in the header twice%s", path, bound.Name(n), NoHeaderAdvice(names))
+			return nil, false, fmt.Errorf("data: %s:1: column %s is in the header twice%s", path, bound.Name(n), d.HeaderAdvice(names))
 		}
 		seen[n] = true
 	}
 	return names, true, nil
 }
 
-// NoHeaderAdvice returns what to do if a header looks like a row of values, as one of its names is a number; empty if it does not.
-func NoHeaderAdvice(names []string) string {
-	for _, n := range names {
-		if n = strings.Trim(n, " \t"); n == "" {
-			continue
-		}
-		if _, ok := ParseNumber([]byte(n)); ok {
-			return fmt.Sprintf("; the first line looks like values (%s), not like a header: if the file has none, set names to those of its columns",
-				Show([]byte(n)))
+// jsonStart reports whether a record begins like an object or a list of objects.
+func jsonStart(record []byte) bool {
+	text := bytes.TrimLeft(record, " \t")
+	list := bytes.TrimLeft(bytes.TrimPrefix(text, []byte("[")), " \t")
+	return bytes.HasPrefix(list, []byte(`{"`))
+}
+
+// HeaderAdvice returns what to do if a header that lacks names is no list of names: it has another delimiter, is the start of a web
+// page, has blanks around the names, or looks like a row of values, as one of its names is a number. It is empty otherwise.
+func (d Delimited) HeaderAdvice(names []string) string {
+	if len(names) == 1 {
+		for _, other := range []string{"\t", ";", ",", "|"} {
+			if other[0] != d.Delim && strings.Contains(names[0], other) {
+				if other == "\t" {
+					other = "tab"
+				}
+				return fmt.Sprintf("; the first line has no %q: if its delimiter is %s, set delimiter: %q", string(d.Delim), other, other)
+			}
 		}
 	}
-	return ""
+	if len(names) > 0 {
+		first := strings.ToLower(strings.TrimSpace(names[0]))
+		if strings.HasPrefix(first, "<!doctype") || strings.HasPrefix(first, "<html") || strings.HasPrefix(first, "<?xml") {
+			return "; the file is a web page or XML, not rows: get the data itself"
+		}
+	}
+	blanks := ""
+	for _, n := range names {
+		cut := strings.Trim(n, " \t")
+		if cut != n && !d.Trim {
+			blanks = fmt.Sprintf("; names in the header have blanks around them (%s): trim: true takes them off", Show([]byte(n)))
+		}
+		if _, ok := ParseNumber([]byte(cut)); ok && cut != "" {
+			return fmt.Sprintf("; the first line looks like values (%s), not like a header: if the file has none, set names to those of its columns",
+				Show([]byte(cut)))
+		}
+	}
+	return blanks
 }
 
 // TrimBlanks returns the limits of text[lo:hi] without the blanks and tabs around it.

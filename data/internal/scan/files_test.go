@@ -62,6 +62,9 @@ func TestFilesThatAreNoLines(t *testing.T) {
 		for _, c := range []struct{ what, text, want string }{
 			{"gzip", datatest.Gzip(t, text), "train.tsv: is compressed by gzip; rename it so that its name ends in .gz"},
 			{"zstd", datatest.Zstd(t, text), "train.tsv: is compressed by zstd; rename it so that its name ends in .zst"},
+			{"Parquet", "PAR1\x15\x04\x15\x10" + text + "PAR1", "train.tsv: is a Parquet file; convert it to CSV"},
+			{"HDF5", "\x89HDF\r\n\x1a\n" + text, "train.tsv: is an HDF5 file; convert it to CSV"},
+			{"Git LFS", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n", "get the file itself by git lfs pull"},
 			{"CR", strings.ReplaceAll(text+"\n"+text, "\n", "\r"), `train.tsv: its lines end in CR (carriage return) alone; convert them to LF`},
 			{"CR and a last LF", strings.ReplaceAll(text+"\n"+text, "\n", "\r") + "\n", `its lines end in CR (carriage return) alone`},
 		} {
@@ -75,6 +78,39 @@ func TestFilesThatAreNoLines(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s of %s: error = %v, want %s", c.what, section, err, c.want)
 			}
+		}
+	}
+}
+
+// Every file that is no text is called what it is; text that begins with the same letters is text.
+func TestForeignFiles(t *testing.T) {
+	tar := make([]byte, 1024)
+	copy(tar, "t.csv")
+	copy(tar[257:], "ustar\x0000")
+	for _, c := range []struct{ text, want string }{
+		{"PAR1\x15\x00", "is a Parquet file; convert it to CSV"},
+		{"ORC\x08\x03\x10", "is an ORC file; convert it to CSV"},
+		{"ARROW1\x00\x00\xff\xff", "is an Arrow (Feather) file; convert it to CSV"},
+		{"Obj\x01\x04\x14avro.codec", "is an Avro file; convert it to CSV"},
+		{"\x93NUMPY\x01\x00v\x00", "is a NumPy file; convert it to CSV"},
+		{"\x80\x04\x95\x10\x00", "is a Python pickle; convert it to CSV"},
+		{"SQLite format 3\x00\x10\x00", "is an SQLite database; export the table as CSV"},
+		{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", "is an Excel file (.xls); save it as CSV"},
+		{"7z\xbc\xaf\x27\x1c\x00\x04", "is a 7z archive; unpack it"},
+		{"\x04\x22\x4d\x18\x64\x40", "is compressed by lz4; unpack it, or compress it by gzip or zstd"},
+		{"\x5d\x00\x00\x80\x00\xff", "is compressed by lzma; unpack it, or compress it by gzip or zstd"},
+		{"\xff\xfe\x00\x00y\x00\x00\x00", "is UTF-32; convert it to UTF-8"},
+		{string(tar), "is a tar archive; unpack it"},
+		{"PAR1,ORC\n1,2\n", ""},
+		{"ORC,y\n1,2\n", ""},
+		{"ARROW1\ty\r\n", ""},
+	} {
+		in, err := scan.OpenInput(datatest.WriteFile(t, "t.csv", c.text))
+		if err == nil {
+			in.Close()
+		}
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasSuffix(err.Error(), "t.csv: "+c.want)) {
+			t.Errorf("%q: error = %v, want %s", c.text[:min(len(c.text), 20)], err, c.want)
 		}
 	}
 }

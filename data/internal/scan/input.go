@@ -118,9 +118,9 @@ func OpenInput(ctx context.Context, path string) (*input, error) {
 		f.Close()
 		return nil, ReadError(path, err)
 	}
-	head := make([]byte, longestMagic)
+	head := make([]byte, headBytes)
 	n, _ := io.ReadFull(in.Reader, head) // the next read has the error again
-	if advice := compressionAdvice(head[:n]); advice != "" {
+	if advice := foreignAdvice(head[:n]); advice != "" {
 		return nil, errors.Join(fmt.Errorf("data: %s: %s", path, advice), in.Close())
 	}
 	in.Reader = io.MultiReader(bytes.NewReader(head[:n]), in.Reader)
@@ -176,31 +176,75 @@ func IsUTF16(text []byte) bool {
 	return bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff"))
 }
 
-// compressions are how compressed files begin, and what to do with those that are not named as such. A dot is any byte.
-var compressions = []struct{ magic, advice string }{
-	{"\x1f\x8b\x08", "is compressed by gzip; rename it so that its name ends in .gz"},
-	{"\x28\xb5\x2f\xfd", "is compressed by zstd; rename it so that its name ends in .zst"},
-	{"PK\x03\x04", "is a zip archive; unpack it"},
-	{"BZh.1AY&SY", "is compressed by bzip2; unpack it, or compress it by gzip or zstd"},
-	{"\xfd7zXZ\x00", "is compressed by xz; unpack it, or compress it by gzip or zstd"},
+// foreign are how files begin that are no text, and what to do with them. A dot is any byte.
+var foreign = []struct {
+	magic, advice string
+	word          bool // text may begin so too: a control character has to follow
+}{
+	{"\x1f\x8b\x08", "is compressed by gzip; rename it so that its name ends in .gz", false},
+	{"\x28\xb5\x2f\xfd", "is compressed by zstd; rename it so that its name ends in .zst", false},
+	{"PK\x03\x04", "is a zip archive; unpack it", false},
+	{"BZh.1AY&SY", "is compressed by bzip2" + unpack, false},
+	{"\xfd7zXZ\x00", "is compressed by xz" + unpack, false},
+	{"\x5d\x00\x00.", "is compressed by lzma" + unpack, false},
+	{"\x04\x22\x4d\x18", "is compressed by lz4" + unpack, false},
+	{"\xff\x06\x00\x00sNaPpY", "is compressed by snappy" + unpack, false},
+	{"\x1f\x9d", "is compressed by compress (.Z)" + unpack, false},
+	{"7z\xbc\xaf\x27\x1c", "is a 7z archive; unpack it", false},
+	{"Rar!\x1a\x07", "is a rar archive; unpack it", false},
+	{"PAR1", "is a Parquet file" + convert, true},
+	{"PARE", "is an encrypted Parquet file; decrypt it and convert it to CSV", true},
+	{"ORC", "is an ORC file" + convert, true},
+	{"Obj\x01", "is an Avro file" + convert, false},
+	{"ARROW1", "is an Arrow (Feather) file" + convert, true},
+	{"FEA1", "is a Feather file" + convert, true},
+	{"\xff\xff\xff\xff..\x00\x00", "is an Arrow stream" + convert, false},
+	{"\x89HDF\r\n\x1a\n", "is an HDF5 file" + convert, false},
+	{"\x93NUMPY", "is a NumPy file" + convert, false},
+	{"\x80\x02", "is a Python pickle" + convert, false},
+	{"\x80\x03", "is a Python pickle" + convert, false},
+	{"\x80\x04\x95", "is a Python pickle" + convert, false},
+	{"\x80\x05\x95", "is a Python pickle" + convert, false},
+	{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an Excel file (.xls); save it as CSV", false},
+	{"SQLite format 3\x00", "is an SQLite database; export the table as CSV", false},
+	{"\xff\xfe\x00\x00", "is UTF-32; convert it to UTF-8", false},
+	{"\x00\x00\xfe\xff", "is UTF-32; convert it to UTF-8", false},
+	{"version https://git-lfs.github.com/", "is the pointer of a file that Git LFS keeps; get the file itself by git lfs pull", false},
 }
 
-// longestMagic is how many bytes tell a compressed file.
-const longestMagic = 10
+const (
+	unpack  = "; unpack it, or compress it by gzip or zstd"
+	convert = "; convert it to CSV"
+)
 
-// compressionAdvice returns what to do with a file that is compressed but not named so; empty if it is not.
-func compressionAdvice(head []byte) string {
-	for _, c := range compressions {
-		same := len(head) >= len(c.magic)
-		for i := 0; same && i < len(c.magic); i++ {
-			same = c.magic[i] == '.' || c.magic[i] == head[i]
+// headBytes is how many bytes tell what a file is.
+const headBytes = 512
+
+// foreignAdvice returns what to do with a file that is no text or is compressed but not named so; empty if it may be text.
+func foreignAdvice(head []byte) string {
+	for _, f := range foreign {
+		same := len(head) >= len(f.magic)
+		for i := 0; same && i < len(f.magic); i++ {
+			same = f.magic[i] == '.' || f.magic[i] == head[i]
 		}
-		if same {
-			return c.advice
+		if same && (!f.word || bytes.ContainsFunc(head, isBinary)) {
+			return f.advice
 		}
+	}
+	if len(head) >= tarMagicAt+len(tarMagic) && string(head[tarMagicAt:tarMagicAt+len(tarMagic)]) == tarMagic {
+		return "is a tar archive; unpack it"
 	}
 	return ""
 }
+
+// Where a tar archive says what it is.
+const (
+	tarMagicAt = 257
+	tarMagic   = "ustar"
+)
+
+// isBinary reports whether r is a character that text does not have.
+func isBinary(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' && r != '\f' }
 
 // Absolute returns the files' absolute paths, which their caches are keyed by.
 func Absolute(files []string) []string {

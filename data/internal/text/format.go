@@ -161,7 +161,7 @@ func (f *format) Parser(path string, head []byte, p *scan.Plan) (scan.Parser, bo
 	if len(missing) > 0 {
 		advice := ""
 		if header {
-			advice = scan.NoHeaderAdvice(names)
+			advice = f.HeaderAdvice(names)
 		}
 		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s%s", path, strings.Join(missing, ", "), namelist.Show(names), advice)
 	}
