@@ -215,7 +215,7 @@ func (p *csvParser) numberAdvice(text []byte) string {
 	if len(text) > longestMissing || bytes.ContainsAny(text, "0123456789") {
 		return ""
 	}
-	return "; if it stands for a missing value, list it under missing"
+	return "; if it stands for a missing value, list it under missing, and if it is a category, declare its column categorical"
 }
 
 // longestMissing is how long a text is at most that may stand for a missing value.

@@ -188,7 +188,7 @@ func TestFilesAsPeopleHaveThem(t *testing.T) {
 		{"a label that is a share", section + "}", "y,a\n0.3,1\n", `label "0.3"; want 0 or 1`},
 		{"a blank label", section + "}", "y,a\n,1\n", `label ""; want 0 or 1, for each row that is trained on or measured`},
 		{"a number with blanks", "{type: csv, path: FILE, label: y, columns: {a: numeric}}", "y,a\n1, 1\n", `or a blank; trim: true takes the blanks around it off`},
-		{"a word for a missing number", "{type: csv, path: FILE, label: y, columns: {a: numeric}}", "y,a\n1,NA\n", `or a blank; if it stands for a missing value, list it under missing`},
+		{"a word for a missing number", "{type: csv, path: FILE, label: y, columns: {a: numeric}}", "y,a\n1,NA\n", `or a blank; if it stands for a missing value, list it under missing, and if it is a category, declare its column categorical`},
 		{"a web page", section + "}", "<!DOCTYPE html>\n<html></html>\n", "the file is a web page or XML, not rows: get the data itself"},
 		{"objects", section + "}", "{\"y\": 1, \"a\": 2}\n", "FILE:1: looks like JSON, not like delimited rows; convert it to CSV"},
 		{"a list of objects", section + "}", "[{\"y\": 1, \"a\": 2},\n", "FILE:1: looks like JSON"},

@@ -105,7 +105,7 @@ func TestForeignFiles(t *testing.T) {
 		{"ORC,y\n1,2\n", ""},
 		{"ARROW1\ty\r\n", ""},
 	} {
-		in, err := scan.OpenInput(datatest.WriteFile(t, "t.csv", c.text))
+		in, err := scan.OpenInput(t.Context(), datatest.WriteFile(t, "t.csv", c.text))
 		if err == nil {
 			in.Close()
 		}
