@@ -9,6 +9,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/bound"
@@ -152,9 +154,16 @@ func Reconcile(parents []*Parent) error {
 				errs = append(errs, fmt.Errorf("cki: parent %s: %w: parent %s", p.Name, err, base.Name))
 			}
 		}
+		if what := start.OtherModel(base.Published, p.Published); what != "" {
+			errs = append(errs, fmt.Errorf("cki: parent %s: its %s has %s of parent %s: other models, which cannot be merged; "+
+				"give the files of the weights if you know better", p.Name, run.ModelConfigFile, what, base.Name))
+		}
 		if err := sameIDs(base.Published, p.Published); err != nil {
 			errs = append(errs, fmt.Errorf("cki: parent %s: its tokenizer is not that of parent %s: %w: "+
 				"an id means another token to each; give the files of the weights if you know better", p.Name, base.Name, err))
+		} else if err := sameCuts(base.Published, p.Published); err != nil {
+			errs = append(errs, fmt.Errorf("cki: parent %s: its tokenizer is not that of parent %s: %w, for instance since one of them makes "+
+				"lower case of it; give both the files of one tokenizer, or the files of the weights if you know better", p.Name, base.Name, err))
 		}
 	}
 	return bound.Join(errs...)
@@ -342,6 +351,38 @@ func sameIDs(dir, other string) error {
 	for id := range int32(max(a.Vocab(), b.Vocab())) {
 		if x, y := a.Token(id), b.Token(id); x != y {
 			return fmt.Errorf("id %d is %q to one and %q to the other", id, y, x)
+		}
+	}
+	return nil
+}
+
+// cutTokens is how many tokens of a vocabulary sameCuts looks at.
+const cutTokens = 1000
+
+// sameCuts returns an error with a text of which the tokenizers of two directories make other ids. The texts are words of the
+// vocabulary as they are, in upper case and with an accent. A directory without a tokenizer makes none.
+func sameCuts(dir, other string) error {
+	a, err := token.Open(dir)
+	if err != nil {
+		return nil
+	}
+	b, err := token.Open(other)
+	if err != nil || a.Fingerprint() == b.Fingerprint() {
+		return nil
+	}
+	for id := range int32(min(a.Vocab(), cutTokens)) {
+		word := a.Token(id)
+		if r, _ := utf8.DecodeRuneInString(word); !unicode.IsLetter(r) { // special tokens stand in brackets
+			continue
+		}
+		for _, text := range []string{word, strings.ToUpper(word), word + "\u0301"} {
+			var x, y token.Encoding
+			if a.Encode(&x, 0, text) != nil || b.Encode(&y, 0, text) != nil {
+				continue
+			}
+			if !slices.Equal(x.IDs, y.IDs) {
+				return fmt.Errorf("%q has the ids %v to one and %v to the other", text, y.IDs, x.IDs)
+			}
 		}
 	}
 	return nil

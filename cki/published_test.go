@@ -249,6 +249,15 @@ func TestClasses(t *testing.T) {
 	special := []string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
 	refused(`id 5 is "b" to one and "a" to the other`,
 		published(t, `{}`, append(slices.Clone(special), "a", "b"), x), published(t, `{}`, append(slices.Clone(special), "b", "a"), x))
+	refused(`its config.json has num_attention_heads 4, not the 2 of parent`,
+		published(t, `{"num_attention_heads": 2}`, special, x), published(t, `{"num_attention_heads": 4}`, special, x))
+	refused(`its config.json has hidden_act relu, not the gelu of parent`,
+		published(t, `{"hidden_act": "gelu"}`, nil, x), published(t, `{"hidden_act": "relu"}`, nil, x))
+	lower, cased := published(t, `{}`, append(slices.Clone(special), "a", "A"), x), published(t, `{}`, append(slices.Clone(special), "a", "A"), x)
+	if err := os.WriteFile(filepath.Join(cased.Published, "tokenizer_config.json"), []byte(`{"do_lower_case": false}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	refused(`"A" has the ids [2 6 3] to one and [2 5 3] to the other, for instance since one of them makes lower case of it`, lower, cased)
 	merged(t, nil, published(t, config("LABEL_0", "LABEL_1", "LABEL_2"), special, x), published(t, config("a", "b", "c"), special, x))
 	y := raw(t, "bert.w", ckpt.F32, nil, 1) // no head
 	merged(t, nil, published(t, config("a", "b"), nil, y), published(t, config("b", "c"), nil, y))

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // Stats is what the method adds to a report.
@@ -22,13 +23,13 @@ type Stats struct {
 
 // Learned says how gates were trained.
 type Learned struct {
-	Rows     string             `json:"rows"`      // train or valid
-	RowCount int64              `json:"row_count"` // that gates learned on
-	Values   int                `json:"values"`    // trained gate and assessor parameters
-	Encoder  bool               `json:"encoder"`   // all other parameters were trained with the gates
-	Epoch    int                `json:"epoch"`     // that the gates are from
-	Steps    int64              `json:"steps"`
-	Valid    map[string]float64 `json:"valid"` // of these gates
+	Rows     string      `json:"rows"`      // train or valid
+	RowCount int64       `json:"row_count"` // that gates learned on
+	Values   int         `json:"values"`    // trained gate and assessor parameters
+	Encoder  bool        `json:"encoder"`   // all other parameters were trained with the gates
+	Epoch    int         `json:"epoch"`     // that the gates are from
+	Steps    int64       `json:"steps"`
+	Valid    run.Metrics `json:"valid"` // of these gates
 }
 
 // TensorStats describes the weights of one spliced tensor, before a hard splice chooses.

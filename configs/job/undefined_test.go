@@ -110,6 +110,24 @@ func TestUndefined(t *testing.T) {
 	}
 }
 
+// TestUndefinedInMerges: nor does it end a merge by any method, whatever the method has to say of itself.
+func TestUndefinedInMerges(t *testing.T) {
+	oneClassData(t)
+	for _, dir := range []string{"p1", "p2"} {
+		call{to: dir, set: []string{"seed=" + dir[1:], "train.epochs=1"}}.trained(t)
+	}
+	for _, method := range []string{
+		"average", "dare", "fisher", "graft", "interpolate", "prune", "scale", "select_best", "slerp", "soup", "task_arithmetic", "ties",
+		"cki, train: {epochs: 1}", "cki, splice: hard, train: {epochs: 1}",
+	} {
+		t.Run(method, func(t *testing.T) {
+			write(t, "merge.yaml", "merge: {parents: [p1, p2], method: {type: "+method+"}, finetune: {epochs: 0}, guard: false}\n")
+			m, _ := call{config: "merge.yaml", to: t.TempDir()}.merged(t)
+			undefinedAUC(t, method, m.Table.Rows.Get(compare.RowMerge).Valid)
+		})
+	}
+}
+
 // TestUngrouped: metrics that measure within groups of rows are refused before anything is trained or measured, if the data has no
 // groups. What is in the directory stays.
 func TestUngrouped(t *testing.T) {
