@@ -414,3 +414,34 @@ func TestExtendsOfForeignFiles(t *testing.T) {
 		}
 	}
 }
+
+// A config is refused, or all that it resolves to reads back as the same experiment.
+func FuzzExperiment(f *testing.F) {
+	const head = "data: {type: criteo, path: x.tsv}\nmodel: deepfm\n"
+	for _, s := range []string{
+		head, "", head + "train: {learning_rate: .nan}\n", head + "threads: 1e9\n", head + "seed: -1\n",
+		head + "fetch: {got: {files: {x.tsv: \"\"}, from: [{url: \"http://127.0.0.1/{file}\"}]}}\n",
+		head + "fetch: {../got: {files: {../x: \"\"}, from: [{url: \"file:///etc/passwd\"}]}}\n", head + "merge: {parents: [a, b], method: {type: ties, density: 2}}\n",
+		"data: {type: csv, path: x.csv, label: y, columns: {\"*\": categorical}, split: {by: time, counts: [1, 2, 3]}}\nmodel: {type: dcnv2, low_rank: 9223372036854775807}\n",
+		"data: {type: text, path: x.txt, mask_rate: .inf}\nmodel: {type: bert_mlm, hidden_size: 7, num_attention_heads: 3}\ntask: masked_lm\n",
+		head + "a0: &a0 [x, x]\na1: &a1 [*a0, *a0]\n", head + "task: {type: binary_classification, metrics: [\"\\x1b[2J\"]}\n",
+	} {
+		f.Add([]byte(s))
+	}
+	path := filepath.Join(f.TempDir(), "e.yaml")
+	f.Fuzz(func(t *testing.T, src []byte) {
+		if err := os.WriteFile(path, src, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		e, err := Load(path, nil)
+		if err != nil {
+			if msg := err.Error(); msg == "" || strings.ContainsFunc(msg, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' }) {
+				t.Errorf("message %q", msg)
+			}
+			return
+		}
+		if d, err := e.Digest(); err != nil || d == "" {
+			t.Errorf("%q: digest %q, %v", src, d, err)
+		}
+	})
+}

@@ -66,3 +66,37 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// A directory of a tokenizer is refused, or its tokenizer has ids within its vocabulary. An empty file is none.
+func FuzzDirectory(f *testing.F) {
+	names := []string{"vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "config.json"}
+	for _, options := range []string{
+		"", "{}", "[]", "null", `{"do_lower_case": false}`, `{"cls_token": 7}`, `{"truncation_side": "left"}`, `{"model_max_length": 1e30}`, `{"pad_token": "hello"}`,
+		`{"added_tokens_decoder": {"x": {"content": "y"}}}`, `{"added_tokens_decoder": {"1099511627776": {"content": "y"}}}`, `{"tokenizer_class": "T5Tokenizer"}`,
+		`{"additional_special_tokens": ["a", {"content": "b", "lstrip": true}]}`, `{"extra_special_tokens": {"a_token": "b"}}`, `{"a": `,
+	} {
+		f.Add([]byte(smallText), []byte(""), []byte(options), []byte(""), []byte(`{"new": 40}`), []byte(""))
+		f.Add([]byte(""), []byte(smallJSON), []byte(options), []byte(`{"mask_token": {"content": "[NEW]"}}`), []byte(""), []byte(`{"model_type": "bert"}`))
+	}
+	f.Fuzz(func(t *testing.T, vocab, whole, options, special, added, config []byte) {
+		dir := t.TempDir()
+		for i, text := range [][]byte{vocab, whole, options, special, added, config} {
+			if len(text) > 0 {
+				write(t, filepath.Join(dir, names[i]), string(text))
+			}
+		}
+		tok, err := token.Open(dir)
+		if err != nil {
+			return
+		}
+		var e token.Encoding
+		if err := tok.Encode(&e, 0, "Hello, wörld [MASK] <mask> new"); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range e.IDs {
+			if id < 0 || int(id) >= tok.Vocab() {
+				t.Fatalf("id %d of %d", id, tok.Vocab())
+			}
+		}
+	})
+}
