@@ -6,7 +6,7 @@ PKG   ?= ./...
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test short race lint fix fuzz bench cover golden generate train-criteo cki-criteo tables clean ci
+.PHONY: help build test short race lint fix fuzz attack bench cover golden generate train-criteo cki-criteo tables clean ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,13 @@ fuzz: ## fuzz every parser for FUZZTIME (1m) each
 		for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9]+' $$d/*_test.go 2>/dev/null | cut -c6-); do \
 			echo "$$f in $$d"; (cd $$d && $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x .); \
 		done; done
+
+KILLS   ?= 1000
+FAULTS  ?= 100
+DAMAGES ?= 200
+attack: ## kill commands KILLS times, disturb them FAULTS times, damage files DAMAGES times, and print how that ended (20 minutes)
+	cd cmd && SPLICE_ATTACK_TABLE=1 SPLICE_ATTACK_KILLS=$(KILLS) SPLICE_ATTACK_FAULTS=$(FAULTS) SPLICE_ATTACK_DAMAGES=$(DAMAGES) \
+		$(GO) test -count=1 -timeout 2h -run '^TestAttack'
 
 bench: ## measure kernels, parsing and the training step
 	$(GO) test -run '^$$' -bench . -benchmem $(PKG)
