@@ -228,7 +228,7 @@ func TestAttackKills(t *testing.T) {
 			}
 		}
 		var all sync.WaitGroup
-		for range runtime.GOMAXPROCS(0) {
+		for range 2 * runtime.GOMAXPROCS(0) {
 			all.Go(worker)
 		}
 		all.Wait()

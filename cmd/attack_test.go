@@ -273,7 +273,7 @@ func TestAttack(t *testing.T) {
 
 // pending are attacks that still succeed, as patterns of path.Match.
 var pending = []string{
-	"state.json/*", "last/*", "start.json/*", "table.json/*", "metrics.jsonl/*",
+	"state.json/*", "last/*", "start.json/*", "table.json/*", "metrics.jsonl/*", "tokenizer.json/a blank word",
 }
 
 func (a *attack) run(t *testing.T, space string) {

@@ -64,6 +64,9 @@ var robertaBase = func() Encoder {
 	return e
 }()
 
+// maxLayers is well above what encoders have. The graph of more would take minutes to build.
+const maxLayers = 1024
+
 // Validate reports every option out of range.
 func (e *Encoder) Validate() error {
 	errs := []error{
@@ -83,6 +86,9 @@ func (e *Encoder) Validate() error {
 	}
 	if h := e.NumAttentionHeads; h > 0 && e.HiddenSize > 0 && e.HiddenSize%h != 0 {
 		errs = append(errs, registry.Field("num_attention_heads", "%d heads do not divide the hidden_size of %d", h, e.HiddenSize))
+	}
+	if n := e.NumHiddenLayers; n > maxLayers {
+		errs = append(errs, registry.Field("num_hidden_layers", "must be at most %d, have %d", maxLayers, n))
 	}
 	if p := e.PadTokenID; p != nil {
 		errs = append(errs, registry.AtLeast("pad_token_id", *p, 0))

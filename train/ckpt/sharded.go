@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,15 +81,8 @@ func openShards(index string) (*File, error) {
 	if len(x.Map) == 0 {
 		return nil, fmt.Errorf("ckpt: %s: is not an index of shards: its weight_map names no tensor", index)
 	}
-	var names, shards []string
-	for name, shard := range x.Map {
-		names = append(names, name)
-		if !slices.Contains(shards, shard) {
-			shards = append(shards, shard)
-		}
-	}
-	slices.Sort(names)
-	slices.Sort(shards)
+	names := slices.Sorted(maps.Keys(x.Map))
+	shards := slices.Compact(slices.Sorted(maps.Values(x.Map)))
 	all, err := openAll(filepath.Dir(index), shards)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("ckpt: %s: the checkpoint is not whole", index), err)

@@ -77,6 +77,9 @@ func (t *Data) plan(features []data.MapFeature) *scan.Plan {
 	return p
 }
 
+// maxFeatures is well above what tables of rows have. Each feature has a vocabulary and tensors of its own.
+const maxFeatures = 20_000
+
 // Fit returns the feature map of the train rows of files.
 func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data.FeatureMap, error) {
 	head, err := (&scan.Scanner{Format: t.Format, MaxLine: t.MaxLine}).Head(ctx, files[0])
@@ -86,6 +89,10 @@ func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data
 	list, err := t.Format.Features(files[0], head)
 	if err != nil {
 		return nil, err
+	}
+	if len(list) > maxFeatures {
+		return nil, fmt.Errorf("data: %s: its first row makes %d features; a model takes at most %d: is it the right file, and the right type of data?",
+			files[0], len(list), maxFeatures)
 	}
 	features, tables, err := skeleton(list, &t.Common)
 	if err != nil {
