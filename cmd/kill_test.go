@@ -101,3 +101,14 @@ func TestInterrupt(t *testing.T) {
 		}
 	}
 }
+
+// TestStaleCheckpoint: a training that was killed after it had written its last state has the files of the one before, too. They go.
+func TestStaleCheckpoint(t *testing.T) {
+	dir := workspace(t, 1500)
+	train(t, dir, "r")
+	write(t, dir, "r/last/model-1.safetensors", string(read(t, dir, "r", "model.safetensors")))
+	train(t, dir, "r", "--resume")
+	if _, err := os.Stat(filepath.Join(dir, "r", "last", "model-1.safetensors")); err == nil {
+		t.Error("the model of an earlier state stays")
+	}
+}

@@ -202,6 +202,8 @@ func (f *fit) load() (bool, error) {
 		}
 	}
 	f.st, f.saved, f.savedAny = *st, st.Step, true
+	// A training that was killed after it had written the state has not removed the files of the one before.
+	run.SweepLast(filepath.Join(f.Dir, run.LastDir), st.Model, st.Optimizer, st.Counts, st.Averages, run.StateFile)
 	return true, nil
 }
 

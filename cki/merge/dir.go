@@ -13,6 +13,7 @@ import (
 
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/compare"
+	"github.com/splice-ml/splice/data/atomicfile"
 	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train/ckpt"
@@ -122,6 +123,8 @@ func (j *Job) free() error {
 			begun = true
 			continue
 		}
+		// A merge that was killed while it marked the directory left no more than this.
+		atomicfile.Sweep(dir, func(base string) bool { return base == run.DigestFile })
 		if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 			return fmt.Errorf("cki: %s is not of a merge, and would be in its way: move it, or choose another --run", dir)
 		}

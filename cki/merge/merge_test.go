@@ -464,3 +464,18 @@ func TestPublishedFiles(t *testing.T) {
 		t.Errorf("once more: %v", err)
 	}
 }
+
+// A merge that was killed while it marked the directory of its trainings is made again.
+func TestKilledWhileItBegan(t *testing.T) {
+	d := newDesk(t)
+	for _, name := range []string{run.ParentsDir, run.RowsDir} {
+		path := filepath.Join(d.Dir, name, ".digest.999999999-0.tmp")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, nil, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.merge(t)
+	if left, _ := filepath.Glob(filepath.Join(d.Dir, "*", ".digest.*")); len(left) > 0 {
+		t.Errorf("%v stay", left)
+	}
+}

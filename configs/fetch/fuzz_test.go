@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/splice-ml/splice/configs"
 )
 
 // What is taken out of an archive lies in its folder.
@@ -36,7 +38,8 @@ func FuzzArchive(f *testing.F) {
 		if err := os.MkdirAll(to, 0o777); err != nil {
 			t.Fatal(err)
 		}
-		_ = extract(archive, nil, "a", to, map[string]string{"rows.tsv": ""}, []string{"rows.tsv"})
+		left := int64(1 << 20)
+		_ = extract(archive, configs.Origin{Folder: "a"}, configs.Fetch{To: to, Files: map[string]string{"rows.tsv": ""}}, []string{"rows.tsv"}, &left)
 		err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
 			if err == nil && !d.IsDir() && path != "x.zip" && path != "in/to/rows.tsv" {
 				t.Errorf("%q: %s was made", b, path)
