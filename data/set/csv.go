@@ -224,7 +224,14 @@ func (f csvFormat) headerAdvice(names []string, inFile bool) string {
 	if !inFile {
 		return ""
 	}
-	return f.HeaderAdvice(names)
+	known := func(n string) bool {
+		_, ok := f.d.Columns[n]
+		return ok || n == f.d.Label || n == f.d.Group || n == f.d.Time
+	}
+	if advice := f.HeaderAdvice(names); advice != "" || slices.ContainsFunc(names, known) {
+		return advice
+	}
+	return scan.NoneKnownAdvice
 }
 
 // csvAct is what to do with a cell.

@@ -195,7 +195,7 @@ func TestFilesAsPeopleHaveThem(t *testing.T) {
 		{"an index column that is a feature", "{type: csv, path: FILE, label: y, columns: {'*': categorical}}", ",y,a\n0,1,1\n", `put "": ignore under columns`},
 		{"a header like values", section + "}", "1,u7\n0,u2\n", `the first line looks like values ("1"), not like a header: if the file has none, set names`},
 		{"a header with a value twice", section + "}", "1,1\n0,u2\n", `column 1 is in the header twice; the first line looks like values ("1")`},
-		{"a header without values", section + "}", "z,u7\n0,u2\n", "there are z, u7"},
+		{"a header without values", section + "}", "z,u7\n0,u2\n", "categorical, numeric, multi) or ignore; if the first line is no header, set names to those of the columns"},
 		{"names and a header", section + ", names: [y, a]}", "y,a\n0,u2\n", "FILE:1: the first line is a header, but names are set, which are for files without one; remove names"},
 		{"names and a header with another name", section + ", names: [y, a]}", "y,b\n0,u2\n", "the first line is a header, but names are set"},
 		{"quotes after blanks", section + ", trim: true}", "y , a\n1 , \"x, \"\"y\"\"\" \n 0,z\n", ""},

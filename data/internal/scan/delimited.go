@@ -108,6 +108,9 @@ func (d Delimited) HeaderAdvice(names []string) string {
 	return blanks
 }
 
+// NoneKnownAdvice is what to do if a header has none of the columns that are wanted, and HeaderAdvice knows nothing.
+const NoneKnownAdvice = "; if the first line is no header, set names to those of the columns"
+
 // TrimBlanks returns the limits of text[lo:hi] without the blanks and tabs around it.
 func TrimBlanks(text []byte, lo, hi int) (int, int) {
 	for lo < hi && (text[lo] == ' ' || text[lo] == '\t') {

@@ -43,6 +43,21 @@ func TestExpandInNaturalOrder(t *testing.T) {
 	}
 }
 
+// ** would be read as *, and files in deeper folders left out.
+func TestExpandRefusesFoldersOfAnyDepth(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "a"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "a", "x.csv"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := scan.Expand([]string{filepath.Join(dir, "**", "x.csv")})
+	if err == nil || !strings.Contains(err.Error(), "** is no pattern for folders of any depth; give a list with a * for each level") {
+		t.Errorf("error = %v", err)
+	}
+}
+
 // Every reader says what a compressed file is that has another name, and that lines end in CR.
 func TestFilesThatAreNoLines(t *testing.T) {
 	readers := map[string]string{

@@ -27,6 +27,10 @@ func Expand(paths []string) ([]string, error) {
 	for _, p := range paths {
 		found := []string{p}
 		if _, err := os.Lstat(p); err != nil && strings.ContainsAny(p, "*?[") {
+			if strings.Contains(p, "**") {
+				errs = append(errs, fmt.Errorf("data: glob %q: ** is no pattern for folders of any depth; give a list with a * for each level", p))
+				continue
+			}
 			if found, err = filepath.Glob(p); err != nil {
 				errs = append(errs, fmt.Errorf("data: glob %q: %w", p, err))
 				continue

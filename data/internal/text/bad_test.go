@@ -18,6 +18,14 @@ func TestTextBadFiles(t *testing.T) {
 		{"missing column", "x.tsv", "sentence\tlabel\na\tpos\n", "", "x.tsv: no column text; the file has sentence, label"},
 		{"missing columns", "x.tsv", "sentence\ty\na\tpos\n", "", "x.tsv: no column text, label; the file has sentence, y"},
 		{
+			"a label with a blank", "x.tsv", good + "c\tpos \n", ", labels: [neg, pos]",
+			`x.tsv:4: column label: unknown label "pos "; the labels are neg, pos; trim: true takes the blanks around it off`,
+		},
+		{
+			"no header", "x.tsv", "a film\tneg\nc\tpos\n", ", labels: [neg, pos]",
+			`no column text, label; the file has a film, neg; if the first line is no header, set names to those of the columns`,
+		},
+		{
 			"unknown label", "x.tsv", good + "c\tgood\n", ", labels: [neg, pos]",
 			`x.tsv:4: column label: unknown label "good"; the labels are neg, pos`,
 		},

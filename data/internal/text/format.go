@@ -161,7 +161,9 @@ func (f *format) Parser(path string, head []byte, p *scan.Plan) (scan.Parser, bo
 	if len(missing) > 0 {
 		advice := ""
 		if header {
-			advice = f.HeaderAdvice(names)
+			if advice = f.HeaderAdvice(names); advice == "" && pr.at == [3]int{-1, -1, -1} {
+				advice = scan.NoneKnownAdvice
+			}
 		}
 		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s%s", path, strings.Join(missing, ", "), namelist.Show(names), advice)
 	}

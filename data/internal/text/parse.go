@@ -166,6 +166,10 @@ func (f *format) value(cell []byte) (float32, string) {
 	}
 	v, ok := f.index[string(cell)]
 	if !ok {
+		lo, hi := scan.TrimBlanks(cell, 0, len(cell))
+		if _, ok := f.index[string(cell[lo:hi])]; ok && !f.Trim {
+			return 0, "unknown label %[1]s; the labels are %[2]s; trim: true takes the blanks around it off"
+		}
 		return 0, "unknown label %[1]s; the labels are %[2]s"
 	}
 	return v, ""
