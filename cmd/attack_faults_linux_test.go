@@ -130,7 +130,7 @@ func fileSize(_ *testing.T, _ string, need used, r *rand.Rand, c *exec.Cmd) func
 
 func openFiles(_ *testing.T, _ string, _ used, r *rand.Rand, c *exec.Cmd) func() {
 	// With less, the runtime of Go ends the program before it begins: it needs files of its own.
-	limited(c, fmt.Sprintf("-n %d", 7+r.IntN(6)))
+	limited(c, fmt.Sprintf("-n %d", 9+r.IntN(5)))
 	return func() {}
 }
 
