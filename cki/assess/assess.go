@@ -104,7 +104,7 @@ func (m CKI) Validate() error {
 		registry.In("temperature", m.Temperature, 1e-6, 1e6),
 		registry.In("a", m.A, 0, 1),
 		registry.AtLeast("c", m.C, 0),
-		registry.AtLeast("bins", m.Bins, 1),
+		registry.From("bins", m.Bins, 1, 1<<16),
 		registry.OneOf("granularity", m.Granularity, "weight", "unit", "layer"),
 		registry.OneOf("tables", m.Tables, "row", "table", "base"),
 		registry.OneOf("assessor", m.Assessor, "random", "zero"),

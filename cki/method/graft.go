@@ -28,6 +28,9 @@ func (m Graft) Validate() error {
 	if m.Bins < 1 {
 		errs = append(errs, registry.Field("bins", "must be at least 1"))
 	}
+	if m.Bins > 1<<16 {
+		errs = append(errs, registry.Field("bins", "must be at most %d", 1<<16))
+	}
 	return errors.Join(errs...)
 }
 

@@ -29,6 +29,9 @@ func (m Interpolate) Validate() error {
 	if m.Grid < 2 {
 		errs = append(errs, registry.Field("grid", "must be at least 2"))
 	}
+	if m.Grid > 1001 {
+		errs = append(errs, registry.Field("grid", "must be at most 1001"))
+	}
 	if m.Sweeps < 1 {
 		errs = append(errs, registry.Field("sweeps", "must be at least 1"))
 	}

@@ -3,12 +3,15 @@ package job
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/merge"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/memory"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/run"
 )
@@ -68,6 +71,27 @@ func (j *Job) Merge(ctx context.Context, overwrite bool) (*Merged, error) {
 	return j.merged(t), nil
 }
 
+// affordMethod is [Job.afford] for what the method trains or measures itself, in batches of its own.
+func (j *Job) affordMethod(sc *data.Schema, parents int) error {
+	for _, k := range sizesOf(j.Experiment.Merge.Method, "merge.method") {
+		if !strings.HasSuffix(k.path, ".batch_size") || k.n <= j.Experiment.Train.BatchSize {
+			continue
+		}
+		e := *j.Experiment
+		e.Train.BatchSize = k.n
+		own := *j
+		own.Experiment = &e
+		b, err := own.bill(sc, uses{trains: true, loaded: parents})
+		if err != nil {
+			return run.BadInput(err)
+		}
+		if err := memory.Check(b.Total(), k.path+", "+k.value); err != nil {
+			return run.BadInput(fmt.Errorf("the method %w", err))
+		}
+	}
+	return nil
+}
+
 // compared returns the comparison of a merge, which it makes unless it is done already.
 func (j *Job) compared(ctx context.Context, m *merge.Job, parents []*cki.Parent) (*compare.Table, error) {
 	if len(parents) > 0 { // before their merge is looked for, since parents that do not fit have none
@@ -101,6 +125,9 @@ func (j *Job) compared(ctx context.Context, m *merge.Job, parents []*cki.Parent)
 		if j.Init.From != "" {
 			lab.Start = b.loaded()
 		}
+	}
+	if err := j.affordMethod(lab.Data.Schema, len(parents)); err != nil {
+		return nil, err
 	}
 	return m.Run(ctx, lab, parents)
 }

@@ -104,7 +104,7 @@ func (j *Job) afford(sc *data.Schema, u uses) error {
 		return run.BadInput(j.sized(sc, u, err))
 	}
 	if b.Total() > limit.Bytes {
-		e := &memory.Error{Need: b.Total(), Limit: limit, Lower: j.greatest(sc, u)}
+		e := &memory.Error{Need: b.Total(), Limit: limit, Lower: j.greatest(sc, u, false)}
 		return run.BadInput(fmt.Errorf("the job %w; its greatest parts: %s", e, b.Greatest(3)))
 	}
 	j.Log.Info("needs about "+memory.Format(b.Total()), "of", memory.Format(limit.Bytes), "parts", b.Greatest(3))
@@ -114,29 +114,40 @@ func (j *Job) afford(sc *data.Schema, u uses) error {
 // sized adds to an error of a model what to lower, if the model has too many tensors.
 func (j *Job) sized(sc *data.Schema, u uses, err error) error {
 	if errors.Is(err, nn.ErrTensors) {
-		return fmt.Errorf("%w: lower %s", err, j.greatest(sc, u))
+		return fmt.Errorf("%w: lower %s", err, j.greatest(sc, u, true))
 	}
 	return err
 }
 
-// greatest returns the option without which the job would need the least, with its value.
-func (j *Job) greatest(sc *data.Schema, u uses) string {
+// greatest returns the option without which the job would need the least, with its value. If the model has too many tensors, it is the
+// first without which it has not.
+func (j *Job) greatest(sc *data.Schema, u uses, tensors bool) string {
 	best, least := "model or train.batch_size", -1.0
-	try := func(what string, other Job, sc *data.Schema) {
+	done := false
+	try := func(what string, other Job, sc *data.Schema) bool {
+		if done {
+			return true
+		}
 		b, err := other.bill(sc, u)
 		if err != nil {
-			return
+			return false
 		}
+		done = tensors
 		if need := b.Total(); least < 0 || need < least {
 			best, least = what, need
 		}
+		return true
 	}
 	lower := func(e func(*Job) any, set func(*Job, any), section string) {
 		for _, k := range sizesOf(e(j), section) {
-			other, ex := *j, *j.Experiment
-			other.Experiment = &ex
-			set(&other, k.lowered(e(j)))
-			try(k.path+", "+k.value, other, sc)
+			for _, to := range k.smaller() {
+				other, ex := *j, *j.Experiment
+				other.Experiment = &ex
+				set(&other, k.lowered(e(j), to))
+				if try(k.path+", "+k.value, other, sc) {
+					break
+				}
+			}
 		}
 	}
 	lower(func(j *Job) any { return j.Model }, func(j *Job, v any) { j.Model = v.(models.Model) }, "model")

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
@@ -19,7 +20,12 @@ type size struct {
 // sizesOf returns the whole numbers among the options of a section.
 func sizesOf(v any, section string) []size {
 	var list []size
-	walkSizes(reflect.ValueOf(v), section, []int{}, &list)
+	r := reflect.ValueOf(v)
+	if r.Kind() == reflect.Pointer && !r.IsNil() {
+		r = r.Elem()
+	}
+	walkSizes(r, section, []int{}, &list)
+	slices.SortStableFunc(list, func(a, b size) int { return cmp.Compare(b.n, a.n) }) // an absurd one comes first
 	return list
 }
 
@@ -84,22 +90,38 @@ func shown(v reflect.Value) string {
 	return "[" + strings.Join(words, ", ") + "]"
 }
 
-// lowered returns a copy of a section in which the option is as small as can be.
-func (s size) lowered(section any) any {
+// smaller returns the numbers to which the option may be lowered: not all of them are valid beside the other options.
+func (s size) smaller() []int {
 	if s.at == nil {
-		return section
+		return nil
 	}
-	v := reflect.New(reflect.TypeOf(section)).Elem()
-	v.Set(reflect.ValueOf(section))
+	return slices.DeleteFunc([]int{1, 1 << 10, s.n / 2}, func(n int) bool { return n >= s.n })
+}
+
+// lowered returns a copy of a section, a struct or a pointer to one, in which the option is to, or a list of a single to.
+func (s size) lowered(section any, to int) any {
+	from := reflect.ValueOf(section)
+	pointer := from.Kind() == reflect.Pointer
+	if pointer {
+		from = from.Elem()
+	}
+	p := reflect.New(from.Type())
+	v := p.Elem()
+	v.Set(from)
+	if pointer {
+		from = p
+	} else {
+		from = v
+	}
 	f := v.FieldByIndex(s.at)
 	if f.Kind() == reflect.Int {
-		f.SetInt(min(f.Int(), 1))
-		return v.Interface()
+		f.SetInt(int64(to))
+		return from.Interface()
 	}
 	small := reflect.MakeSlice(f.Type(), min(1, f.Len()), 1)
 	for i := range small.Len() {
-		small.Index(i).SetInt(1)
+		small.Index(i).SetInt(int64(to))
 	}
 	f.Set(small)
-	return v.Interface()
+	return from.Interface()
 }

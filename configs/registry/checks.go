@@ -24,6 +24,14 @@ func AtLeast[N number](key string, v, least N) error {
 	return Field(key, "must be at least %v", least)
 }
 
+// From checks that v is from least to most.
+func From[N number](key string, v, least, most N) error {
+	if v > most {
+		return Field(key, "must be at most %v", most)
+	}
+	return AtLeast(key, v, least)
+}
+
 // Above checks that v is more than low.
 func Above[N number](key string, v, low N) error {
 	if v > low && finite(v) {

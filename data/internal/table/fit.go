@@ -7,6 +7,7 @@ import (
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/internal/scan"
+	"github.com/splice-ml/splice/data/memory"
 )
 
 // tableSpec is how the vocabulary of a table is made.
@@ -102,6 +103,21 @@ type fitter struct {
 	counter  []*counter // by feature; nil for Numeric
 	stats    []moments  // by feature
 	rows     int64
+}
+
+// afford reports tables of buckets that are more than memory holds, each of which is counted twice.
+func afford(tables []tableSpec) error {
+	need, greatest := 0.0, tableSpec{}
+	for _, t := range tables {
+		need += 16 * float64(t.hash)
+		if t.hash > greatest.hash {
+			greatest = t
+		}
+	}
+	if err := memory.Check(need, fmt.Sprintf("hash, %d", greatest.hash)); err != nil {
+		return fmt.Errorf("data: counting the buckets of column %s %w", greatest.name, err)
+	}
+	return nil
 }
 
 func newFitter(features []data.MapFeature, p *scan.Plan, tables []tableSpec) *fitter {

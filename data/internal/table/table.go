@@ -117,6 +117,9 @@ func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data
 	}
 	start := time.Now()
 	p := t.plan(features)
+	if err := afford(tables); err != nil {
+		return nil, err
+	}
 	f := newFitter(features, p, tables)
 	sc, err := o.Passes.Run(ctx, t.Format, p, files, t.Split, f)
 	if err != nil {
