@@ -77,13 +77,6 @@ func checkThreads(n int) error {
 func (e *Experiment) Validate() error {
 	var errs []error
 	errs = append(errs, checkThreads(e.Threads))
-
-	if e.Threads < 0 {
-		errs = append(errs, registry.Field("threads", "must be 0 (all) or more"))
-	}
-	if e.Threads > mostThreads {
-		errs = append(errs, registry.Field("threads", "must be at most %d", mostThreads))
-	}
 	if _, nameless := e.Fetch[""]; nameless {
 		errs = append(errs, registry.Field("fetch", "has an entry without a folder; want one such as datasets/SST-2"))
 	}
@@ -160,6 +153,3 @@ func (e *Experiment) MergeYAML() ([]byte, error) {
 	}
 	return registry.Marshal(n)
 }
-
-// mostThreads bounds the goroutines that read and compute: more of them only take memory.
-const mostThreads = 1024
