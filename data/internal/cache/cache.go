@@ -9,15 +9,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 
 	"github.com/splice-ml/splice/data"
-	"github.com/splice-ml/splice/data/atomicfile"
 	"github.com/splice-ml/splice/data/internal/scan"
+	"github.com/splice-ml/splice/data/sealed"
 )
 
 // version is part of every key: caches of another layout are never opened.
@@ -26,7 +25,10 @@ const version = 1
 // Magic begins every file of records.
 const Magic = "SPLICE\x00\x01"
 
-// Entry is the content of a cache's index file. The index is written last, so a cache without it does not count.
+// maxIndex is how many bytes an index can have: its files' names and the columns take the most.
+const maxIndex = 64 << 20
+
+// Entry is the content of a cache's index file, which has a checksum. The index is written last, so a cache without it does not count.
 type Entry struct {
 	Sources []scan.FileSum `json:"sources"` // the files that it was made from
 	Parts   [3]File        `json:"parts"`
@@ -89,15 +91,14 @@ func (d *Dir) Open(key string, files []string) *Entry {
 }
 
 func (d *Dir) read(key string, files []string) (*Entry, error) {
-	text, err := os.ReadFile(d.Path(key, ".json"))
-	if err != nil {
-		return nil, err
-	}
 	e := &Entry{}
-	if err := json.Unmarshal(text, e); err != nil {
-		return nil, fmt.Errorf("index: %v", err)
+	switch err := sealed.Read(d.Path(key, ".json"), maxIndex, e); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("index: %w", err)
 	}
-	changed, err := sameFiles(e.Sources, files)
+	renewed, err := sameFiles(e.Sources, files)
 	if err != nil {
 		return nil, err
 	}
@@ -115,44 +116,37 @@ func (d *Dir) read(key string, files []string) (*Entry, error) {
 			return nil, fmt.Errorf("%s: wrong checksum (%v)", path, err)
 		}
 	}
-	if changed { // only in their times: remember the new ones
-		d.WriteIndex(key, e)
+	if renewed {
+		_ = d.WriteIndex(key, e) // the files are read as a whole again next time
 	}
 	return e, nil
 }
 
-// sameFiles returns an error if files are not those that were scanned. A file of another time but the same size is
-// read again: touching or copying it does not change the data. The times in sums are then brought up to date.
-func sameFiles(sums []scan.FileSum, files []string) (changed bool, err error) {
+// sameFiles returns an error if files are not those that were read. The times in sums are brought up to date where they alone differ:
+// touching or copying a file does not change the data.
+func sameFiles(sums []scan.FileSum, files []string) (renewed bool, err error) {
 	if len(sums) != len(files) {
 		return false, fmt.Errorf("made from %d files, now there are %d", len(sums), len(files))
 	}
 	for i := range sums {
-		s := &sums[i]
-		info, err := os.Stat(files[i])
-		switch {
-		case err != nil:
+		if sums[i].Path != files[i] {
+			return false, fmt.Errorf("made from %s in place of %s", sums[i].Path, files[i])
+		}
+		why, again, err := sums[i].Changed(files[i])
+		if err != nil {
 			return false, fmt.Errorf("source: %v", err)
-		case s.Path != files[i] || s.Size != info.Size():
-			return false, fmt.Errorf("%s has changed", files[i])
-		case s.Time == info.ModTime().UnixNano():
-			continue
 		}
-		if h, err := scan.HashFile(files[i]); err != nil || h != s.Hash {
-			return false, fmt.Errorf("%s has changed (%v)", files[i], err)
+		if why != "" {
+			return false, fmt.Errorf("%s has changed: it %s", files[i], why)
 		}
-		s.Time, changed = info.ModTime().UnixNano(), true
+		renewed = renewed || again
 	}
-	return changed, nil
+	return renewed, nil
 }
 
 // WriteIndex writes the entry of key.
 func (d *Dir) WriteIndex(key string, e *Entry) error {
-	return d.Wrap(atomicfile.Write(d.Path(key, ".json"), func(w io.Writer) error {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(e)
-	}))
+	return d.Wrap(sealed.Write(d.Path(key, ".json"), e))
 }
 
 // Wrap returns an error that says that err is about the cache.

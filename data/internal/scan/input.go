@@ -94,7 +94,16 @@ type input struct {
 	file  *os.File
 	raw   io.Reader // the file through hash
 	hash  *xxhash.Digest
+	read  counter // bytes of raw
 	close func() error
+}
+
+// counter counts the bytes that are written to it.
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
 }
 
 // OpenInput opens a file and, by its name, the decompressor.
@@ -104,7 +113,7 @@ func OpenInput(ctx context.Context, path string) (*input, error) {
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	in := &input{file: f, hash: xxhash.New(), close: func() error { return nil }}
-	in.raw = io.TeeReader(r, in.hash)
+	in.raw = io.TeeReader(r, io.MultiWriter(in.hash, &in.read))
 	in.Reader = in.raw
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".gz":
@@ -131,12 +140,12 @@ func OpenInput(ctx context.Context, path string) (*input, error) {
 	return in, nil
 }
 
-// sum returns the hash of the whole file; the rest that the decompressor left is read here.
-func (in *input) sum() (uint64, error) {
+// Sum returns the size and the hash of the file's bytes; the rest that the decompressor left is read here.
+func (in *input) Sum() (size int64, hash uint64, err error) {
 	if _, err := io.Copy(io.Discard, in.raw); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return in.hash.Sum64(), nil
+	return int64(in.read), in.hash.Sum64(), nil
 }
 
 // Close closes the decompressor and the file.
@@ -156,20 +165,6 @@ func ReadError(path string, err error) error {
 			"--ultra, and with --long of at most 27", path, maxWindow>>20)
 	}
 	return fmt.Errorf("data: %s: %w", path, err)
-}
-
-// HashFile returns the hash of a file's bytes.
-func HashFile(path string) (uint64, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	h := xxhash.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return 0, err
-	}
-	return h.Sum64(), nil
 }
 
 // UTF8BOM is the byte order mark that some programs begin files of UTF-8 with.

@@ -15,14 +15,6 @@ import (
 // blockSize is how much of a file is read at once, beside the longest record.
 const blockSize = 1 << 20
 
-// FileSum identifies a file as it was when it was scanned.
-type FileSum struct {
-	Path string `json:"path"`
-	Size int64  `json:"size"`
-	Time int64  `json:"mtime"` // nanoseconds of Unix time
-	Hash uint64 `json:"hash"`  // xxhash of its bytes
-}
-
 // Scanner reads files one after the other and cuts them into blocks of whole records.
 type Scanner struct {
 	Format  Format
@@ -50,18 +42,18 @@ func (s *Scanner) file(ctx context.Context, path string, emit func(*Block) error
 		return err
 	}
 	defer in.Close()
-	info, err := in.file.Stat()
+	before, err := stat(in.file)
 	if err != nil {
 		return fmt.Errorf("data: %w", err)
 	}
 	if err := s.Blocks(ctx, path, in, emit); err != nil {
 		return err
 	}
-	sum, err := in.sum()
-	if err != nil {
+	if before.Size, before.Hash, err = in.Sum(); err != nil {
 		return ReadError(path, err)
 	}
-	s.sums = append(s.sums, FileSum{Path: path, Size: info.Size(), Time: info.ModTime().UnixNano(), Hash: sum})
+	before.Path, before.Sample = path, sample(in.file, before.Size)
+	s.sums = append(s.sums, before)
 	return nil
 }
 
