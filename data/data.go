@@ -145,7 +145,8 @@ type Splits struct {
 	Schema             *Schema
 	Map                *FeatureMap
 	Train, Valid, Test Source
-	Synthetic          *Reachable // of generated rows; nil for real ones
+	Sources            []SourceFile // what the rows were read from; none if they were generated or come from memory
+	Synthetic          *Reachable   // of generated rows; nil for real ones
 }
 
 // Reachable is what the true probabilities of generated rows score on the test part. A model can do better only by chance. It is

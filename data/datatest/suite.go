@@ -1,12 +1,16 @@
 package datatest
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 	"math"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/splice-ml/splice/data"
 )
@@ -27,6 +31,7 @@ type Case struct {
 //   - BatchesFrom is Batches without its first ones;
 //   - views and shards have each row once;
 //   - the number of threads changes nothing;
+//   - its origin names the files that it reads, and changes with their content alone;
 //   - Stream reads the rows that Open reads, with or without their labels;
 //   - Encoder makes of rows in memory what Stream makes of the file.
 func Check(t *testing.T, c Case) {
@@ -48,6 +53,7 @@ func Check(t *testing.T, c Case) {
 	file, rows := c.Test(t, s)
 	t.Run("stream", func(t *testing.T) { checkStream(t, c.Data, s, file) })
 	t.Run("encode", func(t *testing.T) { checkEncode(t, c.Data, s, file, rows) })
+	t.Run("origin", func(t *testing.T) { checkOrigin(t, c.Data, s, o) })
 }
 
 // rowsOf returns the rows of an epoch as text, all their bits, and checks the shape of the batches and their padding.
@@ -254,6 +260,52 @@ func checkThreads(t *testing.T, d data.Dataset, want *data.Splits) {
 			if !slices.Equal(a, b) {
 				t.Errorf("%d threads read other %s rows", threads, p.name)
 			}
+		}
+	}
+}
+
+// checkOrigin changes the files of the data set, and puts them back.
+func checkOrigin(t *testing.T, d data.Dataset, s *data.Splits, o data.OpenOptions) {
+	was := s.Origin()
+	again := func(o data.OpenOptions) []string {
+		t.Helper()
+		return was.Changes(Open(t, d, o).Origin())
+	}
+	if c := again(data.OpenOptions{CacheDir: t.TempDir(), Seed: 7, Threads: 1}); len(c) > 0 {
+		t.Errorf("opened with another cache and seed, the origin is another one: %q", c)
+	}
+	if len(was.Sources) == 0 && s.Synthetic == nil {
+		t.Error("no files are named, though the rows were not generated")
+	}
+	for _, f := range was.Sources {
+		if strings.HasPrefix(f.Path, o.CacheDir) {
+			t.Errorf("%s is in the cache: want the files that the user has", f.Path)
+		}
+		text, err := os.ReadFile(f.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Size != int64(len(text)) {
+			t.Errorf("%s: %d bytes, want %d", f.Path, f.Size, len(text))
+		}
+		if err := os.Chtimes(f.Path, time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		if c := again(o); len(c) > 0 {
+			t.Errorf("%s was touched, and the origin is another one: %q", f.Path, c)
+		}
+		last := bytes.LastIndexByte(bytes.TrimRight(text, "\n"), '\n') + 1
+		if err := os.WriteFile(f.Path, append(bytes.Clone(text), text[last:]...), 0o666); err != nil { // its last row is there twice
+			t.Fatal(err)
+		}
+		if c := again(o); len(c) == 0 || !strings.Contains(c[0], f.Path+" has ") {
+			t.Errorf("%s has grown: changes %q, want them to name it", f.Path, c)
+		}
+		if err := os.WriteFile(f.Path, text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if c := again(o); len(c) > 0 {
+			t.Errorf("%s was put back, and the origin is another one: %q", f.Path, c)
 		}
 	}
 }

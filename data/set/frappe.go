@@ -105,7 +105,18 @@ func (d Frappe) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, err
 	rows := d.rows()
 	rows.Path = []string{path}
 	rows.Split = d.split(int64(len(log.entries)) * int64(1+d.Negatives))
-	return rows.Open(ctx, o)
+	s, err := rows.Open(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	read := s.Sources // of the log's rows as text, and of other parts
+	s.Sources = parts.Sources(nil, data.TrainPart, log.sums)
+	for _, f := range read {
+		if f.Key != data.TrainPart.PathKey() {
+			s.Sources = append(s.Sources, f)
+		}
+	}
+	return s, nil
 }
 
 // Stream reads one file in order: tab separated rows with a header of the log's names, a column label or none.
@@ -164,6 +175,7 @@ type frappeLog struct {
 	entries [][]string
 	bad     scan.BadRows
 	maxLine int
+	sums    []scan.FileSum // of its files
 }
 
 // read appends the entries of a file.
@@ -218,6 +230,11 @@ func (l *frappeLog) read(ctx context.Context, path string) error {
 	case rows == 0:
 		return fmt.Errorf("data: %s: has a header but no rows", path)
 	}
+	sum := scan.FileSum{Path: scan.Absolute([]string{path})[0]}
+	if sum.Size, sum.Hash, err = in.Sum(); err != nil {
+		return scan.ReadError(path, err)
+	}
+	l.sums = append(l.sums, sum)
 	return nil
 }
 

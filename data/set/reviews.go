@@ -88,7 +88,7 @@ func (d Reviews) open(ctx context.Context, s *text.Spec, o data.OpenOptions) (*d
 	if err != nil {
 		return nil, err
 	}
-	splits.Synthetic = &data.Reachable{}
+	splits.Synthetic, splits.Sources = &data.Reachable{}, nil
 	return splits, nil
 }
 

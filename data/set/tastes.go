@@ -106,7 +106,7 @@ func (d Tastes) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, err
 	if err != nil {
 		return nil, err
 	}
-	s.Synthetic = &data.Reachable{}
+	s.Synthetic, s.Sources = &data.Reachable{}, nil
 	if d.Split.By == data.SplitOrder && s.Test != nil {
 		test := rows[int64(len(rows))-s.Test.Rows():]
 		s.Synthetic.AUC, _ = bestAUC(test)

@@ -22,8 +22,8 @@ type Kind interface {
 	Schema(m *data.FeatureMap) *data.Schema
 	// Fit returns the feature map of the train rows of files, the first parts of o's split.
 	Fit(ctx context.Context, o *Opening, files []string) (*data.FeatureMap, error)
-	// Rows returns the parts of files, encoded by m: from the cache, or else after writing it.
-	Rows(ctx context.Context, o *Opening, m *data.FeatureMap, files []string, split data.Split) ([3]data.Source, error)
+	// Rows returns the parts of files, encoded by m: from the cache, or else after writing it. It returns what the files were, too.
+	Rows(ctx context.Context, o *Opening, m *data.FeatureMap, files []string, split data.Split) ([3]data.Source, []scan.FileSum, error)
 	// Train returns a train part that shuffles as the options say.
 	Train(o *Opening, src data.Source) data.Source
 }
@@ -91,11 +91,13 @@ func (op *Opening) wantsMain() bool {
 // parts opens the parts that are wanted.
 func (op *Opening) parts(ctx context.Context, kind Kind, m *data.FeatureMap, files [3][]string) (*data.Splits, error) {
 	var out [3]data.Source
+	var sources []data.SourceFile
 	if op.wantsMain() {
-		from, err := kind.Rows(ctx, op, m, scan.Absolute(files[data.TrainPart]), op.Split)
+		from, sums, err := kind.Rows(ctx, op, m, scan.Absolute(files[data.TrainPart]), op.Split)
 		if err != nil {
 			return nil, err
 		}
+		sources = Sources(sources, data.TrainPart, sums)
 		for part := data.TrainPart; part <= data.TestPart; part++ {
 			if !op.Split.Has(part) || !op.wants(part) {
 				continue
@@ -110,10 +112,11 @@ func (op *Opening) parts(ctx context.Context, kind Kind, m *data.FeatureMap, fil
 		if len(files[part]) == 0 || !op.wants(part) {
 			continue
 		}
-		from, err := kind.Rows(ctx, op, m, scan.Absolute(files[part]), data.Split{})
+		from, sums, err := kind.Rows(ctx, op, m, scan.Absolute(files[part]), data.Split{})
 		if err != nil {
 			return nil, err
 		}
+		sources = Sources(sources, part, sums)
 		out[part] = from[data.TrainPart]
 	}
 	if only := op.Options.Only; only != "" && out[partOf(only)] == nil {
@@ -122,7 +125,17 @@ func (op *Opening) parts(ctx context.Context, kind Kind, m *data.FeatureMap, fil
 	if out[data.TrainPart] != nil {
 		out[data.TrainPart] = kind.Train(op, out[data.TrainPart])
 	}
-	return &data.Splits{Schema: kind.Schema(m), Map: m, Train: out[data.TrainPart], Valid: out[data.ValidPart], Test: out[data.TestPart]}, nil
+	return &data.Splits{
+		Schema: kind.Schema(m), Map: m, Train: out[data.TrainPart], Valid: out[data.ValidPart], Test: out[data.TestPart], Sources: sources,
+	}, nil
+}
+
+// Sources appends files that the option of a part names to list.
+func Sources(list []data.SourceFile, part data.Part, sums []scan.FileSum) []data.SourceFile {
+	for _, s := range sums {
+		list = append(list, data.SourceFile{Key: part.PathKey(), Path: s.Path, Size: s.Size, Hash: fmt.Sprintf("%016x", s.Hash)})
+	}
+	return list
 }
 
 // partOf returns the part of that name, partTrain if there is none.

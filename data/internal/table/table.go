@@ -139,15 +139,15 @@ func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data
 // Rows returns the parts of files, encoded by m. It reads them from the cache, which it writes first if need be.
 func (t *Data) Rows(
 	ctx context.Context, o *parts.Opening, m *data.FeatureMap, files []string, split data.Split,
-) (parts [3]data.Source, err error) {
+) (parts [3]data.Source, sums []scan.FileSum, err error) {
 	key, err := cache.Key("rows", t.reading(), split, m.Digest(), files)
 	if err != nil {
-		return parts, err
+		return parts, nil, err
 	}
 	e := o.Cache.Open(key, files)
 	if e == nil {
 		if e, err = t.write(ctx, o, key, m, files, split); err != nil {
-			return parts, err
+			return parts, nil, err
 		}
 	}
 	scan.Report(o.Options.Log, e.Skipped, e.Rows, e.First)
@@ -157,11 +157,11 @@ func (t *Data) Rows(
 			continue
 		}
 		if p.Record != rec.size {
-			return parts, fmt.Errorf("data: cache %s has rows of %d bytes, want %d; remove it", o.Cache.Path(key, ""), p.Record, rec.size)
+			return parts, nil, fmt.Errorf("data: cache %s has rows of %d bytes, want %d; remove it", o.Cache.Path(key, ""), p.Record, rec.size)
 		}
 		c, err := openSource(o.Cache.PartPath(key, data.Part(i)), rec, p.Rows)
 		if err != nil {
-			return parts, err
+			return parts, nil, err
 		}
 		parts[i] = c
 		where := namelist.Show(files)
@@ -170,7 +170,7 @@ func (t *Data) Rows(
 		}
 		warnUnknown(o.Options.Log, where, p.Unknown)
 	}
-	return parts, nil
+	return parts, e.Sources, nil
 }
 
 // write encodes files into the cache.

@@ -49,15 +49,15 @@ func (t *Data) reading() any {
 // Rows returns the parts of files. It reads them from the cache, which it writes first if need be.
 func (t *Data) Rows(
 	ctx context.Context, o *parts.Opening, m *data.FeatureMap, files []string, split data.Split,
-) (parts [3]data.Source, err error) {
+) (parts [3]data.Source, sums []scan.FileSum, err error) {
 	key, err := cache.Key("text", t.reading(), split, m.Digest(), files)
 	if err != nil {
-		return parts, err
+		return parts, nil, err
 	}
 	e := o.Cache.Open(key, files)
 	if e == nil {
 		if e, err = t.write(ctx, o, key, m, files, split); err != nil {
-			return parts, err
+			return parts, nil, err
 		}
 	}
 	scan.Report(o.Options.Log, e.Skipped, e.Rows, e.First)
@@ -72,10 +72,10 @@ func (t *Data) Rows(
 		}
 		id := fmt.Sprintf("%s-%s-%016x", key, data.Part(i), p.Hash)
 		if parts[i], err = openSource(o.Cache.PartPath(key, data.Part(i)), id, p, m, schema); err != nil {
-			return parts, err
+			return parts, nil, err
 		}
 	}
-	return parts, nil
+	return parts, e.Sources, nil
 }
 
 // write tokenises files into the cache.
