@@ -35,11 +35,7 @@ var crowded = []string{"models/ops", "models/ops/kernel", "cki/method"}
 // above. A pattern is that of path.Match.
 var layers = [][]string{
 	{"configs/registry", "data/rng", "data/atomicfile", "data/bound", "data/crash", "data/memory"}, // leaves: import nothing of the module
-<<<<<<< HEAD
-	{"data/atomicfile/faultfs", "data/internal/namelist", "data/output"},
-=======
-	{"data/atomicfile/faultfs", "data/internal/namelist", "data/sealed"},
->>>>>>> 5eb24f6 (data: the cache's index has a checksum, and files of the same size and time are compared by their inode's time and a sample)
+	{"data/atomicfile/faultfs", "data/internal/namelist", "data/output", "data/sealed"},
 	{"data", "data/token"},
 	{"data/internal/*"},
 	{"data/set", "data/datatest"},

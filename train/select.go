@@ -93,10 +93,14 @@ func (f *fit) keep() error {
 		}
 	}
 	path := filepath.Join(f.Dir, run.ModelFile)
-	err := ckpt.Save(path, Snapshot(f.Params))
-	if err == nil {
-		f.kept, err = os.Stat(path)
+	if err := ckpt.Save(path, Snapshot(f.Params)); err != nil {
+		return err
 	}
+	var err error
+	if f.st.Best.Model, err = ckpt.Checksum(path); err != nil {
+		return err
+	}
+	f.kept, err = os.Stat(path)
 	return err
 }
 
@@ -118,6 +122,23 @@ func (f *fit) checkKept() error {
 	return nil
 }
 
+// checkBest returns an error if the run's model is not the one of b, which this training kept.
+func (f *fit) checkBest(b *best) error {
+	if !b.Seen || f.Data.Valid == nil {
+		return nil
+	}
+	path := filepath.Join(f.Dir, run.ModelFile)
+	sum, err := ckpt.Checksum(path)
+	if err != nil {
+		return err
+	}
+	if sum != b.Model {
+		return fmt.Errorf("%w: %s is not the model that this training kept after step %d (checksum %s, want %s): put it back, or %s", ErrResume,
+			path, b.Step, sum, b.Model, anew)
+	}
+	return nil
+}
+
 // finish evaluates the best model.
 func (f *fit) finish(ctx context.Context) (*Result, error) {
 	r, err := f.measure(ctx)
@@ -130,6 +151,12 @@ func (f *fit) finish(ctx context.Context) (*Result, error) {
 // measure evaluates the best model for the last time.
 func (f *fit) measure(ctx context.Context) (*Result, error) {
 	r := &Result{}
+	if err := f.checkKept(); err != nil {
+		return nil, err
+	}
+	if err := f.checkBest(&f.st.Best); err != nil {
+		return nil, err
+	}
 	if err := f.finishAverages(ctx, r); err != nil {
 		return nil, err
 	}

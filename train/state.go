@@ -8,16 +8,22 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
+	"github.com/splice-ml/splice/data/sealed"
 	"github.com/splice-ml/splice/train/ckpt"
 	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/schedule"
 )
 
-// state is what --resume needs beside tensors: last/state.json. It names the files it belongs to, and is written after
-// them in one rename: a run killed at any moment has a whole state, the old one or the new one.
+// state is what --resume needs beside tensors: last/state.json, which has a checksum. It names the files it belongs to, and is written
+// after them in one rename: a run killed at any moment has a whole state, the old one or the new one.
 type state struct {
-	Digest    string                     `json:"digest"` // of the config that made it
+	Digest    string                     `json:"digest"`          // of the config that made it
+	Start     string                     `json:"start,omitempty"` // digest of the weights that training started from, and of its teachers
+	Data      data.Origin                `json:"data"`            // what the rows were made from
 	Seed      uint64                     `json:"seed"`
 	Step      int64                      `json:"step"`  // optimizer steps done
 	Epoch     int                        `json:"epoch"` // current epoch
@@ -33,7 +39,13 @@ type state struct {
 	Optimizer string                     `json:"optimizer"`
 	Counts    string                     `json:"counts,omitempty"`
 	Averages  string                     `json:"averages,omitempty"`
+	Checksums map[string]string          `json:"checksums"` // of these files, as they have them in their headers
 	Callbacks map[string]json.RawMessage `json:"callbacks,omitempty"`
+}
+
+// files returns the names of the files in last/ that the state belongs to.
+func (st *state) files() []string {
+	return slices.DeleteFunc([]string{st.Model, st.Optimizer, st.Counts, st.Averages}, func(n string) bool { return n == "" })
 }
 
 // best is the best evaluation so far.
@@ -44,6 +56,7 @@ type best struct {
 	Step    int64       `json:"step"`
 	Stale   int         `json:"stale"` // evaluations since
 	Metrics run.Metrics `json:"metrics,omitempty"`
+	Model   string      `json:"model,omitempty"` // checksum of the run's model
 }
 
 // better reports whether v improves on b by more than delta.
@@ -100,11 +113,14 @@ func (f *fit) save() error {
 	if err := f.averages.save(dir, f.st.Averages); err != nil {
 		return fmt.Errorf("train: checkpoint: %w", err)
 	}
-	b, err := json.MarshalIndent(f.st, "", "  ")
-	if err != nil {
-		return fmt.Errorf("train: checkpoint: %w", err)
+	f.st.Checksums = map[string]string{}
+	for _, name := range f.st.files() {
+		var err error
+		if f.st.Checksums[name], err = ckpt.Checksum(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("train: checkpoint: %w", err)
+		}
 	}
-	if err := run.Write(dir, run.StateFile, append(b, '\n')); err != nil {
+	if err := sealed.Write(filepath.Join(dir, run.StateFile), f.st); err != nil {
 		return fmt.Errorf("train: checkpoint: %w", err)
 	}
 	f.saved, f.savedAny = f.st.Step, true
@@ -122,39 +138,181 @@ func (f *fit) hasLast(dir string) bool {
 	return true
 }
 
-// readState reads the state for --resume. It returns nil if there is none.
-func (f *fit) readState() (*state, error) {
-	dir := filepath.Join(f.Dir, run.LastDir)
-	b, err := os.ReadFile(filepath.Join(dir, run.StateFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrResume, err)
-	}
+// anew is what to do with a run that cannot go on.
+const anew = "start anew with --overwrite, or in another --run"
+
+// readState reads the state in the directory of a run. It returns nil if there is none. A state that is not as it was written is an
+// error that names its file.
+func readState(dir string) (*state, error) {
+	path := filepath.Join(dir, run.LastDir, run.StateFile)
 	st := new(state)
-	if err := json.Unmarshal(b, st); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrResume, filepath.Join(dir, run.StateFile), err)
+	switch err := sealed.Read(path, bound.JSON, st); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case errors.Is(err, sealed.ErrChanged):
+		return nil, fmt.Errorf("%w: put it back as it was, or %s", err, anew)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %s", err, anew)
 	}
-	if st.Digest != f.Digest {
-		return nil, fmt.Errorf("%w: %s was trained with another config (digest %.12s, this one has %.12s): "+
-			"undo the change, or start another run", ErrResume, f.Dir, st.Digest, f.Digest)
-	}
-	for _, n := range []string{st.Model, st.Optimizer, st.Counts, st.Averages} {
-		if n != "" && filepath.Base(n) != n {
-			return nil, fmt.Errorf("%w: %s names files outside of its directory", ErrResume, filepath.Join(dir, run.StateFile))
-		}
+	if err := st.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w, which no training writes: put it back as it was, or %s", path, err, anew)
 	}
 	return st, nil
 }
 
+// check returns what no state of any training has.
+func (st *state) check() error {
+	bad := func(ok bool, what string, v any) error {
+		if ok {
+			return nil
+		}
+		return fmt.Errorf("%s is %v", what, v)
+	}
+	b := &st.Best
+	errs := []error{
+		bad(st.Step >= 0, "step", st.Step),
+		bad(st.Epoch >= 0, "epoch", st.Epoch),
+		bad(st.Batch >= 0, "batch", st.Batch),
+		bad(st.LossCount >= 0 && (st.LossCount == 0 || st.Batch > 0), "loss_count", st.LossCount),
+		bad(st.LossSum == 0 || st.Batch > 0, "loss_sum", st.LossSum),
+		bad(st.Samples >= st.Step && (st.Samples == 0 || st.Step > 0), "samples", st.Samples),
+		bad(st.Seconds >= 0, "seconds", st.Seconds),
+		bad(b.Step >= 0 && b.Step <= st.Step, "best.step", b.Step),
+		bad(b.Epoch >= 0 && b.Epoch <= st.Epoch, "best.epoch", b.Epoch),
+		bad(b.Stale >= 0 && int64(b.Stale) <= st.Step+1, "best.stale", b.Stale),
+		bad(b.Seen || b.Value == 0 && len(b.Metrics) == 0, "best.seen", b.Seen),
+		bad(st.Model == run.LastModel(st.Step), "model", st.Model),
+		bad(st.Optimizer == run.LastOptimizer(st.Step), "optimizer", st.Optimizer),
+		bad(st.Counts == "" || st.Counts == run.LastCounts(st.Step), "counts", st.Counts),
+		bad(len(st.Checksums) == len(st.files()), "checksums", st.Checksums),
+	}
+	averages := st.Averages == ""
+	for n := int64(0); n <= int64(st.Epoch)+1 && !averages; n++ {
+		averages = st.Averages == run.LastAverages(st.Step, n)
+	}
+	return errors.Join(append(errs, bad(averages, "averages", st.Averages))...)
+}
+
+// CheckData returns why a run cannot be resumed with these data, as Fit does: before anything is loaded that depends on them. It is nil
+// if the directory has no checkpoint, or one of another config than that of the digest, about which Fit has more to say. Nothing is
+// changed.
+func CheckData(dir, digest string, d *data.Splits) error {
+	st, err := readState(dir)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrResume, err)
+	}
+	if st == nil || st.Digest != digest {
+		return nil
+	}
+	return st.checkData(dir, d)
+}
+
+// belongs returns why the state cannot be of a training with these data and a config of that digest.
+func (st *state) belongs(dir, digest string, d *data.Splits) error {
+	if st.Digest != digest {
+		return fmt.Errorf("%w: %s was trained with another config (digest %.12s, this one has %.12s): "+
+			"undo the change, or start another run", ErrResume, dir, st.Digest, digest)
+	}
+	return st.checkData(dir, d)
+}
+
+// checkData returns how the data differs from that which the state was made with.
+func (st *state) checkData(dir string, d *data.Splits) error {
+	const most = 10
+	changes := st.Data.Changes(d.Origin())
+	if n := len(changes); n > most {
+		changes = append(changes[:most:most], fmt.Sprintf("and %d more", n-most))
+	}
+	if len(changes) > 0 {
+		return fmt.Errorf("%w: the data is not what %s was trained on: %s. Put it back as it was, or %s", ErrResume, dir,
+			strings.Join(changes, "; "), anew)
+	}
+	return nil
+}
+
+// LastModel returns the file of the last weights that the run in a directory has saved.
+func LastModel(dir string) (string, error) {
+	st, err := readState(dir)
+	if err != nil {
+		return "", err
+	}
+	if st == nil {
+		return "", fmt.Errorf("%s: %w", filepath.Join(dir, run.LastDir, run.StateFile), fs.ErrNotExist)
+	}
+	return st.file(dir, st.Model)
+}
+
+// file returns the path of a file of the state, which must be the one that was written with it.
+func (st *state) file(dir, name string) (string, error) {
+	path := filepath.Join(dir, run.LastDir, name)
+	sum, err := ckpt.Checksum(path)
+	if err != nil {
+		return "", err
+	}
+	if want := st.Checksums[name]; sum != want {
+		return "", fmt.Errorf("%s is not the file that %s was written with (checksum %s, want %s): put it back, or %s", path, run.StateFile,
+			sum, want, anew)
+	}
+	return path, nil
+}
+
+// checkFor returns what is out of the range of this training.
+func (st *state) checkFor(f *fit) error {
+	bad := func(what string, have, want any) error {
+		return fmt.Errorf("%w: %s: %s is %v, this training has %v: put it back as it was, or %s", ErrResume,
+			filepath.Join(f.Dir, run.LastDir, run.StateFile), what, have, want, anew)
+	}
+	of := int64(f.GradientAccumulation)
+	rows, size := f.Data.Train.Rows(), int64(f.BatchSize)
+	steps := st.Step - (int64(st.Batch)+of-1)/of // of whole epochs
+	switch {
+	case st.Seed != f.Seed:
+		return bad("seed", st.Seed, f.Seed)
+	case st.Start != f.Start:
+		return bad("start", st.Start, f.Start)
+	case f.total > 0 && st.Step > f.total:
+		return bad("step", st.Step, f.total)
+	case st.Epoch > f.Epochs || st.Epoch == f.Epochs && !st.Done:
+		return bad("epoch", st.Epoch, f.Epochs)
+	case st.Averages != "" && len(f.averages.list()) == 0:
+		return bad("averages", st.Averages, "none")
+	case f.Keep == "best" && st.Best.Seen && f.Data.Valid != nil && st.Best.Metrics[f.monitor] != st.Best.Value:
+		return bad("best.value", st.Best.Value, st.Best.Metrics[f.monitor])
+	case rows <= 0:
+		return nil
+	case int64(st.Batch) > (rows+size-1)/size:
+		return bad("batch", st.Batch, (rows+size-1)/size)
+	case steps > int64(st.Epoch)*f.perEpoch || steps < int64(st.Epoch)*((rows/size+of-1)/of): // drop_last makes fewer
+		return bad("step", st.Step, fmt.Sprintf("%d an epoch", f.perEpoch))
+	case st.Samples > (int64(st.Epoch)+1)*rows:
+		return bad("samples", st.Samples, rows)
+	}
+	return nil
+}
+
+// read reads the state for --resume. It returns nil if there is none.
+func (f *fit) read() (*state, error) {
+	st, err := readState(f.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrResume, err)
+	}
+	if st == nil {
+		return nil, nil
+	}
+	return st, st.belongs(f.Dir, f.Digest, f.Data)
+}
+
 // loadStem sets those parameters that are there already to the ones that the run goes on with.
 func (f *fit) loadStem() error {
-	st, err := f.readState()
+	st, err := f.read()
 	if err != nil || st == nil {
 		return err
 	}
-	c, err := ckpt.Load(filepath.Join(f.Dir, run.LastDir, st.Model))
+	path, err := st.file(f.Dir, st.Model)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrResume, err)
+	}
+	c, err := ckpt.Load(path)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrResume, err)
 	}
@@ -168,28 +326,20 @@ func (f *fit) loadStem() error {
 
 // load reads the state for --resume; false if there is none.
 func (f *fit) load() (bool, error) {
-	st, err := f.readState()
+	st, err := f.read()
 	if err != nil || st == nil {
 		return false, err
 	}
-	dir := filepath.Join(f.Dir, run.LastDir)
-	if err := LoadParams(filepath.Join(dir, st.Model), f.Params); err != nil {
+	if err := st.checkFor(f); err != nil {
+		return false, err
+	}
+	if err := f.loadFiles(st); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrResume, err)
 	}
-	o, err := ckpt.Load(filepath.Join(dir, st.Optimizer))
-	if err != nil {
-		return false, fmt.Errorf("%w: %w", ErrResume, err)
-	}
-	if err := f.opt.Load(o, f.trained()); err != nil {
-		return false, fmt.Errorf("%w: %w", ErrResume, err)
-	}
-	if st.Counts == "" {
-		f.counts = nil // the steps before were not counted
-	} else if err := f.counts.load(filepath.Join(dir, st.Counts)); err != nil {
-		return false, fmt.Errorf("%w: %w", ErrResume, err)
-	}
-	if err := f.averages.load(dir, st.Averages); err != nil {
-		return false, fmt.Errorf("%w: %w", ErrResume, err)
+	if st.Done { // until then a later model than the state's may be there
+		if err := f.checkBest(&st.Best); err != nil {
+			return false, err
+		}
 	}
 	if err := f.sched.Load(st.Schedule); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrResume, err)
@@ -205,6 +355,34 @@ func (f *fit) load() (bool, error) {
 	// A training that was killed after it had written the state has not removed the files of the one before.
 	run.SweepLast(filepath.Join(f.Dir, run.LastDir), st.Model, st.Optimizer, st.Counts, st.Averages, run.StateFile)
 	return true, nil
+}
+
+// loadFiles reads the tensors of the state.
+func (f *fit) loadFiles(st *state) error {
+	paths := map[string]string{}
+	for _, name := range st.files() {
+		path, err := st.file(f.Dir, name)
+		if err != nil {
+			return err
+		}
+		paths[name] = path
+	}
+	if err := LoadParams(paths[st.Model], f.Params); err != nil {
+		return err
+	}
+	o, err := ckpt.Load(paths[st.Optimizer])
+	if err != nil {
+		return err
+	}
+	if err := f.opt.Load(o, f.trained()); err != nil {
+		return err
+	}
+	if st.Counts == "" {
+		f.counts = nil // the steps before were not counted
+	} else if err := f.counts.load(paths[st.Counts]); err != nil {
+		return err
+	}
+	return f.averages.load(filepath.Join(f.Dir, run.LastDir), st.Averages)
 }
 
 // trained returns the number of values of every parameter that takes a gradient.

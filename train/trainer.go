@@ -29,6 +29,7 @@ type Trainer struct {
 	Seed      uint64     // seed of dropout's masks
 	Dir       string     // the run's directory, which must exist
 	Digest    string     // digest of the resolved config; --resume refuses another one
+	Start     string     // digest of the weights that training starts from and of its teachers, if there are any; --resume refuses another one
 	CacheDir  string     // where features of a frozen part are kept; ".cache" if empty
 	Resume    bool       // go on from the run's last checkpoint, if there is one
 	Compile   models.CompileOptions
@@ -207,7 +208,7 @@ func (f *fit) prepare(ctx context.Context) error {
 	if f.MaxSteps > 0 && (f.total == 0 || f.MaxSteps < f.total) {
 		f.total = f.MaxSteps
 	}
-	f.st.Digest, f.st.Seed = f.Digest, f.Seed
+	f.st.Digest, f.st.Start, f.st.Seed, f.st.Data = f.Digest, f.Start, f.Seed, f.Data.Origin()
 	return nil
 }
 

@@ -28,12 +28,13 @@ type basis struct {
 	params   *nn.Params
 	teachers *ensemble.Teachers
 	record   *start.Record // nil if there are neither a start nor teachers
-	digest   string        // of all that decides the result: --resume refuses another one
+	start    string        // digest of the weights and the teachers; empty if there are neither
 }
 
-// basis opens what the experiment is trained on. Nothing of the run's directory is touched. digest is the config's.
-func (j *Job) basis(ctx context.Context, digest string) (*basis, error) {
-	g := &basis{digest: digest}
+// basis opens what the experiment is trained on. Nothing of the run's directory is touched. check is called with the data before
+// anything is loaded that depends on it, and its error ends it; it may be nil.
+func (j *Job) basis(ctx context.Context, check func(*data.Splits) error) (*basis, error) {
+	g := &basis{}
 	target := start.Target{Options: j.Init, Dir: j.Dir, Model: j.Model, Seed: j.Seed, ModelOf: modelOf, Log: j.Log}
 	w, err := target.Find()
 	if err != nil {
@@ -50,6 +51,11 @@ func (j *Job) basis(ctx context.Context, digest string) (*basis, error) {
 			err = fmt.Errorf("%w\n(the data is read with the feature map of %s; set init.features to data to fit a new one)", err, j.Init.From)
 		}
 		return nil, run.BadInput(err)
+	}
+	if check != nil {
+		if err := check(g.data); err != nil {
+			return nil, run.BadInput(err)
+		}
 	}
 	if err := j.afford(g.data.Schema, uses{trains: true, loaded: len(j.Experiment.Teacher.From)}); err != nil {
 		return nil, err
@@ -86,14 +92,11 @@ func (j *Job) basis(ctx context.Context, digest string) (*basis, error) {
 	}
 	if g.record != nil {
 		h := sha256.New()
-		fmt.Fprintln(h, digest, g.record.Digest)
-		if g.data.Map != nil {
-			fmt.Fprintln(h, g.data.Map.Digest())
-		}
+		fmt.Fprintln(h, g.record.Digest)
 		for _, t := range g.record.Teachers {
 			fmt.Fprintln(h, t.Digest)
 		}
-		g.digest = hex.EncodeToString(h.Sum(nil)[:8])
+		g.start = hex.EncodeToString(h.Sum(nil)[:8])
 	}
 	return g, nil
 }

@@ -117,7 +117,7 @@ func (j *Job) compared(ctx context.Context, m *merge.Job, parents []*cki.Parent)
 			return nil, err
 		}
 	} else {
-		b, err := j.basis(ctx, m.Digest)
+		b, err := j.basis(ctx, nil)
 		if err != nil {
 			return nil, err
 		}

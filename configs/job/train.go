@@ -41,7 +41,11 @@ func (j *Job) Train(ctx context.Context, o TrainOptions) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := j.basis(ctx, digest)
+	var check func(*data.Splits) error
+	if o.Resume {
+		check = func(d *data.Splits) error { return train.CheckData(j.Dir, digest, d) }
+	}
+	g, err := j.basis(ctx, check)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +73,7 @@ func (j *Job) Train(ctx context.Context, o TrainOptions) (*Result, error) {
 	})
 	t := &train.Trainer{
 		Options: j.Experiment.Train, Model: j.Model, Task: j.Task, Data: d, Params: g.params, Seed: j.Seed,
-		Dir: j.Dir, Digest: g.digest, Resume: o.Resume, Log: j.Log, Callbacks: append([]train.Callback{accepted}, j.callbacks()...),
+		Dir: j.Dir, Digest: digest, Start: g.start, Resume: o.Resume, Log: j.Log, Callbacks: append([]train.Callback{accepted}, j.callbacks()...),
 		Teacher: g.teachers.Teacher, Distill: j.Experiment.Teacher.DistillOptions,
 	}
 	if err := os.MkdirAll(j.Dir, 0o777); err != nil {

@@ -12,9 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/splice-ml/splice/data/atomicfile"
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // Errors of Read that say why a file is not as it was written.
@@ -50,37 +50,29 @@ func Write(path string, v any) error {
 }
 
 // Read reads what Write wrote into v, which must be a pointer. A file of more than most bytes, one whose checksum is missing or wrong,
-// and one that has keys which v has not are errors. They do not name the file.
+// and one that has keys which v has not are errors, which name the file.
 func Read(path string, most int64, v any) error {
-	f, err := os.Open(path)
+	text, err := bound.ReadFile(path, most)
 	if err != nil {
 		return err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err != nil {
-		return err
-	}
-	if int64(len(text)) > most {
-		return fmt.Errorf("has more than %d bytes, which no such file has: it is another file, or damaged", most)
 	}
 	rest, ok := bytes.CutPrefix(text, []byte(opening+before))
 	digits := hex.EncodedLen(sha256.Size)
 	if !ok || len(rest) < digits {
-		return ErrNoChecksum
+		return fmt.Errorf("%s %w", path, ErrNoChecksum)
 	}
 	want := string(rest[:digits])
 	body, ok := bytes.CutPrefix(rest[digits:], []byte(after))
 	if !ok || sum(body) != want {
-		return ErrChanged
+		return fmt.Errorf("%s %w", path, ErrChanged)
 	}
 	dec := json.NewDecoder(io.MultiReader(bytes.NewReader([]byte(opening)), bytes.NewReader(body)))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return errors.New("has text after its content")
+		return fmt.Errorf("%s: there is text after its content", path)
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func TestSealedRefuses(t *testing.T) {
 	if err := sealed.Write(path, content{Name: strings.Repeat("x", most)}); err != nil {
 		t.Fatal(err)
 	}
-	if err := sealed.Read(path, most, &got); err == nil || !strings.Contains(err.Error(), "more than 1024 bytes") {
+	if err := sealed.Read(path, most, &got); err == nil || !strings.Contains(err.Error(), "at most 1,024 bytes") {
 		t.Errorf("a large file: error %v", err)
 	}
 	for text, want := range map[string]error{`{"name": "a"}`: sealed.ErrNoChecksum, "": sealed.ErrNoChecksum} {

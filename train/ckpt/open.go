@@ -50,6 +50,33 @@ func Open(path string) (*File, error) {
 	return r, nil
 }
 
+// Checksum returns the checksum that the header of a file has. Save and Stream put it there, and Open compares it with the file's
+// bytes; Checksum does not read them. A file without one is an error.
+func Checksum(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("ckpt: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", fmt.Errorf("ckpt: %w", err)
+	}
+	_, head, err := readHeader(f, info.Size())
+	if err != nil {
+		return "", fmt.Errorf("ckpt: %s: %w", path, err)
+	}
+	_, meta, err := parseHeader(head, info.Size()-8-int64(len(head)))
+	if err != nil {
+		return "", fmt.Errorf("ckpt: %s: %w", path, err)
+	}
+	sum, ok := strings.CutPrefix(meta[checksumKey], checksumPrefix)
+	if !ok {
+		return "", fmt.Errorf("ckpt: %s: has no checksum: another program wrote it", path)
+	}
+	return sum, nil
+}
+
 // Close closes the file.
 func (r *File) Close() error { return r.close.Close() }
 
@@ -58,27 +85,36 @@ const pickleHelp = `is a PyTorch pickle, not safetensors; convert it: python -c 
 	`s.save_file({k: v.clone().contiguous() for k, v in torch.load(sys.argv[1], map_location='cpu', weights_only=True).items()}, sys.argv[2])" ` +
 	`IN.bin OUT.safetensors`
 
-func open(f io.ReaderAt, size int64) (*File, error) {
-	var first [8]byte
+// readHeader returns the first 8 bytes of a file, and its header.
+func readHeader(f io.ReaderAt, size int64) (first [8]byte, head []byte, err error) {
 	if n, err := f.ReadAt(first[:], 0); err != nil && err != io.EOF {
-		return nil, err
+		return first, nil, err
 	} else if bytes.HasPrefix(first[:n], []byte("PK\x03\x04")) || n > 3 && first[0] == 0x80 && first[1] <= 5 && first[2] == 0x8a {
-		return nil, errors.New(pickleHelp)
+		return first, nil, errors.New(pickleHelp)
 	} else if n < 8 {
-		return nil, fmt.Errorf("truncated: a header needs 8 bytes, file has %d", n)
+		return first, nil, fmt.Errorf("truncated: a header needs 8 bytes, file has %d", n)
 	}
 	length := binary.LittleEndian.Uint64(first[:])
 	if length > maxHeader {
-		return nil, fmt.Errorf("is not safetensors: a header of %d bytes, the format allows %d", length, maxHeader)
+		return first, nil, fmt.Errorf("is not safetensors: a header of %d bytes, the format allows %d", length, maxHeader)
 	}
 	start := 8 + int64(length)
 	if start > size {
-		return nil, fmt.Errorf("truncated: header says %d bytes, file has %d", start, size)
+		return first, nil, fmt.Errorf("truncated: header says %d bytes, file has %d", start, size)
 	}
-	head := make([]byte, length)
+	head = make([]byte, length)
 	if _, err := f.ReadAt(head, 8); err != nil {
-		return nil, noEOF(err)
+		return first, nil, noEOF(err)
 	}
+	return first, head, nil
+}
+
+func open(f io.ReaderAt, size int64) (*File, error) {
+	first, head, err := readHeader(f, size)
+	if err != nil {
+		return nil, err
+	}
+	start := 8 + int64(len(head))
 	tensors, meta, err := parseHeader(head, size-start)
 	var short truncatedError
 	if errors.As(err, &short) {

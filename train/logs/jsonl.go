@@ -17,7 +17,8 @@ import (
 )
 
 // JSONL appends a line to a file for every log interval and every evaluation. After --resume the file goes on where the
-// checkpoint left it. Lines of steps after the checkpoint are dropped, since these steps are made again.
+// checkpoint left it, in the middle of an interval too. Lines of steps after the checkpoint are dropped, since these steps are made
+// again.
 type JSONL struct {
 	Path     string
 	LogSteps int64
@@ -110,20 +111,33 @@ func (c *JSONL) end() error {
 	return nil
 }
 
-// SaveState flushes the file and returns its length.
+// jsonlState is what a resumed run needs.
+type jsonlState struct {
+	Offset   int64     `json:"offset"` // length of the file
+	Interval rateState `json:"interval"`
+}
+
+// SaveState flushes the file and returns its length, and what there is of the log interval.
 func (c *JSONL) SaveState() ([]byte, error) {
 	if c.file != nil {
 		if err := c.file.Sync(); err != nil {
 			return nil, err
 		}
 	}
-	return json.Marshal(c.offset)
+	return json.Marshal(jsonlState{c.offset, c.rate.state()})
 }
 
-// LoadState takes the length at which the file goes on.
+// LoadState takes the length at which the file goes on, and the log interval.
 func (c *JSONL) LoadState(b []byte) error {
-	var n int64
-	if err := json.Unmarshal(b, &n); err != nil {
+	var s jsonlState
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	n := s.Offset
+	if n < 0 {
+		return fmt.Errorf("%s: the log cannot go on at byte %d", c.Path, n)
+	}
+	if err := c.rate.load(s.Interval); err != nil {
 		return err
 	}
 	st, err := os.Stat(c.Path)
@@ -145,7 +159,32 @@ type rate struct {
 	sum  float64
 }
 
-func (r *rate) start(*train.Event) { *r = rate{t: time.Now()} }
+// rateState is an interval that a checkpoint divides.
+type rateState struct {
+	Rows    int64   `json:"rows"`
+	Sum     float64 `json:"sum"` // of the rows' losses
+	Seconds float64 `json:"seconds"`
+}
+
+// start begins the first interval of a run, or goes on with the one that load took.
+func (r *rate) start(e *train.Event) {
+	if !e.Resumed || r.t.IsZero() {
+		*r = rate{t: time.Now()}
+	}
+}
+
+func (r *rate) state() rateState { return rateState{r.rows, r.sum, time.Since(r.t).Seconds()} }
+
+func (r *rate) load(s rateState) error {
+	if s.Rows < 0 || !(s.Seconds >= 0 && s.Seconds < maxSeconds) {
+		return fmt.Errorf("logs: no log interval has %d rows in %v seconds", s.Rows, s.Seconds)
+	}
+	*r = rate{t: time.Now().Add(-time.Duration(s.Seconds * float64(time.Second))), rows: s.Rows, sum: s.Sum}
+	return nil
+}
+
+// maxSeconds is longer than any log interval: what time.Duration can hold.
+const maxSeconds = 9e9
 
 func (r *rate) add(e *train.Event) {
 	r.rows += e.Rows

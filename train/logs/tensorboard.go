@@ -2,6 +2,7 @@ package logs
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -16,6 +17,21 @@ type TensorBoard struct {
 	LogSteps int64
 	w        *tfevent.Writer
 	rate     rate
+}
+
+// Name returns "tensorboard".
+func (c *TensorBoard) Name() string { return "tensorboard" }
+
+// SaveState returns what there is of the log interval.
+func (c *TensorBoard) SaveState() ([]byte, error) { return json.Marshal(c.rate.state()) }
+
+// LoadState takes the log interval that a resumed run goes on with.
+func (c *TensorBoard) LoadState(b []byte) error {
+	var s rateState
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	return c.rate.load(s)
 }
 
 // On writes the scalars of an event.

@@ -74,7 +74,7 @@ func (p *plateau) Eval(v float64) {
 func (p *plateau) State() State { return p.s }
 
 func (p *plateau) Load(s State) error {
-	if !(s.LR > 0) || math.IsInf(s.LR, 0) || math.IsNaN(s.Best) || s.Bad < 0 || s.Cooldown < 0 {
+	if !(s.LR > 0 && s.LR <= p.s.LR) || math.IsNaN(s.Best) || s.Bad < 0 || s.Bad > p.Patience || s.Cooldown < 0 || s.Cooldown > p.Cooldown {
 		return fmt.Errorf("schedule: load: state %+v is not one of a plateau", s)
 	}
 	p.s = s

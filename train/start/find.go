@@ -1,7 +1,6 @@
 package start
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/data"
-	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ckpt"
 	"github.com/splice-ml/splice/train/run"
 )
@@ -126,22 +125,10 @@ func keptEpochs(dir string) string {
 // lastFile returns the file of the last weights that a run saved.
 func lastFile(dir string) (string, error) {
 	path := filepath.Join(dir, run.LastDir, run.StateFile)
-	b, err := bound.ReadFile(path, bound.JSON)
-	if errors.Is(err, fs.ErrNotExist) {
+	if !exists(path) {
 		return "", fmt.Errorf("has no %s, so that there are no last weights; take best", path)
-	} else if err != nil {
-		return "", err
 	}
-	var state struct {
-		Model string `json:"model"`
-	}
-	if err := json.Unmarshal(b, &state); err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	if state.Model == "" || filepath.Base(state.Model) != state.Model {
-		return "", fmt.Errorf("%s names no file of its directory", path)
-	}
-	return filepath.Join(dir, run.LastDir, state.Model), nil
+	return train.LastModel(dir)
 }
 
 func exists(path string) bool {

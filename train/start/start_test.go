@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/sealed"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/ctr"
 	"github.com/splice-ml/splice/models/nn"
@@ -75,7 +76,16 @@ func TestFindAndLoad(t *testing.T) {
 		seed++
 		want[c] = weights(t, filepath.Join(from, name), seed).Digest()
 	}
-	if err := run.Write(filepath.Join(from, run.LastDir), run.StateFile, []byte(`{"model": "model-7.safetensors"}`)); err != nil {
+	last := filepath.Join(from, run.LastDir)
+	sum, err := ckpt.Checksum(filepath.Join(last, run.LastModel(7)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	state := map[string]any{
+		"step": 7, "samples": 70, "model": run.LastModel(7), "optimizer": run.LastOptimizer(7),
+		"checksums": map[string]string{run.LastModel(7): sum, run.LastOptimizer(7): ""},
+	}
+	if err := sealed.Write(filepath.Join(last, run.StateFile), state); err != nil {
 		t.Fatal(err)
 	}
 	if err := run.Write(from, run.ConfigFile, []byte("seed: 1\n")); err != nil {

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/data/internal/scan"
 	"github.com/splice-ml/splice/data/sealed"
 )
@@ -24,9 +25,6 @@ const version = 1
 
 // Magic begins every file of records.
 const Magic = "SPLICE\x00\x01"
-
-// maxIndex is how many bytes an index can have: its files' names and the columns take the most.
-const maxIndex = 64 << 20
 
 // Entry is the content of a cache's index file, which has a checksum. The index is written last, so a cache without it does not count.
 type Entry struct {
@@ -92,7 +90,7 @@ func (d *Dir) Open(key string, files []string) *Entry {
 
 func (d *Dir) read(key string, files []string) (*Entry, error) {
 	e := &Entry{}
-	switch err := sealed.Read(d.Path(key, ".json"), maxIndex, e); {
+	switch err := sealed.Read(d.Path(key, ".json"), bound.JSON, e); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	case err != nil:
