@@ -2,6 +2,7 @@ package cki
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ensemble"
 	"github.com/splice-ml/splice/train/metric"
+	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/task"
 )
 
@@ -164,6 +166,9 @@ func (l *Lab) Fit(ctx context.Context, o FitOptions) (*train.Result, error) {
 		Digest: l.Digest, Resume: true, Compile: o.Compile, Teacher: o.Teacher, Distill: o.Distill, Callbacks: callbacks,
 	}
 	r, err := t.Fit(ctx)
+	if errors.Is(err, train.ErrResume) {
+		return nil, run.BadInput(fmt.Errorf("cki: %s: %w. If you remove %s, it is trained anew", o.Name, err, dir))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cki: %s: %w", o.Name, err)
 	}

@@ -97,19 +97,44 @@ func (j *Job) holds(t *compare.Table) (bool, error) {
 	return d == t.ModelDigest, err
 }
 
-// claim makes the directory ready for trainings of these digests. Trainings of other digests are removed, or are an error.
-func (j *Job) claim(making, digest string) error {
+// claim makes the directory ready for parents that are made from a config of this digest, from data of that origin. Parents of another
+// config are removed, or are an error. Those of other data are removed, or are left: their trainings say what has changed.
+func (j *Job) claim(making, origin string) error {
 	if err := j.free(); err != nil {
 		return run.BadInput(err)
 	}
 	if err := os.MkdirAll(j.Dir, 0o777); err != nil {
 		return fmt.Errorf("cki: %w", err)
 	}
-	if err := j.claimDir(run.ParentsDir, making, j.Overwrite); err != nil {
-		return err
+	made, from := j.marks(run.ParentsDir)
+	switch {
+	case made == making && (from == origin || !j.Overwrite):
+	case made != "" && !j.Overwrite:
+		return run.BadInput(fmt.Errorf("cki: %s holds what another config made, or other starting weights: "+
+			"give --overwrite to replace it, or another --run", filepath.Join(j.Dir, run.ParentsDir)))
+	default:
+		if err := j.replace(run.ParentsDir, making, origin); err != nil {
+			return err
+		}
 	}
-	if err := j.claimDir(run.RowsDir, digest, true); err != nil {
-		return err
+	if j.Overwrite {
+		return run.ClearResult(j.Dir)
+	}
+	return nil
+}
+
+// claimRows makes the directory ready for the trainings of a comparison, once the parents are made. Trainings of another digest or of
+// other data are removed.
+func (j *Job) claimRows(making, digest, origin string) error {
+	if made, from := j.marks(run.ParentsDir); made == making && from != origin { // nothing was there to go on with
+		if err := j.mark(run.ParentsDir, making, origin); err != nil {
+			return err
+		}
+	}
+	if made, from := j.marks(run.RowsDir); made != digest || from != origin {
+		if err := j.replace(run.RowsDir, digest, origin); err != nil {
+			return err
+		}
 	}
 	return run.ClearResult(j.Dir)
 }
@@ -185,23 +210,31 @@ func (j *Job) there(place *run.Place, out *compare.Outcome) error {
 	return nil
 }
 
-// claimDir makes a directory for trainings of a digest. Files of another digest's trainings are removed, or are an error.
-func (j *Job) claimDir(name, digest string, replace bool) error {
+// marks returns the digests by which a merge has claimed a directory for its trainings: of what makes them, and of their data. They are
+// empty if it is not claimed.
+func (j *Job) marks(name string) (digest, origin string) {
+	b, err := bound.ReadFile(filepath.Join(j.Dir, name, run.DigestFile), bound.Line)
+	if err != nil {
+		return "", ""
+	}
+	digest, origin, _ = strings.Cut(strings.TrimSpace(string(b)), "\n")
+	return digest, origin
+}
+
+func (j *Job) mark(name, digest, origin string) error {
+	return run.Write(filepath.Join(j.Dir, name), run.DigestFile, []byte(digest+"\n"+origin+"\n"))
+}
+
+// replace makes a directory empty and claims it.
+func (j *Job) replace(name, digest, origin string) error {
 	dir := filepath.Join(j.Dir, name)
-	b, err := bound.ReadFile(filepath.Join(dir, run.DigestFile), bound.Line)
-	if err == nil && strings.TrimSpace(string(b)) == digest {
-		return nil
-	}
-	if err == nil && !replace {
-		return run.BadInput(fmt.Errorf("cki: %s holds what another config made: give --overwrite to replace it, or another --run", dir))
-	}
 	if err := run.ClearTrainings(j.Dir, name); err != nil {
 		return fmt.Errorf("cki: %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("cki: %w", err)
 	}
-	return run.Write(dir, run.DigestFile, []byte(digest+"\n"))
+	return j.mark(name, digest, origin)
 }
 
 func writeJSON(dir, name string, v any) error {

@@ -101,7 +101,8 @@ func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (_ *c
 	if err := j.fits(l); err != nil {
 		return nil, err
 	}
-	if err := j.claim(making, digest); err != nil {
+	origin := lab.Data.Origin().Digest()
+	if err := j.claim(making, origin); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -120,6 +121,9 @@ func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (_ *c
 		if f, err = j.Options.Regime.Make(ctx, l); err != nil {
 			return nil, err
 		}
+	}
+	if err := j.claimRows(making, digest, origin); err != nil {
+		return nil, err
 	}
 	l.Dir, l.Digest = filepath.Join(j.Dir, run.RowsDir), digest
 	out, err := compare.Run(ctx, l, j.Options, f, func(r compare.Row) {
@@ -155,17 +159,28 @@ func (j *Job) begin(d *data.Splits) func(name, dir string, o train.Options) ([]t
 			name = filepath.ToSlash(rel)
 		}
 		j.Log.Info("training", "name", name, "epochs", o.Epochs)
+		var callbacks []train.Callback
 		if strings.HasPrefix(name, run.ParentsDir+"/") {
-			if err := j.Describe(dir, d, &o); err != nil {
-				return nil, err
-			}
+			callbacks = append(callbacks, atStart(func() error { return j.Describe(dir, d, &o) }))
 		}
-		callbacks := []train.Callback{&logs.JSONL{Path: filepath.Join(dir, run.MetricsFile), LogSteps: o.LogSteps}}
+		callbacks = append(callbacks, &logs.JSONL{Path: filepath.Join(dir, run.MetricsFile), LogSteps: o.LogSteps})
 		if j.Callbacks != nil {
 			callbacks = append(callbacks, j.Callbacks(o)...)
 		}
 		return callbacks, nil
 	}
+}
+
+// atStart is a callback that is called once the trainer has found that the training can start, or go on: one that cannot is left as it
+// is.
+type atStart func() error
+
+// On calls f.
+func (f atStart) On(_ context.Context, e *train.Event) error {
+	if e.Kind == train.RunStart {
+		return f()
+	}
+	return nil
 }
 
 // family returns the parents that are given.

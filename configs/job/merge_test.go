@@ -3,6 +3,7 @@ package job_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -166,6 +167,75 @@ func TestMergeRegime(t *testing.T) {
 	}
 	_, _, err = call{config: "merge.yaml", to: "n", set: []string{"init.from=\"\"", "data.split.ratio=[0.9, 0, 0.1]"}}.merge(t)
 	refused(t, err, "no validation rows")
+}
+
+// A merge that was stopped does not go on with parents of other data. Trainings of its comparison are made again.
+func TestMergeOfChangedData(t *testing.T) {
+	workspace(t, 1000)
+	rows := read(t, "rows.tsv")
+	grown := rows + rows[:strings.Index(rows, "\n")+1]
+	write(t, "merge.yaml", config+"merge: {regime: {type: shared_init}, report: false, finetune: {epochs: 2}}\n")
+	stopped := func(dir string, set []string, training int, step int64) {
+		t.Helper()
+		e, err := call{config: "merge.yaml", set: set}.read(nil).LoadMerge(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		n := 0
+		j := job.Job{Experiment: e, Dir: dir, Show: func(train.Options) []train.Callback {
+			if n++; n == training {
+				return []train.Callback{stopAt{stop, step}}
+			}
+			return nil
+		}}
+		if _, err := j.Merge(ctx, false); !errors.Is(err, train.ErrInterrupted) {
+			t.Fatalf("stopped in training %d: %v", training, err)
+		}
+	}
+	whole := func(dir string, set ...string) string {
+		t.Helper()
+		call{config: "merge.yaml", to: dir, set: set}.merged(t)
+		return read(t, dir, run.ModelFile)
+	}
+	ofRows := whole("of-rows")
+	fresh(t, "a")
+	fresh(t, "b", "seed=2")
+	given := []string{"merge.parents=[a, b]"}
+	for training := 1; training <= 3; training++ { // of the parents and of the comparison
+		stopped(fmt.Sprint("m", training), nil, training, 3)
+	}
+	stopped("given", given, 1, 3)
+
+	write(t, "rows.tsv", grown)
+	ofGrown := whole("of-grown")
+	if ofGrown == ofRows {
+		t.Fatal("the data has grown, but its merge is the same")
+	}
+	for _, dir := range []string{"m1", "m2", "m3"} {
+		before := tree(t, dir)
+		_, _, err := call{config: "merge.yaml", to: dir}.merge(t)
+		refused(t, err, "rows.tsv has ", "--overwrite", filepath.Join(dir, run.ParentsDir, "parent-a"))
+		if !reflect.DeepEqual(tree(t, dir), before) {
+			t.Errorf("%s: a refused merge was changed", dir)
+		}
+	}
+	call{config: "merge.yaml", to: "m2", overwrite: true}.merged(t)
+	if read(t, "m2", run.ModelFile) != ofGrown {
+		t.Error("replaced: another model than of the grown data")
+	}
+	call{config: "merge.yaml", to: "given", set: given}.merged(t)
+	if read(t, "given", run.ModelFile) != whole("given-grown", given...) {
+		t.Error("given parents: another model than of the grown data")
+	}
+
+	write(t, "rows.tsv", rows)
+	for _, dir := range []string{"m1", "m3"} {
+		if whole(dir) != ofRows {
+			t.Errorf("%s: the data was put back, but the merge is another one", dir)
+		}
+	}
 }
 
 // Checkpoints of one run are parents too, and so is a merge.

@@ -3,7 +3,9 @@ package job_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -89,6 +91,110 @@ func TestResume(t *testing.T) {
 		}
 	}
 	call{to: "new", resume: true}.trained(t) // there is nothing to go on with
+}
+
+// A run goes on with the rows that it was trained on, wherever they lie now, and with no others.
+func TestResumeOfChangedData(t *testing.T) {
+	workspace(t, 1500)
+	write(t, "start.yaml", config+"init: {from: start, features: data}\n")
+	fresh(t, "start")
+	rows := read(t, "rows.tsv")
+	lines := strings.SplitAfter(rows, "\n")
+	write(t, "a.tsv", strings.Join(lines[:800], ""))
+	write(t, "b.tsv", strings.Join(lines[800:1500], ""))
+	write(t, "v.tsv", strings.Join(lines[:200], ""))
+	split := []string{"data.split={}", "data.path=[a*.tsv, b.tsv]", "data.valid_path=v.tsv"}
+	other := func(text string) string { return strings.Replace(text, "\t", "\t7", 1) }
+	for _, tc := range []struct {
+		name, config string
+		set          []string
+		file, text   string // what changes, and its content then
+		want         []string
+	}{
+		{"grown", "", nil, "rows.tsv", rows + lines[0], []string{"rows.tsv has ", "had ", "the feature map is another one"}},
+		{"edited", "", nil, "rows.tsv", strings.Replace(rows, "\n1\t", "\n0\t", 1), []string{"rows.tsv has other content of the same size"}},
+		{"cut", "", nil, "rows.tsv", strings.Join(lines[:1000], ""), []string{"rows.tsv has "}},
+		{"one of several", "", split, "b.tsv", other(lines[800]) + strings.Join(lines[801:1500], ""), []string{"b.tsv has "}},
+		{"one more", "", split, "a2.tsv", lines[7], []string{"a2.tsv of path", "was not there"}},
+		{"for validation", "", split, "v.tsv", strings.Join(lines[:201], ""), []string{"v.tsv has "}},
+		{"hashed ids", "", []string{"data.categorical={hash: 50}"}, "rows.tsv", rows + lines[0], []string{"rows.tsv has "}},
+		{"from weights", "start.yaml", nil, "rows.tsv", rows + lines[0], []string{"rows.tsv has "}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			set := append([]string{"train.epochs=3", "train.checkpoint_steps=4"}, tc.set...)
+			file := tc.config
+			if file == "" {
+				file = "run.yaml"
+			}
+			e, err := job.Config{File: file, Set: set}.Load(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			dir := strings.ReplaceAll(tc.name, " ", "_")
+			j := job.Job{Experiment: e, Dir: dir, Show: func(train.Options) []train.Callback { return []train.Callback{stopAt{stop, 9}} }}
+			if _, err := j.Train(ctx, job.TrainOptions{}); !errors.Is(err, train.ErrInterrupted) {
+				t.Fatal(err)
+			}
+			was, had := "", there(tc.file)
+			if had {
+				was = read(t, tc.file)
+			}
+			write(t, tc.file, tc.text)
+			before := tree(t, dir)
+			resume := call{config: file, to: dir, set: set, resume: true}
+			_, _, err = resume.train(t)
+			refused(t, err, append(tc.want, "the data is not what "+dir+" was trained on", "Put it back", "--overwrite")...)
+			if !errors.Is(err, train.ErrResume) {
+				t.Errorf("error %v is none of resuming", err)
+			}
+			if !reflect.DeepEqual(tree(t, dir), before) {
+				t.Error("a refused run was changed")
+			}
+			remove(t, tc.file)
+			if had {
+				write(t, tc.file, was) // another file with another time, but the same bytes
+			}
+			resume.trained(t)
+			resume.to, resume.resume = dir+"-whole", false
+			resume.trained(t)
+			if read(t, dir, run.ModelFile) != read(t, dir+"-whole", run.ModelFile) {
+				t.Error("the resumed run has another model")
+			}
+		})
+	}
+
+	// Rows that were generated have no files, and those that lie elsewhere are the same.
+	write(t, "tastes.yaml", "data: {type: tastes, users: 50, items: 40, rows: 2000}\nmodel: fm\ntrain: {batch_size: 200, epochs: 2}\n")
+	call{config: "tastes.yaml", to: "tastes", set: []string{"train.max_steps=8"}}.trained(t)
+	call{config: "tastes.yaml", to: "tastes", set: []string{"train.max_steps=8"}, resume: true}.trained(t)
+	fresh(t, "r")
+	from, err := filepath.Abs("r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	copied(t, from, "r")
+	write(t, "rows.tsv", rows)
+	write(t, "run.yaml", config)
+	call{to: "r", resume: true}.trained(t)
+}
+
+// tree returns the files under a directory.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			files[path] = read(t, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
 
 // stopAt ends a training's context after a step.
