@@ -217,12 +217,15 @@ func (j *Job) marks(name string) (digest, origin string) {
 	if err != nil {
 		return "", ""
 	}
-	digest, origin, _ = strings.Cut(strings.TrimSpace(string(b)), "\n")
+	digest = strings.TrimSpace(string(b))
+	if i := strings.LastIndexByte(digest, '-'); i >= 0 {
+		digest, origin = digest[:i], digest[i+1:]
+	}
 	return digest, origin
 }
 
 func (j *Job) mark(name, digest, origin string) error {
-	return run.Write(filepath.Join(j.Dir, name), run.DigestFile, []byte(digest+"\n"+origin+"\n"))
+	return run.Write(filepath.Join(j.Dir, name), run.DigestFile, []byte(digest+"-"+origin+"\n"))
 }
 
 // replace makes a directory empty and claims it.

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/atomicfile"
 	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/data/internal/scan"
 	"github.com/splice-ml/splice/data/sealed"
@@ -155,5 +156,15 @@ func (d *Dir) Wrap(err error) error {
 	return fmt.Errorf("data: cache directory %s: %w; free space or choose another one", d.dir, err)
 }
 
-// Make creates the directory.
-func (d *Dir) Make() error { return d.Wrap(os.MkdirAll(d.dir, 0o755)) }
+// Make creates the directory, and sweeps it.
+func (d *Dir) Make() error { return d.MakeIn("") }
+
+// MakeIn creates a directory within the cache, and removes what writes of processes that were killed left there.
+func (d *Dir) MakeIn(name string) error {
+	dir := filepath.Join(d.dir, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return d.Wrap(err)
+	}
+	atomicfile.Sweep(dir, func(string) bool { return true })
+	return nil
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/data/rng"
 )
 
@@ -33,7 +34,7 @@ func stat(f *os.File) (FileSum, error) {
 // sample is, counts as the same; one whose times alone are others is read as a whole, and s takes over its times if its bytes are the
 // same: renewed is true then. Any write sets the time of the inode, which no program can set as it likes.
 func (s *FileSum) Changed(path string) (why string, renewed bool, err error) {
-	f, err := os.Open(path)
+	f, _, err := bound.Open(path)
 	if err != nil {
 		return "", false, err
 	}

@@ -11,7 +11,7 @@ import (
 // sumOf returns the sum of a file, as a pass over it does.
 func sumOf(t *testing.T, path string) FileSum {
 	t.Helper()
-	in, err := OpenInput(path)
+	in, err := OpenInput(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}

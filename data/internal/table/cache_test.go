@@ -3,7 +3,9 @@ package table_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -119,6 +121,33 @@ func TestCache(t *testing.T) {
 		datatest.Open(t, datatest.Section(t, sec), o)
 		if !strings.Contains(log.String(), "has changed") || !strings.Contains(log.String(), "cached rows") {
 			t.Errorf("changed file, time put back: %v: log = %s", back, log)
+		}
+	}
+}
+
+// What writes of a process that was killed left in the cache is removed when it is opened next; what a live process writes stays.
+func TestCacheSweeps(t *testing.T) {
+	o, _ := datatest.Options(t)
+	c := exec.Command(os.Args[0], "-test.run=^$")
+	if err := c.Run(); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{ // whether they stay
+		fmt.Sprintf(".0123456789abcdef-train.bin.%d-0.tmp", c.Process.Pid): false,
+		fmt.Sprintf(".0123456789abcdef.json.%d-3.tmp", c.Process.Pid):      false,
+		fmt.Sprintf(".0123456789abcdef-train.bin.%d-0.tmp", os.Getppid()):  true,
+		fmt.Sprintf(".0123456789abcdef-valid.bin.%d-0.tmp", os.Getpid()):   true,
+	}
+	for n := range names {
+		if err := os.WriteFile(filepath.Join(o.CacheDir, n), []byte("half"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	datatest.Open(t, datatest.Section(t, strings.ReplaceAll(datatest.NumberedSection, "FILE", datatest.Numbered(t, 10))+"}"), o)
+	files := cacheFiles(t, o.CacheDir)
+	for n, stays := range names {
+		if _, there := files[n]; there != stays {
+			t.Errorf("%s: there: %v, want %v", n, there, stays)
 		}
 	}
 }

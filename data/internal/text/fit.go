@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -236,6 +235,5 @@ func openTokenizer(o data.TextOptions) (token.Tokenizer, error) {
 
 // makeDir makes the folder of a map with a tokenizer in the cache.
 func makeDir(d *cache.Dir, key string) (string, error) {
-	dir := d.Path(key, "-text")
-	return dir, d.Wrap(os.MkdirAll(dir, 0o755))
+	return d.Path(key, "-text"), d.MakeIn(key + "-text")
 }
