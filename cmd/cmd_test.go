@@ -69,6 +69,7 @@ func do(t *testing.T, c *exec.Cmd) out {
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
+	checkHints(t, c, e.String())
 	return out{c.ProcessState.ExitCode(), o.String(), e.String()}
 }
 

@@ -112,3 +112,120 @@ func TestStaleCheckpoint(t *testing.T) {
 		t.Error("the model of an earlier state stays")
 	}
 }
+
+// TestInterruptMerge: an interrupt in a training that belongs to a merge says how to go on with the flags of the command, and the same
+// command goes on.
+func TestInterruptMerge(t *testing.T) {
+	dir := workspace(t, 3000)
+	write(t, dir, "made.yaml", config+"merge: {regime: {type: shared_init}, report: false, finetune: {epochs: 0}}\n")
+	write(t, dir, "table.yaml", "runs: t\nseeds: 1\nvariants: [{name: x, config: made.yaml}]\n")
+	for run, args := range map[string][]string{"m": {"cki", "--config", "made.yaml", "--run", "m"}, "t/x/1": {"table", "table.yaml"}} {
+		c := command(dir, args[0], append(args[1:], "--set", "train.epochs=200")...)
+		if args[0] == "table" {
+			c = command(dir, args[0], "--set", "train.epochs=200", args[1])
+		}
+		var log bytes.Buffer
+		c.Stderr = &log
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for range 500 { // until it trains
+			if m, _ := filepath.Glob(filepath.Join(dir, run, "parents", "*", "metrics.jsonl")); len(m) > 0 {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Wait()
+		if code := c.ProcessState.ExitCode(); code != 130 || !strings.Contains(log.String(), "give the same command again to go on") {
+			t.Errorf("%s: exit code %d, want 130 and how to go on\n%s", args[0], code, log.String())
+		}
+		checkHints(t, c, log.String())
+		if m, _ := filepath.Glob(filepath.Join(dir, run, "parents", "*", "last", "state.json")); len(m) == 0 {
+			t.Errorf("%s: there is no state to go on from", args[0])
+		}
+	}
+}
+
+// TestInterruptPipe: the first interrupt ends a command that waits for a pipe, for its writer or for more of what it writes.
+func TestInterruptPipe(t *testing.T) {
+	dir := workspace(t, 1500)
+	train(t, dir, "r", "--set", "train.epochs=1")
+	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o666); err != nil {
+		t.Skip(err)
+	}
+	rows := read(t, dir, "rows.tsv")
+	for _, args := range [][]string{
+		{"predict", "--run", "r", "--in", "fifo", "--out", "-"},
+		{"predict", "--run", "r", "--in", "fifo", "--out", "p.txt"},
+		{"train", "--config", "run.yaml", "--set", "data.path=fifo", "--run", "new"},
+		{"evaluate", "--run", "r", "--data", "fifo"},
+	} {
+		for _, written := range []bool{false, true} {
+			c := command(dir, args[0], args[1:]...)
+			var log bytes.Buffer
+			c.Stderr = &log
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan struct{})
+			go func() { _ = c.Wait(); close(ended) }()
+			var w *os.File
+			if written {
+				w = writePipe(t, filepath.Join(dir, "fifo"), rows[:bytes.IndexByte(rows[len(rows)/4:], '\n')+len(rows)/4+1], ended)
+			}
+			time.Sleep(500 * time.Millisecond) // it waits by now
+			select {
+			case <-ended:
+				t.Fatalf("%v ended by itself: exit code %d\n%s", args, c.ProcessState.ExitCode(), log.String())
+			default:
+			}
+			if err := c.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-ended:
+			case <-time.After(2 * time.Second):
+				t.Errorf("%v, rows written: %v: it waits after an interrupt", args, written)
+				_ = c.Process.Kill()
+				<-ended
+			}
+			if code := c.ProcessState.ExitCode(); code != 130 {
+				t.Errorf("%v, rows written: %v: exit code %d, want 130\n%s", args, written, code, log.String())
+			}
+			if w != nil {
+				_ = w.Close()
+			}
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "p.txt")); err == nil {
+		t.Error("predictions of a part of the rows were kept")
+	}
+}
+
+// writePipe opens a pipe that a command reads, writes some rows, and leaves it open.
+func writePipe(t *testing.T, path string, rows []byte, ended <-chan struct{}) *os.File {
+	t.Helper()
+	for range 500 {
+		fd, err := syscall.Open(path, syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err == nil {
+			w := os.NewFile(uintptr(fd), path)
+			if err := w.SetWriteDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write(rows); err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		select {
+		case <-ended:
+			t.Fatal("it ended before it read")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	t.Fatal("nobody reads the pipe")
+	return nil
+}

@@ -216,7 +216,7 @@ func (f *fit) finishAverages(ctx context.Context, r *Result) error {
 		o.Batch, o.Seed = max(2, f.BatchSize), f.Seed
 		if err := recomputeBatchNorm(ctx, f.Model, f.Params, f.Data.Train, o, 0); err != nil {
 			if ctx.Err() != nil {
-				return fmt.Errorf("%w during the averaging of batch norm: --resume goes on from step %d", ErrInterrupted, f.saved)
+				return run.Advise(fmt.Errorf("%w during the averaging of batch norm, with the state of step %d saved", ErrInterrupted, f.saved), run.GoOn)
 			}
 			return fmt.Errorf("%s: %w", a.name, err)
 		}

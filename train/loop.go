@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // train runs epochs until training is done.
@@ -146,5 +147,5 @@ func (f *fit) interrupted(ctx context.Context) error {
 	if err := f.checkpoint(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	return fmt.Errorf("%w after step %d: go on with --resume", ErrInterrupted, f.st.Step)
+	return run.Advise(fmt.Errorf("%w after step %d", ErrInterrupted, f.st.Step), run.GoOn)
 }

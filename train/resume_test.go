@@ -135,16 +135,16 @@ func TestResumeRefuses(t *testing.T) {
 		{"other model", func(tr *train.Trainer) { tr.Model = ctr.FM{EmbeddingDim: 3} }, []string{"mlp.0.weight"}},
 		{"other seed", func(tr *train.Trainer) { tr.Seed = 6 }, []string{"seed is 5"}},
 		{"other start", func(tr *train.Trainer) { tr.Start = "s" }, []string{"start is"}},
-		{"no state", put(name(run.StateFile), ""), []string{state, "no checksum", "--overwrite"}},
-		{"bad state", put(name(run.StateFile), "{"), []string{state, "no checksum", "--overwrite"}},
+		{"no state", put(name(run.StateFile), ""), []string{state, "no checksum", "start anew"}},
+		{"bad state", put(name(run.StateFile), "{"), []string{state, "no checksum", "start anew"}},
 		{
 			"state of an earlier version",
 			put(name(run.StateFile), checksumLine.ReplaceAllString(files[name(run.StateFile)], "")),
-			[]string{state, "no checksum", "--overwrite"},
+			[]string{state, "no checksum", "start anew"},
 		},
 		{"large state", put(name(run.StateFile), files[name(run.StateFile)]+strings.Repeat(" ", 64<<20)), []string{state, "at most 67,108,864 bytes"}},
 		{"state of another run", put(name(run.StateFile), theirs[name(run.StateFile)]), []string{"checksum"}},
-		{"model of another run", put(model, theirs[model]), []string{filepath.Join(dir, model), "is not the file", "--overwrite"}},
+		{"model of another run", put(model, theirs[model]), []string{filepath.Join(dir, model), "is not the file", "start anew"}},
 		{"optimizer of another run", put(optimizer, theirs[optimizer]), []string{filepath.Join(dir, optimizer), "is not the file"}},
 		{"best model of another run", put(run.ModelFile, theirs[run.ModelFile]), []string{filepath.Join(dir, run.ModelFile), "is not the model that"}},
 		{"truncated model", put(model, files[model][:1000]), []string{"truncated"}},
@@ -153,7 +153,7 @@ func TestResumeRefuses(t *testing.T) {
 		{"grown data", func(tr *train.Trainer) {
 			tr.Data.Sources = []data.SourceFile{{Key: "path", Path: "/log", Size: 9, Hash: "ab"}}
 		}, []string{
-			"the data is not what " + dir + " was trained on", "/log of path (9 bytes) was not there", "--overwrite",
+			"the data is not what " + dir + " was trained on", "/log of path (9 bytes) was not there", "start anew",
 		}},
 		{"fewer rows", func(tr *train.Trainer) {
 			var err error
@@ -236,7 +236,7 @@ func TestEditedState(t *testing.T) {
 			edits++
 			err := resume(strings.Join(slices.Concat(lines[:i], []string{edited}, lines[i+1:]), "\n"))
 			if !errors.Is(err, train.ErrResume) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "checksum") ||
-				!strings.Contains(err.Error(), "--overwrite") {
+				!strings.Contains(err.Error(), "start anew") {
 				t.Errorf("%s edited to %s: error %v, want one with the path, the checksum and what to do", line, edited, err)
 			}
 		}

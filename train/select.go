@@ -64,7 +64,7 @@ func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (*Sco
 		return f.emit(ctx, &Event{Kind: EvalStep, Split: split, Rows: int64(n)})
 	}})
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("%w during an evaluation: --resume goes on from step %d", ErrInterrupted, f.saved)
+		return nil, run.Advise(fmt.Errorf("%w during an evaluation, with the state of step %d saved", ErrInterrupted, f.saved), run.GoOn)
 	}
 	var bad *OutputError
 	if errors.As(err, &bad) && split != "test" {
@@ -133,8 +133,8 @@ func (f *fit) checkBest(b *best) error {
 		return err
 	}
 	if sum != b.Model {
-		return fmt.Errorf("%w: %s is not the model that this training kept after step %d (checksum %s, want %s): put it back, or %s", ErrResume,
-			path, b.Step, sum, b.Model, anew)
+		return anew(fmt.Errorf("%w: %s is not the model that this training kept after step %d (checksum %s, want %s)", ErrResume, path, b.Step,
+			sum, b.Model), putBack)
 	}
 	return nil
 }

@@ -138,8 +138,15 @@ func (f *fit) hasLast(dir string) bool {
 	return true
 }
 
-// anew is what to do with a run that cannot go on.
-const anew = "start anew with --overwrite, or in another --run"
+// anew adds what to do with a run that cannot go on.
+func anew(err error, remedies ...run.Remedy) error {
+	return run.Advise(err, append(remedies, run.Anew, run.Elsewhere)...)
+}
+
+var (
+	putBack = run.Do("put it back")
+	asItWas = run.Do("put it back as it was")
+)
 
 // readState reads the state in the directory of a run. It returns nil if there is none. A state that is not as it was written is an
 // error that names its file.
@@ -150,12 +157,12 @@ func readState(dir string) (*state, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case errors.Is(err, sealed.ErrChanged):
-		return nil, fmt.Errorf("%w: put it back as it was, or %s", err, anew)
+		return nil, anew(err, asItWas)
 	case err != nil:
-		return nil, fmt.Errorf("%w: %s", err, anew)
+		return nil, anew(err)
 	}
 	if err := st.check(); err != nil {
-		return nil, fmt.Errorf("%s: %w, which no training writes: put it back as it was, or %s", path, err, anew)
+		return nil, anew(fmt.Errorf("%s: %w, which no training writes", path, err), asItWas)
 	}
 	return st, nil
 }
@@ -224,8 +231,7 @@ func (st *state) checkData(dir string, d *data.Splits) error {
 		changes = append(changes[:most:most], fmt.Sprintf("and %d more", n-most))
 	}
 	if len(changes) > 0 {
-		return fmt.Errorf("%w: the data is not what %s was trained on: %s. Put it back as it was, or %s", ErrResume, dir,
-			strings.Join(changes, "; "), anew)
+		return anew(fmt.Errorf("%w: the data is not what %s was trained on: %s", ErrResume, dir, strings.Join(changes, "; ")), asItWas)
 	}
 	return nil
 }
@@ -250,8 +256,7 @@ func (st *state) file(dir, name string) (string, error) {
 		return "", err
 	}
 	if want := st.Checksums[name]; sum != want {
-		return "", fmt.Errorf("%s is not the file that %s was written with (checksum %s, want %s): put it back, or %s", path, run.StateFile,
-			sum, want, anew)
+		return "", anew(fmt.Errorf("%s is not the file that %s was written with (checksum %s, want %s)", path, run.StateFile, sum, want), putBack)
 	}
 	return path, nil
 }
@@ -259,8 +264,8 @@ func (st *state) file(dir, name string) (string, error) {
 // checkFor returns what is out of the range of this training.
 func (st *state) checkFor(f *fit) error {
 	bad := func(what string, have, want any) error {
-		return fmt.Errorf("%w: %s: %s is %v, this training has %v: put it back as it was, or %s", ErrResume,
-			filepath.Join(f.Dir, run.LastDir, run.StateFile), what, have, want, anew)
+		return anew(fmt.Errorf("%w: %s: %s is %v, this training has %v", ErrResume, filepath.Join(f.Dir, run.LastDir, run.StateFile), what, have,
+			want), asItWas)
 	}
 	of := int64(f.GradientAccumulation)
 	rows, size := f.Data.Train.Rows(), int64(f.BatchSize)

@@ -28,7 +28,7 @@ func (j *Job) digest(parents []*cki.Parent) (string, error) {
 	h := xxhash.New()
 	for _, p := range parents {
 		if samePath(run.Of(p.Name), j.Dir) {
-			return "", run.BadInput(fmt.Errorf("cki: the merge would be written over parent %s: choose another --run", p.Name))
+			return "", run.BadInput(overParent(p))
 		}
 		d, err := cki.Digest(p)
 		if err != nil {
@@ -37,6 +37,10 @@ func (j *Job) digest(parents []*cki.Parent) (string, error) {
 		fmt.Fprintln(h, d) // a hash has no errors
 	}
 	return fmt.Sprintf("%s-%016x", j.Digest, h.Sum64()), nil
+}
+
+func overParent(p *cki.Parent) error {
+	return run.Advise(fmt.Errorf("cki: the merge would be written over parent %s", p.Name), run.Elsewhere)
 }
 
 // samePath reports whether two paths name one place, which need not exist.
@@ -64,8 +68,8 @@ func (j *Job) done(digest string) (*compare.Table, error) {
 	case err != nil:
 		return nil, run.BadInput(err)
 	case t.Digest != digest:
-		return nil, run.BadInput(fmt.Errorf("cki: %s holds a merge of another config or of other parents: "+
-			"give --overwrite to replace it, or another --run", j.Dir))
+		return nil, run.BadInput(run.Advise(fmt.Errorf("cki: %s holds a merge of another config or of other parents", j.Dir),
+			run.Replace, run.Elsewhere))
 	}
 	there, err := j.holds(t)
 	switch {
@@ -74,8 +78,8 @@ func (j *Job) done(digest string) (*compare.Table, error) {
 	case err != nil:
 		return nil, run.BadInput(err)
 	case !there:
-		return nil, run.BadInput(fmt.Errorf("cki: %s is not the model that the merge made: "+
-			"give --overwrite to make the merge again, or another --run", filepath.Join(j.Dir, run.ModelFile)))
+		return nil, run.BadInput(run.Advise(fmt.Errorf("cki: %s is not the model that the merge made", filepath.Join(j.Dir, run.ModelFile)),
+			run.Replace, run.Elsewhere))
 	}
 	j.Log.Info("the merge is done already", "run", j.Dir)
 	return t, nil
@@ -110,8 +114,8 @@ func (j *Job) claim(making, origin string) error {
 	switch {
 	case made == making && (from == origin || !j.Overwrite):
 	case made != "" && !j.Overwrite:
-		return run.BadInput(fmt.Errorf("cki: %s holds what another config made, or other starting weights: "+
-			"give --overwrite to replace it, or another --run", filepath.Join(j.Dir, run.ParentsDir)))
+		return run.BadInput(run.Advise(fmt.Errorf("cki: %s holds what another config made, or other starting weights",
+			filepath.Join(j.Dir, run.ParentsDir)), run.Replace, run.Elsewhere))
 	default:
 		if err := j.replace(run.ParentsDir, making, origin); err != nil {
 			return err
@@ -151,14 +155,10 @@ func (j *Job) free() error {
 		// A merge that was killed while it marked the directory left no more than this.
 		atomicfile.Sweep(dir, func(base string) bool { return base == run.DigestFile })
 		if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-			return fmt.Errorf("cki: %s is not of a merge, and would be in its way: move it, or choose another --run", dir)
+			return run.Advise(fmt.Errorf("cki: %s is not of a merge, and would be in its way", dir), run.Do("move it"), run.Elsewhere)
 		}
 	}
-	err := run.PrepareOptions{Overwrite: j.Overwrite || begun, Inputs: j.Inputs}.Check(j.Dir)
-	if held := new(run.ExistsError); errors.As(err, &held) {
-		return fmt.Errorf("cki: %s holds a run already (%s): replace it with --overwrite, or choose another --run", held.Dir, held.File)
-	}
-	return err
+	return run.PrepareOptions{Overwrite: j.Overwrite || begun, Inputs: j.Inputs}.Check(j.Dir)
 }
 
 // fits checks that a model of the Lab's compiles, and that an earlier run is not removed where there is no room for the new one.

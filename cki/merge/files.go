@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"path/filepath"
 
 	"github.com/splice-ml/splice/cki"
@@ -25,7 +24,7 @@ func (j *Job) Files(ctx context.Context, parents []*cki.Parent) (string, error) 
 	}
 	for _, p := range parents {
 		if samePath(run.Of(p.Name), j.Dir) {
-			return "", run.BadInput(fmt.Errorf("cki: the merge would be written over parent %s: choose another --run", p.Name))
+			return "", run.BadInput(overParent(p))
 		}
 	}
 	prepare := run.PrepareOptions{Overwrite: j.Overwrite, Inputs: j.Inputs}

@@ -3,6 +3,7 @@ package merge
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,7 +22,12 @@ func TestDirectoryOfARun(t *testing.T) {
 		}
 	}
 	err := (&Job{Dir: dir}).free()
-	if err == nil || strings.Contains(err.Error(), "--resume") || !strings.Contains(err.Error(), "replace it with --overwrite, or choose another --run") {
-		t.Errorf("error %v", err)
+	if err == nil {
+		t.Fatal("a merge is written over a run")
+	}
+	own := []string{"overwrite", "run"}
+	if got := run.ForCommand(err, func(flag string) bool { return slices.Contains(own, flag) }); strings.Contains(got, "--resume") ||
+		!strings.Contains(got, "replace it with --overwrite, or choose another --run") {
+		t.Errorf("error %s", got)
 	}
 }

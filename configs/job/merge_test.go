@@ -81,7 +81,7 @@ func TestMerge(t *testing.T) {
 		call call
 		want string
 	}{
-		{"another method", c.with("merge.method=slerp"), "--overwrite"},
+		{"another method", c.with("merge.method=slerp"), "replace it"},
 		{"over a parent", call{config: "merge.yaml", to: "a"}, "over parent a"},
 		{"over another run", call{config: "merge.yaml", to: "f"}, "holds a run already"},
 		{"with teachers", call{config: "merge.yaml", to: "n", set: []string{"teacher.from=self"}}, "merge.finetune.teacher"},
@@ -110,7 +110,7 @@ func TestMergeRegime(t *testing.T) {
 	c := call{config: "merge.yaml"}
 	var trainings int
 	begin := func(ctx context.Context, overwrite bool) (*job.Merged, error) {
-		e, err := c.read(nil).LoadMerge(ctx)
+		e, err := c.read(nil).LoadMerge(context.WithoutCancel(ctx))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +216,7 @@ func TestMergeOfChangedData(t *testing.T) {
 	for _, dir := range []string{"m1", "m2", "m3"} {
 		before := tree(t, dir)
 		_, _, err := call{config: "merge.yaml", to: dir}.merge(t)
-		refused(t, err, "rows.tsv has ", "--overwrite", filepath.Join(dir, run.ParentsDir, "parent-a"))
+		refused(t, err, "rows.tsv has ", "start anew", filepath.Join(dir, run.ParentsDir, "parent-a"))
 		if !reflect.DeepEqual(tree(t, dir), before) {
 			t.Errorf("%s: a refused merge was changed", dir)
 		}
@@ -295,7 +295,7 @@ func TestMergeFiles(t *testing.T) {
 		t.Errorf("x %v, y %v", x, y)
 	}
 	_, _, err := c.merge(t)
-	refused(t, err, "holds a run already", "--overwrite")
+	refused(t, err, "holds a run already", "replace it")
 	c.overwrite = true
 	c.merged(t)
 	_, _, err = call{config: "merge.yaml", to: "n", set: []string{"merge.align.match=weights"}}.merge(t)

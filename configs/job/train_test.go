@@ -53,7 +53,7 @@ func TestTrainAgain(t *testing.T) {
 	fresh(t, "r")
 	before := read(t, "r", run.ModelFile)
 	_, _, err := call{to: "r", set: []string{"seed=2"}}.train(t)
-	refused(t, err, "r holds a run already", "--resume", "--overwrite")
+	refused(t, err, "r holds a run already", "go on with it, replace it")
 	if read(t, "r", run.ModelFile) != before {
 		t.Error("a refused training changed the run")
 	}
@@ -145,7 +145,7 @@ func TestResumeOfChangedData(t *testing.T) {
 			before := tree(t, dir)
 			resume := call{config: file, to: dir, set: set, resume: true}
 			_, _, err = resume.train(t)
-			refused(t, err, append(tc.want, "the data is not what "+dir+" was trained on", "Put it back", "--overwrite")...)
+			refused(t, err, append(tc.want, "the data is not what "+dir+" was trained on", "put it back as it was, start anew")...)
 			if !errors.Is(err, train.ErrResume) {
 				t.Errorf("error %v is none of resuming", err)
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/metric"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // RowsError says that a member reads other rows than those of the batches.
@@ -53,8 +54,11 @@ func (m *Member) End() error {
 
 // differ is the error of rows that are not those of the batches.
 func (m *Member) differ(format string, args ...any) error {
-	return RowsError{fmt.Errorf("%s: "+format+" of %s: the runs do not read the same rows; give them with --data, in a layout that both know",
-		append(append([]any{m.Name}, args...), m.First)...)}
+	err := fmt.Errorf("%s: "+format+" of %s, so that the runs do not read the same rows", append(append([]any{m.Name}, args...), m.First)...)
+	const layout = "in a layout that both know"
+	return RowsError{run.Advise(err, run.Remedy{
+		Plain: "give rows " + layout, Flag: "data", With: "give them with --data, " + layout, Without: "give rows " + layout,
+	})}
 }
 
 // Run scores the rows of b.

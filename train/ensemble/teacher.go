@@ -131,7 +131,7 @@ func (p Pupil) openTeacher(from string, open func(dir string) (*Run, error)) (*m
 		return prog, p.Digest, err
 	}
 	if run.Same(from, p.Dir) {
-		return nil, "", fmt.Errorf("%s: is the directory of this run; give the new run another one with --run", from)
+		return nil, "", run.Advise(fmt.Errorf("%s: is the directory of this run", from), run.Elsewhere)
 	}
 	r, err := open(from)
 	if err != nil {

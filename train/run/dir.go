@@ -37,32 +37,30 @@ func (o PrepareOptions) Check(dir string) error {
 	ours := IsRun(dir)
 	switch {
 	case !ours && o.Resume:
-		return fmt.Errorf("train: %s is no run that --resume can go on with: it has %s, but no %s that a run wrote; choose another --run", dir,
-			name, ConfigFile)
+		return Advise(fmt.Errorf("train: %s is no run that --resume can go on with, it has %s, but no %s that a run wrote", dir, name, ConfigFile),
+			Elsewhere)
 	case !ours && o.Overwrite:
-		return fmt.Errorf("train: %s is no run, so --overwrite removes nothing there: it has %s, but no %s that a run wrote; "+
-			"choose another --run, or move the files away", dir, name, ConfigFile)
+		return Advise(fmt.Errorf("train: %s is no run, so --overwrite removes nothing there, it has %s, but no %s that a run wrote", dir, name,
+			ConfigFile), Elsewhere, Do("move the files away"))
 	case !ours:
-		return fmt.Errorf("train: %s has a file that a run would write over (%s), but is no run: choose another --run", dir, name)
+		return Advise(fmt.Errorf("train: %s has a file that a run would write over (%s), but is no run", dir, name), Elsewhere)
 	case o.Resume && exists(filepath.Join(dir, LastDir, StateFile)):
 		return nil
 	case o.Resume && !exists(filepath.Join(dir, ConfigFile)):
-		return fmt.Errorf("train: %s holds a run without %s, which --resume cannot go on with: "+
-			"replace it with --overwrite, or choose another --run", dir, ConfigFile)
+		return Advise(fmt.Errorf("train: %s holds a run without %s, which --resume cannot go on with", dir, ConfigFile), Replace, Elsewhere)
 	case o.Resume:
 		for _, name := range []string{MergeFile, TableFile} {
 			if exists(filepath.Join(dir, name)) {
-				return fmt.Errorf("train: %s holds a merge (%s), which --resume cannot go on with: "+
-					"replace it with --overwrite, or choose another --run", dir, name)
+				return Advise(fmt.Errorf("train: %s holds a merge (%s), which --resume cannot go on with", dir, name), Replace, Elsewhere)
 			}
 		}
 	case !o.Overwrite:
-		return &ExistsError{dir, name}
+		return Advise(fmt.Errorf("train: %s holds a run already (%s)", dir, name), Continue, Replace, Elsewhere)
 	}
 	for _, f := range found {
 		if f.blocked {
-			return fmt.Errorf("train: %s is not what a run calls so, and is not removed: move it away, or choose another --run",
-				filepath.Join(dir, f.name))
+			return Advise(fmt.Errorf("train: %s is not what a run calls so, and is not removed", filepath.Join(dir, f.name)),
+				Do("move it away"), Elsewhere)
 		}
 	}
 	return nil
@@ -382,7 +380,7 @@ func Open(dir string) (*Files, error) {
 	}
 	var errs []error
 	if !exists(f.Model) {
-		errs = append(errs, fmt.Errorf("%s has no %s: a run gets it from its first evaluation on; go on with --resume", dir, ModelFile))
+		errs = append(errs, fmt.Errorf("%s has no %s: a run gets it from its first evaluation on, so let its training go on first", dir, ModelFile))
 	}
 	var err error
 	if f.Map, err = data.LoadFeatureMap(filepath.Join(dir, FeatureFile)); err != nil {
@@ -437,13 +435,4 @@ func KeptEpochs(dir string) []int {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// ExistsError is a directory that holds a run already.
-type ExistsError struct{ Dir, File string }
-
-// Error says what a training may do. Commands that cannot go on with a run say it in words of their own.
-func (e *ExistsError) Error() string {
-	return fmt.Sprintf("train: %s holds a run already (%s): go on with --resume, replace it with --overwrite, or choose another --run", e.Dir,
-		e.File)
 }

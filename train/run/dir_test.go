@@ -184,8 +184,8 @@ func TestPrepare(t *testing.T) {
 	}{
 		{"new", nil, options{}, "", nil},
 		{"others' files", []string{"notes.txt", ".splice.lock"}, options{}, "", []string{"notes.txt", ".splice.lock"}},
-		{"a run", []string{"config.yaml"}, options{}, "--overwrite", []string{"config.yaml"}},
-		{"no run", []string{"model.safetensors"}, options{}, "is no run: choose another --run", []string{"model.safetensors"}},
+		{"a run", []string{"config.yaml"}, options{}, "go on with it, replace it, or choose another directory", []string{"config.yaml"}},
+		{"no run", []string{"model.safetensors"}, options{}, "is no run: choose another directory", []string{"model.safetensors"}},
 		{
 			"overwrite what is no run",
 			[]string{"config.json", "model.safetensors", "tokenizer.json"},

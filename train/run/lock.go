@@ -34,8 +34,11 @@ type HeldError struct {
 }
 
 // Error names that command and says what to do.
-func (e *HeldError) Error() string {
-	return fmt.Sprintf("%s is being written by %v: wait for it or stop it, or choose another --run", e.Dir, e.Holder)
+func (e *HeldError) Error() string { return e.Advice().Error() }
+
+// Advice returns the error with what can be done.
+func (e *HeldError) Advice() *AdviceError {
+	return &AdviceError{fmt.Errorf("%s is being written by %v", e.Dir, e.Holder), []Remedy{Do("wait for it or stop it"), Elsewhere}}
 }
 
 // ErrUnsupported says that the file system of a directory has no locks.

@@ -131,8 +131,8 @@ func checkInputs(dir string, inputs []Input) error {
 			if !ok || !writes(name) {
 				continue
 			}
-			errs = append(errs, fmt.Errorf("train: %s: %s lies in the run's directory %s, where the run has files of its own (%s) that would "+
-				"take its place: move it, or choose another --run", in.Key, path, dir, name))
+			errs = append(errs, Advise(fmt.Errorf("train: %s: %s lies in the run's directory %s, where the run has files of its own (%s) that would "+
+				"take its place", in.Key, path, dir, name), Do("move it"), Elsewhere))
 			break
 		}
 	}

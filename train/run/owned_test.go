@@ -142,7 +142,7 @@ func TestInputs(t *testing.T) {
 		for _, at := range []string{dir, filepath.Join(base, "alias")} {
 			err := o.Check(at)
 			if (err != nil) != bad || bad && (!strings.Contains(err.Error(), "data.path: "+filepath.Join(base, path[:1])) ||
-				!strings.Contains(err.Error(), "choose another --run")) {
+				!strings.Contains(err.Error(), "choose another directory")) {
 				t.Errorf("%s: error %v, want one: %v", path, err, bad)
 			}
 		}

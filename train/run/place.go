@@ -38,11 +38,13 @@ func (p *Place) Check() error {
 	case err != nil:
 		return fmt.Errorf("train: run directory: %w", err)
 	case !os.SameFile(was, now):
-		return fmt.Errorf("train: the run's directory %s was replaced by another one while the run was written: what was written is lost, "+
-			"unless it was moved; start the run again, in another --run", p.dir)
+		return Advise(fmt.Errorf("train: the run's directory %s was replaced by another one while the run was written: what was written is lost, "+
+			"unless it was moved", p.dir), again)
 	}
 	return nil
 }
+
+var again = Remedy{"start again, in another directory", "run", "start the run again, in another --run", "start again, in another directory"}
 
 // Close lets the directory go.
 func (p *Place) Close() error { return p.open.Close() }

@@ -139,7 +139,7 @@ func exists(path string) bool {
 // check reports weights that the training cannot start from.
 func (w *Weights) check() error {
 	if run.Same(w.dir, w.Dir) {
-		return errors.New("is the directory of this run; give the new run another one with --run")
+		return run.Advise(errors.New("is the directory of this run"), run.Elsewhere)
 	}
 	if w.model == nil || !w.Options.Strict {
 		return nil

@@ -162,13 +162,13 @@ func (c *Command) Exec(args []string) int {
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, train.ErrInterrupted), errors.Is(err, context.Canceled):
-		fmt.Fprintf(c.Err, "%s: %s\n", c.Name, message(err))
+		fmt.Fprintf(c.Err, "%s: %s\n", c.Name, c.message(err))
 		return ExitInterrupted
 	}
 	if output.Closed(err) {
 		return ExitPipe
 	}
-	fmt.Fprintln(c.Err, message(err))
+	fmt.Fprintln(c.Err, c.message(err))
 	if errors.As(err, new(*run.InputError)) {
 		return ExitBadInput
 	}

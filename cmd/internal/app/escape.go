@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/splice-ml/splice/train/run"
 )
 
 // Bounds of a message. What is beyond them is counted.
@@ -17,9 +19,10 @@ const (
 	mostBytes = 4000 // of a line
 )
 
-// message returns the text of an error as it is printed: escaped, and cut where a file's content would fill the screen.
-func message(err error) string {
-	lines := strings.Split(err.Error(), "\n")
+// message returns the text of an error as it is printed: with flags that the command has, escaped, and cut where a file's content would fill the screen.
+func (c *Command) message(err error) string {
+	text := run.ForCommand(err, func(flag string) bool { return c.Flags.Lookup(flag) != nil })
+	lines := strings.Split(text, "\n")
 	if n := len(lines) - mostLines; n > 0 {
 		lines = append(lines[:mostLines], fmt.Sprintf("and %d more lines", n))
 	}
