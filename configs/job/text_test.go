@@ -115,7 +115,7 @@ func TestHuggingFaceStart(t *testing.T) {
 		c := call{config: "run.yaml", from: tc.name, to: to, set: []string{"train.max_steps=1", "train.learning_rate=1e-30"}}
 		c = c.with("model.num_hidden_layers=7")
 		_, log := c.finetuned(t)
-		if strings.Count(log, "keep fresh values") != 1 || !strings.Contains(log, "classifier.weight classifier.bias") {
+		if strings.Count(log, "keep fresh values") != 1 || !strings.Contains(log, "classifier.weight, classifier.bias") {
 			t.Errorf("%s: no line names the fresh head:\n%s", tc.name, log)
 		}
 		st := record(t, to)

@@ -1,6 +1,7 @@
 package start
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,10 +95,11 @@ func (w *Weights) Load(d *data.Splits) (*nn.Params, *Record, error) {
 		bad("%s: has none of the model's tensors", w.file)
 	}
 	if len(errs) > 0 {
+		err := bound.Join(errs...)
 		if _, ok := w.Model.(models.Resolver); ok && w.hf {
-			bad("where sizes differ: set model.config to %s, for those that its %s names", w.dir, run.ModelConfigFile)
+			err = errors.Join(err, fmt.Errorf("init.from: where sizes differ: set model.config to %s, for those that its %s names", w.dir, run.ModelConfigFile))
 		}
-		return nil, nil, bound.Join(errs...)
+		return nil, nil, err
 	}
 	for _, q := range p.All() {
 		if slices.Contains(rec.Missing, q.Name) {
