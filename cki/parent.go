@@ -39,7 +39,7 @@ func Open(path string) (*Parent, error) {
 	dir, model := run.Of(path), path
 	if info.IsDir() {
 		dir, model = path, filepath.Join(path, run.ModelFile)
-		if !exists(model) {
+		if !bound.Exists(model) {
 			return openShards(path)
 		}
 	}
@@ -51,10 +51,10 @@ func Open(path string) (*Parent, error) {
 	if info.IsDir() && start.IsHuggingFace(dir) {
 		p.Published = dir
 	}
-	if !info.IsDir() && !exists(filepath.Join(dir, run.ConfigFile)) {
+	if !info.IsDir() && !bound.Exists(filepath.Join(dir, run.ConfigFile)) {
 		return p, nil // what lies beside a file that is not a run's need not belong to it
 	}
-	if m := filepath.Join(dir, run.FeatureFile); exists(m) {
+	if m := filepath.Join(dir, run.FeatureFile); bound.Exists(m) {
 		if p.Map, err = data.LoadFeatureMap(m); err != nil {
 			return nil, errors.Join(fmt.Errorf("cki: parent %s: %w", path, err), p.Close())
 		}
@@ -92,11 +92,6 @@ func (p *Parent) Close() error {
 		return c.Close()
 	}
 	return nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // memory reads the tensors of parameters.

@@ -78,8 +78,11 @@ func decodeMap(r io.Reader, size int64) (*FeatureMap, error) {
 		}
 		return nil, err
 	}
-	if _, err := dec.Token(); err != io.EOF { // reads to the end, where the checksum is
-		return nil, fmt.Errorf("text after the map, or a wrong checksum (%v)", err)
+	switch _, err := dec.Token(); { // reads to the end, where the checksum is
+	case err == nil:
+		return nil, errors.New("text after the map")
+	case err != io.EOF:
+		return nil, fmt.Errorf("text after the map, or a wrong checksum (%w)", err)
 	}
 	return m, m.Check()
 }

@@ -158,6 +158,8 @@ func readState(dir string) (*state, error) {
 		return nil, nil
 	case errors.Is(err, sealed.ErrChanged):
 		return nil, anew(err, asItWas)
+	case errors.As(err, new(*fs.PathError)): // of reading: the file may be sound
+		return nil, err
 	case err != nil:
 		return nil, anew(err)
 	}

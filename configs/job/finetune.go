@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/splice-ml/splice/configs"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train/run"
 )
@@ -26,14 +28,16 @@ func (o Config) Finetune(ctx context.Context, from, to string) (*configs.Experim
 		return o.finetune(ctx, from, to)
 	}
 	info, err := os.Stat(from)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, "", run.BadInput(fmt.Errorf("finetune: --from: %w", err))
+	} else if err != nil {
 		return nil, "", run.BadInput(fmt.Errorf("finetune: --from %s: no such file or directory; give the directory of a run", from))
 	}
 	dir := filepath.Clean(from)
 	if !info.IsDir() {
 		dir = run.Of(dir)
 	}
-	if !exists(filepath.Join(dir, run.ConfigFile)) {
+	if !bound.Exists(filepath.Join(dir, run.ConfigFile)) {
 		return nil, "", run.BadInput(fmt.Errorf("finetune: %s has no %s, so that data and model are not known: give them with --config", dir,
 			run.ConfigFile))
 	}
@@ -84,7 +88,7 @@ func startingFrom(file, dir string, set []string) ([]string, error) {
 		return nil, err
 	}
 	own := []string{"init.from=" + string(path)}
-	if exists(filepath.Join(dir, run.ModelConfigFile)) {
+	if bound.Exists(filepath.Join(dir, run.ModelConfigFile)) {
 		e, err := configs.Load(file, set)
 		if err != nil {
 			return nil, err
@@ -94,9 +98,4 @@ func startingFrom(file, dir string, set []string) ([]string, error) {
 		}
 	}
 	return append(own, set...), nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

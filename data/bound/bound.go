@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"unicode/utf8"
@@ -59,6 +60,13 @@ func Open(path string) (f *os.File, size int64, err error) {
 		return nil, 0, errors.Join(err, f.Close())
 	}
 	return f, info.Size(), nil
+}
+
+// Exists reports whether a path names something. Where the system cannot tell, as of a file system that is broken or that this user
+// must not look into, it reports true: whoever then opens the path gets the error that says so.
+func Exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 func regular(path string, info os.FileInfo) error {

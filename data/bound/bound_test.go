@@ -63,6 +63,20 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// Something is there unless it surely is not.
+func TestExists(t *testing.T) {
+	dir := t.TempDir()
+	loop, dangling := filepath.Join(dir, "loop"), filepath.Join(dir, "dangling")
+	if err := errors.Join(os.Symlink("loop", loop), os.Symlink("none", dangling)); err != nil {
+		t.Skip(err)
+	}
+	for path, want := range map[string]bool{dir: true, loop: true, dangling: false, filepath.Join(dir, "none"): false} {
+		if got := bound.Exists(path); got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+}
+
 type endless struct{}
 
 // Read fills p.

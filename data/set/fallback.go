@@ -1,8 +1,6 @@
 package set
 
 import (
-	"os"
-
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data"
 )
@@ -27,9 +25,4 @@ func checkTextSplit(s data.Split) error {
 		return registry.Field("split.by", "texts have no time column; want random or order")
 	}
 	return nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/data/internal/namelist"
 	"github.com/splice-ml/splice/data/internal/text"
 )
@@ -109,7 +110,7 @@ func (d Glue) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, error
 	if err := errors.Join(d.Validate(), d.Split.Validate()); err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	if d.Fallback == fallbackSynthetic && !exists(d.Path) {
+	if d.Fallback == fallbackSynthetic && !bound.Exists(d.Path) {
 		return openFallback(ctx, d.spec(), o, d.Path)
 	}
 	c, err := d.files()
@@ -192,7 +193,7 @@ func (d Glue) files() (data.Common, error) {
 // find returns the first file of the folder that exists.
 func (d Glue) find(part string, names []string) (string, error) {
 	for _, name := range names {
-		if path := filepath.Join(d.Path, name); exists(path) {
+		if path := filepath.Join(d.Path, name); bound.Exists(path) {
 			return path, nil
 		}
 	}

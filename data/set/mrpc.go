@@ -23,7 +23,7 @@ const (
 
 // splitMRPC makes train.tsv and dev.tsv, the benchmark's, of the published files in a folder, if it has those and no dev.tsv.
 func splitMRPC(dir string) error {
-	if exists(filepath.Join(dir, "dev.tsv")) {
+	if bound.Exists(filepath.Join(dir, "dev.tsv")) {
 		return nil
 	}
 	ids, err := bound.ReadFile(filepath.Join(dir, mrpcIDs), mrpcLimit)

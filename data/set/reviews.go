@@ -97,7 +97,7 @@ func openFallback(ctx context.Context, s *text.Spec, o data.OpenOptions, path st
 	log := parts.Logger(o.Log)
 	log.Warn("data: no such files: using SYNTHETIC generated reviews; results say nothing about the real data", "path", path)
 	d := Reviews{Train: 8000, Valid: 1000, Test: 1000, Seed: synthSeed, TextOptions: s.Options}
-	if d.Tokenizer != "" && !exists(d.Tokenizer) {
+	if d.Tokenizer != "" && !bound.Exists(d.Tokenizer) {
 		log.Warn("data: no such tokenizer: training a vocabulary on the generated reviews", "tokenizer", d.Tokenizer)
 		d.Tokenizer = ""
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/data/internal/scan"
 	"github.com/splice-ml/splice/data/internal/text"
 )
@@ -130,7 +131,7 @@ func (d Texts) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, erro
 func anyFile(paths []string) bool {
 	return slices.ContainsFunc(paths, func(p string) bool {
 		m, err := filepath.Glob(p)
-		return err != nil || len(m) > 0 || exists(p)
+		return err != nil || len(m) > 0 || bound.Exists(p)
 	})
 }
 

@@ -38,16 +38,15 @@ type file struct {
 // Of the section truncation of a tokenizer.json only the side counts, of padding only the token.
 func Open(path string) (Tokenizer, error) {
 	info, err := os.Stat(path)
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("token: %w", err)
+	} else if err != nil {
 		return nil, fmt.Errorf("token: %w: want a folder or a file with %s, %s, or %s and %s",
 			err, fileJSON, fileText, fileVocab, fileMerges)
 	}
 	if info.IsDir() {
 		names := []string{fileJSON, fileText, fileVocab}
-		i := slices.IndexFunc(names, func(name string) bool {
-			_, err := os.Stat(filepath.Join(path, name))
-			return err == nil
-		})
+		i := slices.IndexFunc(names, func(name string) bool { return bound.Exists(filepath.Join(path, name)) })
 		if i < 0 {
 			return nil, fmt.Errorf("token: %s: no tokenizer in the folder: want %s, %s, or %s and %s",
 				path, fileJSON, fileText, fileVocab, fileMerges)

@@ -61,9 +61,13 @@ func OpenDir(dir string) (*File, error) {
 	return nil, fmt.Errorf("ckpt: %s has neither %s nor %s: %w", dir, SingleFile, IndexFile, fs.ErrNotExist)
 }
 
+// isFile reports whether a path names a file, or something of which the system cannot tell: opening that says why.
 func isFile(path string) bool {
 	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	return info.Mode().IsRegular()
 }
 
 // openShards opens the files of an index as one. Each tensor must be in the shard that the index names, and no other there.

@@ -35,6 +35,11 @@ func (o PrepareOptions) Check(dir string) error {
 	}
 	name := found[0].name
 	ours := IsRun(dir)
+	if !ours {
+		if err := unreadable(dir); err != nil {
+			return fmt.Errorf("train: whether %s is a run cannot be told: %w", dir, err)
+		}
+	}
 	switch {
 	case !ours && o.Resume:
 		return Advise(fmt.Errorf("train: %s is no run that --resume can go on with, it has %s, but no %s that a run wrote", dir, name, ConfigFile),
@@ -44,13 +49,13 @@ func (o PrepareOptions) Check(dir string) error {
 			ConfigFile), Elsewhere, Do("move the files away"))
 	case !ours:
 		return Advise(fmt.Errorf("train: %s has a file that a run would write over (%s), but is no run", dir, name), Elsewhere)
-	case o.Resume && exists(filepath.Join(dir, LastDir, StateFile)):
+	case o.Resume && bound.Exists(filepath.Join(dir, LastDir, StateFile)):
 		return nil
-	case o.Resume && !exists(filepath.Join(dir, ConfigFile)):
+	case o.Resume && !bound.Exists(filepath.Join(dir, ConfigFile)):
 		return Advise(fmt.Errorf("train: %s holds a run without %s, which --resume cannot go on with", dir, ConfigFile), Replace, Elsewhere)
 	case o.Resume:
 		for _, name := range []string{MergeFile, TableFile} {
-			if exists(filepath.Join(dir, name)) {
+			if bound.Exists(filepath.Join(dir, name)) {
 				return Advise(fmt.Errorf("train: %s holds a merge (%s), which --resume cannot go on with", dir, name), Replace, Elsewhere)
 			}
 		}
@@ -78,7 +83,7 @@ func Prepare(dir string, o PrepareOptions) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("train: run directory %s: %w", dir, err)
 	}
-	if o.Resume && exists(filepath.Join(dir, LastDir, StateFile)) {
+	if o.Resume && bound.Exists(filepath.Join(dir, LastDir, StateFile)) {
 		return nil
 	}
 	return Clear(dir)
@@ -375,16 +380,16 @@ type Files struct {
 // Open opens a finished run. The error lists everything that is missing.
 func Open(dir string) (*Files, error) {
 	f := &Files{Dir: dir, Config: filepath.Join(dir, ConfigFile), Model: filepath.Join(dir, ModelFile)}
-	if !exists(f.Config) {
+	if !bound.Exists(f.Config) {
 		return nil, fmt.Errorf("%s is not a run: it has no %s", dir, ConfigFile)
 	}
 	var errs []error
-	if !exists(f.Model) {
+	if !bound.Exists(f.Model) {
 		errs = append(errs, fmt.Errorf("%s has no %s: a run gets it from its first evaluation on, so let its training go on first", dir, ModelFile))
 	}
 	var err error
 	if f.Map, err = data.LoadFeatureMap(filepath.Join(dir, FeatureFile)); err != nil {
-		if errors.Is(err, fs.ErrNotExist) && !exists(filepath.Join(dir, FeatureFile)) {
+		if errors.Is(err, fs.ErrNotExist) && !bound.Exists(filepath.Join(dir, FeatureFile)) {
 			err = fmt.Errorf("%s has no %s, so that its rows cannot be read: train it again", dir, FeatureFile)
 		}
 		errs = append(errs, err)
@@ -430,9 +435,4 @@ func KeptEpochs(dir string) []int {
 	}
 	slices.Sort(kept)
 	return kept
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

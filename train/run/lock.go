@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // Holder is the process that writes into a directory, as the lock's file describes it.
@@ -184,7 +186,7 @@ func lockedBy(dir string) string {
 		abs = real
 	}
 	for d := abs; d != filepath.Dir(d); d = filepath.Dir(d) {
-		if b := filepath.Base(d); (b == ParentsDir || b == RowsDir) && exists(filepath.Join(d, DigestFile)) {
+		if b := filepath.Base(d); (b == ParentsDir || b == RowsDir) && bound.Exists(filepath.Join(d, DigestFile)) {
 			dir = filepath.Dir(d)
 		}
 	}

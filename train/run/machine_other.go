@@ -6,5 +6,5 @@ import "syscall"
 
 // machineErrors are the operating system's errors that are the machine's, whatever the user gave.
 var machineErrors = []error{
-	syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
+	syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EIO, syscall.ESTALE, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
 }

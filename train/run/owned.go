@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -25,6 +26,23 @@ import (
 func IsRun(dir string) bool {
 	return isConfig(filepath.Join(dir, ConfigFile)) || isProvenance(filepath.Join(dir, MergeFile)) ||
 		marked(filepath.Join(dir, ParentsDir)) || marked(filepath.Join(dir, RowsDir)) || isMerged(filepath.Join(dir, ModelFile))
+}
+
+// unreadable returns why one of the files that make a directory a run cannot be read, if it is there.
+func unreadable(dir string) error {
+	for _, name := range []string{
+		ConfigFile, MergeFile, filepath.Join(ParentsDir, DigestFile), filepath.Join(RowsDir, DigestFile), ModelFile,
+	} {
+		f, _, err := bound.Open(filepath.Join(dir, name))
+		if err == nil {
+			_, err = f.Read(make([]byte, 1))
+			f.Close()
+		}
+		if errors.As(err, new(*fs.PathError)) && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // maxMark is the greatest number of bytes that are read of a file to see whether a run wrote it.
@@ -117,7 +135,7 @@ type Input struct {
 
 // checkInputs returns an error for each input that lies in the directory of a run where the run's own files are.
 func checkInputs(dir string, inputs []Input) error {
-	if !exists(dir) {
+	if !bound.Exists(dir) {
 		return nil
 	}
 	var errs []error

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ckpt"
@@ -48,12 +49,12 @@ func (t Target) Find() (*Weights, error) {
 	if w.file, w.dir, err = locate(t.Options); err != nil {
 		return nil, bad(err)
 	}
-	if path := filepath.Join(w.dir, run.FeatureFile); exists(path) {
+	if path := filepath.Join(w.dir, run.FeatureFile); bound.Exists(path) {
 		if w.fmap, err = data.LoadFeatureMap(path); err != nil {
 			return nil, bad(err)
 		}
 	}
-	if path := filepath.Join(w.dir, run.ConfigFile); exists(path) {
+	if path := filepath.Join(w.dir, run.ConfigFile); bound.Exists(path) {
 		if w.model, err = t.ModelOf(path); err != nil {
 			t.Log.Warn("the config beside the starting weights cannot be read, so that its model is not compared", "file", path, "error", err)
 			w.model = nil
@@ -84,7 +85,7 @@ func locate(o Options) (file, dir string, err error) {
 	switch n := o.Checkpoint.Epoch(); {
 	case n > 0:
 		file = filepath.Join(o.From, run.EpochFile(n))
-		if !exists(file) {
+		if !bound.Exists(file) {
 			return "", "", fmt.Errorf("the weights of epoch %d were not kept (no %s); %s", n, file, keptEpochs(o.From))
 		}
 	case o.Checkpoint == Last:
@@ -92,15 +93,15 @@ func locate(o Options) (file, dir string, err error) {
 			return "", "", err
 		}
 	case o.Checkpoint == EMA:
-		if file = filepath.Join(o.From, run.EMAFile); !exists(file) {
+		if file = filepath.Join(o.From, run.EMAFile); !bound.Exists(file) {
 			return "", "", fmt.Errorf("has no %s; train with train.ema to get it, or take best", run.EMAFile)
 		}
 	case o.Checkpoint == SWA:
-		if file = filepath.Join(o.From, run.SWAFile); !exists(file) {
+		if file = filepath.Join(o.From, run.SWAFile); !bound.Exists(file) {
 			return "", "", fmt.Errorf("has no %s; train with train.swa_start to get it, or take best", run.SWAFile)
 		}
-	case exists(filepath.Join(o.From, run.ConfigFile)):
-		if file = filepath.Join(o.From, run.ModelFile); !exists(file) {
+	case bound.Exists(filepath.Join(o.From, run.ConfigFile)):
+		if file = filepath.Join(o.From, run.ModelFile); !bound.Exists(file) {
 			return "", "", fmt.Errorf("has no %s; a run gets it from its first evaluation on", run.ModelFile)
 		}
 	default:
@@ -125,15 +126,10 @@ func keptEpochs(dir string) string {
 // lastFile returns the file of the last weights that a run saved.
 func lastFile(dir string) (string, error) {
 	path := filepath.Join(dir, run.LastDir, run.StateFile)
-	if !exists(path) {
+	if !bound.Exists(path) {
 		return "", fmt.Errorf("has no %s, so that there are no last weights; take best", path)
 	}
 	return train.LastModel(dir)
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // check reports weights that the training cannot start from.

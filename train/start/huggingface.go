@@ -16,8 +16,8 @@ import (
 
 // IsHuggingFace reports whether a directory is a Hugging Face directory and not a run.
 func IsHuggingFace(dir string) bool {
-	return exists(filepath.Join(dir, run.ModelConfigFile)) && !exists(filepath.Join(dir, run.ConfigFile)) &&
-		!exists(filepath.Join(dir, run.FeatureFile))
+	return bound.Exists(filepath.Join(dir, run.ModelConfigFile)) && !bound.Exists(filepath.Join(dir, run.ConfigFile)) &&
+		!bound.Exists(filepath.Join(dir, run.FeatureFile))
 }
 
 // open opens the file of the tensors, or its shards.

@@ -107,12 +107,14 @@ func (d *Dir) read(key string, files []string) (*Entry, error) {
 		}
 		path := d.PartPath(key, data.Part(i))
 		if info, err := os.Stat(path); err != nil {
-			return nil, fmt.Errorf("part: %v", err)
+			return nil, fmt.Errorf("part: %v", err) // not %w: a part that is gone is said
 		} else if want := cmp.Or(p.Bytes, p.Rows*int64(p.Record)+int64(len(Magic))); info.Size() != want {
 			return nil, fmt.Errorf("%s has %d bytes, want %d", path, info.Size(), want)
 		}
-		if h, err := scan.HashFile(path); err != nil || h != p.Hash {
-			return nil, fmt.Errorf("%s: wrong checksum (%v)", path, err)
+		if h, err := scan.HashFile(path); err != nil {
+			return nil, fmt.Errorf("part: %w", err)
+		} else if h != p.Hash {
+			return nil, fmt.Errorf("%s: wrong checksum", path)
 		}
 	}
 	if renewed {

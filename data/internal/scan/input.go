@@ -19,6 +19,23 @@ import (
 	"github.com/splice-ml/splice/data/bound"
 )
 
+// unreadable returns why the directory in which a glob looks first cannot be read, if it is there.
+func unreadable(glob string) error {
+	dir := glob[:strings.IndexAny(glob, "*?[")]
+	if dir, _ = filepath.Split(dir); dir == "" {
+		dir = "."
+	}
+	f, err := os.Open(dir)
+	if err == nil {
+		_, err = f.ReadDir(1)
+		err = errors.Join(err, f.Close())
+	}
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
 // Expand returns the files that paths and globs name, each glob's matches in natural order. A name without a match, a directory
 // and a file named twice are errors; all of them are reported.
 func Expand(paths []string) ([]string, error) {
@@ -36,6 +53,10 @@ func Expand(paths []string) ([]string, error) {
 				continue
 			}
 			if len(found) == 0 {
+				if err := unreadable(p); err != nil { // which Glob leaves out
+					errs = append(errs, fmt.Errorf("data: glob %q: %w", p, err))
+					continue
+				}
 				errs = append(errs, fmt.Errorf("data: no file matches %q; check the directory and the pattern", p))
 				continue
 			}
