@@ -315,6 +315,7 @@ func attacksOnFlags() (all []attack) {
 	add("cki of nothing", "cki", "--config", "merge.yaml", "--run", "n", "--set", "merge.parents=[none, r]")
 	add("cki of rows", "cki", "--config", "merge.yaml", "--run", "n", "--set", "merge.parents=[rows.tsv, r]")
 	add("cki of another model", "cki", "--config", "merge.yaml", "--run", "n", "--set", "merge.parents=[l, r]")
+	all[len(all)-1].lines = -1 // one for each feature
 	add("evaluate without a run", "evaluate")
 	add("evaluate of nothing", "evaluate", "--run", "none")
 	add("evaluate of a file", "evaluate", "--run", "rows.tsv")

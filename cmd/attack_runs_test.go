@@ -66,6 +66,9 @@ func attacksOnRuns() []attack {
 	evaluate := []string{"evaluate", "--run", "r"}
 	all := attacksWith("state.json", "rows", "half/last/state.json", resume, noJSON)
 	all = append(all, attacksInPlaceOf("state.json", "rows", "half/last/state.json", resume)...)
+	for i := range all { // a training without a state begins anew
+		all[i].takes = all[i].name == "state.json/not there" || all[i].name == "state.json/a dead link"
+	}
 	state := func(name, old, text string) {
 		all = append(all, attack{
 			name: "state.json/" + name, on: "rows", args: resume, want: []string{"state.json"}, spoil: edit("half/last/state.json", old, text),
@@ -168,7 +171,7 @@ func attacksOnRuns() []attack {
 	all = append(all, attacksWith("metrics.jsonl", "rows", "half/metrics.jsonl", resume, fineAll(noJSON))...)
 	all = append(all, attacksWith("the lock", "rows", "half/.splice.lock", resume, fineAll(noJSON))...)
 	for i := range all { // what is only odd is written anew
-		if all[i].fine {
+		if all[i].fine || all[i].takes {
 			all[i].changes = true
 		}
 	}

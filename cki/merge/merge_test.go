@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -477,5 +478,39 @@ func TestKilledWhileItBegan(t *testing.T) {
 	d.merge(t)
 	if left, _ := filepath.Glob(filepath.Join(d.Dir, "*", ".digest.*")); len(left) > 0 {
 		t.Errorf("%v stay", left)
+	}
+}
+
+// TestKilledAtItsEnd: a merge that was killed when it was done, but had not removed what only its trainings needed, removes that when it
+// is given again. So does one that was killed between a training's state and the removal of the state before.
+func TestKilledAtItsEnd(t *testing.T) {
+	d := newDesk(t)
+	d.Options.Finetune.Epochs = 1
+	d.merge(t)
+	all, err := filepath.Glob(filepath.Join(d.Dir, run.RowsDir, "*", "*"))
+	if err != nil || len(all) == 0 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	row := filepath.Join(filepath.Dir(all[0]), run.LastDir)
+	parent := filepath.Join(d.Dir, run.ParentsDir, "parent-a", run.LastDir)
+	for _, done := range []bool{true, false} {
+		for _, dir := range []string{row, parent} {
+			path := filepath.Join(dir, run.LastModel(1))
+			if err := errors.Join(os.MkdirAll(dir, 0o777), os.WriteFile(path, nil, 0o666)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !done {
+			if err := os.Remove(filepath.Join(d.Dir, run.TableFile)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d.merge(t)
+		if _, err := os.Stat(row); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("done %v: %s stays: %v", done, row, err)
+		}
+		if _, err := os.Stat(filepath.Join(parent, run.LastModel(1))); !done && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the state before stays: %v", err)
+		}
 	}
 }

@@ -57,12 +57,17 @@ func WriteConfig(dir string, t Tokenizer, maxLength int) error {
 	if maxLength > 0 {
 		missing("model_max_length", maxLength)
 	}
+	// A name makes AutoTokenizer find the token in texts. Where a tokenizer.json alone says which tokens are found, it stays so.
+	found := func(id int32) bool {
+		e, ok := t.(*encoder)
+		return !ok || e.files[0].name != fileJSON || slices.ContainsFunc(e.added, func(a addedToken) bool { return a.id == id })
+	}
 	s := t.Special()
 	for _, k := range []struct {
 		key string
 		id  int32
 	}{{"cls_token", s.CLS}, {"sep_token", s.SEP}, {"pad_token", s.Pad}, {"unk_token", s.Unk}, {"mask_token", s.Mask}} {
-		if k.id != None {
+		if k.id != None && found(k.id) {
 			missing(k.key, t.Token(k.id))
 		}
 	}

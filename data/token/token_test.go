@@ -223,10 +223,10 @@ func TestWriteConfig(t *testing.T) {
 	for name, want := range map[string]string{
 		"text":  `{"cls_token":"[CLS]","do_lower_case":true,"mask_token":"[MASK]","model_max_length":9,"pad_token":"[PAD]","sep_token":"[SEP]","tokenizer_class":"BertTokenizer","unk_token":"[UNK]"}`,
 		"bytes": `{"cls_token":"<s>","mask_token":"<mask>","model_max_length":9,"pad_token":"<pad>","sep_token":"</s>","tokenizer_class":"RobertaTokenizer","unk_token":"<unk>"}`,
-		"json":  `{"cls_token":"[CLS]","model_input_names":["input_ids","token_type_ids","attention_mask"],"model_max_length":9,"sep_token":"[SEP]","tokenizer_class":"PreTrainedTokenizerFast","unk_token":"[UNK]"}`,
-		"bpe":   `{"model_input_names":["input_ids","token_type_ids","attention_mask"],"model_max_length":9,"tokenizer_class":"PreTrainedTokenizerFast","unk_token":"?"}`,
-		"flat":  `{"model_input_names":["input_ids","attention_mask"],"model_max_length":9,"tokenizer_class":"PreTrainedTokenizerFast","unk_token":"?"}`,
-		"said":  `{"cls_token":"[CLS]","model_input_names":["input_ids"],"model_max_length":7,"sep_token":"[SEP]","tokenizer_class":"PreTrainedTokenizerFast","unk_token":"[UNK]","x":[1]}`,
+		"json":  `{"cls_token":"[CLS]","model_input_names":["input_ids","token_type_ids","attention_mask"],"model_max_length":9,"tokenizer_class":"PreTrainedTokenizerFast"}`,
+		"bpe":   `{"model_input_names":["input_ids","token_type_ids","attention_mask"],"model_max_length":9,"tokenizer_class":"PreTrainedTokenizerFast"}`,
+		"flat":  `{"model_input_names":["input_ids","attention_mask"],"model_max_length":9,"tokenizer_class":"PreTrainedTokenizerFast"}`,
+		"said":  `{"cls_token":"[CLS]","model_input_names":["input_ids"],"model_max_length":7,"tokenizer_class":"PreTrainedTokenizerFast","x":[1]}`,
 	} {
 		dir := t.TempDir()
 		if err := token.WriteConfig(dir, toks[name], 9); err != nil {
