@@ -55,9 +55,13 @@ func (f *file) write(t testing.TB, dir, path string) {
 	}
 	w := bufio.NewWriterSize(out, 1<<20)
 	_, _ = w.WriteString(f.head) // Flush has the error
-	for range max(1, f.times) {
-		_, _ = w.WriteString(f.text)
+	n := max(1, f.times)
+	many := min(n, max(1, 1<<20/max(1, len(f.text))))
+	block := strings.Repeat(f.text, many)
+	for ; n >= many; n -= many {
+		_, _ = w.WriteString(block)
 	}
+	_, _ = w.WriteString(block[:n*len(f.text)])
 	_, _ = w.WriteString(f.tail)
 	if err := errors.Join(w.Flush(), out.Close()); err != nil {
 		t.Fatal(err)
