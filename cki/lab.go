@@ -166,7 +166,7 @@ func (l *Lab) Fit(ctx context.Context, o FitOptions) (*train.Result, error) {
 		Digest: l.Digest, Resume: true, Compile: o.Compile, Teacher: o.Teacher, Distill: o.Distill, Callbacks: callbacks,
 	}
 	r, err := t.Fit(ctx)
-	if errors.Is(err, train.ErrResume) {
+	if errors.Is(err, train.ErrResume) && !run.OfMachine(err) {
 		return nil, run.BadInput(fmt.Errorf("cki: %s: %w. If you remove %s, it is trained anew", o.Name, err, dir))
 	}
 	if err != nil {

@@ -156,6 +156,8 @@ func readState(dir string) (*state, error) {
 	switch err := sealed.Read(path, bound.JSON, st); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
+	case run.OfMachine(err):
+		return nil, err
 	case errors.Is(err, sealed.ErrChanged):
 		return nil, anew(err, asItWas)
 	case errors.As(err, new(*fs.PathError)): // of reading: the file may be sound

@@ -110,6 +110,9 @@ func ReadSynthInfo(path string) (*SynthInfo, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	if unread := new(fs.PathError); errors.As(err, &unread) {
+		return nil, fmt.Errorf("data: synth: %w", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("data: synth: %s: %w; remove it", sidecar(path), err)
 	}

@@ -19,12 +19,13 @@ func (e *InputError) Unwrap() error { return e.Err }
 // BadInput marks an error as one that the user can mend. It returns unchanged nil, the end of a context, and errors that no other
 // input would mend: a disk that is full or broken, a limit of the process, or memory that ran out.
 func BadInput(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || ofMachine(err) {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || OfMachine(err) {
 		return err
 	}
 	return &InputError{err}
 }
 
-func ofMachine(err error) bool {
+// OfMachine reports whether an error is one that no other input would mend: of a disk, a limit of the process, or memory.
+func OfMachine(err error) bool {
 	return slices.ContainsFunc(machineErrors, func(m error) bool { return errors.Is(err, m) })
 }

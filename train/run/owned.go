@@ -245,7 +245,7 @@ const spillFile = "metric"
 // as that of a run that somebody else made, it is among the system's temporary files. Whoever asked for it closes it and removes it.
 func Spill(dir string) (*os.File, error) {
 	f, err := atomicfile.Temporary(filepath.Join(dir, spillFile))
-	if err == nil || ofMachine(err) {
+	if err == nil || OfMachine(err) {
 		return f, err
 	}
 	return os.CreateTemp("", "splice-"+spillFile+"-*")
