@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -59,6 +60,31 @@ const FilePlace = "{file}"
 // Single reports whether the files are published one by one.
 func (o Origin) Single() bool { return strings.Contains(o.URL, FilePlace) }
 
+// Of returns the URL of a file, where each file has one.
+func (o Origin) Of(name string) string {
+	var parts []string
+	for part := range strings.SplitSeq(name, "/") {
+		parts = append(parts, inQuery.Replace(url.PathEscape(part)))
+	}
+	return strings.ReplaceAll(o.URL, FilePlace, strings.Join(parts, "/"))
+}
+
+// inQuery escapes what means something in the query of a URL, and nothing in its path.
+var inQuery = strings.NewReplacer("&", "%26", "=", "%3D", "+", "%2B")
+
+// Archive returns the name of the archive at the URL, "" if the URL names none.
+func (o Origin) Archive() string {
+	u, err := url.Parse(o.URL)
+	if err != nil {
+		return ""
+	}
+	name := path.Base(u.Path)
+	if name == "." || name == ".." || strings.ContainsAny(name, "/\\\x00") {
+		return ""
+	}
+	return name
+}
+
 // Validate reports every option out of range.
 func (f Fetch) Validate() error {
 	var errs []error
@@ -93,6 +119,8 @@ func (o Origin) Validate() error {
 	var errs []error
 	if u, err := url.Parse(o.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		errs = append(errs, registry.Field("url", "%q is not a http or https URL", o.URL))
+	} else if !o.Single() && o.Archive() == "" {
+		errs = append(errs, registry.Field("url", "%q names no archive: want a URL that ends in its name, or one with {file}", o.URL))
 	}
 	if !isSHA256(o.SHA256) {
 		errs = append(errs, registry.Field("sha256", "%q is not a SHA-256: want 64 hexadecimal digits", o.SHA256))

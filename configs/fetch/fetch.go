@@ -10,9 +10,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/url"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -95,22 +93,22 @@ func (f *Fetcher) from(ctx context.Context, e configs.Fetch, o configs.Origin, m
 			if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
 				return err
 			}
-			if err := f.download(ctx, strings.ReplaceAll(o.URL, configs.FilePlace, name), to, wanted{e.Files[name], e.Files[name] != "", e.Limit()}); err != nil {
+			if err := f.download(ctx, o.Of(name), to, wanted{e.Files[name], e.Files[name] != "", e.Limit()}); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	u, err := url.Parse(o.URL)
-	if err != nil {
-		return err
+	name := o.Archive()
+	if name == "" {
+		return fmt.Errorf("%q names no archive", o.URL)
 	}
-	archive := filepath.Join(e.To, "."+path.Base(u.Path))
+	archive := filepath.Join(e.To, "."+name)
 	if err := f.download(ctx, o.URL, archive, wanted{o.SHA256, true, e.Limit()}); err != nil { // an archive has checksums of its own
 		return err
 	}
 	left := e.Limit()
-	err = extract(archive, o, e, missing, &left)
+	err := extract(archive, o, e, missing, &left)
 	removed := os.Remove(archive)
 	if err == nil {
 		err = removed

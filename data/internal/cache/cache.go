@@ -101,6 +101,9 @@ func (d *Dir) read(key string, files []string) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e.Rows < 0 || e.Skipped < 0 || e.Cut < 0 {
+		return nil, errors.New("index: a count is negative")
+	}
 	for i, p := range e.Parts {
 		if p.Rows == 0 {
 			continue
@@ -108,8 +111,8 @@ func (d *Dir) read(key string, files []string) (*Entry, error) {
 		path := d.PartPath(key, data.Part(i))
 		if info, err := os.Stat(path); err != nil {
 			return nil, fmt.Errorf("part: %v", err) // not %w: a part that is gone is said
-		} else if want := cmp.Or(p.Bytes, p.Rows*int64(p.Record)+int64(len(Magic))); info.Size() != want {
-			return nil, fmt.Errorf("%s has %d bytes, want %d", path, info.Size(), want)
+		} else if n := info.Size(); !p.fits(n) {
+			return nil, fmt.Errorf("%s has %d bytes, which %d rows do not have", path, n, p.Rows)
 		}
 		if h, err := scan.HashFile(path); err != nil {
 			return nil, fmt.Errorf("part: %w", err)
@@ -121,6 +124,18 @@ func (d *Dir) read(key string, files []string) (*Entry, error) {
 		_ = d.WriteIndex(key, e) // the files are read as a whole again next time
 	}
 	return e, nil
+}
+
+// fits reports whether a file of so many bytes may hold the rows. Rows of several lengths have 8 bytes each at the file's end.
+func (f *File) fits(size int64) bool {
+	rows := size - int64(len(Magic))
+	switch {
+	case f.Rows < 0 || rows < 0 || f.Record < 0:
+		return false
+	case f.Bytes != 0:
+		return f.Bytes == size && f.Rows <= rows/8
+	}
+	return f.Record > 0 && rows%int64(f.Record) == 0 && f.Rows == rows/int64(f.Record)
 }
 
 // sameFiles returns an error if files are not those that were read. The times in sums are brought up to date where they alone differ:
