@@ -13,6 +13,7 @@ import (
 type AttentionOptions struct {
 	Heads   int     // H/Heads columns belong to each head
 	Tokens  *Tokens // which rows are the tokens of a sequence, and which of them are live
+	Causal  bool    // a token sees itself and those before it only
 	Dropout float64 // probability with which a weight of the softmax is dropped, in [0, 1); 0 in evaluation graphs
 	Name    string  // path of the layer, which names the stream of the dropout
 	Step    *Step   // seed and step of the training; may be nil without dropout
@@ -24,7 +25,8 @@ type AttentionOptions struct {
 //	P = softmax(q·kᵀ/√d)  [n, n],  y = drop(P)·v  [n, d]
 //
 // over the n live tokens of the sequence. Padding takes no part: its rows are not read, its result is 0, it takes no gradient, and
-// the result of the live tokens has the same bits for any L. Rows that a mask hides between live ones must be finite. drop is
+// the result of the live tokens has the same bits for any L. Rows that a mask hides between live ones must be finite. A causal
+// attention has P_ij = 0, exactly, for all j > i, and neither values nor gradients pass from a token to one before it. drop is
 // [Dropout] of the weights. Which of them are dropped depends on the seed, the name, the step and the place in the sequence, and
 // not on L.
 //
@@ -132,22 +134,66 @@ func (a *attention) forward(i int, in [][]float32, y, space []float32) {
 	if a.probs != nil {
 		p = a.probs[i*a.L*a.L:][:n*n]
 	}
-	kernel.GemmST(false, true, n, n, a.d, q, a.H, k, a.H, p, n, false)
+	for lo := 0; lo < n; lo += a.height(n) {
+		hi := min(n, lo+a.height(n))
+		kernel.GemmST(false, true, hi-lo, hi, a.d, q[lo*a.H:], a.H, k, a.H, p[lo*n:], n, false)
+	}
 	a.softmax(p, n, a.Tokens.mask(b))
 	if a.Dropout > 0 {
 		a.drop(kept, p, i)
 	} else {
 		kept = p
 	}
-	kernel.GemmST(false, false, n, a.d, n, kept, n, v, a.H, y[at:], a.H, false)
+	a.rows(n, kept, v, y[at:])
+}
+
+// causalRows is the number of rows of P that a causal attention computes at once: with all columns up to the last row's, so
+// that of the zeros above the diagonal at most this many are computed in each row.
+const causalRows = 32
+
+// height is the number of rows of P [n, n] that are computed at once.
+func (a *attention) height(n int) int {
+	if a.Causal {
+		return causalRows
+	}
+	return n
+}
+
+// width is the number of tokens that token i of n sees.
+func (a *attention) width(i, n int) int {
+	if a.Causal {
+		return i + 1
+	}
+	return n
+}
+
+// rows is y = p·x for p [n, n], and x and y [n, d] with a stride of H.
+func (a *attention) rows(n int, p, x, y []float32) {
+	for lo := 0; lo < n; lo += a.height(n) {
+		hi := min(n, lo+a.height(n))
+		kernel.GemmST(false, false, hi-lo, a.d, hi, p[lo*n:], n, x, a.H, y[lo*a.H:], a.H, false)
+	}
+}
+
+// columns is y = pᵀ·x likewise.
+func (a *attention) columns(n int, p, x, y []float32) {
+	for lo := 0; lo < n; lo += a.height(n) {
+		hi := min(n, lo+a.height(n))
+		from := lo
+		if !a.Causal {
+			from = 0
+		}
+		kernel.GemmST(true, false, hi-lo, a.d, n-from, p[from*n+lo:], n, x[from*a.H:], a.H, y[lo*a.H:], a.H, false)
+	}
 }
 
 // softmax replaces scores [n, n] by the softmax of each row of them times scale. Hidden tokens have rows and columns of
-// zeros.
+// zeros, and a causal attention has zeros above the diagonal.
 func (a *attention) softmax(p []float32, n int, mask []float32) {
 	kernel.Scale(p, p, a.scale)
 	for r := range n {
 		row := p[r*n : (r+1)*n]
+		kernel.Fill(row[a.width(r, n):], float32(math.Inf(-1)))
 		for j, m := range mask[:min(n, len(mask))] {
 			if m == 0 {
 				row[j] = float32(math.Inf(-1))
@@ -220,9 +266,15 @@ func (a *attention) backward(i int, in [][]float32, g *[3][]float32, space []flo
 			a.drop(s, p, i)
 			kept = s
 		}
-		kernel.GemmST(true, false, n, a.d, n, kept, n, dy, a.H, g[2][at:], a.H, false)
+		a.columns(n, kept, dy, g[2][at:])
 	}
-	kernel.GemmST(false, true, n, n, a.d, dy, a.H, v, a.H, s, n, false)
+	for lo := 0; lo < n; lo += a.height(n) {
+		hi := min(n, lo+a.height(n))
+		kernel.GemmST(false, true, hi-lo, hi, a.d, dy[lo*a.H:], a.H, v, a.H, s[lo*n:], n, false)
+		for r := lo; r < hi; r++ {
+			clear(s[r*n+a.width(r, n) : (r+1)*n])
+		}
+	}
 	if a.Dropout > 0 {
 		a.drop(s, s, i)
 	}
@@ -232,8 +284,8 @@ func (a *attention) backward(i int, in [][]float32, g *[3][]float32, space []flo
 	}
 	kernel.Mul(s, s, p)
 	kernel.Scale(s, s, a.scale)
-	kernel.GemmST(false, false, n, a.d, n, s, n, k, a.H, g[0][at:], a.H, false)
+	a.rows(n, s, k, g[0][at:])
 	if g[1] != nil {
-		kernel.GemmST(true, false, n, a.d, n, s, n, q, a.H, g[1][at:], a.H, false)
+		a.columns(n, s, q, g[1][at:])
 	}
 }

@@ -15,7 +15,9 @@ import (
 )
 
 // attend is the float64 twin of Attention. drop is what the weight of (sequence, head, row, column) is multiplied by.
-func attend(q, k, v []float64, B, L, H, heads int, live func(b, i int) bool, drop func(b, h, i, j int) float64) []float64 {
+func attend(q, k, v []float64, B, L, H, heads int, causal bool, live func(b, i int) bool,
+	drop func(b, h, i, j int) float64,
+) []float64 {
 	y, d := make([]float64, B*L*H), H/heads
 	for b := range B {
 		for h := range heads {
@@ -25,7 +27,7 @@ func attend(q, k, v []float64, B, L, H, heads int, live func(b, i int) bool, dro
 				}
 				w, sum := make([]float64, L), 0.0
 				for j := range L {
-					if !live(b, j) {
+					if !live(b, j) || causal && j > i {
 						continue
 					}
 					dot := 0.0
@@ -63,6 +65,7 @@ func TestAttention(t *testing.T) {
 		B, L, heads, d int
 		len            []int32
 		mask           []float32
+		causal         bool
 	}{
 		{B: 1, L: 1, heads: 1, d: 1},
 		{B: 1, L: 5, heads: 1, d: 3},
@@ -71,6 +74,11 @@ func TestAttention(t *testing.T) {
 		{B: 2, L: 3, heads: 1, d: 4, mask: []float32{1, 0, 1, 0, 1, 1}},
 		{B: 3, L: 4, heads: 2, d: 3, len: []int32{3, 4, 2}, mask: []float32{0, 1, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1}},
 		{B: 5, L: 33, heads: 4, d: 17, len: []int32{33, 1, 20, 5, 32}},
+		{B: 1, L: 1, heads: 1, d: 1, causal: true},
+		{B: 2, L: 3, heads: 1, d: 4, causal: true, mask: []float32{1, 0, 1, 0, 1, 1}},
+		{B: 3, L: 4, heads: 2, d: 3, causal: true, len: []int32{3, 0, 2}},
+		{B: 2, L: 67, heads: 1, d: 5, causal: true, len: []int32{67, 33}},
+		{B: 4, L: 70, heads: 3, d: 16, causal: true, len: []int32{33, 70, 64, 1}},
 	} {
 		H := s.heads * s.d
 		tok := &ops.Tokens{L: s.L, Len: s.len, Mask: s.mask}
@@ -78,13 +86,13 @@ func TestAttention(t *testing.T) {
 			return (s.len == nil || i < int(s.len[b])) && (s.mask == nil || s.mask[b*s.L+i] != 0)
 		}
 		opstest.Check(t, opstest.Case{
-			Name:   fmt.Sprintf("heads=%d,len=%v,mask=%v", s.heads, s.len, s.mask),
+			Name:   fmt.Sprintf("heads=%d,causal=%v,len=%v,mask=%v", s.heads, s.causal, s.len, s.mask),
 			Shapes: [][]int{{s.B * s.L, H}, {s.B * s.L, H}, {s.B * s.L, H}},
 			Build: func(x ...*G.Node) (*G.Node, error) {
-				return ops.Attention(x[0], x[1], x[2], ops.AttentionOptions{Heads: s.heads, Tokens: tok})
+				return ops.Attention(x[0], x[1], x[2], ops.AttentionOptions{Heads: s.heads, Tokens: tok, Causal: s.causal})
 			},
 			Oracle: func(x ...[]float64) []float64 {
-				return attend(x[0], x[1], x[2], s.B, s.L, H, s.heads, live, noDrop)
+				return attend(x[0], x[1], x[2], s.B, s.L, H, s.heads, s.causal, live, noDrop)
 			},
 			Fill: wideInput,
 			Big:  s.B*s.L > 100,
@@ -133,15 +141,17 @@ func TestAttentionDropout(t *testing.T) {
 	if zeros < n/5 || zeros > 3*n/5 {
 		t.Errorf("%d of %d weights dropped, want about 0.4 of them", zeros, n)
 	}
-	opstest.Check(t, opstest.Case{
-		Name:   "dropout",
-		Shapes: [][]int{{B * L, H}, {B * L, H}, {B * L, H}},
-		Build:  func(x ...*G.Node) (*G.Node, error) { return ops.Attention(x[0], x[1], x[2], opt) },
-		Oracle: func(x ...[]float64) []float64 {
-			return attend(x[0], x[1], x[2], B, L, H, heads, func(b, i int) bool { return i < int(length[b]) }, drop)
-		},
-		Fill: wideInput,
-	})
+	for _, opt.Causal = range []bool{true, false} {
+		opstest.Check(t, opstest.Case{
+			Name:   fmt.Sprintf("dropout,causal=%v", opt.Causal),
+			Shapes: [][]int{{B * L, H}, {B * L, H}, {B * L, H}},
+			Build:  func(x ...*G.Node) (*G.Node, error) { return ops.Attention(x[0], x[1], x[2], opt) },
+			Oracle: func(x ...[]float64) []float64 {
+				return attend(x[0], x[1], x[2], B, L, H, heads, opt.Causal, func(b, i int) bool { return i < int(length[b]) }, drop)
+			},
+			Fill: wideInput,
+		})
+	}
 	for _, other := range []func(o *ops.AttentionOptions){
 		func(o *ops.AttentionOptions) { o.Name = "layer.1" },
 		func(o *ops.AttentionOptions) { o.Step = &ops.Step{Seed: 3, N: 10} },
@@ -160,8 +170,12 @@ func TestAttentionDropout(t *testing.T) {
 
 // The tokens of a sequence come out with the same bits, and with the same gradients, whatever the padding is and holds.
 func TestAttentionPadding(t *testing.T) {
+	t.Run("full", func(t *testing.T) { attentionPadding(t, false, []int32{5, 3, 1}) })
+	t.Run("causal", func(t *testing.T) { attentionPadding(t, true, []int32{5, 3, 1}) })
+}
+
+func attentionPadding(t *testing.T, causal bool, length []int32) {
 	const B, heads, H = 3, 2, 10
-	length := []int32{5, 3, 1}
 	var first [][]float32
 	for _, L := range []int{5, 6, 16, 40} {
 		g := G.NewGraph()
@@ -178,7 +192,7 @@ func TestAttentionPadding(t *testing.T) {
 			leaves = append(leaves, matrix(g, name, B*L, H, x...))
 		}
 		y := must(ops.Attention(leaves[0], leaves[1], leaves[2], ops.AttentionOptions{
-			Heads: heads, Tokens: &ops.Tokens{L: L, Len: length}, Dropout: 0.2, Name: "a", Step: &ops.Step{Seed: 1},
+			Heads: heads, Tokens: &ops.Tokens{L: L, Len: length}, Causal: causal, Dropout: 0.2, Name: "a", Step: &ops.Step{Seed: 1},
 		}))
 		d, err := ops.VJP(y, leaves[3], leaves[:3]...)
 		if err != nil {
@@ -203,6 +217,53 @@ func TestAttentionPadding(t *testing.T) {
 		for i := range got {
 			if !slices.Equal(got[i], first[i]) {
 				t.Errorf("L = %d: result %d is %v, without padding %v", L, i, got[i], first[i])
+			}
+		}
+	}
+}
+
+// What comes later changes no bit of a causal attention's earlier tokens, and a gradient of earlier ones does not reach it.
+func TestAttentionCausal(t *testing.T) {
+	const L, H, heads = 70, 6, 2
+	for _, at := range []int{1, 31, 32, 33, 69} { // tokens from here on change
+		var first [][]float32
+		for change := range 2 {
+			g := G.NewGraph()
+			var leaves G.Nodes
+			for i, name := range []string{"q", "k", "v", "dy"} {
+				x := make([]float32, L*H)
+				opstest.Uniform(x, rand.New(rand.NewPCG(1, uint64(i))))
+				if change == 1 {
+					opstest.Uniform(x[at*H:], rand.New(rand.NewPCG(2, uint64(i))))
+				}
+				if name == "dy" {
+					clear(x[at*H:])
+				}
+				leaves = append(leaves, matrix(g, name, L, H, x...))
+			}
+			y := must(ops.Attention(leaves[0], leaves[1], leaves[2], ops.AttentionOptions{
+				Heads: heads, Tokens: &ops.Tokens{L: L}, Causal: true, Dropout: 0.1, Name: "a", Step: &ops.Step{},
+			}))
+			d, err := ops.VJP(y, leaves[3], leaves[:3]...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			run(t, g)
+			var got [][]float32
+			for i, n := range append(G.Nodes{y}, d...) {
+				x := opstest.Values(n)
+				got = append(got, slices.Clone(x[:at*H]))
+				if k := slices.IndexFunc(x[at*H:], func(v float32) bool { return v != 0 }); i > 0 && k >= 0 {
+					t.Errorf("token %d: gradient %d is %v there, want 0", at+k/H, i, x[at*H+k])
+				}
+			}
+			if first == nil {
+				first = got
+			}
+			for i := range got {
+				if !slices.Equal(got[i], first[i]) {
+					t.Errorf("tokens from %d on changed: result %d of earlier ones changed", at, i)
+				}
 			}
 		}
 	}
