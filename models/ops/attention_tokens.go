@@ -57,3 +57,10 @@ func (c *checker) tokens(name string, rows int, t *Tokens) (batch int) {
 	}
 	return 0
 }
+
+// sequences is tokens for a matrix over tokens that needs as many sequences as other has rows.
+func (c *checker) sequences(name string, rows int, t *Tokens, other string, batch int) {
+	if n := c.tokens(name, rows, t); c.err == nil && n != batch {
+		c.fail("%s has %d rows, the positions of %d sequences, and %s has %d rows, want one for each", name, rows, n, other, batch)
+	}
+}

@@ -1,0 +1,182 @@
+package ops_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/opstest"
+	G "gorgonia.org/gorgonia"
+)
+
+// kind says what the rows of a matrix are.
+type kind int
+
+const (
+	perSequence kind = iota // [B, width]
+	perPosition             // [B*L, width]
+	ofWeight                // [rows, width]
+	scalar
+)
+
+type input struct {
+	kind  kind
+	width int
+	rows  int // of a weight; 0 makes it a vector
+}
+
+// shape returns the input's shape in a batch of B sequences of L.
+func (in input) shape(B, L int) []int {
+	switch {
+	case in.kind == perSequence:
+		return []int{B, in.width}
+	case in.kind == perPosition:
+		return []int{B * L, in.width}
+	case in.rows == 0:
+		return []int{in.width}
+	}
+	return []int{in.rows, in.width}
+}
+
+// sequences is a batch of sequences.
+type sequences struct {
+	B, L int
+	len  []int32
+	mask []float32
+}
+
+func (s sequences) live(b, i int) bool {
+	return (s.len == nil || i < int(s.len[b])) && (s.mask == nil || s.mask[b*s.L+i] != 0)
+}
+
+// history is an op over sequences with its twin.
+type history struct {
+	name   string
+	in     []input
+	noGrad []int
+	out    input
+	build  func(t *ops.Tokens, x ...*G.Node) (*G.Node, error)
+	oracle func(s sequences, x ...[]float64) []float64
+	fill   func(input int, x []float32, r *rand.Rand)
+}
+
+// checkHistory checks the op over batches of many kinds, and that padding can hold anything: values and gradients of what is live
+// have the same bits for any L, and the gradients of padding are 0.
+func checkHistory(t *testing.T, h history) {
+	t.Helper()
+	t.Run(h.name, func(t *testing.T) {
+		long := make([]int32, 40)
+		for i := range long {
+			long[i] = int32(i * 7 % 35)
+		}
+		for _, s := range []sequences{
+			{B: 1, L: 1},
+			{B: 2, L: 5},
+			{B: 4, L: 4, len: []int32{4, 0, 1, 3}},
+			{B: 3, L: 4, len: []int32{3, 4, 2}, mask: []float32{0, 1, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1}},
+			{B: 2, L: 2, len: []int32{0, 0}},
+			{B: 40, L: 34, len: long},
+		} {
+			c := opstest.Case{
+				Name:   fmt.Sprintf("B=%d,L=%d,len=%v,mask=%v", s.B, s.L, s.len, s.mask),
+				NoGrad: h.noGrad,
+				Build: func(x ...*G.Node) (*G.Node, error) {
+					return h.build(&ops.Tokens{L: s.L, Len: s.len, Mask: s.mask}, x...)
+				},
+				Oracle: func(x ...[]float64) []float64 { return h.oracle(s, x...) },
+				Fill:   h.fill,
+				Big:    s.B > 30,
+			}
+			for _, in := range h.in {
+				c.Shapes = append(c.Shapes, in.shape(s.B, s.L))
+			}
+			opstest.Check(t, c)
+		}
+		t.Run("padding", func(t *testing.T) { checkPadding(t, h) })
+	})
+}
+
+func checkPadding(t *testing.T, h history) {
+	length := []int32{5, 0, 3, 1}
+	B := len(length)
+	// values draws an input; the live positions have the same values for any L.
+	values := func(in input, L, seed int) []float32 {
+		n := 1
+		for _, d := range in.shape(B, L) {
+			n *= d
+		}
+		x, r := make([]float32, n), rand.New(rand.NewPCG(1, uint64(seed)))
+		if in.kind != perPosition {
+			opstest.Uniform(x, r)
+			return x
+		}
+		for i := range x {
+			x[i] = float32(math.NaN())
+		}
+		for b, n := range length {
+			opstest.Uniform(x[b*L*in.width:][:int(n)*in.width], r)
+		}
+		return x
+	}
+	var first [][]float32
+	for _, L := range []int{5, 6, 16, 40} {
+		g := G.NewGraph()
+		tok := &ops.Tokens{L: L, Len: length}
+		leaf := func(name string, in input, seed int) *G.Node {
+			if v := values(in, L, seed); in.kind != ofWeight || in.rows > 0 {
+				return matrix(g, name, in.shape(B, L)[0], in.width, v...)
+			} else {
+				return vector(g, name, v...)
+			}
+		}
+		var x, wrt G.Nodes
+		var kinds []input
+		for i, in := range h.in {
+			x = append(x, leaf(fmt.Sprint("x", i), in, i))
+			if !slices.Contains(h.noGrad, i) {
+				wrt, kinds = append(wrt, x[i]), append(kinds, in)
+			}
+		}
+		y := must(h.build(tok, x...))
+		var d G.Nodes
+		var err error
+		if h.out.kind == scalar {
+			d, err = ops.Grad(y, wrt...)
+		} else {
+			d, err = ops.VJP(y, leaf("dy", h.out, 99), wrt...)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		run(t, g)
+		var got [][]float32
+		for i, n := range append(G.Nodes{y}, d...) {
+			in, v := h.out, opstest.Values(n)
+			if i > 0 {
+				in = kinds[i-1]
+			}
+			if in.kind != perPosition {
+				got = append(got, slices.Clone(v))
+				continue
+			}
+			for b, n := range length {
+				seq, n := v[b*L*in.width:][:L*in.width], int(n)*in.width
+				got = append(got, slices.Clone(seq[:n]))
+				if k := slices.IndexFunc(seq[n:], func(v float32) bool { return v != 0 }); k >= 0 {
+					t.Errorf("L = %d: padding of sequence %d of result %d is %v, want 0", L, b, i, seq[n+k])
+				}
+			}
+		}
+		if first == nil {
+			first = got
+		}
+		for i := range got {
+			if !slices.Equal(got[i], first[i]) {
+				t.Errorf("L = %d: result %d is %v, without padding %v", L, i, got[i], first[i])
+			}
+		}
+	}
+}
