@@ -57,7 +57,8 @@ func TestTargetAttention(t *testing.T) {
 					return dot / math.Sqrt(float64(d.D))
 				}, x[2])
 			},
-			fill: wideInput,
+			fill:  wideInput,
+			alone: true,
 		})
 	}
 }

@@ -61,6 +61,7 @@ type history struct {
 	build  func(t *ops.Tokens, x ...*G.Node) (*G.Node, error)
 	oracle func(s sequences, x ...[]float64) []float64
 	fill   func(input int, x []float32, r *rand.Rand)
+	alone  bool // a sequence has the same bits alone and among others
 }
 
 // checkHistory checks the op over batches of many kinds, and that padding can hold anything: values and gradients of what is live
@@ -96,6 +97,9 @@ func checkHistory(t *testing.T, h history) {
 			opstest.Check(t, c)
 		}
 		t.Run("padding", func(t *testing.T) { checkPadding(t, h) })
+		if h.alone {
+			t.Run("alone", func(t *testing.T) { checkAlone(t, h) })
+		}
 	})
 }
 
@@ -177,6 +181,52 @@ func checkPadding(t *testing.T, h history) {
 			if !slices.Equal(got[i], first[i]) {
 				t.Errorf("L = %d: result %d is %v, without padding %v", L, i, got[i], first[i])
 			}
+		}
+	}
+}
+
+// checkAlone checks that the values of a sequence have the same bits in a batch of it alone and among others.
+func checkAlone(t *testing.T, h history) {
+	const B, L = 70, 9
+	r := rand.New(rand.NewPCG(1, 2))
+	var x [][]float32
+	for _, in := range h.in {
+		n := 1
+		for _, d := range in.shape(B, L) {
+			n *= d
+		}
+		v := make([]float32, n)
+		opstest.Uniform(v, r)
+		x = append(x, v)
+	}
+	length := make([]int32, B)
+	for b := range length {
+		length[b] = int32(b % (L + 1))
+	}
+	// values computes the sequences from lo to hi.
+	values := func(lo, hi int) []float32 {
+		g := G.NewGraph()
+		var nodes G.Nodes
+		for i, in := range h.in {
+			v, per := x[i], len(x[i])/B
+			if in.kind != ofWeight {
+				v = v[lo*per : hi*per]
+			}
+			if s := in.shape(hi-lo, L); len(s) == 1 {
+				nodes = append(nodes, vector(g, fmt.Sprint("x", i), v...))
+			} else {
+				nodes = append(nodes, matrix(g, fmt.Sprint("x", i), s[0], s[1], v...))
+			}
+		}
+		y := must(h.build(&ops.Tokens{L: L, Len: length[lo:hi]}, nodes...))
+		run(t, g)
+		return opstest.Values(y)
+	}
+	all := values(0, B)
+	per := len(all) / B
+	for b := range B {
+		if got, want := values(b, b+1), all[b*per:(b+1)*per]; !slices.Equal(got, want) {
+			t.Fatalf("sequence %d, of %d: alone %v, among others %v", b, length[b], got, want)
 		}
 	}
 }
