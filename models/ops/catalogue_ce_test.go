@@ -219,7 +219,7 @@ func TestCatalogueCESlope(t *testing.T) {
 	loss := must(ops.CatalogueCE(x, items, &[]int32{V - 1, 0}, ops.CatalogueOptions{}))
 	run(t, g)
 	want := -math.Log(1 - math.Exp(-1))
-	if got := float64(opstest.Values(loss)[0]); math.Abs(got-want) > 1e-6 {
+	if got := float64(opstest.Values(loss)[0]); !(math.Abs(got-want) <= 1e-6) {
 		t.Errorf("loss %v, want %v", got, want)
 	}
 }

@@ -92,7 +92,7 @@ func TestGRUAttentionOfOne(t *testing.T) {
 	zero := must(ops.GRU(x, whh, bhh, ops.GRUOptions{Tokens: tok, Attention: matrix(g, "zero", B*L, 1, make([]float32, B*L)...)}))
 	run(t, g)
 	for i, v := range opstest.Values(plain) {
-		if w := opstest.Values(one)[i]; math.Abs(float64(v-w)) > 1e-6 {
+		if w := opstest.Values(one)[i]; !(math.Abs(float64(v-w)) <= 1e-6) {
 			t.Errorf("element %d is %v with scores of 1, %v without", i, w, v)
 		}
 	}
