@@ -36,16 +36,7 @@ func BatchNorm(x, gamma, beta *G.Node, st *BatchStats, act kernel.Act, rows *Row
 	c.row("gamma", gamma, C)
 	c.row("beta", beta, C)
 	c.act(act)
-	switch {
-	case st == nil:
-		c.fail("no running statistics")
-	case planOf([]*G.Node{x}) == nil && (len(st.Mean) != C || len(st.Var) != C):
-		c.fail("running statistics of %d and %d columns, x is %v", len(st.Mean), len(st.Var), x.Shape())
-	case !(st.Momentum >= 0 && st.Momentum <= 1):
-		c.fail("momentum %v, want a number in [0, 1]", st.Momentum)
-	case !(st.Eps > 0):
-		c.fail("eps %v, want a number above 0", st.Eps)
-	}
+	c.stats(st, x, C)
 	if c.err != nil {
 		return nil, c.err
 	}
@@ -70,6 +61,20 @@ func BatchNorm(x, gamma, beta *G.Node, st *BatchStats, act kernel.Act, rows *Row
 	}
 	o.grad = n.grad
 	return o.apply(x, gamma, beta)
+}
+
+// stats checks running statistics for x, which has C columns.
+func (c *checker) stats(st *BatchStats, x *G.Node, C int) {
+	switch {
+	case st == nil:
+		c.fail("no running statistics")
+	case planOf([]*G.Node{x}) == nil && (len(st.Mean) != C || len(st.Var) != C):
+		c.fail("running statistics of %d and %d columns, x is %v", len(st.Mean), len(st.Var), x.Shape())
+	case !(st.Momentum >= 0 && st.Momentum <= 1):
+		c.fail("momentum %v, want a number in [0, 1]", st.Momentum)
+	case !(st.Eps > 0):
+		c.fail("eps %v, want a number above 0", st.Eps)
+	}
 }
 
 // batchNorm is the state that the forward pass leaves to the backward pass.
