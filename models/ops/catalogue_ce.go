@@ -96,11 +96,11 @@ type catalogue struct {
 	lse   []float64
 
 	in       [][]float32
-	lo, hi   int         // the group in work, as places in at
-	x        []float32   // [group, D]: its rows
-	tiles    [][]float32 // a workspace for each span
-	max      []float32   // [spans, group]: the greatest logits
-	sum      []float64   // [spans, group]: Σ exp(logit − max)
+	lo, hi   int       // the group in work, as places in at
+	x        []float32 // [group, D]: its rows
+	tiles    []tile    // the one in work of each span
+	max      []float32 // [spans, group]: the greatest logits
+	sum      []float64 // [spans, group]: Σ exp(logit − max)
 	ones     []float32
 	sumLoop  func()
 	copyLoop func()
@@ -118,9 +118,10 @@ func newCatalogue(x, items *G.Node, target *[]int32, opt CatalogueOptions) *cata
 	n.x, n.max, n.sum = buffer(in, group, D), make([]float32, n.spans*group), make([]float64, n.spans*group)
 	n.ones = make([]float32, catalogueCols)
 	kernel.Fill(n.ones, 1)
-	n.tiles = make([][]float32, n.spans)
+	n.tiles = make([]tile, n.spans)
 	for s := range n.tiles {
-		n.tiles[s] = buffer(in, min(group, catalogueRows), min(n.span, catalogueCols))
+		n.tiles[s].span = s
+		n.tiles[s].space = buffer(in, min(group, catalogueRows), min(n.span, catalogueCols))
 	}
 	n.sumLoop = rowParts(n.spans, n.spans, func(s, _, _ int) { n.each(s, n.addUp) })
 	n.copyLoop = rowParts(group, parts(group*D), func(_, lo, hi int) {
@@ -168,12 +169,12 @@ type tile struct {
 	r0, r1, j0, j1 int
 	first          bool // of its rows in the span
 	z              []float32
+	space          []float32 // where z lies
 }
 
 // each runs f on the tiles of a span of the group, with the logits in z. All rows of a tile's items come one after the other.
 func (n *catalogue) each(s int, f func(t *tile)) {
-	var t tile
-	t.span = s
+	t := &n.tiles[s]
 	lo, hi := n.From+s*n.span, min(n.V, n.From+(s+1)*n.span)
 	cols, rows := ceilDiv(hi-lo, catalogueCols), ceilDiv(n.hi-n.lo, catalogueRows)
 	for c := range cols {
@@ -181,9 +182,9 @@ func (n *catalogue) each(s int, f func(t *tile)) {
 		for r := range rows {
 			t.r0, t.r1 = (n.hi-n.lo)*r/rows, (n.hi-n.lo)*(r+1)/rows
 			m, w := t.r1-t.r0, t.j1-t.j0
-			t.z = n.tiles[s][:m*w]
+			t.z = t.space[:m*w]
 			kernel.GemmST(false, true, m, w, n.D, n.x[t.r0*n.D:], n.D, n.in[1][t.j0*n.D:], n.D, t.z, w, false)
-			f(&t)
+			f(t)
 		}
 	}
 }

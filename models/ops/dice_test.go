@@ -105,7 +105,7 @@ func TestDiceStats(t *testing.T) {
 	x := make([]float32, B*C)
 	opstest.Uniform(x, rand.New(rand.NewPCG(1, 2)))
 	for i := range x {
-		x[i] += 30 // a mean far from 0 costs no digits of the variance
+		x[i] += 30
 	}
 	alpha, rows := make([]float32, C), &ops.Rows{N: N}
 	for _, train := range []bool{false, true} {
@@ -124,6 +124,23 @@ func TestDiceStats(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+// A mean that is far from 0 costs no digits of the variance.
+func TestDiceFarMean(t *testing.T) {
+	const N, step = 700, 0.0625
+	g := G.NewGraph()
+	st := runningStats(1)
+	st.Momentum = 1
+	x := make([]float32, N)
+	for i := range x {
+		x[i] = 1e6 + step*float32(i%2)
+	}
+	must(ops.Dice(matrix(g, "x", N, 1, x...), vector(g, "alpha", 0), ops.DiceOptions{Stats: st, Train: true}))
+	run(t, g)
+	if got, want := st.Var[0], float32(step*step/4*N/(N-1)); !near(got, want) {
+		t.Errorf("variance %v, want %v", got, want)
 	}
 }
 
