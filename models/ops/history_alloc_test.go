@@ -37,7 +37,9 @@ func TestHistoryAllocatesNothing(t *testing.T) {
 	score := mustOp(SumCols(mustOp(Mul(h, mustOp(Repeat(q, tok))))))
 	h = mustOp(GRU(mustOp(Linear(h, wih, bhh, kernel.None)), whh, bhh, GRUOptions{Tokens: tok, Attention: score}))
 	h = mustOp(Dice(h, b, DiceOptions{Stats: stats(), Tokens: tok, Train: true}))
-	u := mustOp(Add(mustOp(TargetAttention(q, h, h, tok)), mustOp(WeightedPool(score, h, tok, true)), mustOp(WeightedPool(score, h, tok, false))))
+	u := mustOp(Add(
+		mustOp(TargetAttention(q, h, h, tok)), mustOp(WeightedPool(score, h, tok, true)), mustOp(WeightedPool(score, h, tok, false)),
+	))
 	u = mustOp(Dice(u, b, DiceOptions{Stats: stats(), Rows: &Rows{N: B - 3}, Train: true}))
 	items, neg, own := leaf("items", V, H), leaf("neg", K, H), leaf("own", B*K, H)
 	next, target := make([]int32, B*L), make([]int32, B)

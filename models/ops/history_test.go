@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/splice-ml/splice/models/ops"
@@ -227,6 +228,67 @@ func checkAlone(t *testing.T, h history) {
 	for b := range B {
 		if got, want := values(b, b+1), all[b*per:(b+1)*per]; !slices.Equal(got, want) {
 			t.Fatalf("sequence %d, of %d: alone %v, among others %v", b, length[b], got, want)
+		}
+	}
+}
+
+// Wrong inputs are errors when the graph is built, and wrong lengths when it runs.
+func TestHistoryErrors(t *testing.T) {
+	g := G.NewGraph()
+	in := func(name string, rows, cols int) *G.Node {
+		return matrix(g, name, rows, cols, make([]float32, rows*cols)...)
+	}
+	q, x, six, one := in("q", 2, 3), in("x", 6, 3), in("six", 6, 6), in("one", 6, 1)
+	whh, bhh := in("whh", 6, 2), vector(g, "bhh", make([]float32, 6)...)
+	tok := &ops.Tokens{L: 3}
+	node := func(n *G.Node, err error) error { return err }
+	for _, tc := range []struct {
+		got  error
+		want string
+	}{
+		{node(ops.TargetAttention(nil, x, x, tok)), "ops: targetattention: q is nil"},
+		{node(ops.TargetAttention(q, one, x, tok)), "ops: targetattention: k is (6, 1), want (6, 3): a row for each row of v, as wide as q"},
+		{node(ops.TargetAttention(q, x, x, nil)), "ops: targetattention: no tokens to tell the sequences apart"},
+		{node(ops.TargetAttention(q, x, x, &ops.Tokens{L: 4})), "ops: targetattention: v has 6 rows, want sequences of 4"},
+		{
+			node(ops.TargetAttention(q, x, x, &ops.Tokens{L: 2})),
+			"ops: targetattention: v has 6 rows, the positions of 3 sequences, and q has 2 rows, want one for each",
+		},
+		{node(ops.WeightedPool(x, x, tok, true)), "ops: weightedpool: w is (6, 3), want (6, 1): one weight for each row of v"},
+		{node(ops.WeightedPool(one, x, nil, true)), "ops: weightedpool: no tokens to tell the sequences apart"},
+		{node(ops.Repeat(q, nil)), "ops: repeat: no tokens to tell the sequences apart"},
+		{node(ops.Repeat(q, &ops.Tokens{})), "ops: repeat: sequences of 0, want 1 or more"},
+		{node(ops.GRU(six, x, bhh, ops.GRUOptions{Tokens: tok})), "ops: gru: whh is (6, 3), want (9, 3): the weights of three gates"},
+		{node(ops.GRU(x, whh, bhh, ops.GRUOptions{Tokens: tok})), "ops: gru: x is (6, 3), want (6, 6): three gates per unit of whh"},
+		{node(ops.GRU(six, whh, vector(g, "b", 0), ops.GRUOptions{Tokens: tok})), "ops: gru: bhh is (1), want (6): one value per row of whh"},
+		{node(ops.GRU(six, whh, bhh, ops.GRUOptions{})), "ops: gru: no tokens to tell the sequences apart"},
+		{
+			node(ops.GRU(six, whh, bhh, ops.GRUOptions{Tokens: tok, Attention: x})),
+			"ops: gru: attention is (6, 3), want (6, 1): one score for each row of x",
+		},
+	} {
+		if tc.got == nil || tc.got.Error() != tc.want {
+			t.Errorf("error %v, want %q", tc.got, tc.want)
+		}
+	}
+	long := &ops.Tokens{L: 3, Len: []int32{3, 4}}
+	for _, build := range []func(x, q *G.Node) (*G.Node, error){
+		func(x, q *G.Node) (*G.Node, error) { return ops.TargetAttention(q, x, x, long) },
+		func(x, q *G.Node) (*G.Node, error) {
+			return ops.WeightedPool(matrix(x.Graph(), "w", 6, 1, make([]float32, 6)...), x, long, true)
+		},
+		func(x, q *G.Node) (*G.Node, error) { return ops.Repeat(q, long) },
+		func(x, q *G.Node) (*G.Node, error) {
+			return ops.GRU(x, matrix(x.Graph(), "whh", 3, 1, 0, 0, 0), vector(x.Graph(), "bhh", 0, 0, 0), ops.GRUOptions{Tokens: long})
+		},
+		func(x, q *G.Node) (*G.Node, error) {
+			return ops.Dice(x, vector(x.Graph(), "alpha", 0, 0, 0), ops.DiceOptions{Stats: runningStats(3), Tokens: long})
+		},
+	} {
+		g := G.NewGraph()
+		must(build(matrix(g, "x", 6, 3, make([]float32, 18)...), matrix(g, "q", 2, 3, make([]float32, 6)...)))
+		if err := runErr(g); err == nil || !strings.Contains(err.Error(), "sequence 1 has 4 tokens, want 0 to 3") {
+			t.Errorf("error %v", err)
 		}
 	}
 }
