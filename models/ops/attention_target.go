@@ -29,7 +29,7 @@ func TargetAttention(q, k, v *G.Node, t *Tokens) (*G.Node, error) {
 		return nil, c.err
 	}
 	scale := float32(1 / math.Sqrt(float64(D)))
-	w := newWeighted(B, t, true)
+	w := newWeighted([]*G.Node{q, k, v}, B, t, true)
 	o := newOp("targetattention", tensor.Shape{B, E}, q, k, v)
 	loop := w.loop(D+E, func(b, n int, p []float32) {
 		at := b * w.L
@@ -59,7 +59,7 @@ func TargetAttention(q, k, v *G.Node, t *Tokens) (*G.Node, error) {
 		if need[2] {
 			dv = buffer(in, R, E)
 		}
-		ds := make([]float32, B*w.L)
+		ds := room[float32](in, B, w.L)
 		loop := w.loop(D+E, func(b, n int, p []float32) {
 			at, mask := b*w.L, t.mask(b)
 			dy, s := o.in[3][b*E:(b+1)*E], ds[b*w.L:][:n]
@@ -78,8 +78,8 @@ func TargetAttention(q, k, v *G.Node, t *Tokens) (*G.Node, error) {
 	return o.apply(q, k, v)
 }
 
-// withViews applies o, which computes the gradient of input 0 as its result and those of the others in bufs, and returns the
-// nodes of the gradients that are needed.
+// withViews applies o, which computes the gradient of input 0 as its result and those of the others, as far as they are needed, in
+// bufs, and returns their nodes.
 func withViews(o *op, in G.Nodes, need []bool, bufs [][]float32, args ...*G.Node) (G.Nodes, error) {
 	first, err := o.apply(args...)
 	if err != nil {
@@ -90,7 +90,7 @@ func withViews(o *op, in G.Nodes, need []bool, bufs [][]float32, args ...*G.Node
 		d[0] = first
 	}
 	for i, buf := range bufs {
-		if buf == nil || !need[i] {
+		if i == 0 || !need[i] {
 			continue
 		}
 		if d[i], err = view(o.name+"+", in[i].Shape(), buf, first); err != nil {

@@ -40,7 +40,7 @@ func CatalogueCE(x, items *G.Node, target *[]int32, opt CatalogueOptions) (*G.No
 		c.fail("items is %v, want a width of %d as x", items.Shape(), D)
 	case opt.From < 0 || opt.From >= V:
 		c.fail("items from %d on in a catalogue of %d", opt.From, V)
-	case target == nil || len(*target) != R:
+	case target == nil || listLen(target, []*G.Node{x}) != R:
 		n := 0
 		if target != nil {
 			n = len(*target)
@@ -86,6 +86,7 @@ const (
 // rows, one after the other. A span of a group is worked through in tiles.
 type catalogue struct {
 	R, V, D int
+	group   int // rows of a group, at most
 	target  *[]int32
 	CatalogueOptions
 
@@ -114,9 +115,10 @@ func newCatalogue(x, items *G.Node, target *[]int32, opt CatalogueOptions) *cata
 	n.span = (ceilDiv(V-opt.From, catalogueSpans) + align - 1) / align * align
 	n.spans = ceilDiv(V-opt.From, n.span)
 	group := min(R, catalogueGroup)
-	n.at, n.lse = make([]int32, R), make([]float64, R)
-	n.x, n.max, n.sum = buffer(in, group, D), make([]float32, n.spans*group), make([]float64, n.spans*group)
-	n.ones = make([]float32, catalogueCols)
+	n.group = group
+	n.at, n.lse = room[int32](in, R), room[float64](in, R)
+	n.x, n.max, n.sum = buffer(in, group, D), room[float32](in, n.spans, group), room[float64](in, n.spans, group)
+	n.ones = room[float32](in, catalogueCols)
 	kernel.Fill(n.ones, 1)
 	n.tiles = make([]tile, n.spans)
 	for s := range n.tiles {
@@ -191,7 +193,7 @@ func (n *catalogue) each(s int, f func(t *tile)) {
 
 // addUp adds the exponentials of a tile to the sums of its rows.
 func (n *catalogue) addUp(t *tile) {
-	w, group := t.j1-t.j0, len(n.x)/n.D
+	w, group := t.j1-t.j0, n.group
 	for r := t.r0; r < t.r1; r++ {
 		z := t.z[(r-t.r0)*w:][:w]
 		top, sum := &n.max[t.span*group+r], &n.sum[t.span*group+r]
@@ -210,7 +212,7 @@ func (n *catalogue) addUp(t *tile) {
 
 // combine returns log Σ exp of the logits of row i of the group.
 func (n *catalogue) combine(i int) float64 {
-	group := len(n.x) / n.D
+	group := n.group
 	top := math.Inf(-1)
 	for s := range n.spans {
 		top = max(top, float64(n.max[s*group+i]))
@@ -224,7 +226,7 @@ func (n *catalogue) combine(i int) float64 {
 
 // grad makes the gradients of x and of the items in one pass over the tiles.
 func (n *catalogue) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
-	D, group := n.D, len(n.x)/n.D
+	D, group := n.D, n.group
 	o := newOp("cataloguece/dx", in[0].Shape(), in[0], in[1], dy, out) // out: only to run after it
 	var ditems, dx, scaled []float32
 	if need[0] {

@@ -45,7 +45,7 @@ func Dice(x, alpha *G.Node, opt DiceOptions) (*G.Node, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	n := newDice(R, C, B, opt)
+	n := newDice([]*G.Node{x, alpha}, R, C, B, opt)
 	o := newOp("dice", x.Shape(), x, alpha)
 	loop := n.loop(func(_, space []float32, r int) {
 		x, y, p := o.in[0][r*C:(r+1)*C], o.out[r*C:(r+1)*C], space[:C]
@@ -89,14 +89,14 @@ type dice struct {
 	space     []float32 // [chunks, 3, C]
 }
 
-func newDice(R, C, B int, opt DiceOptions) *dice {
-	n := &dice{DiceOptions: opt, R: R, C: C, at: make([]int32, R)}
+func newDice(in []*G.Node, R, C, B int, opt DiceOptions) *dice {
+	n := &dice{DiceOptions: opt, R: R, C: C, at: room[int32](in, R)}
 	if opt.Tokens != nil {
-		n.lengths = make([]int, B)
+		n.lengths = room[int](in, B)
 	}
 	blocks := ceilDiv(R, diceRows)
-	n.mean, n.inv, n.shift = make([]float32, C), make([]float32, C), make([]float64, C)
-	n.moments, n.space = make([]float64, blocks*2*C), make([]float32, min(maxParts, blocks)*3*C)
+	n.mean, n.inv, n.shift = room[float32](in, C), room[float32](in, C), room[float64](in, C)
+	n.moments, n.space = room[float64](in, blocks, 2, C), room[float32](in, min(maxParts, blocks), 3, C)
 	n.momentsOf = n.blocks(func(block int, _ []float32, rows []int32) {
 		s, q := n.moments[2*block*C:][:C], n.moments[(2*block+1)*C:][:C]
 		clear(s)
@@ -217,9 +217,9 @@ func (n *dice) slope(s, p, alpha []float32) {
 
 func (n *dice) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	C := n.C
-	n.sums = make([]float32, ceilDiv(n.R, diceRows)*3*C)
+	n.sums = room[float32](in, ceilDiv(n.R, diceRows), 3, C)
 	o := newOp("dice/dx", in[0].Shape(), in[0], in[1], dy, out) // out: only to run after it
-	rest := make([]float32, C)                                  // 1 − alpha
+	rest := room[float32](in, C)                                // 1 − alpha
 	reduce := n.loop(func(sums, space []float32, r int) {
 		x, dy, dxhat := o.in[0][r*C:(r+1)*C], o.in[2][r*C:(r+1)*C], o.out[r*C:(r+1)*C]
 		xhat, p, t := space[:C], space[C:2*C], space[2*C:]
@@ -234,7 +234,7 @@ func (n *dice) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 		kernel.Add(sums[:C], dxhat)
 		kernel.MulAdd(sums[C:2*C], dxhat, xhat)
 	})
-	m := make([]float32, 2*C) // mean(dx̂), mean(dx̂⊙x̂)
+	m := room[float32](in, 2*C) // mean(dx̂), mean(dx̂⊙x̂)
 	total := func(dst []float32, from int) {
 		clear(dst)
 		for b := range ceilDiv(n.live, diceRows) {

@@ -51,7 +51,7 @@ func GRU(x, whh, bhh *G.Node, opt GRUOptions) (*G.Node, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	g := newGRU(B, H, opt)
+	g := newGRU(in, B, H, opt)
 	o := newOp("gru", tensor.Shape{R, H}, in...)
 	loop := rowParts(g.pieces, g.pieces, func(p, _, _ int) { g.forward(p, o.in, o.out) })
 	o.run = func() error {
@@ -97,17 +97,20 @@ type gruSpace struct {
 	u, t           []float32 // [H]
 }
 
-func newGRU(B, H int, opt GRUOptions) *gru {
+func newGRU(in []*G.Node, B, H int, opt GRUOptions) *gru {
 	L := opt.Tokens.L
 	g := &gru{GRUOptions: opt, B: B, L: L, H: H, pieces: max(1, min(gruPieces, B/gruRows))}
-	g.live, g.steps, g.order = make([]int, B), make([]int, B), make([]int, B)
-	g.at, g.count, g.start = make([]int32, B*L), make([]int, L+2), make([]int, g.pieces+1)
-	g.ones = make([]float32, H)
+	g.live, g.steps, g.order = room[int](in, B), room[int](in, B), room[int](in, B)
+	g.at, g.count, g.start = room[int32](in, B, L), room[int](in, L+2), room[int](in, g.pieces+1)
+	g.ones = room[float32](in, H)
 	kernel.Fill(g.ones, 1)
 	g.space = make([]gruSpace, g.pieces)
 	for p := range g.space {
-		n := g.rows(p) * H
-		g.space[p] = gruSpace{make([]float32, n), make([]float32, 3*n), make([]float32, n), make([]float32, H), make([]float32, H)}
+		n := g.rows(p)
+		g.space[p] = gruSpace{
+			h: room[float32](in, n, H), gates: room[float32](in, n, 3, H), news: room[float32](in, n, H),
+			u: room[float32](in, H), t: room[float32](in, H),
+		}
 	}
 	return g
 }
@@ -230,7 +233,8 @@ func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	o := newOp("gru/dx", in[0].Shape(), args...)
 	slopes := buffer(in, R, 3, H)
 	var da []float32
-	if len(in) > 3 && need[3] {
+	scored := len(in) > 3 && need[3]
+	if scored {
 		da = buffer(in, R)
 	}
 	loop := rowParts(g.pieces, g.pieces, func(p, _, _ int) { g.backward(p, o.in, o.in[len(in)], o.out, slopes, da) })
@@ -246,7 +250,7 @@ func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	if need[0] {
 		d[0] = first
 	}
-	if da != nil {
+	if scored {
 		if d[3], err = view("gru/dattention", in[3].Shape(), da, first); err != nil {
 			return nil, err
 		}
@@ -263,7 +267,7 @@ func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	}
 	if need[2] {
 		o := newOp("gru/dbhh", in[2].Shape(), first)
-		sums := make([]float32, maxParts*3*H)
+		sums := room[float32](in, maxParts, 3, H)
 		loop := rowParts(maxParts, maxParts, func(i, _, _ int) {
 			rows := g.start[g.pieces]
 			sum := sums[i*3*H:][:3*H]

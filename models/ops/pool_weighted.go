@@ -27,7 +27,7 @@ func WeightedPool(w, v *G.Node, t *Tokens, softmax bool) (*G.Node, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	s := newWeighted(B, t, softmax)
+	s := newWeighted([]*G.Node{w, v}, B, t, softmax)
 	o := newOp("weightedpool", tensor.Shape{B, D}, w, v)
 	loop := s.loop(D, func(b, n int, p []float32) {
 		at := b * s.L
@@ -84,9 +84,9 @@ type weighted struct {
 	ones    []float32 // [L]
 }
 
-func newWeighted(B int, t *Tokens, softmax bool) *weighted {
+func newWeighted(in []*G.Node, B int, t *Tokens, softmax bool) *weighted {
 	w := &weighted{B: B, L: t.L, tokens: t, softmax: softmax}
-	w.live, w.probs, w.ones = make([]int, B), make([]float32, B*t.L), make([]float32, t.L)
+	w.live, w.probs, w.ones = room[int](in, B), room[float32](in, B, t.L), room[float32](in, t.L)
 	kernel.Fill(w.ones, 1)
 	return w
 }

@@ -21,7 +21,7 @@ func Repeat(x *G.Node, t *Tokens) (*G.Node, error) {
 		return nil, c.err
 	}
 	L := t.L
-	live := make([]int, B)
+	live := room[int]([]*G.Node{x}, B)
 	each := func(f func(b int)) func() {
 		return rowParts(B, min(B, parts(B*L*D)), func(_, lo, hi int) {
 			for b := lo; b < hi; b++ {

@@ -171,6 +171,9 @@ func (n *sampled) check(name string, x, pos, neg *G.Node) error {
 	if c.err != nil {
 		return c.err
 	}
+	if planOf([]*G.Node{x}) != nil {
+		return nil // the lists are not made
+	}
 	if err := n.lengths(); err != nil {
 		c.fail("%w", err)
 	}
@@ -234,7 +237,7 @@ func (n *sampled) apply(name string, x, pos, neg *G.Node) (*G.Node, error) {
 	}
 	R, K, D := n.R, n.K, n.D
 	in := G.Nodes{x, pos, neg}
-	n.at, n.loss, n.ones = make([]int32, R), make([]float64, R), make([]float32, K)
+	n.at, n.loss, n.ones = room[int32](in, R), room[float64](in, R), room[float32](in, K)
 	kernel.Fill(n.ones, 1)
 	n.slopes, n.slope = buffer(in, R, K), buffer(in, R)
 	o := newOp(name, tensor.Shape{}, in...)
@@ -267,7 +270,7 @@ func (n *sampled) apply(name string, x, pos, neg *G.Node) (*G.Node, error) {
 		loss, ds := n.row(s, z, space[chunk*K:(chunk+1)*K])
 		n.loss[i], n.slope[i] = loss, float32(ds)
 	})
-	space = make([]float32, chunks*K)
+	space = room[float32](in, chunks, K)
 	o.run = func() error {
 		if err := n.plan(); err != nil {
 			return err
@@ -310,7 +313,7 @@ func (n *sampled) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error
 		dpos = buffer(in, R, D)
 	}
 	if need[2] {
-		dneg = buffer(in, size(in[2].Shape()))
+		dneg = buffer(in, in[2].Shape()...)
 	}
 	if need[0] && !n.Own {
 		product = buffer(in, R, D)
