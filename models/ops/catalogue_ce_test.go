@@ -11,6 +11,7 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/models/ops/opstest"
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 )
 
 // catalogueLoss is the float64 twin of CatalogueCE.
@@ -221,5 +222,24 @@ func TestCatalogueCESlope(t *testing.T) {
 	want := -math.Log(1 - math.Exp(-1))
 	if got := float64(opstest.Values(loss)[0]); !(math.Abs(got-want) <= 1e-6) {
 		t.Errorf("loss %v, want %v", got, want)
+	}
+}
+
+// Logits that would take 1.4 GB take some megabytes beside the gradients.
+func TestCatalogueCEMemory(t *testing.T) {
+	const R, V, D = 6400, 54542, 64
+	plan := &ops.Plan{}
+	g := G.NewGraph()
+	defer ops.Share(g, &ops.Arena{Plan: plan})()
+	x := G.NewMatrix(g, tensor.Float32, G.WithShape(R, D), G.WithName("x"))
+	items := G.NewMatrix(g, tensor.Float32, G.WithShape(V, D), G.WithName("items"))
+	var target []int32
+	plan.List(&target, R)
+	loss := must(ops.CatalogueCE(x, items, &target, ops.CatalogueOptions{From: 1}))
+	if _, err := ops.Grad(loss, x, items); err != nil {
+		t.Fatal(err)
+	}
+	if got := plan.Shared() + plan.Own() - 4*(R+V)*D; got > 30e6 {
+		t.Errorf("a loss takes %.1f MB beside the gradients, want at most 30", got/1e6)
 	}
 }
