@@ -9,7 +9,8 @@ import (
 	"github.com/splice-ml/splice/configs/registry"
 )
 
-// Column says how one column of a file becomes a feature: categorical, numeric, multi or ignore.
+// Column says how one column of a file becomes a feature: categorical, numeric, multi,
+// sequence or ignore.
 type Column interface{ kind() columnKind }
 
 type columnKind uint8
@@ -19,6 +20,7 @@ const (
 	categorical
 	numeric
 	multi
+	sequence
 )
 
 // CategoricalColumn is a column of opaque tokens. A blank is a token too. Options left out are those of the data
@@ -44,18 +46,40 @@ type MultiColumn struct {
 	Pooling           string `yaml:"pooling"`   // how a row's embeddings become one: mean or sum
 }
 
+// SequenceColumn is a column of tokens in their order, the oldest first, such as the items that a user clicked. Models of histories
+// look up the embedding of each; to other models it is what a column of several tokens is. `share` gives it the table of the column
+// of single items. Options left out are those of `categorical`.
+type SequenceColumn struct {
+	CategoricalColumn `yaml:",inline"`
+	Separator         string `yaml:"separator"` // between tokens
+	MaxLen            int    `yaml:"max_len"`   // of a longer sequence, this many tokens are kept
+	Keep              string `yaml:"keep"`      // which tokens of a longer sequence: the last or the first
+	// how a row's embeddings become one, in models that do not look at the order: mean or sum
+	Pooling string `yaml:"pooling"`
+}
+
 // IgnoreColumn is a column that nobody reads.
 type IgnoreColumn struct{}
 
 func (CategoricalColumn) kind() columnKind { return categorical }
 func (NumericColumn) kind() columnKind     { return numeric }
 func (MultiColumn) kind() columnKind       { return multi }
+func (SequenceColumn) kind() columnKind    { return sequence }
 func (IgnoreColumn) kind() columnKind      { return ignored }
 
-// How the embeddings of a Multi become one.
+// HasLists reports whether the cells of a column have several tokens.
+func HasLists(c Column) bool { return c != nil && (c.kind() == multi || c.kind() == sequence) }
+
+// How the embeddings of a Multi or a Sequence become one.
 const (
 	PoolMean = "mean" // over the tokens that are there
 	PoolSum  = "sum"
+)
+
+// Which tokens of a sequence are kept that is longer than MaxLen.
+const (
+	KeepLast  = "last"
+	KeepFirst = "first"
 )
 
 // Transforms of numeric columns.
@@ -97,13 +121,23 @@ func (c NumericColumn) Validate() error {
 
 // Validate returns what is wrong with the options.
 func (c MultiColumn) Validate() error {
-	errs := []error{c.CategoricalColumn.Validate()}
-	if c.Separator == "" {
+	return errors.Join(c.CategoricalColumn.Validate(), checkList(c.Separator, c.MaxLen, c.Pooling))
+}
+
+// Validate returns what is wrong with the options.
+func (c SequenceColumn) Validate() error {
+	return errors.Join(c.CategoricalColumn.Validate(), checkList(c.Separator, c.MaxLen, c.Pooling), registry.OneOf("keep", c.Keep, KeepLast, KeepFirst))
+}
+
+// checkList returns what is wrong with the options of a column of several tokens.
+func checkList(separator string, maxLen int, pooling string) error {
+	var errs []error
+	if separator == "" {
 		errs = append(errs, registry.Field("separator", "must not be empty"))
 	}
-	errs = append(errs, registry.In("max_len", c.MaxLen, 1, 1<<16))
-	if c.Pooling != "" {
-		errs = append(errs, registry.OneOf("pooling", c.Pooling, PoolMean, PoolSum))
+	errs = append(errs, registry.In("max_len", maxLen, 1, 1<<16))
+	if pooling != "" {
+		errs = append(errs, registry.OneOf("pooling", pooling, PoolMean, PoolSum))
 	}
 	return errors.Join(errs...)
 }

@@ -28,11 +28,12 @@ const (
 	Categorical Kind = iota // one id a row
 	Numeric                 // one number a row
 	Multi                   // up to MaxLen ids a row, padded with PadID
+	Sequence                // up to MaxLen ids a row in their order, such as a user's clicks, with PadID behind the last one
 )
 
-var kindNames = [...]string{"categorical", "numeric", "multi"}
+var kindNames = [...]string{"categorical", "numeric", "multi", "sequence"}
 
-// String returns categorical, numeric or multi.
+// String returns categorical, numeric, multi or sequence.
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
 		return kindNames[k]
@@ -40,14 +41,17 @@ func (k Kind) String() string {
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
 
+// Lists reports whether a row has up to MaxLen ids.
+func (k Kind) Lists() bool { return k == Multi || k == Sequence }
+
 // Feature is one input of a model.
 type Feature struct {
 	Name   string // unique within its schema; the key of Batch.IDs
 	Kind   Kind
 	Vocab  int    // number of ids, the reserved ones included; 0 for Numeric
-	MaxLen int    // ids a row of a Multi; 0 otherwise
+	MaxLen int    // ids a row of a Multi or a Sequence; 0 otherwise
 	Column int    // of a Numeric: its column in Batch.Dense
-	Pool   string // of a Multi: PoolMean, or PoolSum; empty is PoolMean
+	Pool   string // of a Multi, or of a Sequence in a model that does not look at the order: PoolMean, or PoolSum; empty is PoolMean
 	Table  string // features of equal Table share one embedding table; the name by default
 }
 
@@ -64,7 +68,7 @@ type Schema struct {
 type Batch struct {
 	N     int                // rows that count
 	Size  int                // rows of every slice
-	IDs   map[string][]int32 // by feature: [Size], of a Multi [Size*MaxLen], row by row
+	IDs   map[string][]int32 // by feature: [Size], of a Multi or a Sequence [Size*MaxLen], row by row
 	Dense []float32          // [Size*NumDense], row by row
 	Label []float32          // [Size]: 0 or 1, a class's number, or a value
 	Group []int64            // [Size], what GAUC groups by (a user); nil without a group column
@@ -81,7 +85,7 @@ func NewBatch(s *Schema, size int) *Batch {
 		switch f.Kind {
 		case Categorical:
 			b.IDs[f.Name] = make([]int32, size)
-		case Multi:
+		case Multi, Sequence:
 			b.IDs[f.Name] = make([]int32, size*f.MaxLen)
 		}
 	}

@@ -30,9 +30,10 @@ type MapFeature struct {
 	Name      string  `json:"name"`
 	Kind      Kind    `json:"kind"`
 	Table     string  `json:"table,omitempty"`     // of tokens; empty for Numeric
-	Separator string  `json:"separator,omitempty"` // of a Multi
-	MaxLen    int     `json:"max_len,omitempty"`   // of a Multi
-	Pool      string  `json:"pool,omitempty"`      // of a Multi
+	Separator string  `json:"separator,omitempty"` // of a Multi or a Sequence
+	MaxLen    int     `json:"max_len,omitempty"`   // of a Multi or a Sequence
+	Pool      string  `json:"pool,omitempty"`      // of a Multi or a Sequence
+	Keep      string  `json:"keep,omitempty"`      // of a Sequence: which tokens of a longer one, KeepLast or KeepFirst
 	Transform string  `json:"transform,omitempty"` // of a column of numbers
 	Fill      float64 `json:"fill,omitempty"`      // value of a blank, after the transform
 	Mean      float64 `json:"mean,omitempty"`      // for Standardize
@@ -158,16 +159,19 @@ func (m *FeatureMap) Check() error {
 }
 
 func (m *FeatureMap) checkFeature(f *MapFeature) error {
-	if f.Kind > Multi || f.Transform != "" && !slices.Contains(transforms, f.Transform) {
+	if f.Kind > Sequence || f.Transform != "" && !slices.Contains(transforms, f.Transform) {
 		return fmt.Errorf("kind %v, transform %q", f.Kind, f.Transform)
 	}
-	if (f.Kind == Numeric) != (f.Transform != "" && f.Transform != LogSquareBucket) || f.Kind == Multi && f.ReadsNumbers() {
+	if (f.Kind == Numeric) != (f.Transform != "" && f.Transform != LogSquareBucket) || f.Kind.Lists() && f.ReadsNumbers() {
 		return fmt.Errorf("transform %q does not go with kind %v", f.Transform, f.Kind)
 	}
 	if f.Kind != Numeric && m.Table(f.Table) == nil {
 		return fmt.Errorf("no table %q", f.Table)
 	}
-	if f.Kind == Multi && (f.Separator == "" || f.MaxLen < 1 || f.MaxLen > 1<<16) {
+	if (f.Kind == Sequence) != (f.Keep != "") || f.Keep != "" && f.Keep != KeepLast && f.Keep != KeepFirst {
+		return fmt.Errorf("a %v that keeps %q", f.Kind, f.Keep)
+	}
+	if f.Kind.Lists() && (f.Separator == "" || f.MaxLen < 1 || f.MaxLen > 1<<16) {
 		return fmt.Errorf("separator %q, %d ids", f.Separator, f.MaxLen)
 	}
 	if f.Transform == Standardize && !(f.Std > 0) {

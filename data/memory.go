@@ -11,7 +11,7 @@ import (
 
 // Row is one example of a Memory source.
 type Row struct {
-	IDs   map[string][]int32 // by feature; at most MaxLen of a Multi
+	IDs   map[string][]int32 // by feature; at most MaxLen of a Multi or a Sequence
 	Dense []float32          // [NumDense]
 	Label float32
 	Group int64
@@ -65,7 +65,7 @@ func (f *Feature) Width() int {
 	switch f.Kind {
 	case Categorical:
 		return 1
-	case Multi:
+	case Multi, Sequence:
 		return f.MaxLen
 	default:
 		return 0

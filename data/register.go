@@ -15,5 +15,6 @@ func init() {
 	Columns.Register("categorical", CategoricalColumn{})
 	Columns.Register("numeric", NumericColumn{})
 	Columns.Register("multi", MultiColumn{Separator: "|", MaxLen: 16, Pooling: PoolMean})
+	Columns.Register("sequence", SequenceColumn{Separator: "|", MaxLen: 50, Keep: KeepLast, Pooling: PoolMean})
 	Columns.Register("ignore", IgnoreColumn{})
 }

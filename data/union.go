@@ -71,12 +71,13 @@ func (f *MapFeature) differences(g *MapFeature) []string {
 	differ("separator", g.Separator, f.Separator)
 	differ("max_len", g.MaxLen, f.MaxLen)
 	differ("pooling", g.pool(), f.pool())
+	differ("keep", g.Keep, f.Keep)
 	return out
 }
 
-// pool returns the pooling of a Multi by its name.
+// pool returns the pooling of a Multi or a Sequence by its name.
 func (f *MapFeature) pool() string {
-	if f.Kind == Multi && f.Pool == "" {
+	if f.Kind.Lists() && f.Pool == "" {
 		return PoolMean
 	}
 	return f.Pool

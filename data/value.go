@@ -6,10 +6,11 @@ import (
 	"strconv"
 )
 
-// AppendPieces appends the tokens of a Multi cell to list. These are the pieces between separators that are not blank, at most
-// MaxLen of them.
+// AppendPieces appends the tokens of a Multi's or a Sequence's cell to list. These are the pieces between separators that are not
+// blank, at most MaxLen of them: the first ones, or with KeepLast the last ones.
 func (f *MapFeature) AppendPieces(list [][]byte, cell []byte) [][]byte {
-	for len(cell) > 0 && len(list) < f.MaxLen {
+	start := len(list)
+	for len(cell) > 0 && (f.Keep == KeepLast || len(list)-start < f.MaxLen) {
 		var piece []byte
 		if i := bytes.Index(cell, []byte(f.Separator)); i >= 0 {
 			piece, cell = cell[:i], cell[i+len(f.Separator):]
@@ -19,6 +20,10 @@ func (f *MapFeature) AppendPieces(list [][]byte, cell []byte) [][]byte {
 		if len(piece) > 0 {
 			list = append(list, piece)
 		}
+	}
+	if n := len(list) - start; n > f.MaxLen {
+		copy(list[start:], list[len(list)-f.MaxLen:])
+		list = list[:start+f.MaxLen]
 	}
 	return list
 }

@@ -19,9 +19,10 @@ type Inputs struct {
 	plan  *embed.Plan
 	label []float32 // the values of Label
 
-	length   int        // positions of a sequence of text
-	seq      *Sequences // nil unless the model reads text
-	features []float32  // nil unless the model starts from features
+	length    int        // positions of a sequence, of text or of a history
+	seq       *Sequences // nil unless the model reads text
+	histories []*History // that the model reads
+	features  []float32  // nil unless the model starts from features
 }
 
 // embeddingStd is FuxiCTR's default standard deviation of a fresh embedding.
@@ -32,7 +33,7 @@ const embeddingStd = 1e-4
 // value scales. A multi-valued feature has the mean or the sum of its values' embeddings.
 func (in *Inputs) Embeddings(s *nn.Scope, name string, dim int) *G.Node {
 	l := &embed.Lookup{Dim: dim}
-	sp := in.fields(s.Sub(name), l, nn.Normal(embeddingStd))
+	sp := in.fields(s.Sub(name), l, nn.Normal(embeddingStd), in.all()...)
 	return s.Columns(in.add(s, name, l), nn.Join(sp...))
 }
 
@@ -41,7 +42,7 @@ func (in *Inputs) Embeddings(s *nn.Scope, name string, dim int) *G.Node {
 func (in *Inputs) Linear(s *nn.Scope, name string) *G.Node {
 	l := &embed.Lookup{Dim: 1, Reduce: true}
 	sub := s.Sub(name)
-	sp := in.fields(sub, l, nn.Normal(embeddingStd))
+	sp := in.fields(sub, l, nn.Normal(embeddingStd), in.all()...)
 	if s.Err() != nil {
 		return nil
 	}
@@ -54,14 +55,22 @@ func (in *Inputs) Linear(s *nn.Scope, name string) *G.Node {
 	return s.Columns(in.add(s, name, l), sp[0])
 }
 
-// fields adds a field for each feature to l, and returns the spaces of their columns.
-func (in *Inputs) fields(s *nn.Scope, l *embed.Lookup, init nn.Init) []nn.Space {
+// all returns all features.
+func (in *Inputs) all() []*data.Feature {
+	var out []*data.Feature
+	for i := range in.Schema.Features {
+		out = append(out, &in.Schema.Features[i])
+	}
+	return out
+}
+
+// fields adds a field for each of the features to l, and returns the spaces of their columns.
+func (in *Inputs) fields(s *nn.Scope, l *embed.Lookup, init nn.Init, features ...*data.Feature) []nn.Space {
 	var spaces []nn.Space
-	if len(in.Schema.Features) == 0 {
+	if len(features) == 0 {
 		s.Fail(fmt.Errorf("the data has no features"))
 	}
-	for i := range in.Schema.Features {
-		f := &in.Schema.Features[i]
+	for _, f := range features {
 		rows, kind, table := f.Vocab, nn.Table, f.Table
 		if table == "" {
 			table = f.Name
@@ -115,7 +124,7 @@ func (in *Inputs) add(s *nn.Scope, name string, l *embed.Lookup) *G.Node {
 	if l.Reduce {
 		width = l.Dim
 	}
-	node, leaf := s.Input(name, s.Batch, width)
+	node, leaf := s.Input(name, s.Batch*max(1, l.Length), width)
 	if node != nil {
 		in.plan.Add(l, node, leaf)
 	}

@@ -60,7 +60,7 @@ func Measure(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Need, e
 		return nil, fmt.Errorf("models: measure: %w", err)
 	}
 	each := 1.0
-	if g.in.seq != nil {
+	if g.in.seq != nil || len(g.in.histories) > 0 {
 		each = 0
 		for _, l := range lengths {
 			each += float64(l) / float64(longest)
@@ -69,14 +69,22 @@ func Measure(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Need, e
 	return &Need{Graphs: plan.Shared() + each*plan.Own(), Trained: g.trained, Tables: g.plan.Tables()}, nil
 }
 
-// lengthsOf returns the lengths that sequences of text are padded to, ascending. They are the given one, if there is one, else
-// those of the data. Without text there is a single length of 0.
+// lengthsOf returns the lengths that sequences of text, or histories, are padded to, ascending. They are the given one, if there is
+// one, else those of the data. Without text and histories there is a single length of 0.
 func lengthsOf(sc *data.Schema, given int) ([]int, error) {
+	history := 0
+	for _, f := range sc.Features {
+		if f.Kind == data.Sequence {
+			history = max(history, f.MaxLen)
+		}
+	}
 	switch {
-	case sc.Text == nil:
+	case sc.Text == nil && history == 0:
 		return []int{0}, nil
 	case given > 0:
 		return []int{given}, nil
+	case sc.Text == nil:
+		return historyLengths(history), nil
 	case len(sc.Text.Lengths) == 0:
 		return nil, fmt.Errorf("the data has text, but no lengths of it")
 	}

@@ -46,7 +46,7 @@ type Program struct {
 	params  *nn.Params
 	schema  *data.Schema
 	options CompileOptions
-	lengths []int // of sequences, ascending; a single 0 for a model that does not read text
+	lengths []int // of sequences, ascending; a single 0 for a model that reads neither text nor histories
 	graphs  []*graph
 	last    *graph    // the one that ran last
 	arena   ops.Arena // the graphs' buffers
@@ -100,7 +100,7 @@ func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program
 	if err != nil {
 		return nil, fmt.Errorf("models: compile: %w", err)
 	}
-	if g.in.seq == nil {
+	if g.in.seq == nil && len(g.in.histories) == 0 {
 		r.lengths, r.graphs, longest = []int{0}, r.graphs[:1], 0
 	}
 	r.graphs[longest], r.last = g, g
@@ -154,21 +154,30 @@ func (p *Program) compile(length int) (*graph, error) {
 // compiled reports whether the graph for a batch is there already.
 func (p *Program) compiled(b *data.Batch) bool {
 	at := 0
-	if p.lengths[0] > 0 && b.Tokens != nil {
-		at, _ = slices.BinarySearch(p.lengths, b.Tokens.L)
+	if p.lengths[0] > 0 {
+		at, _ = slices.BinarySearch(p.lengths, p.positions(b))
 	}
 	return at < len(p.graphs) && p.graphs[at] != nil
+}
+
+// positions returns the number of positions that the sequences of a batch need.
+func (p *Program) positions(b *data.Batch) int {
+	if b.Tokens != nil {
+		return b.Tokens.L
+	}
+	return longest(p.graphs[len(p.graphs)-1].in.histories, b)
 }
 
 // pick returns the graph for a batch.
 func (p *Program) pick(b *data.Batch) (*graph, error) {
 	i := 0
 	if p.lengths[0] > 0 {
-		if b.Tokens == nil {
+		if b.Tokens == nil && p.schema.Text != nil {
 			return nil, fmt.Errorf("models: the batch has no tokens")
 		}
-		if i, _ = slices.BinarySearch(p.lengths, b.Tokens.L); i == len(p.lengths) {
-			return nil, fmt.Errorf("models: batch of sequences of %d positions, the longest are %d", b.Tokens.L, p.lengths[i-1])
+		n := p.positions(b)
+		if i, _ = slices.BinarySearch(p.lengths, n); i == len(p.lengths) {
+			return nil, fmt.Errorf("models: batch of sequences of %d positions, the longest are %d", n, p.lengths[i-1])
 		}
 	}
 	if p.graphs[i] == nil {

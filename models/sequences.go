@@ -192,6 +192,11 @@ func (in *Inputs) fill(b *data.Batch, batch int) error {
 			return err
 		}
 	}
+	for _, h := range in.histories {
+		if err := h.fill(b); err != nil {
+			return err
+		}
+	}
 	if in.label == nil {
 		return nil
 	}
@@ -300,8 +305,15 @@ func (p *Program) Rows(dst []int, node *G.Node, n int) ([]int, bool) {
 		return dst, false
 	}
 	per, q := rows/batch, p.last.in.seq
+	var live []int32 // of histories
+	if h := p.last.in.histories; len(h) > 0 && per == h[0].L {
+		live = h[0].Live.Len
+	}
 	for r := range n {
 		for i := range per {
+			if live != nil && i >= int(live[r]) {
+				continue
+			}
 			if q != nil && per > 1 {
 				if per == q.L && i >= int(q.Live.Len[r]) || per != q.L && per == len(q.at)/batch && q.at[r*per+i] < 0 {
 					continue

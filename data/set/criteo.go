@@ -51,7 +51,7 @@ func (d Criteo) Validate() error {
 	}
 	errs = append(errs, table.CheckColumns(d.Columns, criteoNames[:]))
 	for _, name := range namelist.Sorted(d.Columns) {
-		if _, ok := d.Columns[name].(data.MultiColumn); ok {
+		if data.HasLists(d.Columns[name]) {
 			errs = append(errs, registry.Field("columns."+name,
 				"the criteo layout has no columns of several tokens; use categorical, numeric or ignore"))
 		}

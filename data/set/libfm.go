@@ -38,7 +38,7 @@ func (d LibFM) Validate() error {
 		}
 	}
 	for _, name := range namelist.Sorted(d.Columns) {
-		if _, ok := d.Columns[name].(data.MultiColumn); ok {
+		if data.HasLists(d.Columns[name]) {
 			errs = append(errs, registry.Field("columns."+name,
 				"the libfm layout has no fields of several tokens; use categorical, numeric or ignore"))
 		}

@@ -32,7 +32,7 @@ func (p *Plan) Gather(b *data.Batch) error {
 		}
 	}
 	for _, l := range p.lookups {
-		if p.batch*l.Dim*len(l.Fields) < smallGather {
+		if p.batch*max(1, l.Length)*l.Dim*len(l.Fields) < smallGather {
 			if err := l.gatherRows(b, 0, p.batch); err != nil {
 				return err
 			}
@@ -52,10 +52,11 @@ func (p *Plan) Gather(b *data.Batch) error {
 const smallGather = 1 << 13
 
 func (l *Lookup) gatherRows(b *data.Batch, lo, hi int) error {
-	d := l.Dim
-	stride := d * len(l.Fields)
+	if l.Length > 0 {
+		return l.gatherPositions(lo, hi)
+	}
+	d, stride := l.Dim, l.stride()
 	if l.Reduce {
-		stride = d
 		for r := lo; r < hi; r++ {
 			if l.Bias != nil {
 				copy(l.leaf[r*d:(r+1)*d], l.Bias.Data)
@@ -67,10 +68,7 @@ func (l *Lookup) gatherRows(b *data.Batch, lo, hi int) error {
 	nd := l.numDense
 	for i := range l.Fields {
 		f := &l.Fields[i]
-		off := i * d
-		if l.Reduce {
-			off = 0
-		}
+		off := l.offset(i)
 		w := f.Param.Data
 		switch f.Feature.Kind {
 		case data.Numeric:
@@ -86,7 +84,7 @@ func (l *Lookup) gatherRows(b *data.Batch, lo, hi int) error {
 					}
 				}
 			}
-		case data.Multi:
+		case data.Multi, data.Sequence:
 			if err := l.gatherPooled(f, off, stride, lo, hi); err != nil {
 				return err
 			}
@@ -131,6 +129,34 @@ func (l *Lookup) gatherPooled(f *Field, off, stride, lo, hi int) error {
 			}
 			if id != 0 {
 				kernel.Axpy(dst, scale, w[int(id)*d:int(id)*d+d])
+			}
+		}
+	}
+	return nil
+}
+
+// gatherPositions gathers the positions of rows' sequences. Padding has the table's row 0, which is zero.
+func (l *Lookup) gatherPositions(lo, hi int) error {
+	d, stride := l.Dim, l.stride()
+	for i := range l.Fields {
+		f, off := &l.Fields[i], l.offset(i)
+		n := f.Feature.MaxLen
+		v, w, rows := f.index.lanes[f.lane].ids, f.Param.Data, int32(f.Param.Shape[0])
+		for r := lo; r < hi; r++ {
+			for t := range l.Length {
+				id := int32(data.PadID)
+				if t < n {
+					id = v[r*n+t]
+				}
+				if uint32(id) >= uint32(rows) {
+					return outside(f, r, id, rows)
+				}
+				dst := l.leaf[(r*l.Length+t)*stride+off:][:d]
+				if src := w[int(id)*d:][:d]; l.Reduce && i > 0 {
+					kernel.Add(dst, src)
+				} else {
+					copy(dst, src)
+				}
 			}
 		}
 	}

@@ -36,9 +36,11 @@ type Field struct {
 }
 
 // Lookup fills one leaf of the graph for each batch. The leaf is [B, F·dim], with the fields side by side, or with Reduce their
-// sum, [B, dim].
+// sum, [B, dim]. With a Length L the fields are sequences, and the leaf has a row for each of their first L positions: [B·L, F·dim],
+// or with Reduce [B·L, dim].
 type Lookup struct {
 	Dim         int
+	Length      int // positions of each row's sequences; 0 to pool them
 	Fields      []Field
 	Reduce      bool
 	Bias        *nn.Param   // [dim], added to each row of a Reduce lookup; may be nil
@@ -139,10 +141,26 @@ func (p *Plan) indexFor(f *data.Feature) (*index, int) {
 }
 
 func width(f *data.Feature) int {
-	if f.Kind == data.Multi {
+	if f.Kind.Lists() {
 		return f.MaxLen
 	}
 	return 1
+}
+
+// stride returns the columns of the leaf.
+func (l *Lookup) stride() int {
+	if l.Reduce {
+		return l.Dim
+	}
+	return l.Dim * len(l.Fields)
+}
+
+// offset returns the first column of a field in the leaf.
+func (l *Lookup) offset(field int) int {
+	if l.Reduce {
+		return 0
+	}
+	return field * l.Dim
 }
 
 // ids returns the batch's ids of a feature, checked for length.

@@ -58,10 +58,7 @@ func (p *Plan) prepare() {
 	for _, l := range p.lookups {
 		for i := range l.Fields {
 			f := &l.Fields[i]
-			u := use{l, f, i * l.Dim}
-			if l.Reduce {
-				u.offset = 0
-			}
+			u := use{l, f, l.offset(i)}
 			switch {
 			case f.Frozen:
 			case f.Feature.Kind == data.Numeric:
@@ -182,12 +179,19 @@ func (p *Plan) mergeRows(t *tableGrad) {
 	g := t.grad[:n]
 	clear(g)
 	for _, u := range t.uses {
-		w, stride := width(u.field.Feature), d*len(u.lookup.Fields)
-		if u.lookup.Reduce {
-			stride = d
-		}
+		w, stride := width(u.field.Feature), u.lookup.stride()
 		slots, dy := x.lanes[u.field.lane].slots, u.lookup.leafGrad
-		if w > 1 || u.field.Feature.Kind == data.Multi {
+		if n := u.lookup.Length; n > 0 {
+			for r := range p.current.N {
+				for t, s := range slots[r*w : r*w+min(n, w)] {
+					if s >= 0 {
+						kernel.Add(g[int(s)*d:int(s)*d+d], dy[(r*n+t)*stride+u.offset:][:d])
+					}
+				}
+			}
+			continue
+		}
+		if u.field.Feature.Kind.Lists() {
 			ids := p.current.IDs[u.field.Feature.Name]
 			for r := range p.current.N {
 				scale := poolScale(u.field.Pool, ids[r*w:(r+1)*w])
@@ -235,11 +239,7 @@ func (p *Plan) sumRows(t *denseGrad) {
 	clear(t.sum)
 	nd := p.schema.NumDense
 	for _, u := range t.uses {
-		d, dy := u.lookup.Dim, u.lookup.leafGrad
-		stride := d * len(u.lookup.Fields)
-		if u.lookup.Reduce {
-			stride = d
-		}
+		d, dy, stride := u.lookup.Dim, u.lookup.leafGrad, u.lookup.stride()
 		for lo := 0; lo < p.current.N; lo += partRows {
 			clear(t.part)
 			for r := lo; r < min(lo+partRows, p.current.N); r++ {

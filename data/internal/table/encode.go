@@ -12,7 +12,7 @@ import (
 
 // scratch is what the sinks of a table need for the rows of one chunk.
 type scratch struct {
-	pieces [][]byte  // tokens of a Multi cell
+	pieces [][]byte  // tokens of a Multi's or a Sequence's cell
 	digits [32]byte  // of a number that is a token
 	stats  []moments // by feature
 }
@@ -140,7 +140,7 @@ func (e *encoder) row(c *scan.Chunk, r int, rec []byte, s *scratch, met []atomic
 			cell = c.Data[at.Lo:at.Hi]
 		}
 		field := &e.rec.ids[e.fields[i]]
-		if f.Kind != data.Multi {
+		if !f.Kind.Lists() {
 			id := e.tables[i].ID(cell)
 			note(met, i, id)
 			field.put(rec, 0, id)

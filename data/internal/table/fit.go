@@ -50,6 +50,10 @@ func skeleton(list []Declared, c *data.Common) ([]data.MapFeature, []tableSpec, 
 		case data.MultiColumn:
 			f.Kind, f.Separator, f.MaxLen, f.Pool = data.Multi, o.Separator, o.MaxLen, cmp.Or(o.Pooling, data.PoolMean)
 			f.Table, err = addTable(d.Name, o.Over(c.Categorical))
+		case data.SequenceColumn:
+			f.Kind, f.Separator, f.MaxLen, f.Pool = data.Sequence, o.Separator, o.MaxLen, cmp.Or(o.Pooling, data.PoolMean)
+			f.Keep = cmp.Or(o.Keep, data.KeepLast)
+			f.Table, err = addTable(d.Name, o.Over(c.Categorical))
 		case data.NumericColumn:
 			o = o.Over(c.Numeric)
 			f.Transform = o.Transform

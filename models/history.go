@@ -1,0 +1,155 @@
+package models
+
+import (
+	"fmt"
+	"slices"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/embed"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops"
+)
+
+// History is a column of sequences in a batch: B sequences of L positions, the oldest first. A matrix over positions, [B·L, D], holds
+// the positions of the first sequence, then those of the second, and so on.
+//
+// A row without history has one position, of padding, whose embedding is zero: so a model needs no special case for it, and what it
+// computes of it is defined.
+type History struct {
+	L    int         // positions of a sequence
+	Live *ops.Tokens // tells which positions are not padding
+	IDs  []int32     // [B·L]: the ids of the batch that runs; data.PadID for padding
+
+	feature *data.Feature
+}
+
+// Embed returns the embeddings of columns side by side, [B, columns·dim]. The table of a column is <name>.<its table>.weight, which
+// lookups of one name share. A column of several tokens has the mean or the sum of their embeddings.
+func (in *Inputs) Embed(s *nn.Scope, name string, dim int, columns ...string) *G.Node {
+	l := &embed.Lookup{Dim: dim}
+	sp := in.fields(s.Sub(name), l, nn.Normal(embeddingStd), in.columns(s, columns)...)
+	return s.Columns(in.add(s, inputName(name, columns), l), nn.Join(sp...))
+}
+
+// Sequence returns the embeddings of the positions of a column of sequences, [B·L, dim]. With several columns, whose sequences
+// describe the same events, they lie side by side, [B·L, columns·dim]. The history is that of the first one. Tables are those of Embed.
+func (in *Inputs) Sequence(s *nn.Scope, name string, dim int, columns ...string) (*G.Node, *History) {
+	h := in.History(s, columns[0])
+	if h == nil {
+		return nil, nil
+	}
+	features := in.columns(s, columns)
+	for _, f := range features {
+		if f.Kind != data.Sequence {
+			s.Fail(fmt.Errorf("column %s is %v, want a sequence", f.Name, f.Kind))
+			return nil, nil
+		}
+	}
+	l := &embed.Lookup{Dim: dim, Length: h.L}
+	sp := in.fields(s.Sub(name), l, nn.Normal(embeddingStd), features...)
+	return s.Columns(in.add(s, inputName(name, columns), l), nn.Join(sp...)), h
+}
+
+// History returns a column of sequences without its embeddings. If there is no such column, it records an error in s.
+func (in *Inputs) History(s *nn.Scope, column string) *History {
+	features := in.columns(s, []string{column})
+	if s.Err() != nil {
+		return nil
+	}
+	f := features[0]
+	if f.Kind != data.Sequence {
+		s.Fail(fmt.Errorf("column %s is %v, want a sequence: declare it as `type: sequence` under data.columns", column, f.Kind))
+		return nil
+	}
+	for _, h := range in.histories {
+		if h.feature == f {
+			return h
+		}
+	}
+	h := &History{L: in.length, feature: f, Live: &ops.Tokens{L: in.length, Len: make([]int32, s.Batch)}, IDs: make([]int32, s.Batch*in.length)}
+	in.histories = append(in.histories, h)
+	return h
+}
+
+// columns returns the features of columns.
+func (in *Inputs) columns(s *nn.Scope, names []string) []*data.Feature {
+	var out []*data.Feature
+	for _, name := range names {
+		i := slices.IndexFunc(in.Schema.Features, func(f data.Feature) bool { return f.Name == name })
+		if i < 0 {
+			s.Fail(fmt.Errorf("the data has no column %s", name))
+			return nil
+		}
+		out = append(out, &in.Schema.Features[i])
+	}
+	return out
+}
+
+// inputName names the leaf of a lookup of columns.
+func inputName(name string, columns []string) string {
+	for _, c := range columns {
+		name += "." + c
+	}
+	return name
+}
+
+// fill copies a batch's sequences.
+func (h *History) fill(b *data.Batch) error {
+	ids, n := b.IDs[h.feature.Name], h.feature.MaxLen
+	if len(ids) < len(h.Live.Len)*n {
+		return fmt.Errorf("models: feature %s: batch has %d ids, want %d", h.feature.Name, len(ids), len(h.Live.Len)*n)
+	}
+	for r := range h.Live.Len {
+		row := ids[r*n : (r+1)*n]
+		live := liveIDs(row)
+		if live > h.L {
+			return fmt.Errorf("models: feature %s: row %d has a sequence of %d positions, the graph %d", h.feature.Name, r, live, h.L)
+		}
+		clear(h.IDs[r*h.L+copy(h.IDs[r*h.L:(r+1)*h.L], row) : (r+1)*h.L])
+		h.Live.Len[r] = 0
+		if r < b.N {
+			h.Live.Len[r] = int32(max(1, live))
+		}
+	}
+	return nil
+}
+
+// liveIDs returns the number of ids up to the last one that is not padding.
+func liveIDs(row []int32) int {
+	n := len(row)
+	for n > 0 && row[n-1] == data.PadID {
+		n--
+	}
+	return n
+}
+
+// longest returns the positions that the batch's sequences need.
+func longest(histories []*History, b *data.Batch) int {
+	most := 1
+	for _, h := range histories {
+		n := h.feature.MaxLen
+		ids := b.IDs[h.feature.Name]
+		for r := 0; r < b.N && (r+1)*n <= len(ids); r++ {
+			if n > most {
+				most += liveIDs(ids[r*n+most : (r+1)*n])
+			}
+		}
+	}
+	return most
+}
+
+// historyLengths returns the lengths that sequences of up to n positions are padded to: n, its half, and so on.
+func historyLengths(n int) []int {
+	lengths := []int{n}
+	for n > 2*shortestHistory {
+		n = (n + 1) / 2
+		lengths = append(lengths, n)
+	}
+	slices.Reverse(lengths)
+	return lengths
+}
+
+// shortestHistory is the length under which another graph gains little.
+const shortestHistory = 4
