@@ -73,6 +73,9 @@ type Batch struct {
 	Label []float32          // [Size]: 0 or 1, a class's number, or a value
 	Group []int64            // [Size], what GAUC groups by (a user); nil without a group column
 
+	// [Size]: the ids of all that each row's user had before, which a ranking of items may leave out; nil if that is not known
+	Seen [][]int32
+
 	Tokens   *Tokens   // text of the rows; nil without text
 	Row      []int64   // [Size], of text: the row's place in its part's file
 	Features []float32 // [Size*F], the output of a model's frozen part for the rows; nil unless train has computed it

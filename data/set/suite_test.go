@@ -15,16 +15,18 @@ import (
 // cases are the data sets as datatest.Check tests them, by the registered name and what is special about a case. A new data set is
 // a line here.
 var cases = map[string]func(testing.TB) datatest.Case{
-	"criteo":    criteoCase,
-	"csv":       csvCase,
-	"libfm":     libfmCase,
-	"frappe":    frappeCase,
-	"glue":      func(t testing.TB) datatest.Case { return glueCase(t, "sst2") },
-	"glue pair": func(t testing.TB) datatest.Case { return glueCase(t, "rte") },
-	"text":      textCase,
-	"text mask": maskCase,
-	"reviews":   reviewsCase,
-	"tastes":    tastesCase,
+	"criteo":                 criteoCase,
+	"csv":                    csvCase,
+	"libfm":                  libfmCase,
+	"interactions":           func(t testing.TB) datatest.Case { return interactionsCase(t, "candidates") },
+	"interactions sequences": func(t testing.TB) datatest.Case { return interactionsCase(t, "sequences") },
+	"frappe":                 frappeCase,
+	"glue":                   func(t testing.TB) datatest.Case { return glueCase(t, "sst2") },
+	"glue pair":              func(t testing.TB) datatest.Case { return glueCase(t, "rte") },
+	"text":                   textCase,
+	"text mask":              maskCase,
+	"reviews":                reviewsCase,
+	"tastes":                 tastesCase,
 }
 
 func TestEveryDataset(t *testing.T) {

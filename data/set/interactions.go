@@ -1,0 +1,225 @@
+package set
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/internal/history"
+	"github.com/splice-ml/splice/data/internal/parts"
+)
+
+// Interactions is a log of who had what, such as clicks, ratings or purchases, as rows for models of histories. A row is an item and
+// the history of the user before it: the columns item and history. The label says whether the user took the item next. The group is the
+// user.
+//
+// A user's actions are ordered by time. Those of equal time stay in the order of the files: where logs have times in days or were
+// written in batches, results depend on it, as with MovieLens-1M, where a quarter of the last actions share their time with the one
+// before. The vocabulary of items is that of the whole log, since a catalogue is known before its items are chosen; its counts too.
+type Interactions struct {
+	Path   []string `yaml:"path"`   // file, list of files or glob; .gz and .zst are decompressed
+	Layout string   `yaml:"layout"` // of the files: see docs/data.md
+
+	User      string   `yaml:"user"`      // column of the user, of layout log
+	Item      string   `yaml:"item"`      // column of the item, of layout log
+	Time      string   `yaml:"time"`      // column of the time, of layout log; empty: the files are in the order of time
+	Rating    string   `yaml:"rating"`    // column of the rating, of layout log, for min_rating
+	Delimiter string   `yaml:"delimiter"` // between the cells of layout log: one or several characters, or tab
+	Names     []string `yaml:"names"`     // names of the columns of layout log, for files without a header
+
+	MinRating *float64 `yaml:"min_rating"` // actions of a lower rating are left out; null: all count
+	MinUser   int      `yaml:"min_user"`   // users with fewer actions are left out, and again as items are left out (the k-core)
+	MinItem   int      `yaml:"min_item"`   // items with fewer actions are left out, and again as users are left out
+
+	// leave_one_out: of each user the last action is for test, the one before for validation; time: actions after one moment are for
+	// validation and after another one for test, of each user the first; users: the last actions of some users, who are not trained on
+	Split string    `yaml:"split"`
+	Ratio []float64 `yaml:"ratio"` // of split time and users: shares of train, validation and test
+
+	// candidates: a train row is one action, or an item that the user never had; sequences: it is all of a user's train actions, for
+	// models that predict the next item at each position
+	Rows       string `yaml:"rows"`
+	MaxLen     int    `yaml:"max_len"`     // longest history; of a longer one the last actions are kept
+	MinHistory int    `yaml:"min_history"` // an action with fewer before it is no train row
+	Negatives  int    `yaml:"negatives"`   // negatives of each train row of candidates, drawn anew in each epoch
+	// how negatives are drawn among the items that a user never had: uniform, or popularity, by how often items were had
+	NegativesBy   string `yaml:"negatives_by"`
+	EvalNegatives int    `yaml:"eval_negatives"` // negatives of each action to predict, drawn once; 0: there are none, all items are ranked
+	Seed          uint64 `yaml:"seed"`           // of the negatives of evaluation, and of a split by users; training has the run's
+
+	BadRows    string `yaml:"bad_rows"`     // error: stop at a line that cannot be read; skip: leave it out and report it
+	MaxBadRows int64  `yaml:"max_bad_rows"` // stop at more skipped lines than this
+	MaxLine    int    `yaml:"max_line"`     // bytes of the longest line
+}
+
+// Rows of Interactions.
+const (
+	candidateRows = "candidates"
+	sequenceRows  = "sequences"
+)
+
+func init() {
+	data.Register("interactions", Interactions{
+		Layout: "log", User: "user", Item: "item", Time: "time", Delimiter: ",", Split: history.LeaveOneOut, Ratio: []float64{.8, .1, .1},
+		Rows: candidateRows, MaxLen: 50, MinHistory: 1, Negatives: 4, NegativesBy: "uniform", EvalNegatives: 99,
+		BadRows: data.StopAtBadRow, MaxBadRows: 1000, MaxLine: 1 << 20,
+	})
+}
+
+// Validate returns what is wrong with the options.
+func (d Interactions) Validate() error {
+	errs := []error{
+		registry.OneOf("layout", d.Layout, layoutNames()...),
+		registry.AtLeast("min_user", d.MinUser, 0), registry.AtLeast("min_item", d.MinItem, 0),
+		registry.OneOf("split", d.Split, history.LeaveOneOut, history.ByTime, history.ByUsers),
+		registry.OneOf("rows", d.Rows, candidateRows, sequenceRows),
+		registry.In("max_len", d.MaxLen, 1, 1<<16), registry.AtLeast("min_history", d.MinHistory, 0),
+		registry.In("negatives", d.Negatives, 0, maxNegatives), registry.In("eval_negatives", d.EvalNegatives, 0, 100*maxNegatives),
+		registry.OneOf("negatives_by", d.NegativesBy, "uniform", "popularity"),
+		registry.OneOf("bad_rows", d.BadRows, data.StopAtBadRow, data.SkipBadRows),
+	}
+	if len(d.Path) == 0 {
+		errs = append(errs, registry.Field("path", "is missing; want a file, a list of files or a glob"))
+	}
+	if d.Split != history.LeaveOneOut {
+		errs = append(errs, data.Split{By: data.SplitRandom, Ratio: d.Ratio}.Validate())
+		if len(d.Ratio) == 0 {
+			errs = append(errs, registry.Field("ratio", "is missing; want the shares of train, validation and test"))
+		}
+	}
+	if d.MinRating != nil && math.IsNaN(*d.MinRating) {
+		errs = append(errs, registry.Field("min_rating", "must be a number"))
+	}
+	if l, ok := layouts[d.Layout]; ok && d.Split == history.ByTime && !l.timed(d) {
+		errs = append(errs, registry.Field("split", "the layout %s has no times; split by leave_one_out or users", d.Layout))
+	}
+	if d.Layout == "log" {
+		for _, c := range [...]struct{ key, name string }{{"user", d.User}, {"item", d.Item}} {
+			if c.name == "" {
+				errs = append(errs, registry.Field(c.key, "is missing; want the name of the column"))
+			}
+		}
+		if d.Delimiter == "" {
+			errs = append(errs, registry.Field("delimiter", "must not be empty"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Open reads the log and makes its rows.
+func (d Interactions) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, error) {
+	o.Log = parts.Logger(o.Log)
+	if err := d.Validate(); err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	start := time.Now()
+	log, err := d.read(ctx, &o)
+	if err != nil {
+		return nil, err
+	}
+	p, err := history.Split{By: d.Split, Ratio: d.Ratio, Seed: d.Seed}.Of(log)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	m := o.Map
+	if m == nil {
+		m = d.fit(log)
+	} else if err := checkHistories(m); err != nil {
+		return nil, err
+	}
+	s, err := history.NewSet(log, p, m, history.Set{
+		MaxLen: m.Features[1].MaxLen, Negatives: [...]int{d.Negatives, d.EvalNegatives, d.EvalNegatives},
+		ByCount: d.NegativesBy == "popularity", EvalSeed: d.Seed,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	out := &data.Splits{Schema: s.Schema, Map: m}
+	for _, part := range [...]struct {
+		to *data.Source
+		of data.Part
+	}{{&out.Train, data.TrainPart}, {&out.Valid, data.ValidPart}, {&out.Test, data.TestPart}} {
+		if o.Only != "" && o.Only != part.of.String() {
+			continue
+		}
+		rows := s.Rows(part.of, d.MinHistory, d.Rows == sequenceRows, o.Seed)
+		if rows.Rows() == 0 && (part.of == data.TrainPart || o.Only != "") {
+			return nil, fmt.Errorf("data: the split leaves no %s rows: users have too few actions", part.of)
+		}
+		if rows.Rows() > 0 {
+			*part.to = rows
+		}
+	}
+	o.Log.Info("data: read interactions", "users", len(log.Users), "items", len(log.Names), "actions", len(log.Item), "seconds", parts.Seconds(start))
+	return out, nil
+}
+
+// fit returns the feature map of a log.
+func (d Interactions) fit(l *history.Log) *data.FeatureMap {
+	count := make([]int64, len(l.Names))
+	for _, i := range l.Item {
+		count[i]++
+	}
+	order := make([]int, len(l.Names))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(count[b], count[a]), strings.Compare(l.Names[a], l.Names[b]))
+	})
+	v := &data.Vocabulary{Name: history.TableName, Counts: make([]int64, data.FirstID, data.FirstID+len(order))}
+	for _, i := range order {
+		v.Tokens, v.Counts = append(v.Tokens, l.Names[i]), append(v.Counts, count[i])
+	}
+	return &data.FeatureMap{Version: data.MapVersion, Rows: int64(len(l.Item)), Tables: []*data.Vocabulary{v}, Features: []data.MapFeature{
+		{Name: history.ItemColumn, Table: v.Name},
+		{
+			Name: history.HistoryColumn, Kind: data.Sequence, Table: v.Name, Separator: "|", MaxLen: d.MaxLen, Pool: data.PoolMean,
+			Keep: data.KeepLast,
+		},
+	}}
+}
+
+// checkHistories returns why m cannot be the map of a log.
+func checkHistories(m *data.FeatureMap) error {
+	if err := m.Check(); err != nil {
+		return fmt.Errorf("data: feature map: %w", err)
+	}
+	if len(m.Features) != 2 || m.Features[0].Name != history.ItemColumn || m.Features[1].Name != history.HistoryColumn ||
+		m.Features[1].Kind != data.Sequence || m.Table(history.TableName) == nil {
+		return errors.New("data: the feature map is not one of interactions; was it made for other data?")
+	}
+	return nil
+}
+
+// Stream reads one file in order: comma separated rows with a header, the columns item and history, whose items are separated by |, and
+// if need be user and label.
+func (d Interactions) Stream(ctx context.Context, path string, m *data.FeatureMap, o data.StreamOptions) data.Source {
+	return d.stored().Stream(ctx, path, m, o)
+}
+
+// Encoder encodes rows in memory.
+func (d Interactions) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
+	if err := checkHistories(m); err != nil {
+		return nil, err
+	}
+	return d.stored().Encoder(m)
+}
+
+// stored is the data set of files that have rows.
+func (d Interactions) stored() CSV {
+	c := CSV{Common: data.DefaultCommon(), Label: "label", Group: "user", Delimiter: ",", Quote: true}
+	c.MaxLine = d.MaxLine
+	c.Columns = map[string]data.Column{
+		history.ItemColumn:    data.CategoricalColumn{Share: history.TableName},
+		history.HistoryColumn: data.SequenceColumn{CategoricalColumn: data.CategoricalColumn{Share: history.TableName}, Separator: "|", MaxLen: d.MaxLen},
+	}
+	return c
+}

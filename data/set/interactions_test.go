@@ -1,0 +1,186 @@
+package set_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/datatest"
+)
+
+// TestInteractionLayouts reads one log in every layout.
+func TestInteractionLayouts(t *testing.T) {
+	type row struct {
+		user, item string
+		rating     float64
+		time       int
+	}
+	rows := []row{{"u", "b", 5, 20}, {"v", "a", 3, 5}, {"u", "a", 4, 10}, {"u", "c", 1, 30}, {"v", "c", 2, 6}, {"v", "b", 5, 7}}
+	in := func(header, format string) string {
+		var b strings.Builder
+		b.WriteString(header)
+		for _, r := range rows {
+			fmt.Fprintf(&b, format+"\n", r.user, r.item, r.rating, r.time)
+		}
+		return b.String()
+	}
+	for name, c := range map[string]struct{ text, options string }{
+		"movielens_100k": {in("", "%s\t%s\t%g\t%d"), ""},
+		"movielens_1m":   {in("", "%s::%s::%g::%d"), ""},
+		"movielens":      {in("userId,movieId,rating,timestamp\n", "%s,%s,%g,%d"), ""},
+		"amazon":         {in("", "%s,%s,%g,%d"), ""},
+		"amazon_reviews": {in("", `{"reviewerID": %q, "asin": %q, "overall": %g, "unixReviewTime": %d, "verified": true}`), ""},
+		"recbole":        {in("user_id:token\titem_id:token\trating:float\ttimestamp:float\n", "%s\t%s\t%g\t%d"), ""},
+		"log":            {in("who|what|stars|when\n", "%s|%s|%g|%d"), "user: who\nitem: what\ntime: when\nrating: stars\ndelimiter: '|'"},
+		"log names":      {in("", "%s %s %g %d"), "names: [who, what, stars, when]\nuser: who\nitem: what\ntime: when\ndelimiter: ' '"},
+		"sequences":      {"u a b c\nv a c b\n", ""},
+		"pairs":          {"u a\nu b\nv a\nv c\nu c\nv b\n", ""},
+	} {
+		layout, _, _ := strings.Cut(name, " ")
+		d := datatest.Section(t, fmt.Sprintf("type: interactions\nlayout: %s\npath: %s\nnegatives: 0\neval_negatives: 0\nmin_history: 0\nmax_len: 3\n%s",
+			layout, datatest.WriteFile(t, "log", c.text), c.options))
+		o, _ := datatest.Options(t)
+		s := datatest.Open(t, d, o)
+		if got := rowWords(t, s, s.Test); !slices.Equal(got, []string{"a b > c", "a c > b"}) {
+			t.Errorf("%s: test rows %q", name, got)
+		}
+		if got := rowWords(t, s, s.Valid); !slices.Equal(got, []string{"a > b", "a > c"}) {
+			t.Errorf("%s: validation rows %q", name, got)
+		}
+	}
+}
+
+// rowWords returns rows as "history > item".
+func rowWords(t testing.TB, s *data.Splits, src data.Source) (out []string) {
+	t.Helper()
+	r := datatest.Read(t, src)
+	n := s.Map.Features[1].MaxLen
+	for i, id := range r.IDs["item"] {
+		var line []string
+		for _, h := range r.IDs["history"][i*n : (i+1)*n] {
+			if w, ok := s.Map.Token("item", h); ok {
+				line = append(line, w)
+			}
+		}
+		w, _ := s.Map.Token("item", id)
+		out = append(out, strings.Join(append(line, ">", w), " "))
+	}
+	return out
+}
+
+func TestInteractionsRefuse(t *testing.T) {
+	for _, c := range []struct{ name, text, options, want string }{
+		{"cells", "u,a,1,1\nu,b,2\n", "layout: amazon", ":2: 3 cells, want 4"},
+		{"time", "u,a,1,1\nu,b,2,soon\n", "layout: amazon", `:2: column time: "soon" is not a time`},
+		{"mixed", "u,a,1,1\nu,b,2,2020-01-01\n", "layout: amazon", "they have no order"},
+		{"blank item", "u,,1,1\n", "layout: amazon", ":1: column item: is blank"},
+		{"column", "u,a,1,1\n", "layout: movielens", "no column userId (user)"},
+		{"header", "a,b,c\n", "layout: log", "no column user (user); there are a, b, c"},
+		{"json", "{\n", "layout: amazon_reviews", "is no JSON object"},
+		{"field", `{"asin": "a", "unixReviewTime": 1}`, "layout: amazon_reviews", "column reviewerID: is missing"},
+		{"empty", "", "layout: pairs", "has no actions"},
+		{"words", "u a b\n", "layout: pairs", ":1: 3 words, want two"},
+		{"core", "u a\nv b\n", "layout: pairs\nmin_user: 5", "min_user 5 and min_item 0 leave none of 2 actions"},
+		{"negatives", "u a\nu b\nu c\nu d\nv a\n", "layout: pairs\nnegatives: 3", "user u had all but 0 of 4 items, which leaves no 3 negatives"},
+		{"no times", "u a\n", "layout: pairs\nsplit: time", "has no times"},
+		{"binary", "u\x00 a\n", "layout: pairs", "NUL"},
+	} {
+		d, err := datatest.TrySection(fmt.Sprintf("type: interactions\npath: %s\neval_negatives: 0\n%s", datatest.WriteFile(t, "log", c.text), c.options))
+		if err == nil {
+			o, _ := datatest.Options(t)
+			_, err = d.Open(t.Context(), o)
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
+// TestNegatives holds what negatives promise: they are items that the user never had, distinct, drawn anew in each epoch, and drawn
+// once for evaluation.
+func TestNegatives(t *testing.T) {
+	for _, by := range []string{"uniform", "popularity"} {
+		d := datatest.Section(t, "type: interactions\nlayout: movielens_100k\nnegatives: 4\neval_negatives: 20\nmax_len: 10\nnegatives_by: "+by+
+			"\npath: "+datatest.RealData(t, "ml-100k/u.data"))
+		o, _ := datatest.Options(t)
+		s := datatest.Open(t, d, o)
+		if s.Train.Rows() != (100000-943*3)*5 || s.Test.Rows() != 943*21 {
+			t.Fatalf("%d train and %d test rows", s.Train.Rows(), s.Test.Rows())
+		}
+		had := map[int64]map[int32]bool{} // by user
+		note := func(group int64, id int32) {
+			if had[group] == nil {
+				had[group] = map[int32]bool{}
+			}
+			had[group][id] = true
+		}
+		first := map[string]bool{}
+		collect := func(src data.Source, epoch int, do func(user int64, id int32, label float32)) {
+			for b, err := range src.Batches(epoch, 1000) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range b.N {
+					do(b.Group[i], b.IDs["item"][i], b.Label[i])
+				}
+			}
+		}
+		for _, src := range []data.Source{s.Train, s.Valid, s.Test} {
+			collect(src, 0, func(u int64, id int32, label float32) {
+				if label == 1 {
+					note(u, id)
+				}
+			})
+		}
+		var again, total int
+		for epoch := range 2 {
+			collect(s.Train, epoch, func(u int64, id int32, label float32) {
+				if label == 1 {
+					return
+				}
+				if had[u][id] {
+					t.Fatalf("%s: user %d had %d, which is a negative", by, u, id)
+				}
+				key := fmt.Sprint(u, " ", id)
+				if epoch == 0 {
+					first[key] = true
+				} else if total++; first[key] {
+					again++
+				}
+			})
+		}
+		if by == "uniform" && float64(again) > .4*float64(total) {
+			t.Errorf("%d of %d negatives of the second epoch are those of the first", again, total)
+		}
+		a, b := datatest.Read(t, s.Test), datatest.Read(t, s.Test)
+		if !slices.Equal(a.IDs["item"], b.IDs["item"]) {
+			t.Error("the negatives of test rows are drawn anew")
+		}
+	}
+}
+
+// interactionsCase is a log without negatives, which are others in each epoch: TestNegatives has them.
+func interactionsCase(t testing.TB, rows string) datatest.Case {
+	var log strings.Builder
+	for u := range 12 {
+		fmt.Fprintf(&log, "u%d", u)
+		for i := range 3 + u%4 {
+			fmt.Fprintf(&log, " i%d", (u*i+u+i)%9)
+		}
+		log.WriteString("\n")
+	}
+	d := datatest.Section(t, fmt.Sprintf("type: interactions\nlayout: sequences\nrows: %s\nmax_len: 4\nnegatives: 0\neval_negatives: 0\npath: %s",
+		rows, datatest.WriteFile(t, "log", log.String())))
+	return datatest.Case{Data: d, Test: func(t testing.TB, s *data.Splits) (string, []map[string]any) {
+		text, list := "label,user,item,history\n", []map[string]any(nil)
+		for u, row := range rowWords(t, s, s.Test) {
+			items, item, _ := strings.Cut(row, " > ")
+			before := strings.Fields(items)
+			text += fmt.Sprintf("1,u%d,%s,%s\n", u, item, strings.Join(before, "|"))
+			list = append(list, map[string]any{"item": item, "history": before, "user": u})
+		}
+		return datatest.WriteFile(t, "rows.csv", text), list
+	}}
+}
