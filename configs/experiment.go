@@ -24,6 +24,7 @@ import (
 	_ "github.com/splice-ml/splice/data/set" // registers its data sets
 	"github.com/splice-ml/splice/models"
 	_ "github.com/splice-ml/splice/models/ctr"  // registers its models
+	_ "github.com/splice-ml/splice/models/seq"  // registers its models
 	_ "github.com/splice-ml/splice/models/text" // registers its models
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ensemble"

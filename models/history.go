@@ -22,14 +22,26 @@ type History struct {
 	Live *ops.Tokens // tells which positions are not padding
 	IDs  []int32     // [B·L]: the ids of the batch that runs; data.PadID for padding
 
+	last    []int32 // [B]: row of the last live position in a matrix over positions; -1 for padding
 	feature *data.Feature
+}
+
+// MaxLen returns the positions of the longest history that the data has.
+func (h *History) MaxLen() int { return h.feature.MaxLen }
+
+// Last returns the rows of the last live positions, [B·L, D] → [B, D].
+func (h *History) Last(s *nn.Scope, x *G.Node) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	return s.Columns(s.Check(ops.PickRows(x, &h.last)), s.SpaceOf(x))
 }
 
 // Embed returns the embeddings of columns side by side, [B, columns·dim]. The table of a column is <name>.<its table>.weight, which
 // lookups of one name share. A column of several tokens has the mean or the sum of their embeddings.
 func (in *Inputs) Embed(s *nn.Scope, name string, dim int, columns ...string) *G.Node {
 	l := &embed.Lookup{Dim: dim}
-	sp := in.fields(s.Sub(name), l, nn.Normal(embeddingStd), in.columns(s, columns)...)
+	sp := in.fields(s.Sub(name), l, nn.Normal(in.std()), in.columns(s, columns)...)
 	return s.Columns(in.add(s, inputName(name, columns), l), nn.Join(sp...))
 }
 
@@ -48,7 +60,7 @@ func (in *Inputs) Sequence(s *nn.Scope, name string, dim int, columns ...string)
 		}
 	}
 	l := &embed.Lookup{Dim: dim, Length: h.L}
-	sp := in.fields(s.Sub(name), l, nn.Normal(embeddingStd), features...)
+	sp := in.fields(s.Sub(name), l, nn.Normal(in.std()), features...)
 	return s.Columns(in.add(s, inputName(name, columns), l), nn.Join(sp...)), h
 }
 
@@ -68,7 +80,7 @@ func (in *Inputs) History(s *nn.Scope, column string) *History {
 			return h
 		}
 	}
-	h := &History{L: in.length, feature: f, Live: &ops.Tokens{L: in.length, Len: make([]int32, s.Batch)}, IDs: make([]int32, s.Batch*in.length)}
+	h := &History{L: in.length, feature: f, Live: &ops.Tokens{L: in.length, Len: make([]int32, s.Batch)}, IDs: make([]int32, s.Batch*in.length), last: make([]int32, s.Batch)}
 	in.histories = append(in.histories, h)
 	return h
 }
@@ -108,9 +120,10 @@ func (h *History) fill(b *data.Batch) error {
 			return fmt.Errorf("models: feature %s: row %d has a sequence of %d positions, the graph %d", h.feature.Name, r, live, h.L)
 		}
 		clear(h.IDs[r*h.L+copy(h.IDs[r*h.L:(r+1)*h.L], row) : (r+1)*h.L])
-		h.Live.Len[r] = 0
+		h.Live.Len[r], h.last[r] = 0, -1
 		if r < b.N {
-			h.Live.Len[r] = int32(max(1, live))
+			n := int32(max(1, live))
+			h.Live.Len[r], h.last[r] = n, int32(r*h.L)+n-1
 		}
 	}
 	return nil

@@ -16,8 +16,10 @@ type Inputs struct {
 	Schema *data.Schema
 	// Label holds the labels, [B, 1]. For a masked language model it is [B·M, 1]: a row for each token to predict, -1 for none.
 	Label *G.Node
-	plan  *embed.Plan
-	label []float32 // the values of Label
+	// EmbeddingStd is the standard deviation of fresh embeddings. A model sets it before its lookups if it wants another than FuxiCTR's.
+	EmbeddingStd float64
+	plan         *embed.Plan
+	label        []float32 // the values of Label
 
 	length    int        // positions of a sequence, of text or of a history
 	seq       *Sequences // nil unless the model reads text
@@ -28,12 +30,19 @@ type Inputs struct {
 // embeddingStd is FuxiCTR's default standard deviation of a fresh embedding.
 const embeddingStd = 1e-4
 
+func (in *Inputs) std() float64 {
+	if in.EmbeddingStd > 0 {
+		return in.EmbeddingStd
+	}
+	return embeddingStd
+}
+
 // Embeddings returns the embeddings of all features side by side, [B, F·dim], in the schema's order. The table of feature f is
 // <name>.f.weight, [vocabulary, dim], whose row 0, the padding, stays zero. A numeric feature has one vector instead, which its
 // value scales. A multi-valued feature has the mean or the sum of its values' embeddings.
 func (in *Inputs) Embeddings(s *nn.Scope, name string, dim int) *G.Node {
 	l := &embed.Lookup{Dim: dim}
-	sp := in.fields(s.Sub(name), l, nn.Normal(embeddingStd), in.all()...)
+	sp := in.fields(s.Sub(name), l, nn.Normal(in.std()), in.all()...)
 	return s.Columns(in.add(s, name, l), nn.Join(sp...))
 }
 
@@ -42,7 +51,7 @@ func (in *Inputs) Embeddings(s *nn.Scope, name string, dim int) *G.Node {
 func (in *Inputs) Linear(s *nn.Scope, name string) *G.Node {
 	l := &embed.Lookup{Dim: 1, Reduce: true}
 	sub := s.Sub(name)
-	sp := in.fields(sub, l, nn.Normal(embeddingStd), in.all()...)
+	sp := in.fields(sub, l, nn.Normal(in.std()), in.all()...)
 	if s.Err() != nil {
 		return nil
 	}

@@ -29,6 +29,11 @@ func Check(t *testing.T, m models.Model) {
 	check(t, suite{m: m, sc: Schema(), loss: BCE, large: 4096})
 }
 
+// CheckHistory runs the suite on a model of histories over the rows of [Histories].
+func CheckHistory(t *testing.T, m models.Model) {
+	check(t, suite{m: m, sc: Histories(), loss: BCE, large: 1024})
+}
+
 // suite is a model and the data it runs over.
 type suite struct {
 	m     models.Model

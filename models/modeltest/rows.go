@@ -18,6 +18,15 @@ func Schema() *data.Schema {
 	}}
 }
 
+// Histories returns the schema of an item and the history before it, which share a table, and of a column beside them.
+func Histories() *data.Schema {
+	return &data.Schema{Features: []data.Feature{
+		{Name: "item", Kind: data.Categorical, Vocab: 23, Table: "item"},
+		{Name: "history", Kind: data.Sequence, Vocab: 23, MaxLen: 9, Table: "item"},
+		{Name: "place", Kind: data.Categorical, Vocab: 5, Table: "place"},
+	}}
+}
+
 // Batch returns n random rows in a batch of size rows. The rows depend on seed only, not on size.
 func Batch(sc *data.Schema, n, size int, seed uint64) *data.Batch {
 	if sc.Text != nil {
@@ -33,7 +42,7 @@ func Batch(sc *data.Schema, n, size int, seed uint64) *data.Batch {
 				b.Dense[i*sc.NumDense+f.Column] = float32(r.NormFloat64())
 			case data.Categorical:
 				b.IDs[f.Name][i] = int32(r.IntN(f.Vocab))
-			case data.Multi:
+			case data.Multi, data.Sequence:
 				for k := range r.IntN(f.MaxLen + 1) {
 					b.IDs[f.Name][i*f.MaxLen+k] = int32(1 + r.IntN(f.Vocab-1))
 				}

@@ -32,6 +32,16 @@ func Normal(std float64) Init {
 	}
 }
 
+// Uniform returns an Init that draws values from U(-1/√size, 1/√size), as PyTorch's recurrent layers of that size do.
+func Uniform(size int) Init {
+	limit := 1 / math.Sqrt(float64(size))
+	return func(r *rand.Rand, _ []int, dst []float32) {
+		for i := range dst {
+			dst[i] = float32((2*r.Float64() - 1) * limit)
+		}
+	}
+}
+
 // XavierNormal draws the values of a weight [out, in] from N(0, 2/(in+out)) (Glorot and Bengio 2010, eq. 16 with normal draws).
 func XavierNormal(r *rand.Rand, shape []int, dst []float32) {
 	in, out := fans(shape)

@@ -1,0 +1,60 @@
+package nn
+
+import (
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/kernel"
+)
+
+// Project returns x·Wᵀ, [B, in] → [B, out]. Its parameter is weight, [out, in].
+func Project(s *Scope, x *G.Node, out int) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	w := s.Param("weight", XavierNormal, out, x.Shape()[1])
+	if s.Err() != nil {
+		return nil
+	}
+	s.captured("weight", x)
+	sp := s.Units(out)
+	s.Along("weight", 0, sp)
+	s.Along("weight", 1, s.SpaceOf(x))
+	return s.Columns(s.Check(ops.Linear(x, w, nil, kernel.None)), sp)
+}
+
+// LayerNorm normalises each row of x over its columns, with weight and bias of one value a column (Ba et al. 2016); eps is added to
+// the variance.
+func LayerNorm(s *Scope, x *G.Node, eps float64) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	c := x.Shape()[1]
+	w, b := s.Param("weight", Ones, c), s.Param("bias", Zeros, c)
+	if s.Err() != nil {
+		return nil
+	}
+	return s.scaled(x, s.Check(ops.LayerNorm(x, w, b, eps)), "weight", "bias")
+}
+
+// Positions adds a learned embedding of each place to the positions of sequences of length positions, [B·length, D] → the same. Its
+// parameter is weight, [most, D], of which the first length rows are used.
+func Positions(s *Scope, x *G.Node, length, most int, std float64) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	rows, width := x.Shape()[0], x.Shape()[1]
+	w := s.Param("weight", Normal(std), most, width)
+	if s.Err() != nil {
+		return nil
+	}
+	s.Along("weight", 0, s.Fixed(most))
+	s.Along("weight", 1, s.SpaceOf(x))
+	at := make([]int32, rows)
+	for i := range at {
+		at[i] = int32(i % length)
+	}
+	p := s.Columns(s.Check(ops.Lookup([]*G.Node{w}, []*[]int32{&at})), s.SpaceOf(x))
+	return Add(s, x, p)
+}
+

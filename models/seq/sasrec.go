@@ -1,0 +1,100 @@
+package seq
+
+import (
+	"errors"
+	"strconv"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/kernel"
+)
+
+// SASRec reads the history by causal self-attention with learned positions (Kang and McAuley 2018, with the layer norm before each
+// part of a block), and scores the item against the state of the last position.
+type SASRec struct {
+	Columns     `yaml:",inline"`
+	Transformer `yaml:",inline"`
+	Head        `yaml:",inline"`
+}
+
+// normEps is added to the variances of layer norms, as in the authors' code.
+const normEps = 1e-8
+
+// Transformer holds the options of a stack of causal blocks.
+type Transformer struct {
+	NumBlocks int     `yaml:"num_blocks"` // blocks of attention and a feed-forward part
+	NumHeads  int     `yaml:"num_heads"`  // heads of attention, which divide embedding_dim
+	Inner     int     `yaml:"inner"`      // width within the feed-forward part; 0: embedding_dim
+	Dropout   float64 `yaml:"dropout"`    // dropped share of embeddings, of attention's weights and of what blocks add, in [0, 1)
+}
+
+func init() {
+	models.Register("sasrec", SASRec{Columns: columns, Transformer: Transformer{NumBlocks: 1, NumHeads: 1}, Head: head})
+}
+
+// Validate reports every option out of range.
+func (m SASRec) Validate() error {
+	return errors.Join(m.Columns.Validate(), m.Transformer.validate(m.EmbeddingDim), m.Head.Validate())
+}
+
+func (t Transformer) validate(width int) error {
+	errs := []error{
+		registry.AtLeast("num_blocks", t.NumBlocks, 1), registry.AtLeast("num_heads", t.NumHeads, 1), registry.AtLeast("inner", t.Inner, 0),
+		registry.InBelow("dropout", t.Dropout, 0, 1),
+	}
+	if t.NumHeads > 0 && width%t.NumHeads != 0 {
+		errs = append(errs, registry.Field("num_heads", "%d heads do not divide the embedding_dim of %d", t.NumHeads, width))
+	}
+	return errors.Join(errs...)
+}
+
+// Build returns the logits, [B, 1].
+func (m SASRec) Build(s *nn.Scope, in *models.Inputs) *G.Node {
+	item, x, others, h := m.embed(s, in)
+	item, x = transform(s.Sub("target"), item), transform(s.Sub("sequence"), x)
+	state := h.Last(s, m.encode(s, x, h))
+	return m.score(s.Sub("classifier"), state, item, others)
+}
+
+// encode returns the states of the positions, [B·L, D].
+func (t Transformer) encode(s *nn.Scope, x *G.Node, h *models.History) *G.Node {
+	x = nn.Dropout(s.Sub("position"), nn.Positions(s.Sub("position"), x, h.L, h.MaxLen(), 0.02), t.Dropout)
+	for i := range t.NumBlocks {
+		b := s.Sub("blocks").Sub(strconv.Itoa(i))
+		x = nn.Add(b, x, nn.Dropout(b.Sub("attention"), t.attend(b.Sub("attention"), nn.LayerNorm(b.Sub("norm1"), x, normEps), h), t.Dropout))
+		y := nn.LayerNorm(b.Sub("norm2"), x, normEps)
+		if s.Err() != nil {
+			return nil
+		}
+		width, inner := x.Shape()[1], t.Inner
+		if inner == 0 {
+			inner = width
+		}
+		y = nn.Dropout(b.Sub("linear1"), nn.Linear(b.Sub("linear1"), y, inner, kernel.ReLU), t.Dropout)
+		x = nn.Add(b, x, nn.Dropout(b.Sub("linear2"), nn.Linear(b.Sub("linear2"), y, width, kernel.None), t.Dropout))
+	}
+	return nn.LayerNorm(s.Sub("norm"), x, normEps)
+}
+
+// attend is causal self-attention over y.
+func (t Transformer) attend(s *nn.Scope, y *G.Node, h *models.History) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	width := y.Shape()[1]
+	q, k, v := nn.Linear(s.Sub("query"), y, width, kernel.None), nn.Linear(s.Sub("key"), y, width, kernel.None), nn.Linear(s.Sub("value"), y, width, kernel.None)
+	if s.Err() != nil {
+		return nil
+	}
+	o := ops.AttentionOptions{Heads: t.NumHeads, Tokens: h.Live, Causal: true}
+	if s.Train {
+		o.Dropout, o.Name, o.Step = t.Dropout, s.Path("dropout"), s.Step
+	}
+	s.Heads(s.SpaceOf(q), s.SpaceOf(k), s.SpaceOf(v), t.NumHeads)
+	z := s.Columns(s.Check(ops.Attention(q, k, v, o)), s.SpaceOf(v))
+	return nn.Linear(s.Sub("out"), z, width, kernel.None)
+}

@@ -1,0 +1,145 @@
+package seq_test
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/modeltest"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/seq"
+)
+
+// TestModels runs the conformance suite over every registered model, small.
+func TestModels(t *testing.T) {
+	columns := seq.Columns{Item: "item", History: "history", EmbeddingDim: 6, InitStd: .1}
+	head := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "tanh"}
+	blocks := seq.Transformer{NumBlocks: 2, NumHeads: 2, Dropout: .1}
+	cases := map[string]models.Model{
+		"din":    seq.DIN{Columns: columns, Head: head},
+		"sasrec": seq.SASRec{Columns: columns, Transformer: blocks, Head: head},
+	}
+	for _, name := range models.Registry.Names() {
+		if cases[name] == nil {
+			t.Errorf("model %s is registered and has no case here", name)
+		}
+	}
+	for name, m := range cases {
+		t.Run(name, func(t *testing.T) { modeltest.CheckHistory(t, m) })
+	}
+}
+
+// golden is a tensor of testdata/din.json.
+type golden struct {
+	Shape []int     `json:"shape"`
+	Data  []float32 `json:"data"`
+}
+
+// TestDINGolden compares DIN with an independent implementation in PyTorch: logits, loss and every gradient. One of the rows has no
+// history, which there is a softmax over padding alone.
+func TestDINGolden(t *testing.T) {
+	var want struct {
+		Item    []int32           `json:"item_target"`
+		History [][]int32         `json:"history"`
+		Label   []float32         `json:"label"`
+		Logits  []float32         `json:"logits"`
+		Loss    float64           `json:"loss"`
+		Params  map[string]golden `json:"params"`
+		Grads   map[string]golden `json:"grads"`
+	}
+	text, err := os.ReadFile("testdata/din.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{
+		"_id_encoder._embedding_matrix.weight": "embedding.item.weight", "_target_trans.net.0": "target", "_seq_trans.net.0": "sequence",
+		"_target_attention._target_key_transform.net": "attention.query", "_target_attention._item_key_transform.net": "attention.key",
+		"_target_attention._value_transform.net": "attention.value", "_classifier.net.0": "classifier.0", "_classifier.net.2": "classifier.1",
+		"_classifier.net.4": "classifier.2",
+	}
+	ours := func(name string) string {
+		for from, to := range names {
+			if rest, ok := strings.CutPrefix(name, from); ok {
+				return to + rest
+			}
+		}
+		t.Fatalf("no name for %s", name)
+		return ""
+	}
+	const maxLen = 10
+	sc := &data.Schema{Features: []data.Feature{
+		{Name: "item", Kind: data.Categorical, Vocab: 50, Table: "item"},
+		{Name: "history", Kind: data.Sequence, Vocab: 50, MaxLen: maxLen, Table: "item"},
+	}}
+	m := seq.DIN{Columns: seq.Columns{Item: "item", History: "history", EmbeddingDim: 8, InitStd: .1},
+		Head: seq.Head{HiddenUnits: []int{16, 8}, HiddenActivations: "tanh"}}
+	p := nn.NewParams(1)
+	prog, err := models.Compile(m, p, sc, models.CompileOptions{Batch: 8, Train: true, Loss: modeltest.BCE})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer prog.Close()
+	for name, g := range want.Params {
+		q := p.Get(ours(name))
+		if q == nil || !slices.Equal(q.Shape, g.Shape) {
+			t.Fatalf("%s is %v, want %v", ours(name), q, g.Shape)
+		}
+		copy(q.Data, g.Data)
+	}
+	if len(p.All()) != len(want.Params) {
+		t.Errorf("%d parameters, want %d", len(p.All()), len(want.Params))
+	}
+	b := data.NewBatch(sc, 8)
+	b.N = len(want.Item)
+	for i := range want.Item {
+		b.IDs["item"][i], b.Label[i] = want.Item[i], want.Label[i]
+		copy(b.IDs["history"][i*maxLen:], want.History[i])
+	}
+	loss, err := prog.Run(b, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := math.Abs(loss - want.Loss); d > 1e-5 {
+		t.Errorf("loss %v, want %v", loss, want.Loss)
+	}
+	close := func(name string, got, want []float32) {
+		t.Helper()
+		for i := range want {
+			if d := math.Abs(float64(got[i] - want[i])); !(d <= 1e-5*math.Abs(float64(want[i]))+1e-6) {
+				t.Errorf("%s[%d] = %v, want %v", name, i, got[i], want[i])
+				return
+			}
+		}
+	}
+	close("logits", prog.Logits(), want.Logits)
+	grads := map[string][]float32{}
+	for _, g := range prog.Grads() {
+		grads[g.Param.Name] = g.Grad
+	}
+	for _, g := range prog.RowGrads() {
+		dense := make([]float32, len(g.Param.Data))
+		for i, id := range g.IDs {
+			copy(dense[int(id)*g.Param.Dim():], g.Grad[i*g.Param.Dim():(i+1)*g.Param.Dim()])
+		}
+		grads[g.Param.Name] = dense
+	}
+	for name, g := range want.Grads {
+		if grads[ours(name)] == nil {
+			t.Errorf("%s has no gradient", ours(name))
+			continue
+		}
+		skip := 0
+		if strings.HasPrefix(ours(name), "embedding") {
+			skip = g.Shape[1] // the row of padding is no parameter here; it is one there
+		}
+		close("gradient of "+ours(name), grads[ours(name)][skip:], g.Data[skip:])
+	}
+}
