@@ -58,3 +58,33 @@ func Positions(s *Scope, x *G.Node, length, most int, std float64) *G.Node {
 	return Add(s, x, p)
 }
 
+// GRU returns the states of a gated recurrent unit after each position of sequences, [B·L, in] → [B·L, size] (Cho et al. 2014, in
+// PyTorch's form). Its parameters are weight_ih, [3·size, in], weight_hh, [3·size, size], bias_ih and bias_hh, [3·size], for the gates
+// r, z and n. The state before the first position is zero.
+func GRU(s *Scope, x *G.Node, size int, tokens *ops.Tokens) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	in := x.Shape()[1]
+	init := Uniform(size)
+	wi, wh := s.Param("weight_ih", init, 3*size, in), s.Param("weight_hh", init, 3*size, size)
+	bi, bh := s.Param("bias_ih", init, 3*size), s.Param("bias_hh", init, 3*size)
+	if s.Err() != nil {
+		return nil
+	}
+	s.captured("weight_ih", x)
+	h := s.Units(size)
+	s.Rigid(h)
+	gates := Join(h, h, h)
+	s.Along("weight_ih", 0, gates)
+	s.Along("weight_ih", 1, s.SpaceOf(x))
+	s.Along("weight_hh", 0, gates)
+	s.Along("weight_hh", 1, h)
+	s.Along("bias_ih", 0, gates)
+	s.Along("bias_hh", 0, gates)
+	g := s.Columns(s.Check(ops.Linear(x, wi, bi, kernel.None)), gates)
+	if s.Err() != nil {
+		return nil
+	}
+	return s.Columns(s.Check(ops.GRU(g, wh, bh, ops.GRUOptions{Tokens: tokens})), h)
+}

@@ -22,6 +22,7 @@ func TestModels(t *testing.T) {
 	blocks := seq.Transformer{NumBlocks: 2, NumHeads: 2, Dropout: .1}
 	cases := map[string]models.Model{
 		"din":    seq.DIN{Columns: columns, Head: head},
+		"gru4rec": seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head},
 		"sasrec": seq.SASRec{Columns: columns, Transformer: blocks, Head: head},
 	}
 	for _, name := range models.Registry.Names() {
