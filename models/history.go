@@ -22,8 +22,11 @@ type History struct {
 	Live *ops.Tokens // tells which positions are not padding
 	IDs  []int32     // [B·L]: the ids of the batch that runs; data.PadID for padding
 
-	last    []int32 // [B]: row of the last live position in a matrix over positions; -1 for padding
-	feature *data.Feature
+	rows      []int32 // [B·L]: IDs with -1 for padding, for tables inside of the graph; nil without them
+	next      []int32 // [B·L]: ids of the items after each position, -1 for none; nil unless they are predicted
+	positives []int32 // the same, with PadID for none; nil unless they are looked up outside of the graph
+	last      []int32 // [B]: row of the last live position in a matrix over positions; -1 for padding
+	feature   *data.Feature
 }
 
 // MaxLen returns the positions of the longest history that the data has.
@@ -58,6 +61,9 @@ func (in *Inputs) Sequence(s *nn.Scope, name string, dim int, columns ...string)
 			s.Fail(fmt.Errorf("column %s is %v, want a sequence", f.Name, f.Kind))
 			return nil, nil
 		}
+	}
+	if in.whole && len(columns) == 1 {
+		return in.sequenceInside(s, name, dim, h), h
 	}
 	l := &embed.Lookup{Dim: dim, Length: h.L}
 	sp := in.fields(s.Sub(name), l, nn.Normal(in.std()), features...)
@@ -125,6 +131,14 @@ func (h *History) fill(b *data.Batch) error {
 			n := int32(max(1, live))
 			h.Live.Len[r], h.last[r] = n, int32(r*h.L)+n-1
 		}
+	}
+	for i := range h.rows {
+		if h.rows[i] = h.IDs[i]; h.rows[i] == data.PadID {
+			h.rows[i] = -1
+		}
+	}
+	if h.next != nil {
+		return h.follow(b)
 	}
 	return nil
 }

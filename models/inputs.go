@@ -21,10 +21,14 @@ type Inputs struct {
 	plan         *embed.Plan
 	label        []float32 // the values of Label
 
-	length    int        // positions of a sequence, of text or of a history
-	seq       *Sequences // nil unless the model reads text
-	histories []*History // that the model reads
-	features  []float32  // nil unless the model starts from features
+	length    int                // positions of a sequence, of text or of a history
+	seq       *Sequences         // nil unless the model reads text
+	histories []*History         // that the model reads
+	catalogue *Catalogue         // what a model of next items leaves to the loss; nil for others
+	whole     bool               // tables of histories are weights of the graph
+	tables    map[string]*G.Node // those, by their names
+	inside    []TableUse         // those
+	features  []float32          // nil unless the model starts from features
 }
 
 // embeddingStd is FuxiCTR's default standard deviation of a fresh embedding.

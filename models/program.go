@@ -36,6 +36,8 @@ type CompileOptions struct {
 	// Length is the number of positions to which sequences of text are padded. If it is 0, there is a graph for each bucket of
 	// the data.
 	Length int
+	// WholeCatalogue makes the tables of histories weights of the graph, with dense gradients, for a loss over all items.
+	WholeCatalogue bool
 }
 
 // Program runs a model over batches of up to a fixed number of rows. Over text it has a graph for each length of sequences, made
@@ -119,7 +121,7 @@ func (p *Program) compile(length int) (*graph, error) {
 	r.plan.Needs = p.arena.Plan
 	defer ops.Share(g.Graph, &p.arena)()
 	s := nn.NewScope(g)
-	r.in = &Inputs{Schema: p.schema, plan: r.plan, length: length}
+	r.in = &Inputs{Schema: p.schema, plan: r.plan, length: length, whole: o.WholeCatalogue}
 	r.logits = build(p.model, s, r.in)
 	if o.Loss != nil && s.Err() == nil {
 		r.in.Label, r.in.label = s.Input("label", r.in.targets(o.Batch), 1)
@@ -237,6 +239,9 @@ func (p *Program) Run(b *data.Batch, step int64) (float64, error) {
 	if err := r.in.fill(b, r.batch); err != nil {
 		return 0, err
 	}
+	if c := r.in.catalogue; c != nil {
+		c.draw(&r.step)
+	}
 	if err := r.plan.Gather(b); err != nil {
 		return 0, err
 	}
@@ -294,8 +299,8 @@ func (p *Program) RowGrads() []RowGrad { return p.last.rowGrads }
 // Trained returns the parameters that take a gradient.
 func (p *Program) Trained() []*nn.Param { return p.last.trained }
 
-// Tables returns the embedding tables that take a gradient.
-func (p *Program) Tables() []TableUse { return p.last.plan.Tables() }
+// Tables returns the embedding tables that take a gradient, those inside of the graph too.
+func (p *Program) Tables() []TableUse { return append(p.last.plan.Tables(), p.last.in.inside...) }
 
 // BatchStats returns the running statistics of the model's batch norms, in the order of its layers. A program in training
 // mode moves them at each Run.

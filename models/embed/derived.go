@@ -67,13 +67,17 @@ func (p *Plan) derive(b *data.Batch) error {
 			continue
 		}
 		for i := range d.field.index.lanes {
-			f := d.field.index.lanes[i].feature
-			v, err := ids(b, f, p.batch)
-			if err != nil {
-				return err
+			lane := &d.field.index.lanes[i]
+			f, v := lane.feature, lane.own
+			if v == nil {
+				var err error
+				if v, err = ids(b, f, p.batch); err != nil {
+					return err
+				}
+				v = v[:b.N*width(f)]
 			}
 			rows := int32(d.param.Shape[0])
-			for k, id := range v[:b.N*width(f)] {
+			for k, id := range v {
 				if uint32(id) >= uint32(rows) {
 					return outside(&Field{Feature: f, Param: d.param}, k/width(f), id, rows)
 				}

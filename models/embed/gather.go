@@ -25,6 +25,10 @@ func (p *Plan) Gather(b *data.Batch) error {
 	}
 	for _, x := range p.indexes {
 		for i := range x.lanes {
+			if x.lanes[i].own != nil {
+				x.lanes[i].ids = x.lanes[i].own
+				continue
+			}
 			var err error
 			if x.lanes[i].ids, err = ids(b, x.lanes[i].feature, p.batch); err != nil {
 				return err
@@ -32,8 +36,8 @@ func (p *Plan) Gather(b *data.Batch) error {
 		}
 	}
 	for _, l := range p.lookups {
-		if p.batch*max(1, l.Length)*l.Dim*len(l.Fields) < smallGather {
-			if err := l.gatherRows(b, 0, p.batch); err != nil {
+		if l.rows(p)*max(1, l.Length)*l.Dim*len(l.Fields) < smallGather {
+			if err := l.gatherRows(b, 0, l.rows(p)); err != nil {
 				return err
 			}
 			continue
@@ -54,6 +58,9 @@ const smallGather = 1 << 13
 func (l *Lookup) gatherRows(b *data.Batch, lo, hi int) error {
 	if l.Length > 0 {
 		return l.gatherPositions(lo, hi)
+	}
+	if l.IDs != nil {
+		return l.gatherIDs(lo, hi)
 	}
 	d, stride := l.Dim, l.stride()
 	if l.Reduce {
@@ -131,6 +138,21 @@ func (l *Lookup) gatherPooled(f *Field, off, stride, lo, hi int) error {
 				kernel.Axpy(dst, scale, w[int(id)*d:int(id)*d+d])
 			}
 		}
+	}
+	return nil
+}
+
+// gatherIDs gathers the rows of the lookup's own ids.
+func (l *Lookup) gatherIDs(lo, hi int) error {
+	f := &l.Fields[0]
+	rows := int32(f.Param.Shape[0])
+	for i, id := range l.IDs[lo:hi] {
+		if uint32(id) >= uint32(rows) {
+			return outside(f, lo+i, id, rows)
+		}
+	}
+	if lo < hi {
+		kernel.GatherRows(l.leaf[lo*l.Dim:], l.Dim, f.Param.Data, l.Dim, l.IDs[lo:hi])
 	}
 	return nil
 }

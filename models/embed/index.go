@@ -23,25 +23,30 @@ type lane struct {
 	feature *data.Feature
 	slots   []int32 // [batch·width]: the slot of each id, -1 for padding
 	ids     []int32 // of the batch that is gathered
+	own     []int32 // a lookup's own ids, in place of the batch's
 }
 
-// lane returns the lane of a feature, made if need be.
-func (x *index) lane(f *data.Feature) int {
-	for i := range x.lanes {
-		if x.lanes[i].feature.Name == f.Name {
-			return i
+// lane returns the lane of a feature, or of a lookup's own ids of it, made if need be.
+func (x *index) lane(f *data.Feature, own []int32) int {
+	n := len(own)
+	if own == nil {
+		n = x.batch * width(f)
+		for i := range x.lanes {
+			if x.lanes[i].feature.Name == f.Name && x.lanes[i].own == nil {
+				return i
+			}
 		}
 	}
 	if x.plan != nil {
-		x.lanes = append(x.lanes, lane{feature: f})
-		x.plan.Count(4 * (2*float64(x.batch)*float64(width(f)) + float64(f.Vocab)))
+		x.lanes = append(x.lanes, lane{feature: f, own: own})
+		x.plan.Count(4 * (2*float64(n) + float64(f.Vocab)))
 		return len(x.lanes) - 1
 	}
-	x.lanes = append(x.lanes, lane{feature: f, slots: make([]int32, x.batch*width(f))})
+	x.lanes = append(x.lanes, lane{feature: f, slots: make([]int32, n), own: own})
 	if f.Vocab > len(x.mark) {
 		x.mark = make([]int32, f.Vocab)
 	}
-	x.ids = make([]int32, 0, min(cap(x.ids)+x.batch*width(f), len(x.mark)))
+	x.ids = make([]int32, 0, min(cap(x.ids)+n, len(x.mark)))
 	return len(x.lanes) - 1
 }
 
@@ -73,7 +78,10 @@ func (x *index) build(b *data.Batch) {
 	x.ids = ids
 }
 
-// live returns the ids of the lane's feature in the batch's live rows.
+// live returns the ids of the lane's feature in the batch's live rows, or the lane's own.
 func (l *lane) live(b *data.Batch) []int32 {
+	if l.own != nil {
+		return l.own
+	}
 	return Live(b, l.feature)
 }

@@ -39,8 +39,11 @@ type Field struct {
 // sum, [B, dim]. With a Length L the fields are sequences, and the leaf has a row for each of their first L positions: [B·L, F·dim],
 // or with Reduce [B·L, dim].
 type Lookup struct {
-	Dim         int
-	Length      int // positions of each row's sequences; 0 to pool them
+	Dim    int
+	Length int // positions of each row's sequences; 0 to pool them
+	// IDs, if not nil, are what the only field is looked up by in place of the batch's ids, one for each row of the leaf, [len(IDs), dim].
+	// They are read at each run. PadID gives zeros.
+	IDs         []int32
 	Fields      []Field
 	Reduce      bool
 	Bias        *nn.Param   // [dim], added to each row of a Reduce lookup; may be nil
@@ -112,21 +115,21 @@ func (p *Plan) Add(l *Lookup, node *G.Node, leaf []float32) {
 	for i := range l.Fields {
 		f := &l.Fields[i]
 		if f.Feature.Kind != data.Numeric {
-			f.index, f.lane = p.indexFor(f.Feature)
+			f.index, f.lane = p.indexFor(f.Feature, l.IDs)
 		}
 		p.addDerived(f.Param, f.Derived, f)
 	}
 	if l.Bias != nil {
 		p.addDerived(l.Bias, l.BiasDerived, nil)
 	}
-	l.gather = func(c int) { l.fail[c] = l.gatherRows(p.current, p.batch*c/chunks, p.batch*(c+1)/chunks) }
+	l.gather = func(c int) { l.fail[c] = l.gatherRows(p.current, l.rows(p)*c/chunks, l.rows(p)*(c+1)/chunks) }
 	p.lookups = append(p.lookups, l)
 }
 
 // Lookups returns the plan's lookups in the order in which they were added.
 func (p *Plan) Lookups() []*Lookup { return p.lookups }
 
-func (p *Plan) indexFor(f *data.Feature) (*index, int) {
+func (p *Plan) indexFor(f *data.Feature, own []int32) (*index, int) {
 	key := f.Table
 	if key == "" {
 		key = f.Name
@@ -137,7 +140,7 @@ func (p *Plan) indexFor(f *data.Feature) (*index, int) {
 		p.byIDs[key] = x
 		p.indexes = append(p.indexes, x)
 	}
-	return x, x.lane(f)
+	return x, x.lane(f, own)
 }
 
 func width(f *data.Feature) int {
@@ -145,6 +148,14 @@ func width(f *data.Feature) int {
 		return f.MaxLen
 	}
 	return 1
+}
+
+// rows returns the rows of the batch, or of IDs.
+func (l *Lookup) rows(p *Plan) int {
+	if l.IDs != nil {
+		return len(l.IDs)
+	}
+	return p.batch
 }
 
 // stride returns the columns of the leaf.

@@ -181,6 +181,10 @@ func (p *Plan) mergeRows(t *tableGrad) {
 	for _, u := range t.uses {
 		w, stride := width(u.field.Feature), u.lookup.stride()
 		slots, dy := x.lanes[u.field.lane].slots, u.lookup.leafGrad
+		if u.lookup.IDs != nil {
+			kernel.ScatterAddRows(g, d, slots, dy, d)
+			continue
+		}
 		if n := u.lookup.Length; n > 0 {
 			for r := range p.current.N {
 				for t, s := range slots[r*w : r*w+min(n, w)] {

@@ -127,15 +127,20 @@ func (s *Scope) Param(name string, init Init, shape ...int) *G.Node {
 		s.Fail(fmt.Errorf("parameter %s: %w", full, err))
 		return nil
 	}
-	leaf := s.leaf(full, p.Data, shape)
+	return s.weight(p)
+}
+
+// weight returns the node of a parameter, or what replaces it.
+func (s *Scope) weight(p *Param) *G.Node {
+	leaf := s.leaf(p.Name, p.Data, p.Shape)
 	node := leaf
 	if s.Reparam != nil {
-		node = s.Reparam(s, full, leaf)
+		node = s.Reparam(s, p.Name, leaf)
 		if s.err != nil {
 			return nil
 		}
 	}
-	if node == leaf && (s.Frozen == nil || !s.Frozen(full)) {
+	if node == leaf && (s.Frozen == nil || !s.Frozen(p.Name)) {
 		s.Leaves = append(s.Leaves, Leaf{p, leaf})
 	}
 	return node
@@ -176,6 +181,19 @@ func (s *Scope) Table(name string, kind Kind, rows, dim int, init Init) *Param {
 	}
 	return p
 }
+
+// TableParam returns the node of an embedding table of this scope, [rows, dim], which is a weight of the graph with a dense gradient, as
+// a loss over all rows needs it. It is replaced by the graph's Reparam if there is one.
+func (s *Scope) TableParam(name string, rows, dim int, init Init) *G.Node {
+	p := s.Table(name, Table, rows, dim, init)
+	if p == nil || !s.claim(name) {
+		return nil
+	}
+	return s.weight(p)
+}
+
+// Values returns a leaf over the values of a parameter that is trained, if at all, by other means.
+func (s *Scope) Values(name string, p *Param) *G.Node { return s.Constant(name, p.Data, p.Shape...) }
 
 // Input returns the leaf of an input of that name, and its values, which are to be written before each run.
 func (s *Scope) Input(name string, shape ...int) (*G.Node, []float32) {

@@ -13,7 +13,8 @@ import (
 //	y_i = Σ_k W_k[ids_k[i]]
 //
 // So the embeddings of a transformer are the sum of those of token, position and segment. ids are shared by pointer and read at
-// each run; their length n must not change. An id outside of its table is an error of the run.
+// each run; their length n must not change. An id of -1 stands for a row of zeros. Any other id outside of its table is an error of
+// the run.
 //
 // The gradient of a table is a whole matrix, with zeros in the rows that were not looked up. Lookup is for tables of words, whose
 // optimizer moves every row anyway. Tables of recommenders stay outside of the graph, in package embed.
@@ -39,9 +40,13 @@ func Lookup(tables []*G.Node, ids []*[]int32) (*G.Node, error) {
 			y := o.out[i*H : (i+1)*H]
 			for k, w := range o.in {
 				at := int((*ids[k])[i]) * H
-				if k == 0 {
+				switch {
+				case at < 0 && k == 0:
+					clear(y)
+				case at < 0:
+				case k == 0:
 					copy(y, w[at:at+H])
-				} else {
+				default:
 					kernel.Add(y, w[at:at+H])
 				}
 			}
@@ -72,7 +77,7 @@ func (l *lookup) check() error {
 			return fmt.Errorf("%d ids of table %d, want %d as when the graph was built", len(*list), k+1, l.n)
 		}
 		for i, id := range *list {
-			if id < 0 || int(id) >= l.V[k] {
+			if id < -1 || int(id) >= l.V[k] {
 				return fmt.Errorf("id %d of row %d is outside of table %d, which has %d rows: "+
 					"was the text encoded with another vocabulary?", id, i, k+1, l.V[k])
 			}
@@ -133,7 +138,7 @@ func (t *tableGrad) begin(ids []int32) {
 	}
 	t.touched = t.touched[:0]
 	for _, id := range ids {
-		if !t.mark[id] {
+		if id >= 0 && !t.mark[id] {
 			t.mark[id] = true
 			t.touched = append(t.touched, id)
 		}

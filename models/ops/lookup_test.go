@@ -74,6 +74,7 @@ func TestLookupForgetsOldRows(t *testing.T) {
 	}{
 		{[]int32{0, 2, 2}, []float64{sigmoid(1) / 3, 0, 2 * sigmoid(3) / 3}},
 		{[]int32{1, 1, 1}, []float64{0, sigmoid(2), 0}},
+		{[]int32{-1, 2, -1}, []float64{0, 0, sigmoid(3) / 3}},
 	} {
 		ids = c.ids
 		vm.Reset()
@@ -87,7 +88,7 @@ func TestLookupForgetsOldRows(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range [][]int32{{0, 3, 0}, {-1, 0, 0}} {
+	for _, bad := range [][]int32{{0, 3, 0}, {-2, 0, 0}} {
 		ids = bad
 		vm.Reset()
 		if err := vm.RunAll(); err == nil || !strings.Contains(err.Error(), "outside of table 1, which has 3 rows") {

@@ -18,6 +18,7 @@ import (
 type SASRec struct {
 	Columns     `yaml:",inline"`
 	Transformer `yaml:",inline"`
+	Output      `yaml:",inline"`
 	Head        `yaml:",inline"`
 }
 
@@ -33,12 +34,12 @@ type Transformer struct {
 }
 
 func init() {
-	models.Register("sasrec", SASRec{Columns: columns, Transformer: Transformer{NumBlocks: 1, NumHeads: 1}, Head: head})
+	models.Register("sasrec", SASRec{Columns: columns, Transformer: Transformer{NumBlocks: 1, NumHeads: 1}, Output: Output{Classifier}, Head: head})
 }
 
 // Validate reports every option out of range.
 func (m SASRec) Validate() error {
-	return errors.Join(m.Columns.Validate(), m.Transformer.validate(m.EmbeddingDim), m.Head.Validate())
+	return errors.Join(m.Columns.Validate(), m.Transformer.validate(m.EmbeddingDim), m.Output.Validate(), m.Head.Validate())
 }
 
 func (t Transformer) validate(width int) error {
@@ -52,8 +53,12 @@ func (t Transformer) validate(width int) error {
 	return errors.Join(errs...)
 }
 
-// Build returns the logits, [B, 1].
+// Build returns the logits, [B, 1], or of all items [B, items].
 func (m SASRec) Build(s *nn.Scope, in *models.Inputs) *G.Node {
+	if m.Output.Output == Items {
+		x, h := m.sequence(s, in)
+		return in.Rank(s, "embedding", h, m.encode(s, x, h))
+	}
 	item, x, others, h := m.embed(s, in)
 	item, x = transform(s.Sub("target"), item), transform(s.Sub("sequence"), x)
 	state := h.Last(s, m.encode(s, x, h))

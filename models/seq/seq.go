@@ -88,6 +88,28 @@ func (h Head) score(s *nn.Scope, parts ...*G.Node) *G.Node {
 	return nn.MLP(s, nn.Concat(s, x...), nn.MLPOptions{Hidden: h.HiddenUnits, Activation: act, Dropout: h.NetDropout, Output: 1})
 }
 
+// Outputs of models that can predict next items.
+const (
+	Classifier = "classifier"
+	Items      = "catalogue"
+)
+
+// Output says what a model computes of its states.
+type Output struct {
+	// classifier: one logit, of the row's item; catalogue: a logit of each item of the catalogue, learned at each position of the
+	// history (task next_item)
+	Output string `yaml:"output"`
+}
+
+// Validate reports an unknown output.
+func (o Output) Validate() error { return registry.OneOf("output", o.Output, Classifier, Items) }
+
+// sequence returns the embeddings of the history's positions alone, [B·L, D].
+func (c Columns) sequence(s *nn.Scope, in *models.Inputs) (*G.Node, *models.History) {
+	in.EmbeddingStd = c.InitStd
+	return in.Sequence(s, "embedding", c.EmbeddingDim, c.History)
+}
+
 // transform is tanh(W·x + b), of the width of x.
 func transform(s *nn.Scope, x *G.Node) *G.Node {
 	if s.Err() != nil {

@@ -21,9 +21,9 @@ func TestModels(t *testing.T) {
 	head := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "tanh"}
 	blocks := seq.Transformer{NumBlocks: 2, NumHeads: 2, Dropout: .1}
 	cases := map[string]models.Model{
-		"din":    seq.DIN{Columns: columns, Head: head},
+		"din":     seq.DIN{Columns: columns, Head: head},
 		"gru4rec": seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head},
-		"sasrec": seq.SASRec{Columns: columns, Transformer: blocks, Head: head},
+		"sasrec":  seq.SASRec{Columns: columns, Transformer: blocks, Head: head},
 	}
 	for _, name := range models.Registry.Names() {
 		if cases[name] == nil {

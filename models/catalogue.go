@@ -1,0 +1,171 @@
+package models
+
+import (
+	"fmt"
+	"math"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/rng"
+	"github.com/splice-ml/splice/models/embed"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/kernel"
+)
+
+// Catalogue is what a model that predicts next items leaves to the loss: the states of all positions, and the items to be scored
+// against them. The logits of a position are the products of its state with the items. There are too many of them to be held at once.
+type Catalogue struct {
+	States *G.Node // [B·L, D]
+	Items  *G.Node // [V, D] if the table is a weight of the graph, else nil: see CompileOptions.WholeCatalogue
+	Size   int     // V, the reserved ids included
+
+	name    string
+	dim     int
+	history *History
+	drawn   []int32 // negatives of the batch, if the loss wants any
+	key     uint64  // of their stream
+}
+
+// Next returns the ids of the items that come after each position, [B·L], which are the labels; -1 for padding. They are filled at
+// each run.
+func (c *Catalogue) Next() *[]int32 { return &c.history.next }
+
+// Catalogue returns what the model of next items left to the loss, nil if the model is none.
+func (in *Inputs) Catalogue() *Catalogue { return in.catalogue }
+
+// Rank ends a model that predicts the next item after each position. states are [B·L, dim], and name is that of the lookups of h. In
+// training it leaves the rest to the loss and returns the states. Otherwise it returns the logits of all items after each row's last
+// position, [B, V].
+func (in *Inputs) Rank(s *nn.Scope, name string, h *History, states *G.Node) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	dim := states.Shape()[1]
+	c := &Catalogue{States: states, Size: h.feature.Vocab, name: name, dim: dim, history: h}
+	sub, table := s.Sub(name), tableOf(h.feature)
+	if in.whole {
+		c.Items = in.tables[sub.Path(table)]
+	}
+	s.Sub(name).Along(table, 1, s.SpaceOf(states))
+	if s.Train {
+		h.next = make([]int32, len(h.IDs))
+		in.catalogue = c
+		return states
+	}
+	items := c.Items
+	if items == nil {
+		p := s.Params.Get(sub.Path(table))
+		if s.Derived(p) != nil {
+			s.Fail(fmt.Errorf("table %s is computed row by row, and so cannot rank all items", p.Name))
+			return nil
+		}
+		items = sub.Values("items", p)
+	}
+	last := h.Last(s, states)
+	if s.Err() != nil {
+		return nil
+	}
+	return s.Columns(s.Check(ops.Linear(last, items, nil, kernel.None)), s.Fixed(h.feature.Vocab))
+}
+
+// tableOf returns the name of a feature's table in the scope of its lookups.
+func tableOf(f *data.Feature) string {
+	if f.Table != "" {
+		return f.Table + ".weight"
+	}
+	return f.Name + ".weight"
+}
+
+// sequenceInside looks the positions of a history up in a table that is a weight of the graph.
+func (in *Inputs) sequenceInside(s *nn.Scope, name string, dim int, h *History) *G.Node {
+	sub, table := s.Sub(name), tableOf(h.feature)
+	full := sub.Path(table)
+	w := in.tables[full]
+	if w == nil {
+		w = sub.TableParam(table, h.feature.Vocab, dim, paddedRow(nn.Normal(in.std())))
+		if s.Err() != nil {
+			return nil
+		}
+		if in.tables == nil {
+			in.tables = map[string]*G.Node{}
+		}
+		in.tables[full] = w
+		in.inside = append(in.inside, TableUse{Param: s.Params.Get(full), Features: []*data.Feature{h.feature}})
+		sub.Along(table, 0, s.Fixed(h.feature.Vocab))
+		sub.Along(table, 1, sub.Sub(table).Units(dim))
+	}
+	h.rows = make([]int32, len(h.IDs))
+	x := s.Check(ops.Lookup([]*G.Node{w}, []*[]int32{&h.rows}))
+	if s.Err() != nil {
+		return nil
+	}
+	sp := sub.Sub(table).Units(dim)
+	sub.Along(table, 1, sp)
+	return s.Columns(x, sp)
+}
+
+// Positives returns the embeddings of the next items, [B·L, D], from a table outside of the graph. Those of padding are zero.
+func (c *Catalogue) Positives(s *nn.Scope, in *Inputs) *G.Node {
+	c.history.positives = make([]int32, len(c.history.IDs))
+	return c.lookup(s, in, "next", c.history.positives)
+}
+
+// Negatives returns the embeddings of n items that are drawn anew at each step, [n, D], from a table outside of the graph, and their ids.
+// They are drawn uniformly, with replacement, and are the same for all rows of the batch.
+func (c *Catalogue) Negatives(s *nn.Scope, in *Inputs, n int) (*G.Node, *[]int32) {
+	c.drawn, c.key = make([]int32, n), rng.Key(0, "negatives", c.name)
+	return c.lookup(s, in, "negatives", c.drawn), &c.drawn
+}
+
+func (c *Catalogue) lookup(s *nn.Scope, in *Inputs, what string, ids []int32) *G.Node {
+	l := &embed.Lookup{Dim: c.dim, IDs: ids}
+	sp := in.fields(s.Sub(c.name), l, nn.Normal(in.std()), c.history.feature)
+	if s.Err() != nil {
+		return nil
+	}
+	node, leaf := s.Input(c.name+"."+what, len(ids), c.dim)
+	if node == nil {
+		return nil
+	}
+	in.plan.Add(l, node, leaf)
+	return s.Columns(node, sp[0])
+}
+
+// draw draws the negatives of a step.
+func (c *Catalogue) draw(step *ops.Step) {
+	key := rng.Mix(rng.Mix(c.key^step.Seed) + uint64(step.N))
+	for i := range c.drawn {
+		c.drawn[i] = int32(data.FirstID + math.Floor(rng.Float(key, int64(i))*float64(c.Size-data.FirstID)))
+	}
+}
+
+// follow fills what comes after each position: the item of the next one, and after the last one the row's label.
+func (h *History) follow(b *data.Batch) error {
+	for r, n := range h.Live.Len {
+		row := h.next[r*h.L : (r+1)*h.L]
+		for t := range row {
+			row[t] = -1
+		}
+		if n == 0 {
+			continue
+		}
+		copy(row[:n-1], h.IDs[r*h.L+1:])
+		y := b.Label[r]
+		if !(y >= 0 && y < float32(h.feature.Vocab)) {
+			return fmt.Errorf("models: row %d has the label %v, which is the id of no item: "+
+				"next items need data whose labels are items, such as interactions with rows: sequences", r, y)
+		}
+		row[n-1] = int32(y)
+		for t := range row[:n] {
+			if row[t] < data.FirstID { // an item that is not known is not predicted
+				row[t] = -1
+			}
+		}
+	}
+	for i := range h.positives {
+		h.positives[i] = max(h.next[i], data.PadID)
+	}
+	return nil
+}
