@@ -80,6 +80,10 @@ func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task,
 		}
 	}()
 	var rows int64
+	var ranker task.Ranker
+	if r, ok := t.(task.Ranking); ok {
+		ranker = r.Ranker()
+	}
 	for b, err := range src.Batches(0, prog.Batch()) {
 		if err != nil {
 			return nil, err
@@ -97,6 +101,9 @@ func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task,
 		}
 		rows += int64(b.N)
 		targets, group := compared(b)
+		if ranker != nil {
+			z, targets = ranker.Rank(z, b)
+		}
 		for _, m := range ms {
 			if err := m.Add(z, targets, group); err != nil {
 				return nil, err
@@ -161,7 +168,7 @@ func Undefined(ctx context.Context, src data.Source, t task.Task, batch int) ([]
 // CheckGroups reports metrics of the task that measure within groups of rows, if the rows of the schema have none.
 func CheckGroups(s *data.Schema, t task.Task) error {
 	ms, err := t.Metrics()
-	if err != nil || s.HasGroup {
+	if _, whole := t.(task.Ranking); err != nil || s.HasGroup || whole {
 		return err
 	}
 	var names []string

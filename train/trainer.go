@@ -163,6 +163,9 @@ func (f *fit) prepare(ctx context.Context) error {
 	if o.Freeze, err = f.frozen(); err != nil {
 		return err
 	}
+	if w, ok := f.Task.(task.Ranking); ok {
+		o.WholeCatalogue = w.WholeCatalogue()
+	}
 	o.Batch, o.Train, o.Seed = f.BatchSize, true, f.Seed
 	if f.prog, err = models.Compile(f.Model, f.Params, f.Data.Schema, o); err != nil {
 		return err

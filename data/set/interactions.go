@@ -51,7 +51,7 @@ type Interactions struct {
 	Negatives  int    `yaml:"negatives"`   // negatives of each train row of candidates, drawn anew in each epoch
 	// how negatives are drawn among the items that a user never had: uniform, or popularity, by how often items were had
 	NegativesBy   string `yaml:"negatives_by"`
-	EvalNegatives int    `yaml:"eval_negatives"` // negatives of each action to predict, drawn once; 0: there are none, all items are ranked
+	EvalNegatives int    `yaml:"eval_negatives"` // negatives of each action to predict of candidates, drawn once
 	Seed          uint64 `yaml:"seed"`           // of the negatives of evaluation, and of a split by users; training has the run's
 
 	BadRows    string `yaml:"bad_rows"`     // error: stop at a line that cannot be read; skip: leave it out and report it
@@ -131,11 +131,11 @@ func (d Interactions) Open(ctx context.Context, o data.OpenOptions) (*data.Split
 	m := o.Map
 	if m == nil {
 		m = d.fit(log)
-	} else if err := checkHistories(m); err != nil {
+	} else if err := d.checkMap(m); err != nil {
 		return nil, err
 	}
 	s, err := history.NewSet(log, p, m, history.Set{
-		MaxLen: m.Features[1].MaxLen, Negatives: [...]int{d.Negatives, d.EvalNegatives, d.EvalNegatives},
+		MaxLen: m.Features[len(m.Features)-1].MaxLen, Sequences: d.Rows == sequenceRows, Negatives: [...]int{d.Negatives, d.EvalNegatives, d.EvalNegatives},
 		ByCount: d.NegativesBy == "popularity", EvalSeed: d.Seed,
 	})
 	if err != nil {
@@ -149,7 +149,7 @@ func (d Interactions) Open(ctx context.Context, o data.OpenOptions) (*data.Split
 		if o.Only != "" && o.Only != part.of.String() {
 			continue
 		}
-		rows := s.Rows(part.of, d.MinHistory, d.Rows == sequenceRows, o.Seed)
+		rows := s.Rows(part.of, d.MinHistory, o.Seed)
 		if rows.Rows() == 0 && (part.of == data.TrainPart || o.Only != "") {
 			return nil, fmt.Errorf("data: the split leaves no %s rows: users have too few actions", part.of)
 		}
@@ -178,36 +178,49 @@ func (d Interactions) fit(l *history.Log) *data.FeatureMap {
 	for _, i := range order {
 		v.Tokens, v.Counts = append(v.Tokens, l.Names[i]), append(v.Counts, count[i])
 	}
-	return &data.FeatureMap{Version: data.MapVersion, Rows: int64(len(l.Item)), Tables: []*data.Vocabulary{v}, Features: []data.MapFeature{
-		{Name: history.ItemColumn, Table: v.Name},
-		{
-			Name: history.HistoryColumn, Kind: data.Sequence, Table: v.Name, Separator: "|", MaxLen: d.MaxLen, Pool: data.PoolMean,
-			Keep: data.KeepLast,
-		},
-	}}
+	m := &data.FeatureMap{Version: data.MapVersion, Rows: int64(len(l.Item)), Tables: []*data.Vocabulary{v}}
+	if d.Rows == candidateRows {
+		m.Features = append(m.Features, data.MapFeature{Name: history.ItemColumn, Table: v.Name})
+	}
+	m.Features = append(m.Features, data.MapFeature{
+		Name: history.HistoryColumn, Kind: data.Sequence, Table: v.Name, Separator: "|", MaxLen: d.MaxLen, Pool: data.PoolMean,
+		Keep: data.KeepLast,
+	})
+	return m
 }
 
-// checkHistories returns why m cannot be the map of a log.
-func checkHistories(m *data.FeatureMap) error {
+// checkMap returns why m cannot be the map of the rows.
+func (d Interactions) checkMap(m *data.FeatureMap) error {
 	if err := m.Check(); err != nil {
 		return fmt.Errorf("data: feature map: %w", err)
 	}
-	if len(m.Features) != 2 || m.Features[0].Name != history.ItemColumn || m.Features[1].Name != history.HistoryColumn ||
-		m.Features[1].Kind != data.Sequence || m.Table(history.TableName) == nil {
-		return errors.New("data: the feature map is not one of interactions; was it made for other data?")
+	want := []string{history.ItemColumn, history.HistoryColumn}
+	if d.Rows == sequenceRows {
+		want = want[1:]
+	}
+	var have []string
+	for _, f := range m.Features {
+		have = append(have, f.Name)
+	}
+	if !slices.Equal(have, want) || m.Features[len(want)-1].Kind != data.Sequence || m.Table(history.TableName) == nil {
+		return errors.New("data: the feature map is not one of interactions with these rows; was it made for other data?")
 	}
 	return nil
 }
 
-// Stream reads one file in order: comma separated rows with a header, the columns item and history, whose items are separated by |, and
-// if need be user and label.
+// Stream reads one file in order. Candidates are comma separated rows with a header, the columns item and history, whose items are
+// separated by |, and if need be user and label. Sequences are a log in the layout of the data: a row is a user, with all of their actions
+// or, if labels are wanted, with the last one as the label.
 func (d Interactions) Stream(ctx context.Context, path string, m *data.FeatureMap, o data.StreamOptions) data.Source {
+	if d.Rows == sequenceRows {
+		return &usersStream{ctx: ctx, d: d, path: path, m: m, o: o}
+	}
 	return d.stored().Stream(ctx, path, m, o)
 }
 
 // Encoder encodes rows in memory.
 func (d Interactions) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
-	if err := checkHistories(m); err != nil {
+	if err := d.checkMap(m); err != nil {
 		return nil, err
 	}
 	return d.stored().Encoder(m)
@@ -218,8 +231,10 @@ func (d Interactions) stored() CSV {
 	c := CSV{Common: data.DefaultCommon(), Label: "label", Group: "user", Delimiter: ",", Quote: true}
 	c.MaxLine = d.MaxLine
 	c.Columns = map[string]data.Column{
-		history.ItemColumn:    data.CategoricalColumn{Share: history.TableName},
 		history.HistoryColumn: data.SequenceColumn{CategoricalColumn: data.CategoricalColumn{Share: history.TableName}, Separator: "|", MaxLen: d.MaxLen},
+	}
+	if d.Rows == candidateRows {
+		c.Columns[history.ItemColumn] = data.CategoricalColumn{Share: history.TableName}
 	}
 	return c
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/internal/history"
 	"github.com/splice-ml/splice/data/internal/namelist"
+	"github.com/splice-ml/splice/data/internal/parts"
 	"github.com/splice-ml/splice/data/internal/scan"
 )
 
@@ -291,4 +293,58 @@ func (r *logReader) action(cells [4][]byte) *data.RowError {
 		return &data.RowError{Msg: err.Error()}
 	}
 	return nil
+}
+
+// usersStream is the Source of a log whose rows are its users. The log is read when the rows are.
+type usersStream struct {
+	ctx  context.Context
+	d    Interactions
+	path string
+	m    *data.FeatureMap
+	o    data.StreamOptions
+}
+
+// Schema returns the features of the rows.
+func (s *usersStream) Schema() *data.Schema { return s.m.Schema(s.o.Labels) }
+
+// Rows returns -1: the users are not counted before they are read.
+func (s *usersStream) Rows() int64 { return -1 }
+
+// Batches returns the users in the order of the log, whatever the epoch.
+func (s *usersStream) Batches(epoch, size int) iter.Seq2[*data.Batch, error] {
+	return func(yield func(*data.Batch, error) bool) {
+		d := s.d
+		d.Path, d.MinUser, d.MinItem, d.BadRows = []string{s.path}, 0, 0, data.StopAtBadRow
+		rows, err := d.users(s.ctx, s.m, s.o)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for b, err := range rows.Batches(0, size) {
+			out := b
+			if b != nil && !s.o.Labels {
+				without := *b
+				without.Group, out = nil, &without
+			}
+			if !yield(out, err) {
+				return
+			}
+		}
+	}
+}
+
+// users returns a row for each user.
+func (d Interactions) users(ctx context.Context, m *data.FeatureMap, o data.StreamOptions) (*history.Rows, error) {
+	if err := d.checkMap(m); err != nil {
+		return nil, err
+	}
+	log, err := d.read(ctx, &data.OpenOptions{Log: parts.Logger(o.Log)})
+	if err != nil {
+		return nil, err
+	}
+	s, err := history.NewSet(log, &history.Parts{}, m, history.Set{MaxLen: m.Features[0].MaxLen, Sequences: true})
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	return s.Users(!o.Labels), nil
 }

@@ -174,6 +174,9 @@ func interactionsCase(t testing.TB, rows string) datatest.Case {
 	d := datatest.Section(t, fmt.Sprintf("type: interactions\nlayout: sequences\nrows: %s\nmax_len: 4\nnegatives: 0\neval_negatives: 0\npath: %s",
 		rows, datatest.WriteFile(t, "log", log.String())))
 	return datatest.Case{Data: d, Test: func(t testing.TB, s *data.Splits) (string, []map[string]any) {
+		if rows == "sequences" {
+			return sequencesOf(t, s)
+		}
 		text, list := "label,user,item,history\n", []map[string]any(nil)
 		for u, row := range rowWords(t, s, s.Test) {
 			items, item, _ := strings.Cut(row, " > ")
@@ -183,4 +186,22 @@ func interactionsCase(t testing.TB, rows string) datatest.Case {
 		}
 		return datatest.WriteFile(t, "rows.csv", text), list
 	}}
+}
+
+// sequencesOf returns the test rows as a log, and in memory.
+func sequencesOf(t testing.TB, s *data.Splits) (path string, list []map[string]any) {
+	r := datatest.Read(t, s.Test)
+	n, text := s.Map.Features[0].MaxLen, ""
+	for u, y := range r.Label {
+		var before []string
+		for _, h := range r.IDs["history"][u*n : (u+1)*n] {
+			if w, ok := s.Map.Token("history", h); ok {
+				before = append(before, w)
+			}
+		}
+		next, _ := s.Map.Token("history", int32(y))
+		text += fmt.Sprintf("u%d %s %s\n", u, strings.Join(before, " "), next)
+		list = append(list, map[string]any{"history": append(before, next)})
+	}
+	return datatest.WriteFile(t, "log", text), list
 }

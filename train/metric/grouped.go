@@ -9,8 +9,7 @@ import (
 
 // Grouped is the weighted mean over the groups, such as users or sessions, of a number of each group.
 //
-// Groups without a positive are left out, and for the AUCs those without a negative. Of rows with equal scores the negatives are
-// ranked first, so that a model which scores all the same gains nothing. Up to 4 million rows are held in memory, in 64 MB. The
+// Groups without a positive are left out, and for the AUCs those without a negative. Up to 4 million rows are held in memory, in 64 MB. The
 // rows beyond them go to a temporary file, with 16 bytes a row. The rows of one group are held in memory together.
 type Grouped struct {
 	rows

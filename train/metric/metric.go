@@ -34,6 +34,7 @@ const (
 	Logit   Output = 1 << iota // one for each row: the logit of the probability of label 1, where the other label is 0
 	Classes                    // one for each class: their softmax is the probabilities; a label is a class's number, or Ignored
 	Number                     // one for each row: a number like the label
+	Ranks                      // what [RankOf] makes of the scores of all items of a catalogue; a label is an item's id
 )
 
 // Direction says which of two values of a metric is the better one.

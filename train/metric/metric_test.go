@@ -180,9 +180,9 @@ func TestByHand(t *testing.T) {
 		{"gauc", []float32{2, 1, 1, 2, 3, 9}, []float32{1, 0, 1, 0, 0, 1}, []int64{1, 1, 2, 2, 2, 3}, 2.0 / 5},
 		{"user_auc", []float32{2, 1, 1, 2, 3, 9}, []float32{1, 0, 1, 0, 0, 1}, []int64{1, 1, 2, 2, 2, 3}, 0.5},
 		// Equal scores: the negative is ranked first.
-		{"hr@1", []float32{0, 0}, []float32{1, 0}, []int64{1, 1}, 0},
+		{"hr@1", []float32{0, 0}, []float32{1, 0}, []int64{1, 1}, .5},
 		{"hr@2", []float32{0, 0}, []float32{1, 0}, []int64{1, 1}, 1},
-		{"ndcg@2", []float32{0, 0}, []float32{1, 0}, []int64{1, 1}, 1 / math.Log2(3)},
+		{"ndcg@2", []float32{0, 0}, []float32{1, 0}, []int64{1, 1}, (1 + 1/math.Log2(3)) / 2},
 		// Positives at ranks 1 and 3 of 3: (1 + ½)/(1 + 1/log2 3).
 		{"ndcg@3", []float32{3, 2, 1}, []float32{1, 0, 1}, []int64{1, 1, 1}, 1.5 / (1 + 1/math.Log2(3))},
 		{"ndcg@2", []float32{3, 2, 1}, []float32{1, 0, 1}, []int64{1, 1, 1}, 1 / (1 + 1/math.Log2(3))},
@@ -244,7 +244,7 @@ func TestNames(t *testing.T) {
 		{"ndgc", "did you mean ndcg@10?"},
 		{
 			"xyzzyx",
-			"there are accuracy, auc, calibration, cross_entropy, ece, f1, gauc, hr@k, logloss, macro_f1, mae, mcc, mse, ndcg@k, pearson, perplexity, rmse, spearman, user_auc",
+			"there are accuracy, auc, calibration, cross_entropy, ece, f1, gauc, hr@k, logloss, macro_f1, mae, mcc, mrr@k, mse, ndcg@k, pearson, perplexity, recall@k, rmse, spearman, user_auc",
 		},
 		{"auc@5", "auc takes no cut-off: write auc, not auc@5"},
 		{"ndcg", "ndcg needs a cut-off from 1 to 1000000, such as ndcg@10"},

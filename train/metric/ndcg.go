@@ -1,32 +1,26 @@
 package metric
 
-import "math"
-
 func init() {
-	Register("ndcg", Kind{New: newNDCG, Cutoff: true, Better: Higher, Groups: true, Reads: Logit, Needs: APositive})
+	Register("ndcg", Kind{New: newNDCG, Cutoff: true, Better: Higher, Groups: true, Reads: Logit | Ranks, Needs: APositive})
 }
 
 // newNDCG makes ndcg@k: Σ_{ranks r ≤ k} y_r/log2(r+1), over the same of the ideal order.
 func newNDCG(name string, k int) Metric {
-	return newGrouped(name, "a positive", func(keys []uint64) (float64, float64) {
+	return newRanking(name, k, func(r *ranked, k int) (float64, bool) {
 		var dcg, ideal float64
-		positives := 0
-		for i := range keys {
-			x := keys[len(keys)-1-i]
-			if x&1 == 1 {
-				continue
+		r.blocks(func(before, rows, positives int) bool {
+			for i := before; i < before+rows && i < k; i++ {
+				dcg += gain(i) * float64(positives) / float64(rows)
 			}
-			if i < k {
-				dcg += 1 / math.Log2(float64(i+2))
-			}
-			if positives < k {
-				ideal += 1 / math.Log2(float64(positives+2))
-			}
-			positives++
+			return before+rows < k
+		})
+		n := r.positives()
+		for i := range min(n, k) {
+			ideal += gain(i)
 		}
-		if positives == 0 {
-			return 0, 0
+		if n == 0 {
+			return 0, false
 		}
-		return dcg / ideal, 1
-	})
+		return dcg / ideal, true
+	}, func(p Place, k int) float64 { return p.mean(k, gain) })
 }

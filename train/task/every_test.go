@@ -48,6 +48,9 @@ func TestEveryTask(t *testing.T) {
 				}
 			}
 		}
+		if _, ok := d.(task.Ranking); ok { // it reads states and a catalogue: package seq's tests have it
+			continue
+		}
 		if works == 0 {
 			t.Errorf("%s takes neither one logit a row nor two", name)
 		}

@@ -23,12 +23,13 @@ type Rows struct {
 	Set   *Set
 	Part  data.Part
 	Seed  uint64 // of the order of train rows
-	Whole bool   // a train row is the whole of a user's train actions, and its item is the last of them
+	Whole bool   // a train row is the whole of a user's train actions
+	Open  bool   // a row is the whole of a user's actions, and what comes next is not known
 
 	drawn uint64   // seed of the negatives of train rows, a view's too
 	kept  []uint32 // places of a view's rows; nil if it has all
 	mix   bool     // epochs have orders of their own
-	all   []int64  // the actions to predict, ascending
+	all   []int64  // the actions to predict, ascending; with Open the users
 }
 
 // Set is what the parts of a split log share. Everything in it is by the ids of a vocabulary.
@@ -40,6 +41,7 @@ type Set struct {
 	Group     []int64   // by user: the key of the group
 	MaxLen    int
 	Negatives [data.TestPart + 1]int // of each action to predict, by part
+	Sequences bool                   // rows have no item: their label is the id of the next one
 	ByCount   bool                   // negatives are drawn by how often users had them, not uniformly
 	EvalSeed  uint64                 // of the negatives of validation and test
 
@@ -67,6 +69,9 @@ func NewSet(l *Log, p *Parts, m *data.FeatureMap, s Set) (*Set, error) {
 	s.Own = make([][]int32, len(l.Users))
 	own := slices.Clone(s.IDs)
 	most := slices.Max(s.Negatives[:])
+	if s.Sequences {
+		most = 0
+	}
 	for u := range l.Users {
 		o := own[l.Start[u]:l.Start[u+1]]
 		slices.Sort(o)
@@ -86,12 +91,12 @@ func NewSet(l *Log, p *Parts, m *data.FeatureMap, s Set) (*Set, error) {
 
 // Rows returns the rows of a part. Train rows are the actions with at least minHistory before them, or with whole those of users. There
 // may be none.
-func (s *Set) Rows(part data.Part, minHistory int, whole bool, seed uint64) *Rows {
-	r := &Rows{Set: s, Part: part, Seed: seed, drawn: seed, Whole: whole && part == data.TrainPart, mix: part == data.TrainPart}
+func (s *Set) Rows(part data.Part, minHistory int, seed uint64) *Rows {
+	r := &Rows{Set: s, Part: part, Seed: seed, drawn: seed, Whole: s.Sequences && part == data.TrainPart, mix: part == data.TrainPart}
 	switch {
 	case part != data.TrainPart:
 		r.all = s.parts.Target[part]
-	case whole:
+	case s.Sequences:
 		for u, end := range s.parts.TrainEnd {
 			if end-s.Log.Start[u] > int64(max(1, minHistory)) {
 				r.all = append(r.all, end-1)
@@ -114,7 +119,7 @@ func (r *Rows) Schema() *data.Schema { return r.Set.Schema }
 func (r *Rows) perAction() int64 { return int64(1 + r.negatives()) }
 
 func (r *Rows) negatives() int {
-	if r.Whole {
+	if r.Set.Sequences || r.Open {
 		return 0
 	}
 	return r.Set.Negatives[r.Part]
@@ -172,13 +177,23 @@ func (r *Rows) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error] 
 func (r *Rows) fill(b *data.Batch, i int, place int64, d *drawer) {
 	s, per := r.Set, r.perAction()
 	n := place / per
-	action, k := r.all[n], int(place%per)
-	u := s.Log.userOf(action)
-	id, label := s.IDs[action], float32(1)
-	if k > 0 {
-		id, label = d.negative(n, u, k-1), 0
+	action, u := r.all[n], 0
+	if r.Open {
+		u = int(action)
+		action = s.Log.Start[u+1]
+	} else {
+		u = s.Log.userOf(action)
 	}
-	b.IDs[ItemColumn][i], b.Label[i], b.Group[i] = id, label, s.Group[u]
+	b.Label[i], b.Group[i] = 0, s.Group[u]
+	switch k := int(place % per); {
+	case r.Open:
+	case s.Sequences:
+		b.Label[i] = float32(s.IDs[action])
+	case k > 0:
+		b.IDs[ItemColumn][i] = d.negative(n, u, k-1)
+	default:
+		b.IDs[ItemColumn][i], b.Label[i] = s.IDs[action], 1
+	}
 	history := b.IDs[HistoryColumn][i*s.MaxLen : (i+1)*s.MaxLen]
 	b.Seen[i] = s.IDs[s.Log.Start[u]:action]
 	clear(history[copy(history, b.Seen[i][max(0, len(b.Seen[i])-s.MaxLen):]):])
@@ -186,7 +201,9 @@ func (r *Rows) fill(b *data.Batch, i int, place int64, d *drawer) {
 
 // pad zeroes the rows of b from its N on.
 func (r *Rows) pad(b *data.Batch) {
-	clear(b.IDs[ItemColumn][b.N:])
+	if !r.Set.Sequences {
+		clear(b.IDs[ItemColumn][b.N:])
+	}
 	clear(b.IDs[HistoryColumn][b.N*r.Set.MaxLen:])
 	clear(b.Label[b.N:])
 	clear(b.Group[b.N:])
@@ -226,6 +243,20 @@ func (d *drawer) negative(n int64, u, k int) int32 {
 		}
 	}
 	return d.list[k]
+}
+
+// Users returns a row for each user of the log, in its order: the last action and what is before it, or with open all of them.
+func (s *Set) Users(open bool) *Rows {
+	r := &Rows{Set: s, Part: data.TestPart, Open: open}
+	for u := range s.Log.Users {
+		switch lo, hi := s.Log.Start[u], s.Log.Start[u+1]; {
+		case open:
+			r.all = append(r.all, int64(u))
+		case hi > lo:
+			r.all = append(r.all, hi-1)
+		}
+	}
+	return r
 }
 
 // View returns some of the rows, or all in another order.

@@ -1,0 +1,215 @@
+package task
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/kernel"
+	"github.com/splice-ml/splice/train/metric"
+)
+
+func init() {
+	Register("next_item", NextItem{
+		Objective: fullLoss, Negatives: 256, Seen: "exclude", MetricNames: []string{"ndcg@10", "hr@10", "item_cross_entropy"},
+	})
+}
+
+// Losses of NextItem.
+const (
+	fullLoss    = "full"
+	sampledLoss = "sampled_softmax"
+)
+
+// NextItem predicts the item that follows each position of a history, among all items of the catalogue. Labels are the ids of items.
+type NextItem struct {
+	// full: cross-entropy over all items; sampled_softmax: over the next item and some that are drawn at each step for the whole batch
+	Objective string `yaml:"loss"`
+	Negatives int    `yaml:"negatives"` // items that are drawn at each step, of sampled_softmax
+	// whether items that the user has had already are ranked in evaluation: exclude or include
+	Seen string `yaml:"seen"`
+	// what evaluation prints, of the ranking of all items: hr@k, ndcg@k, recall@k, mrr@k, coverage@k, item_cross_entropy
+	MetricNames []string `yaml:"metrics"`
+}
+
+// Validate reports every option out of range.
+func (t NextItem) Validate() error {
+	return checkMetrics(t.MetricNames, metric.Ranks, "[ndcg@10, hr@10]",
+		registry.OneOf("loss", t.Objective, fullLoss, sampledLoss), registry.AtLeast("negatives", t.Negatives, 1),
+		registry.OneOf("seen", t.Seen, "exclude", "include"))
+}
+
+// WholeCatalogue implements [Ranking].
+func (t NextItem) WholeCatalogue() bool { return t.Objective == fullLoss }
+
+// Loss returns the mean over the positions with a next item y of
+//
+//	full:             log Σ_v exp(x·e_v) − x·e_y, over all items v (Klenitskiy and Vasilev 2023)
+//	sampled_softmax:  the same over y and the items drawn, but those that are y
+func (t NextItem) Loss(s *nn.Scope, states *G.Node, in *models.Inputs) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	c := in.Catalogue()
+	if c == nil {
+		s.Fail(fmt.Errorf("task next_item: the model ranks no catalogue: give one that does, such as sasrec with output: catalogue"))
+		return nil
+	}
+	if t.Objective == fullLoss {
+		if c.Items == nil {
+			s.Fail(fmt.Errorf("task next_item: the loss over all items needs the items as a weight of the graph"))
+			return nil
+		}
+		return s.Check(ops.CatalogueCE(states, c.Items, c.Next(), ops.CatalogueOptions{From: data.FirstID}))
+	}
+	s.Fail(fmt.Errorf("task next_item: loss %s is not there yet", t.Objective))
+	return nil
+}
+
+// Metrics returns fresh metrics in the order of MetricNames.
+func (t NextItem) Metrics() ([]metric.Metric, error) { return metrics(t.MetricNames) }
+
+// Predict returns the id of the item of the highest score.
+func (t NextItem) Predict(logits []float32) float32 {
+	best := data.FirstID
+	for i := best; i < len(logits); i++ {
+		if logits[i] > logits[best] {
+			best = i
+		}
+	}
+	return float32(best)
+}
+
+// Ranker ranks the items of a batch's rows by their logits.
+type Ranker interface {
+	// Rank returns what ranking metrics read of the logits, [N, items], and the labels: see [metric.RankOf]. The
+	// logits are numbers. It overwrites them.
+	// The result is valid until the next call.
+	Rank(logits []float32, b *data.Batch) (ranks, labels []float32)
+}
+
+// Ranking is a Task whose models score all items of a catalogue for each row.
+type Ranking interface {
+	Task
+	Ranker() Ranker
+	// WholeCatalogue reports whether the loss is over all items, so that each step moves all of them.
+	WholeCatalogue() bool
+}
+
+// Ranker returns a ranker that leaves out what is no item and, with seen: exclude, what the row's user has had, but for the label's item.
+func (t NextItem) Ranker() Ranker {
+	r := &ranker{seen: t.Seen == "exclude", entropy: slices.Contains(t.MetricNames, "item_cross_entropy")}
+	for _, name := range t.MetricNames {
+		var k int
+		if n, _ := fmt.Sscanf(name, "coverage@%d", &k); n == 1 {
+			r.top = max(r.top, k)
+		}
+	}
+	r.row = r.rankRow
+	return r
+}
+
+type ranker struct {
+	seen, entropy bool
+	top           int // items at the top of each ranking that metrics want
+	row           func(i int)
+	width         int
+	logits        []float32
+	batch         *data.Batch
+	ranks         []float32
+	best          [][]int32 // by row
+}
+
+// Rank implements [Ranker].
+func (r *ranker) Rank(logits []float32, b *data.Batch) (ranks, labels []float32) {
+	r.width, r.logits, r.batch = len(logits)/b.N, logits, b
+	per := metric.RankWidth + r.top
+	if len(r.best) < b.Size {
+		r.ranks, r.best = make([]float32, b.Size*per), make([][]int32, b.Size)
+	}
+	kernel.Parallel(b.N, r.row)
+	return r.ranks[:b.N*per], b.Label[:b.N]
+}
+
+var never = float32(math.Inf(-1))
+
+// rankRow ranks the items of a row. An item that the model does not know comes last.
+func (r *ranker) rankRow(i int) {
+	z, y := r.logits[i*r.width:(i+1)*r.width], int(r.batch.Label[i])
+	for id := range min(data.FirstID, len(z)) {
+		z[id] = never
+	}
+	if r.seen && r.batch.Seen != nil {
+		for _, id := range r.batch.Seen[i] {
+			if int(id) != y {
+				z[id] = never
+			}
+		}
+	}
+	target := never
+	p := metric.Place{Above: len(z)}
+	if known := y >= data.FirstID && y < len(z); known {
+		target, p = z[y], metric.Place{Level: -1} // the target is level with itself
+		for _, v := range z {
+			if v > target {
+				p.Above++
+			} else if v == target {
+				p.Level++
+			}
+		}
+	}
+	r.best[i] = Top(r.best[i][:0], z, r.top)
+	entropy := 0.0
+	if r.entropy {
+		entropy = crossEntropy(z, target)
+	}
+	per := metric.RankWidth + r.top
+	out := metric.RankOf(r.ranks[i*per:i*per:(i+1)*per], p, entropy, r.best[i])
+	clear(r.ranks[i*per+len(out) : (i+1)*per])
+}
+
+// crossEntropy returns log Σ exp(z) − target. It overwrites z.
+func crossEntropy(z []float32, target float32) float64 {
+	most := kernel.Max(z)
+	for i := range z {
+		z[i] -= most
+	}
+	kernel.Exp(z, z)
+	sum := 0.0
+	for _, v := range z {
+		sum += float64(v)
+	}
+	return math.Log(sum) - float64(target-most)
+}
+
+// Top appends the ids of the k highest scores to dst, the highest first; of equal scores the lower id comes first. Scores of −∞ are left
+// out, and so there may be fewer.
+func Top(dst []int32, z []float32, k int) []int32 {
+	n := len(dst)
+	if k < 1 {
+		return dst
+	}
+	for id, v := range z {
+		if math.IsInf(float64(v), -1) || len(dst)-n == k && !(v > z[dst[len(dst)-1]]) {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(dst[n:], v, func(have int32, v float32) int {
+			if z[have] >= v {
+				return -1
+			}
+			return 1
+		})
+		if len(dst)-n == k {
+			dst = dst[:len(dst)-1]
+		}
+		dst = slices.Insert(dst, n+at, int32(id))
+	}
+	return dst
+}
