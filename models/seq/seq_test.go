@@ -21,9 +21,10 @@ func TestModels(t *testing.T) {
 	head := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "tanh"}
 	blocks := seq.Transformer{NumBlocks: 2, NumHeads: 2, Dropout: .1}
 	cases := map[string]models.Model{
-		"din":     seq.DIN{Columns: columns, Head: head},
-		"gru4rec": seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head},
-		"sasrec":  seq.SASRec{Columns: columns, Transformer: blocks, Head: head},
+		"din":      seq.DIN{Columns: columns, Attention: "dot", Head: head},
+		"din/unit": seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head},
+		"gru4rec":  seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head},
+		"sasrec":   seq.SASRec{Columns: columns, Transformer: blocks, Head: head},
 	}
 	for _, name := range models.Registry.Names() {
 		if cases[name] == nil {
@@ -80,7 +81,7 @@ func TestDINGolden(t *testing.T) {
 		{Name: "item", Kind: data.Categorical, Vocab: 50, Table: "item"},
 		{Name: "history", Kind: data.Sequence, Vocab: 50, MaxLen: maxLen, Table: "item"},
 	}}
-	m := seq.DIN{Columns: seq.Columns{Item: "item", History: "history", EmbeddingDim: 8, InitStd: .1},
+	m := seq.DIN{Columns: seq.Columns{Item: "item", History: "history", EmbeddingDim: 8, InitStd: .1}, Attention: "dot",
 		Head: seq.Head{HiddenUnits: []int{16, 8}, HiddenActivations: "tanh"}}
 	p := nn.NewParams(1)
 	prog, err := models.Compile(m, p, sc, models.CompileOptions{Batch: 8, Train: true, Loss: modeltest.BCE})
