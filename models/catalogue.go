@@ -2,7 +2,7 @@ package models
 
 import (
 	"fmt"
-	"math"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 
@@ -25,6 +25,7 @@ type Catalogue struct {
 	dim     int
 	history *History
 	drawn   []int32 // negatives of the batch, if the loss wants any
+	each    int     // of each position; 0 if all share them
 	key     uint64  // of their stream
 }
 
@@ -112,9 +113,13 @@ func (c *Catalogue) Positives(s *nn.Scope, in *Inputs) *G.Node {
 	return c.lookup(s, in, "next", c.history.positives)
 }
 
-// Negatives returns the embeddings of n items that are drawn anew at each step, [n, D], from a table outside of the graph, and their ids.
-// They are drawn uniformly, with replacement, and are the same for all rows of the batch.
-func (c *Catalogue) Negatives(s *nn.Scope, in *Inputs, n int) (*G.Node, *[]int32) {
+// Negatives returns the embeddings of items that are drawn anew at each step, from a table outside of the graph, and their ids. They are
+// drawn uniformly and with replacement: n for all positions, [n, D], or n for each one, [B·L·n, D], which its history does not have.
+func (c *Catalogue) Negatives(s *nn.Scope, in *Inputs, n int, shared bool) (*G.Node, *[]int32) {
+	if !shared {
+		c.each = n
+		n *= len(c.history.IDs)
+	}
 	c.drawn, c.key = make([]int32, n), rng.Key(0, "negatives", c.name)
 	return c.lookup(s, in, "negatives", c.drawn), &c.drawn
 }
@@ -136,9 +141,34 @@ func (c *Catalogue) lookup(s *nn.Scope, in *Inputs, what string, ids []int32) *G
 // draw draws the negatives of a step.
 func (c *Catalogue) draw(step *ops.Step) {
 	key := rng.Mix(rng.Mix(c.key^step.Seed) + uint64(step.N))
-	for i := range c.drawn {
-		c.drawn[i] = int32(data.FirstID + math.Floor(rng.Float(key, int64(i))*float64(c.Size-data.FirstID)))
+	if c.each == 0 {
+		for i := range c.drawn {
+			c.drawn[i] = c.item(key, int64(i))
+		}
+		return
 	}
+	h := c.history
+	for p, next := range h.next {
+		row := h.IDs[p/h.L*h.L:][:h.L]
+		for k := p * c.each; k < (p+1)*c.each; k++ {
+			c.drawn[k] = data.PadID
+			own := rng.Mix(key + uint64(k))
+			for try := int64(0); next >= 0 && try < mostTries; try++ {
+				if id := c.item(own, try); try == mostTries-1 || id != next && !slices.Contains(row, id) {
+					c.drawn[k] = id
+					break
+				}
+			}
+		}
+	}
+}
+
+// mostTries bounds how often a negative is drawn again: a history may have nearly all items.
+const mostTries = 100
+
+// item returns the i-th item of a stream.
+func (c *Catalogue) item(key uint64, i int64) int32 {
+	return data.FirstID + int32(rng.Float(key, i)*float64(c.Size-data.FirstID))
 }
 
 // follow fills what comes after each position: the item of the next one, and after the last one the row's label.

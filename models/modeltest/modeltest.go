@@ -34,12 +34,20 @@ func CheckHistory(t *testing.T, m models.Model) {
 	check(t, suite{m: m, sc: Histories(), loss: BCE, large: 1024})
 }
 
+// CheckNext runs the suite on a model that predicts next items, with a loss that wants the table of items as a weight of the graph or not.
+// Labels are items.
+func CheckNext(t *testing.T, m models.Model, loss models.LossFunc, whole bool) {
+	sc := &data.Schema{Features: Histories().Features[1:2]}
+	check(t, suite{m: m, sc: sc, loss: loss, large: 256, whole: whole})
+}
+
 // suite is a model and the data it runs over.
 type suite struct {
 	m     models.Model
 	sc    *data.Schema
 	loss  models.LossFunc
-	large int // rows of a batch whose activations would show among the allocations
+	large int  // rows of a batch whose activations would show among the allocations
+	whole bool // tables of histories are weights of the graph
 }
 
 func check(t *testing.T, m suite) {
@@ -60,7 +68,7 @@ func check(t *testing.T, m suite) {
 func fresh(t *testing.T, m suite, batch int, o models.CompileOptions) (*models.Program, *nn.Params) {
 	t.Helper()
 	p := nn.NewParams(1)
-	o.Batch, o.Train, o.Seed, o.Loss = batch, true, 1, m.loss
+	o.Batch, o.Train, o.Seed, o.Loss, o.WholeCatalogue = batch, true, 1, m.loss, m.whole
 	prog, err := models.Compile(m.m, p, m.sc, o)
 	if err != nil {
 		t.Fatalf("Compile(%#v): %v", m.m, err)
@@ -114,7 +122,7 @@ func parameters(t *testing.T, m suite) {
 	if n, want := len(blank.All()), len(got.All()); n != want {
 		t.Errorf("%d blank parameters, want %d", n, want)
 	}
-	for _, o := range []models.CompileOptions{{Batch: 3}, {Batch: 2, Train: true, Loss: m.loss}} {
+	for _, o := range []models.CompileOptions{{Batch: 3}, {Batch: 2, Train: true, Loss: m.loss, WholeCatalogue: m.whole}} {
 		want := nn.NewParams(7)
 		prog, err := models.Compile(m.m, want, m.sc, o)
 		if err != nil {

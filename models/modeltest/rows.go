@@ -49,6 +49,23 @@ func Batch(sc *data.Schema, n, size int, seed uint64) *data.Batch {
 			}
 		}
 		b.Label[i] = float32(r.IntN(2))
+		if f := sc.Features; len(f) == 1 && f[0].Kind == data.Sequence {
+			next(b, i, &f[0])
+		}
 	}
 	return b
+}
+
+// next makes row i a history in which each item tells the next one, which the label is.
+func next(b *data.Batch, i int, f *data.Feature) {
+	row := b.IDs[f.Name][i*f.MaxLen : (i+1)*f.MaxLen]
+	id := int32(2 + i%(f.Vocab-2))
+	for k := range row {
+		if row[k] == data.PadID {
+			break
+		}
+		row[k] = id
+		id = 2 + (id+5)%int32(f.Vocab-2)
+	}
+	b.Label[i] = float32(id)
 }

@@ -18,7 +18,7 @@ import (
 
 func init() {
 	Register("next_item", NextItem{
-		Objective: fullLoss, Negatives: 256, Seen: "exclude", MetricNames: []string{"ndcg@10", "hr@10", "item_cross_entropy"},
+		Objective: fullLoss, Negatives: 256, Calibration: 0.75, Seen: "exclude", MetricNames: []string{"ndcg@10", "hr@10", "item_cross_entropy"},
 	})
 }
 
@@ -26,13 +26,19 @@ func init() {
 const (
 	fullLoss    = "full"
 	sampledLoss = "sampled_softmax"
+	gbceLoss    = "gbce"
+	bceLoss     = "bce"
+	bprLoss     = "bpr"
 )
 
 // NextItem predicts the item that follows each position of a history, among all items of the catalogue. Labels are the ids of items.
 type NextItem struct {
-	// full: cross-entropy over all items; sampled_softmax: over the next item and some that are drawn at each step for the whole batch
-	Objective string `yaml:"loss"`
-	Negatives int    `yaml:"negatives"` // items that are drawn at each step, of sampled_softmax
+	// full: cross-entropy over all items; sampled_softmax: over the next item and some that are drawn at each step; bce: binary
+	// cross-entropy of the next item and of those; gbce: the same, calibrated for how few are drawn; bpr: each against the next item
+	Objective   string  `yaml:"loss"`
+	Negatives   int     `yaml:"negatives"`   // items that are drawn, uniformly, of every loss but full
+	Shared      bool    `yaml:"shared"`      // the items drawn are the same for the whole batch, not others for each position
+	Calibration float64 `yaml:"calibration"` // of gbce, in [0, 1]: 0 is bce, and with 1 scores are calibrated as those of full
 	// whether items that the user has had already are ranked in evaluation: exclude or include
 	Seen string `yaml:"seen"`
 	// what evaluation prints, of the ranking of all items: hr@k, ndcg@k, recall@k, mrr@k, coverage@k, item_cross_entropy
@@ -42,7 +48,8 @@ type NextItem struct {
 // Validate reports every option out of range.
 func (t NextItem) Validate() error {
 	return checkMetrics(t.MetricNames, metric.Ranks, "[ndcg@10, hr@10]",
-		registry.OneOf("loss", t.Objective, fullLoss, sampledLoss), registry.AtLeast("negatives", t.Negatives, 1),
+		registry.OneOf("loss", t.Objective, fullLoss, sampledLoss, gbceLoss, bceLoss, bprLoss), registry.In("negatives", t.Negatives, 1, 1<<20),
+		registry.In("calibration", t.Calibration, 0, 1),
 		registry.OneOf("seen", t.Seen, "exclude", "include"))
 }
 
@@ -52,7 +59,12 @@ func (t NextItem) WholeCatalogue() bool { return t.Objective == fullLoss }
 // Loss returns the mean over the positions with a next item y of
 //
 //	full:             log Σ_v exp(x·e_v) − x·e_y, over all items v (Klenitskiy and Vasilev 2023)
-//	sampled_softmax:  the same over y and the items drawn, but those that are y
+//	sampled_softmax:  the same over y and the items drawn
+//	bce:              −log σ(x·e_y) − Σ_k log(1 − σ(x·e_k)), over 1 + negatives (Kang and McAuley 2018)
+//	gbce:             −β·log σ(x·e_y) − Σ_k log(1 − σ(x·e_k)), the same (Petrov and Macdonald 2023)
+//	bpr:              −Σ_k log σ(x·e_y − x·e_k), over negatives (Rendle et al. 2009)
+//
+// Items drawn that are y take no part. Those of a position of its own are none that its history has.
 func (t NextItem) Loss(s *nn.Scope, states *G.Node, in *models.Inputs) *G.Node {
 	if s.Err() != nil {
 		return nil
@@ -69,8 +81,21 @@ func (t NextItem) Loss(s *nn.Scope, states *G.Node, in *models.Inputs) *G.Node {
 		}
 		return s.Check(ops.CatalogueCE(states, c.Items, c.Next(), ops.CatalogueOptions{From: data.FirstID}))
 	}
-	s.Fail(fmt.Errorf("task next_item: loss %s is not there yet", t.Objective))
-	return nil
+	positives := c.Positives(s, in)
+	negatives, ids := c.Negatives(s, in, t.Negatives, t.Shared)
+	if s.Err() != nil {
+		return nil
+	}
+	o := ops.SampledOptions{Target: c.Next(), From: data.FirstID, Own: !t.Shared, Negative: ids}
+	switch t.Objective {
+	case sampledLoss:
+		return s.Check(ops.SampledSoftmax(states, positives, negatives, o, ops.LogQ{}))
+	case bprLoss:
+		return s.Check(ops.BPR(states, positives, negatives, o))
+	case gbceLoss:
+		return s.Check(ops.GBCE(states, positives, negatives, o, ops.GBCEBeta(t.Calibration, t.Negatives, c.Size-data.FirstID)))
+	}
+	return s.Check(ops.GBCE(states, positives, negatives, o, 1))
 }
 
 // Metrics returns fresh metrics in the order of MetricNames.

@@ -1,0 +1,103 @@
+package task_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models/modeltest"
+	"github.com/splice-ml/splice/models/seq"
+	"github.com/splice-ml/splice/train/metric"
+	"github.com/splice-ml/splice/train/task"
+)
+
+// TestNextItemModels runs the conformance suite over the models that predict next items, with every loss.
+func TestNextItemModels(t *testing.T) {
+	columns := seq.Columns{Item: "item", History: "history", EmbeddingDim: 6, InitStd: .1}
+	sasrec := seq.SASRec{Columns: columns, Transformer: seq.Transformer{NumBlocks: 1, NumHeads: 2, Dropout: .1}, Output: seq.Output{Output: seq.Items}}
+	gru := seq.GRU4Rec{Columns: columns, HiddenSize: 5, Output: seq.Output{Output: seq.Items}}
+	for _, loss := range []task.NextItem{
+		{Objective: "full"}, {Objective: "sampled_softmax", Negatives: 7, Shared: true}, {Objective: "sampled_softmax", Negatives: 3},
+		{Objective: "bce", Negatives: 1}, {Objective: "gbce", Negatives: 4, Calibration: .75}, {Objective: "bpr", Negatives: 2},
+	} {
+		name := loss.Objective
+		if loss.Shared {
+			name += " shared"
+		}
+		t.Run("sasrec/"+name, func(t *testing.T) { modeltest.CheckNext(t, sasrec, loss.Loss, loss.WholeCatalogue()) })
+		if name == "full" || name == "sampled_softmax shared" {
+			t.Run("gru4rec/"+name, func(t *testing.T) { modeltest.CheckNext(t, gru, loss.Loss, loss.WholeCatalogue()) })
+		}
+	}
+}
+
+// TestRank ranks all items by hand: ties, items that were had, items that are none, and a label that the model does not know.
+func TestRank(t *testing.T) {
+	z := func() []float32 { return []float32{9, 9, 1, 3, 3, 2} } // ids 0 and 1 are no items
+	for _, c := range []struct {
+		name  string
+		seen  string
+		had   []int32
+		label float32
+		want  metric.Place
+		top   []float32
+	}{
+		{"best of two", "include", nil, 3, metric.Place{Above: 0, Level: 1}, []float32{3, 4}},
+		{"last", "include", nil, 2, metric.Place{Above: 3, Level: 0}, []float32{3, 4}},
+		{"had", "exclude", []int32{4, 4, 1}, 5, metric.Place{Above: 1, Level: 0}, []float32{3, 5}},
+		{"had but included", "include", []int32{4}, 5, metric.Place{Above: 2, Level: 0}, []float32{3, 4}},
+		{"the label was had", "exclude", []int32{5, 3, 4}, 5, metric.Place{Above: 0, Level: 0}, []float32{5, 2}},
+		{"unknown", "include", nil, 1, metric.Place{Above: 6, Level: 0}, []float32{3, 4}},
+	} {
+		d := task.NextItem{Seen: c.seen, MetricNames: []string{"hr@1", "coverage@2", "item_cross_entropy"}}
+		b := &data.Batch{N: 1, Size: 2, Label: []float32{c.label, 0}, Seen: [][]int32{c.had, nil}}
+		got, labels := d.Ranker().Rank(z(), b)
+		if got[0] != float32(c.want.Above) || got[1] != float32(c.want.Level) || labels[0] != c.label || !slices.Equal(got[3:], c.top) {
+			t.Errorf("%s: %v, want %+v and the top %v", c.name, got, c.want, c.top)
+		}
+		if c.name == "last" {
+			want := math.Log(math.Exp(1)+2*math.Exp(3)+math.Exp(2)) - 1
+			if math.Abs(float64(got[2])-want) > 1e-6 {
+				t.Errorf("cross-entropy %v, want %v", got[2], want)
+			}
+		}
+	}
+}
+
+// TestConstantScorer holds that a model which scores all items the same has the value of chance.
+func TestConstantScorer(t *testing.T) {
+	const items, rows = 102, 10
+	d := task.NextItem{Seen: "include", MetricNames: []string{"hr@10", "recall@10", "mrr@100", "ndcg@1"}}
+	b := &data.Batch{N: rows, Size: rows, Label: make([]float32, rows)}
+	for i := range b.Label {
+		b.Label[i] = float32(2 + 7*i)
+	}
+	z, labels := d.Ranker().Rank(make([]float32, rows*items), b)
+	harmonic := 0.0
+	for i := range 100 {
+		harmonic += 1 / float64(i+1)
+	}
+	for name, want := range map[string]float64{"hr@10": .1, "recall@10": .1, "mrr@100": harmonic / 100, "ndcg@1": .01} {
+		m, err := metric.New(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Add(z, labels, nil); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := m.Value(); err != nil || math.Abs(v-want) > 1e-9 {
+			t.Errorf("%s: %v %v, want %v", name, v, err, want)
+		}
+	}
+}
+
+func TestTop(t *testing.T) {
+	never := float32(math.Inf(-1))
+	z := []float32{never, 2, 5, 2, never, 7, 5}
+	for k, want := range [][]int32{{}, {5}, {5, 2}, {5, 2, 6}, {5, 2, 6, 1}, {5, 2, 6, 1, 3}, {5, 2, 6, 1, 3}} {
+		if got := task.Top(nil, z, k); !slices.Equal(got, want) {
+			t.Errorf("top %d of %v is %v, want %v", k, z, got, want)
+		}
+	}
+}
