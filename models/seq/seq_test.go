@@ -122,17 +122,7 @@ func TestDINGolden(t *testing.T) {
 		}
 	}
 	close("logits", prog.Logits(), want.Logits)
-	grads := map[string][]float32{}
-	for _, g := range prog.Grads() {
-		grads[g.Param.Name] = g.Grad
-	}
-	for _, g := range prog.RowGrads() {
-		dense := make([]float32, len(g.Param.Data))
-		for i, id := range g.IDs {
-			copy(dense[int(id)*g.Param.Dim():], g.Grad[i*g.Param.Dim():(i+1)*g.Param.Dim()])
-		}
-		grads[g.Param.Name] = dense
-	}
+	grads := gradients(prog)
 	for name, g := range want.Grads {
 		if grads[ours(name)] == nil {
 			t.Errorf("%s has no gradient", ours(name))

@@ -1,0 +1,119 @@
+package seq_test
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/modeltest"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/seq"
+	"github.com/splice-ml/splice/train/task"
+)
+
+// TestParity compares loss and every gradient with PyTorch's: testdata/torch_parity.py makes the expected values.
+func TestParity(t *testing.T) {
+	columns := seq.Columns{Item: "item", History: "history", EmbeddingDim: 6, InitStd: .1}
+	head := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "tanh"}
+	blocks := seq.Transformer{NumBlocks: 2, NumHeads: 2}
+	full := task.NextItem{Objective: "full"}
+	for file, c := range map[string]struct {
+		model models.Model
+		loss  models.LossFunc
+		next  bool
+	}{
+		"din_unit":     {seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head}, modeltest.BCE, false},
+		"gru4rec":      {seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head}, modeltest.BCE, false},
+		"sasrec":       {seq.SASRec{Columns: columns, Transformer: blocks, Head: head}, modeltest.BCE, false},
+		"gru4rec_next": {seq.GRU4Rec{Columns: columns, HiddenSize: 5, Output: seq.Output{Output: seq.Items}}, full.Loss, true},
+		"sasrec_next":  {seq.SASRec{Columns: columns, Transformer: blocks, Output: seq.Output{Output: seq.Items}}, full.Loss, true},
+	} {
+		t.Run(file, func(t *testing.T) {
+			var want struct {
+				Item    []int32           `json:"item"`
+				History [][]int32         `json:"history"`
+				Label   []float32         `json:"label"`
+				Loss    float64           `json:"loss"`
+				Params  map[string]golden `json:"params"`
+				Grads   map[string]golden `json:"grads"`
+			}
+			text, err := os.ReadFile("testdata/" + file + ".json")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(text, &want); err != nil {
+				t.Fatal(err)
+			}
+			const vocab, maxLen = 13, 5
+			sc := &data.Schema{Features: []data.Feature{{Name: "history", Kind: data.Sequence, Vocab: vocab, MaxLen: maxLen, Table: "item"}}}
+			if !c.next {
+				sc.Features = append(sc.Features, data.Feature{Name: "item", Kind: data.Categorical, Vocab: vocab, Table: "item"})
+			}
+			p := nn.NewParams(1)
+			prog, err := models.Compile(c.model, p, sc, models.CompileOptions{Batch: 9, Train: true, Loss: c.loss, WholeCatalogue: c.next})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer prog.Close()
+			if len(p.All()) != len(want.Params) {
+				t.Errorf("%d parameters, want %d", len(p.All()), len(want.Params))
+			}
+			for name, g := range want.Params {
+				q := p.Get(name)
+				if q == nil || !slices.Equal(q.Shape, g.Shape) {
+					t.Fatalf("%s is %v, want %v", name, q, g.Shape)
+				}
+				copy(q.Data, g.Data)
+			}
+			b := data.NewBatch(sc, 9)
+			b.N = len(want.Item)
+			for i := range want.Item {
+				if !c.next {
+					b.IDs["item"][i] = want.Item[i]
+				}
+				b.Label[i] = want.Label[i]
+				copy(b.IDs["history"][i*maxLen:], want.History[i])
+			}
+			loss, err := prog.Run(b, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := math.Abs(loss - want.Loss); d > 1e-5 {
+				t.Errorf("loss %v, want %v", loss, want.Loss)
+			}
+			got := gradients(prog)
+			for name, g := range want.Grads {
+				if len(got[name]) != len(g.Data) {
+					t.Errorf("%s has a gradient of %d values, want %d", name, len(got[name]), len(g.Data))
+					continue
+				}
+				for i, v := range g.Data {
+					if d := math.Abs(float64(got[name][i] - v)); !(d <= 2e-5*math.Abs(float64(v))+2e-6) {
+						t.Errorf("gradient of %s[%d] = %v, want %v", name, i, got[name][i], v)
+						break
+					}
+				}
+			}
+		})
+	}
+}
+
+// gradients returns the gradients of the last run, as whole parameters.
+func gradients(prog *models.Program) map[string][]float32 {
+	out := map[string][]float32{}
+	for _, g := range prog.Grads() {
+		out[g.Param.Name] = g.Grad
+	}
+	for _, g := range prog.RowGrads() {
+		dense := make([]float32, len(g.Param.Data))
+		for i, id := range g.IDs {
+			copy(dense[int(id)*g.Param.Dim():], g.Grad[i*g.Param.Dim():(i+1)*g.Param.Dim()])
+		}
+		out[g.Param.Name] = dense
+	}
+	return out
+}

@@ -1,0 +1,135 @@
+"""Expected values of the models of histories, from PyTorch: python torch_parity.py writes a .json for each model beside this file.
+
+Each model is written here from its definition, over parameters of the names that this package gives them. Rows are an item, a history
+(0 is padding, to the right; one is empty, one is full) and a label, which of a next-item model is the item after the history.
+"""
+import json, math, pathlib
+import torch
+import torch.nn.functional as F
+
+torch.manual_seed(7)
+torch.set_default_dtype(torch.float64)
+V, L, D, B = 13, 5, 6, 7
+HISTORY = torch.tensor([[2, 3, 4, 5, 6], [7, 0, 0, 0, 0], [0, 0, 0, 0, 0], [3, 3, 12, 0, 0], [1, 2, 0, 0, 0], [11, 10, 9, 8, 0], [5, 6, 7, 2, 2]])
+ITEM = torch.tensor([5, 7, 9, 3, 1, 12, 2])
+LABEL = torch.tensor([1., 0, 1, 1, 0, 0, 1])
+NEXT = torch.tensor([7, 3, 4, 12, 2, 6, 9])
+LIVE = HISTORY.ne(0).sum(1).clamp(min=1)  # a row without history has one position, of padding
+MASK = torch.arange(L)[None] < LIVE[:, None]
+
+
+class P(dict):
+    """Parameters by name, drawn when they are first asked for."""
+    def __call__(self, name, *shape, scale=.4):
+        if name not in self:
+            x = torch.randn(*shape) * scale
+            if name.endswith("item.weight"):
+                x[0] = 0
+            self[name] = x.float().double().requires_grad_()
+        return self[name]
+
+
+def linear(p, name, x, out, bias=True):
+    w = p(name + ".weight", out, x.shape[-1])
+    return F.linear(x, w, p(name + ".bias", out) if bias else None)
+
+
+def mlp(p, name, x, hidden, act, out=1):
+    for i, n in enumerate(hidden):
+        x = act(linear(p, f"{name}.{i}", x, n))
+    return linear(p, f"{name}.{len(hidden)}", x, out)
+
+
+def norm(p, name, x):
+    w = p(name + ".weight", D)
+    return F.layer_norm(x, (D,), w, p(name + ".bias", D), 1e-8)
+
+
+def last(x):
+    return x[torch.arange(B), LIVE - 1]
+
+
+def classify(p, *parts):
+    return mlp(p, "classifier", torch.cat(parts, 1), [8, 4], torch.tanh)
+
+
+def lookups(p, transformed=True):
+    e = p("embedding.item.weight", V, D)
+    item, seq = F.embedding(ITEM, e), F.embedding(HISTORY, e)
+    if transformed:
+        item, seq = torch.tanh(linear(p, "target", item, D)), torch.tanh(linear(p, "sequence", seq, D))
+    return item, seq
+
+
+def gru(p, x, size):
+    k = x.shape[-1]
+    m = torch.nn.GRU(k, size, batch_first=True)
+    names = {"weight_ih_l0": p("gru.weight_ih", 3 * size, k), "weight_hh_l0": p("gru.weight_hh", 3 * size, size),
+             "bias_ih_l0": p("gru.bias_ih", 3 * size), "bias_hh_l0": p("gru.bias_hh", 3 * size)}
+    return torch.func.functional_call(m, names, (x,))[0]
+
+
+def transformer(p, x, heads, blocks):
+    x = x + p("position.weight", L, D)
+    causal = torch.ones(L, L).tril().bool()[None] & MASK[:, None]
+    for i in range(blocks):
+        b = f"blocks.{i}."
+        y = norm(p, b + "norm1", x)
+        q, k, v = (linear(p, b + "attention." + n, y, D).view(B, L, heads, -1).transpose(1, 2) for n in ("query", "key", "value"))
+        z = F.scaled_dot_product_attention(q, k, v, attn_mask=causal[:, None])
+        x = x + linear(p, b + "attention.out", z.transpose(1, 2).reshape(B, L, D), D)
+        y = norm(p, b + "norm2", x)
+        x = x + linear(p, b + "linear2", F.relu(linear(p, b + "linear1", y, D)), D)
+    return norm(p, "norm", x)
+
+
+def din_unit(p):
+    item, seq = lookups(p, False)
+    q = item[:, None].expand(-1, L, -1)
+    w = mlp(p, "attention", torch.cat([q, seq, q - seq, q * seq], 2), [5], torch.sigmoid)
+    return classify(p, item, (w * seq * MASK[..., None]).sum(1))
+
+
+def gru4rec(p):
+    item, seq = lookups(p)
+    return classify(p, last(gru(p, seq, 5)), item)
+
+
+def sasrec(p):
+    item, seq = lookups(p)
+    return classify(p, last(transformer(p, seq, 2, 2)), item)
+
+
+def next_items(p, states):
+    """The mean cross-entropy over the positions with a next item; ids 0 and 1 are no items."""
+    follow = torch.cat([HISTORY[:, 1:], torch.zeros(B, 1, dtype=torch.long)], 1)
+    follow[torch.arange(B), LIVE - 1] = NEXT
+    z = states @ p["embedding.item.weight"].T
+    z[..., :2] = -math.inf
+    live = MASK & (follow >= 2)
+    return F.cross_entropy(z[live], follow[live])
+
+
+def gru4rec_next(p):
+    e = p("embedding.item.weight", V, D)
+    return next_items(p, F.linear(gru(p, F.embedding(HISTORY, e), 5), p("project.weight", D, 5)))
+
+
+def sasrec_next(p):
+    e = p("embedding.item.weight", V, D)
+    return next_items(p, transformer(p, F.embedding(HISTORY, e), 2, 2))
+
+
+for model in (din_unit, gru4rec, sasrec, gru4rec_next, sasrec_next):
+    p = P()
+    out = model(p)
+    loss = out if model.__name__.endswith("next") else F.binary_cross_entropy_with_logits(out[:, 0], LABEL)
+    loss.backward()
+    p["embedding.item.weight"].grad[0] = 0  # padding takes no gradient
+    tensor = lambda x: {"shape": list(x.shape), "data": [float(f"{v:.7g}") for v in x.reshape(-1).tolist()]}
+    label = NEXT if model.__name__.endswith("next") else LABEL
+    result = {"item": ITEM.tolist(), "history": HISTORY.tolist(), "label": label.tolist(), "loss": loss.item(),
+              "params": {k: tensor(v) for k, v in p.items()}, "grads": {k: tensor(v.grad) for k, v in p.items()}}
+    path = pathlib.Path(__file__).parent / (model.__name__ + ".json")
+    path.write_text(json.dumps(result) + "\n")
+    print(path.name, loss.item(), sum(v.numel() for v in p.values()))
