@@ -108,6 +108,9 @@ type scratch struct {
 	encoder data.RowEncoder
 	logits  []float32
 	shares  []float32 // probabilities of a row's classes
+	seen    [][]int32 // by row: what its history has
+	scores  []float32 // of the items
+	items   []int32
 }
 
 // Open opens the run in a directory: one that was trained, fine-tuned or merged. An error says what is missing. Close frees the run.
@@ -172,6 +175,42 @@ func (r *Run) Classify(ctx context.Context, rows []Row) ([]Class, error) {
 	return out, err
 }
 
+// Item is a recommended item.
+type Item struct {
+	Name  string
+	Score float64 // its logit; scores of one row can be compared
+}
+
+// Recommend returns the k items of the catalogue that each row's user is most likely to have next, the likeliest first. The run must be one
+// that ranks a catalogue, of the task next_item. Items that the row's history has are left out if the task says so. Where fewer than k
+// items are left, there are fewer.
+func (r *Run) Recommend(ctx context.Context, rows []Row, k int) ([][]Item, error) {
+	t, ok := r.task.(task.Ranking)
+	if !ok {
+		return nil, fmt.Errorf("splice: %s ranks no catalogue: call Score", r.dir)
+	}
+	out := make([][]Item, 0, len(rows))
+	for len(out) < len(rows) { // a row has a logit of each item
+		err := r.predict(ctx, rows[len(out):min(len(rows), len(out)+ranked)], func(s *scratch, logits []float32) {
+			row := len(out) % ranked
+			s.scores = append(s.scores[:0], logits...)
+			s.items = t.Recommend(s.items[:0], logits, s.seen[row], k)
+			list := make([]Item, len(s.items))
+			for i, id := range s.items {
+				list[i] = Item{r.features.ItemName(id), float64(s.scores[id])}
+			}
+			out = append(out, list)
+		})
+		if err != nil {
+			return nil, fromRow(len(out), err)
+		}
+	}
+	return out, nil
+}
+
+// ranked is how many rows are ranked at once.
+const ranked = 32
+
 // className returns the name of class k.
 func (r *Run) className(k int) string {
 	if k < len(r.classes) {
@@ -193,6 +232,12 @@ func (r *Run) predict(ctx context.Context, rows []Row, do func(s *scratch, logit
 	s.logits, err = r.predictor.Logits(ctx, s.logits[:0], len(rows), func(b *data.Batch, i, n int) error {
 		if err := s.encoder.Encode(b, rows[i:i+n]...); err != nil {
 			return fromRow(i, err)
+		}
+		for k, ids := range b.Seen[:min(n, len(b.Seen))] {
+			if i+k == len(s.seen) {
+				s.seen = append(s.seen, nil)
+			}
+			s.seen[i+k] = append(s.seen[i+k][:0], ids...)
 		}
 		return nil
 	})

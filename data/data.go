@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 )
 
 // Reserved ids of every vocabulary and hash table.
@@ -73,7 +74,8 @@ type Batch struct {
 	Label []float32          // [Size]: 0 or 1, a class's number, or a value
 	Group []int64            // [Size], what GAUC groups by (a user); nil without a group column
 
-	// [Size]: the ids of all that each row's user had before, which a ranking of items may leave out; nil if that is not known
+	// [Size]: the ids of all that each row's user had before, which a ranking of items may leave out: more than the longest history has.
+	// It is nil without histories, and a row's is nil if that is not known.
 	Seen [][]int32
 
 	Tokens   *Tokens   // text of the rows; nil without text
@@ -93,6 +95,9 @@ func NewBatch(s *Schema, size int) *Batch {
 		}
 	}
 	b.Dense = make([]float32, size*s.NumDense)
+	if slices.ContainsFunc(s.Features, func(f Feature) bool { return f.Kind == Sequence }) {
+		b.Seen = make([][]int32, size)
+	}
 	if s.HasGroup {
 		b.Group = make([]int64, size)
 	}

@@ -107,6 +107,19 @@ func (m *FeatureMap) Token(feature string, id int32) (string, bool) {
 	return t.Tokens[id-FirstID], true
 }
 
+// ItemName returns the token of an id of the first sequence's table, or its number if it has none.
+func (m *FeatureMap) ItemName(id int32) string {
+	for i := range m.Features {
+		if m.Features[i].Kind == Sequence {
+			if name, ok := m.Token(m.Features[i].Name, id); ok {
+				return name
+			}
+			break
+		}
+	}
+	return fmt.Sprint(id)
+}
+
 // Digest identifies the map: two maps of equal digest turn every value into the same id or number.
 func (m *FeatureMap) Digest() string {
 	m.once.Do(func() {

@@ -11,6 +11,7 @@ import (
 
 func main() {
 	var in, out string
+	var top int
 	var runs app.RunFlags
 	c := app.New("predict", "writes the prediction for every row of a file, a probability, number or class, one a line, in the rows' order",
 		func(ctx context.Context, c *app.Command) error {
@@ -21,6 +22,7 @@ func main() {
 			if err != nil {
 				return err
 			}
+			e.TopK = top
 			if out == "-" {
 				_, err := e.Predict(ctx, in, c.Out)
 				return err
@@ -43,5 +45,6 @@ func main() {
 	runs.Flags(c, "`directory` of the run; given several times, the predictions are the runs' ensemble's")
 	c.Flags.StringVar(&in, "in", "", "`file` of rows, of the layout the run was trained on; labels may be left out")
 	c.Flags.StringVar(&out, "out", "", "`file` to write, - for standard output; a device or a FIFO is written to as the rows are scored")
+	c.Flags.IntVar(&top, "top-k", 0, "of runs that rank a catalogue, write the names of this `number` of items for each row, tabs between them (default 1)")
 	c.Main()
 }

@@ -17,6 +17,7 @@ import (
 
 // Ensemble is one run, or several runs whose predictions are combined.
 type Ensemble struct {
+	TopK int // items that Predict writes for a row, of runs that rank a catalogue; 1 if it is 0
 	Runs []*Run
 	Mode string // ensemble.MeanLogits or ensemble.MeanProbabilities
 }

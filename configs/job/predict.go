@@ -16,10 +16,11 @@ import (
 )
 
 // Predict writes the prediction for every row of the files at in to w, one a line in the order of the rows. It is that of the run, or
-// of the ensemble of several runs. A prediction is a probability, a number, or the name of a class. Predict returns the number of rows.
+// of the ensemble of several runs. A prediction is a probability, a number, or the name of a class. Of a model that ranks a catalogue it
+// is the names of TopK items, the best one first, with tabs between them. Predict returns the number of rows.
 func (t *Ensemble) Predict(ctx context.Context, in string, w io.Writer) (rows int, err error) {
 	p := t.stream(ctx, in, false)
-	line, err := t.first().line(p.src[0].Schema())
+	line, err := t.first().line(p.src[0].Schema(), t.TopK)
 	if err != nil {
 		return 0, err
 	}
@@ -48,7 +49,7 @@ func (t *Ensemble) Predict(ctx context.Context, in string, w io.Writer) (rows in
 		z := s.Logits()
 		width := len(z) / s.Batch()
 		for i := range b.N {
-			buf = line(buf[:0], z[i*width:(i+1)*width])
+			buf = line(buf[:0], z[i*width:(i+1)*width], b, i)
 			if _, err := out.Write(append(buf, '\n')); err != nil {
 				return rows, err
 			}
@@ -62,18 +63,46 @@ func (t *Ensemble) Predict(ctx context.Context, in string, w io.Writer) (rows in
 }
 
 // line returns what appends the prediction of a row's logits to a line.
-func (r *Run) line(sc *data.Schema) (func(line []byte, logits []float32) []byte, error) {
+func (r *Run) line(sc *data.Schema, top int) (func(line []byte, logits []float32, b *data.Batch, i int) []byte, error) {
 	t := sc.Text
+	ranking, ranks := r.Task.(task.Ranking)
+	switch {
+	case ranks:
+		return r.recommended(ranking, max(top, 1)), nil
+	case top > 0:
+		return nil, run.BadInput(fmt.Errorf("%s ranks no catalogue, so that there are no top %d items of a row: leave out --top-k", r.Dir, top))
+	}
 	if t != nil && t.MaskRate > 0 {
 		return nil, run.BadInput(fmt.Errorf("%s predicts masked words, not something of a row; train its encoder on for a task: "+
 			"finetune --from %s --config FILE", r.Dir, r.Dir))
 	}
 	if c, ok := r.Task.(task.Classifier); ok && t != nil && len(t.Labels) > 0 {
-		return func(line []byte, logits []float32) []byte { return append(line, t.Labels[c.Classify(logits, nil)]...) }, nil
+		return func(line []byte, logits []float32, _ *data.Batch, _ int) []byte {
+			return append(line, t.Labels[c.Classify(logits, nil)]...)
+		}, nil
 	}
-	return func(line []byte, logits []float32) []byte {
+	return func(line []byte, logits []float32, _ *data.Batch, _ int) []byte {
 		return strconv.AppendFloat(line, float64(r.Task.Predict(logits)), 'g', -1, 32)
 	}, nil
+}
+
+// recommended returns what appends the names of the top items of a row to a line.
+func (r *Run) recommended(t task.Ranking, top int) func(line []byte, logits []float32, b *data.Batch, i int) []byte {
+	var ids []int32
+	return func(line []byte, logits []float32, b *data.Batch, i int) []byte {
+		var seen []int32
+		if b.Seen != nil {
+			seen = b.Seen[i]
+		}
+		ids = t.Recommend(ids[:0], logits, seen, top)
+		for k, id := range ids {
+			if k > 0 {
+				line = append(line, '\t')
+			}
+			line = append(line, r.Map.ItemName(id)...)
+		}
+		return line
+	}
 }
 
 // differing marks an error of runs that do not read the same rows as the user's to mend.

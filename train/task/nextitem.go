@@ -124,8 +124,24 @@ type Ranker interface {
 type Ranking interface {
 	Task
 	Ranker() Ranker
+	// Recommend appends the ids of the k items that a row's logits rank highest to dst, the highest first. seen are those that its user had
+	// before. It overwrites the logits.
+	Recommend(dst []int32, logits []float32, seen []int32, k int) []int32
 	// WholeCatalogue reports whether the loss is over all items, so that each step moves all of them.
 	WholeCatalogue() bool
+}
+
+// Recommend implements [Ranking]. With seen: exclude, items that the user had are left out.
+func (t NextItem) Recommend(dst []int32, logits []float32, seen []int32, k int) []int32 {
+	for id := range min(data.FirstID, len(logits)) {
+		logits[id] = never
+	}
+	if t.Seen == "exclude" {
+		for _, id := range seen {
+			logits[id] = never
+		}
+	}
+	return Top(dst, logits, k)
 }
 
 // Ranker returns a ranker that leaves out what is no item and, with seen: exclude, what the row's user has had, but for the label's item.

@@ -146,7 +146,6 @@ func (r *Rows) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error] 
 			return
 		}
 		b := data.NewBatch(r.Set.Schema, size)
-		b.Seen = make([][]int32, size)
 		rows := r.Rows()
 		order := newPermutation(rows, rng.Key(r.Seed, "shuffle", epoch))
 		d := drawer{r: r, key: rng.Key(r.drawn, "negatives", epoch), at: -1}

@@ -154,3 +154,20 @@ func (e *encoder) row(c *scan.Chunk, r int, rec []byte, s *scratch, met []atomic
 		}
 	}
 }
+
+// seen appends the ids of all tokens of the first sequence of the chunk's row, also of those that the sequence has no room for.
+func (e *encoder) seen(ids []int32, c *scan.Chunk, s *scratch) []int32 {
+	for i, f := range e.features {
+		if f.Kind != data.Sequence {
+			continue
+		}
+		f.MaxLen = math.MaxInt
+		at := c.Tok[e.plan.Columns[i].At]
+		s.pieces = f.AppendPieces(s.pieces[:0], c.Data[at.Lo:at.Hi])
+		for _, t := range s.pieces {
+			ids = append(ids, e.tables[i].ID(t))
+		}
+		break
+	}
+	return ids
+}

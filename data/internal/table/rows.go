@@ -54,9 +54,13 @@ func (r *rows) Encode(b *data.Batch, list ...map[string]any) error {
 			return err
 		}
 		r.encoder.row(&r.chunk, 0, r.records[i*size:(i+1)*size], s, nil)
+		if b.Seen != nil {
+			b.Seen[i] = r.encoder.seen(b.Seen[i][:0], &r.chunk, s)
+		}
 	}
 	r.encoder.rec.decode(b, 0, r.records)
 	b.N = len(list)
+	clear(b.Seen[min(b.N, len(b.Seen)):])
 	r.encoder.rec.pad(b, b.N)
 	return nil
 }
