@@ -38,6 +38,28 @@ type Interactions struct {
 	MinUser   int      `yaml:"min_user"`   // users with fewer actions are left out, and again as items are left out (the k-core)
 	MinItem   int      `yaml:"min_item"`   // items with fewer actions are left out, and again as users are left out
 
+	HistoryRows `yaml:",inline"`
+
+	BadRows    string `yaml:"bad_rows"`     // error: stop at a line that cannot be read; skip: leave it out and report it
+	MaxBadRows int64  `yaml:"max_bad_rows"` // stop at more skipped lines than this
+	MaxLine    int    `yaml:"max_line"`     // bytes of the longest line
+}
+
+// Rows of HistoryRows.
+const (
+	candidateRows = "candidates"
+	sequenceRows  = "sequences"
+)
+
+func init() {
+	data.Register("interactions", Interactions{
+		Layout: "log", User: "user", Item: "item", Time: "time", Delimiter: ",", HistoryRows: historyRows,
+		BadRows: data.StopAtBadRow, MaxBadRows: 1000, MaxLine: 1 << 20,
+	})
+}
+
+// HistoryRows say how a log becomes rows of histories.
+type HistoryRows struct {
 	// leave_one_out: of each user the last action is for test, the one before for validation; time: actions after one moment are for
 	// validation and after another one for test, of each user the first; users: the last actions of some users, who are not trained on
 	Split string    `yaml:"split"`
@@ -53,24 +75,29 @@ type Interactions struct {
 	NegativesBy   string `yaml:"negatives_by"`
 	EvalNegatives int    `yaml:"eval_negatives"` // negatives of each action to predict of candidates, drawn once
 	Seed          uint64 `yaml:"seed"`           // of the negatives of evaluation, and of a split by users; training has the run's
-
-	BadRows    string `yaml:"bad_rows"`     // error: stop at a line that cannot be read; skip: leave it out and report it
-	MaxBadRows int64  `yaml:"max_bad_rows"` // stop at more skipped lines than this
-	MaxLine    int    `yaml:"max_line"`     // bytes of the longest line
 }
 
-// Rows of Interactions.
-const (
-	candidateRows = "candidates"
-	sequenceRows  = "sequences"
-)
+var historyRows = HistoryRows{
+	Split: history.LeaveOneOut, Ratio: []float64{.8, .1, .1}, Rows: candidateRows, MaxLen: 50, MinHistory: 1, Negatives: 4,
+	NegativesBy: "uniform", EvalNegatives: 99,
+}
 
-func init() {
-	data.Register("interactions", Interactions{
-		Layout: "log", User: "user", Item: "item", Time: "time", Delimiter: ",", Split: history.LeaveOneOut, Ratio: []float64{.8, .1, .1},
-		Rows: candidateRows, MaxLen: 50, MinHistory: 1, Negatives: 4, NegativesBy: "uniform", EvalNegatives: 99,
-		BadRows: data.StopAtBadRow, MaxBadRows: 1000, MaxLine: 1 << 20,
-	})
+// Validate returns what is wrong with the options.
+func (d HistoryRows) Validate() error {
+	errs := []error{
+		registry.OneOf("split", d.Split, history.LeaveOneOut, history.ByTime, history.ByUsers),
+		registry.OneOf("rows", d.Rows, candidateRows, sequenceRows),
+		registry.In("max_len", d.MaxLen, 1, 1<<16), registry.AtLeast("min_history", d.MinHistory, 0),
+		registry.In("negatives", d.Negatives, 0, maxNegatives), registry.In("eval_negatives", d.EvalNegatives, 0, 100*maxNegatives),
+		registry.OneOf("negatives_by", d.NegativesBy, "uniform", "popularity"),
+	}
+	if d.Split != history.LeaveOneOut {
+		errs = append(errs, data.Split{By: data.SplitRandom, Ratio: d.Ratio}.Validate())
+		if len(d.Ratio) == 0 {
+			errs = append(errs, registry.Field("ratio", "is missing; want the shares of train, validation and test"))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Validate returns what is wrong with the options.
@@ -78,21 +105,10 @@ func (d Interactions) Validate() error {
 	errs := []error{
 		registry.OneOf("layout", d.Layout, layoutNames()...),
 		registry.AtLeast("min_user", d.MinUser, 0), registry.AtLeast("min_item", d.MinItem, 0),
-		registry.OneOf("split", d.Split, history.LeaveOneOut, history.ByTime, history.ByUsers),
-		registry.OneOf("rows", d.Rows, candidateRows, sequenceRows),
-		registry.In("max_len", d.MaxLen, 1, 1<<16), registry.AtLeast("min_history", d.MinHistory, 0),
-		registry.In("negatives", d.Negatives, 0, maxNegatives), registry.In("eval_negatives", d.EvalNegatives, 0, 100*maxNegatives),
-		registry.OneOf("negatives_by", d.NegativesBy, "uniform", "popularity"),
-		registry.OneOf("bad_rows", d.BadRows, data.StopAtBadRow, data.SkipBadRows),
+		d.HistoryRows.Validate(), registry.OneOf("bad_rows", d.BadRows, data.StopAtBadRow, data.SkipBadRows),
 	}
 	if len(d.Path) == 0 {
 		errs = append(errs, registry.Field("path", "is missing; want a file, a list of files or a glob"))
-	}
-	if d.Split != history.LeaveOneOut {
-		errs = append(errs, data.Split{By: data.SplitRandom, Ratio: d.Ratio}.Validate())
-		if len(d.Ratio) == 0 {
-			errs = append(errs, registry.Field("ratio", "is missing; want the shares of train, validation and test"))
-		}
 	}
 	if d.MinRating != nil && math.IsNaN(*d.MinRating) {
 		errs = append(errs, registry.Field("min_rating", "must be a number"))
@@ -124,6 +140,12 @@ func (d Interactions) Open(ctx context.Context, o data.OpenOptions) (*data.Split
 	if err != nil {
 		return nil, err
 	}
+	o.Log.Info("data: read interactions", "users", len(log.Users), "items", len(log.Names), "actions", len(log.Item), "seconds", parts.Seconds(start))
+	return d.open(log, o)
+}
+
+// open makes the rows of a log.
+func (d HistoryRows) open(log *history.Log, o data.OpenOptions) (*data.Splits, error) {
 	p, err := history.Split{By: d.Split, Ratio: d.Ratio, Seed: d.Seed}.Of(log)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
@@ -157,12 +179,11 @@ func (d Interactions) Open(ctx context.Context, o data.OpenOptions) (*data.Split
 			*part.to = rows
 		}
 	}
-	o.Log.Info("data: read interactions", "users", len(log.Users), "items", len(log.Names), "actions", len(log.Item), "seconds", parts.Seconds(start))
 	return out, nil
 }
 
 // fit returns the feature map of a log.
-func (d Interactions) fit(l *history.Log) *data.FeatureMap {
+func (d HistoryRows) fit(l *history.Log) *data.FeatureMap {
 	count := make([]int64, len(l.Names))
 	for _, i := range l.Item {
 		count[i]++
@@ -190,7 +211,7 @@ func (d Interactions) fit(l *history.Log) *data.FeatureMap {
 }
 
 // checkMap returns why m cannot be the map of the rows.
-func (d Interactions) checkMap(m *data.FeatureMap) error {
+func (d HistoryRows) checkMap(m *data.FeatureMap) error {
 	if err := m.Check(); err != nil {
 		return fmt.Errorf("data: feature map: %w", err)
 	}
@@ -215,11 +236,13 @@ func (d Interactions) Stream(ctx context.Context, path string, m *data.FeatureMa
 	if d.Rows == sequenceRows {
 		return &usersStream{ctx: ctx, d: d, path: path, m: m, o: o}
 	}
-	return d.stored().Stream(ctx, path, m, o)
+	c := d.stored()
+	c.MaxLine = d.MaxLine
+	return c.Stream(ctx, path, m, o)
 }
 
 // Encoder encodes rows in memory.
-func (d Interactions) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
+func (d HistoryRows) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
 	if err := d.checkMap(m); err != nil {
 		return nil, err
 	}
@@ -227,9 +250,8 @@ func (d Interactions) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
 }
 
 // stored is the data set of files that have rows.
-func (d Interactions) stored() CSV {
+func (d HistoryRows) stored() CSV {
 	c := CSV{Common: data.DefaultCommon(), Label: "label", Group: "user", Delimiter: ",", Quote: true}
-	c.MaxLine = d.MaxLine
 	c.Columns = map[string]data.Column{
 		history.HistoryColumn: data.SequenceColumn{CategoricalColumn: data.CategoricalColumn{Share: history.TableName}, Separator: "|", MaxLen: d.MaxLen},
 	}
@@ -237,4 +259,46 @@ func (d Interactions) stored() CSV {
 		c.Columns[history.ItemColumn] = data.CategoricalColumn{Share: history.TableName}
 	}
 	return c
+}
+
+// SynthInteractions is a generated log. Each item has a few items that often follow it; what else users have follows no rule. So a model
+// of the order learns what one of popularity cannot.
+type SynthInteractions struct {
+	Users       int `yaml:"users"`   // number of users
+	Items       int `yaml:"items"`   // number of items
+	Actions     int `yaml:"actions"` // mean number of a user's actions
+	HistoryRows `yaml:",inline"`
+}
+
+func init() {
+	data.Register("synthetic_interactions", SynthInteractions{Users: 2000, Items: 500, Actions: 20, HistoryRows: historyRows})
+}
+
+// Validate returns what is wrong with the options.
+func (d SynthInteractions) Validate() error {
+	return errors.Join(registry.In("users", d.Users, 1, 1<<24), registry.In("items", d.Items, 2, 1<<24), registry.In("actions", d.Actions, 3, 1<<12),
+		d.HistoryRows.Validate())
+}
+
+// Open generates the log and makes its rows.
+func (d SynthInteractions) Open(_ context.Context, o data.OpenOptions) (*data.Splits, error) {
+	if err := d.Validate(); err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	log, err := history.Generate(d.Users, d.Items, d.Actions, synthSeed)
+	if err != nil {
+		return nil, fmt.Errorf("data: %w", err)
+	}
+	s, err := d.open(log, o)
+	if err != nil {
+		return nil, err
+	}
+	s.Synthetic = &data.Reachable{}
+	return s, nil
+}
+
+// Stream reads one file in order, as that of Interactions: sequences are "user item item ..." a line.
+func (d SynthInteractions) Stream(ctx context.Context, path string, m *data.FeatureMap, o data.StreamOptions) data.Source {
+	i := Interactions{Layout: "sequences", HistoryRows: d.HistoryRows, MaxLine: 1 << 20}
+	return i.Stream(ctx, path, m, o)
 }

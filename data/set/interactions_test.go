@@ -205,3 +205,9 @@ func sequencesOf(t testing.TB, s *data.Splits) (path string, list []map[string]a
 	}
 	return datatest.WriteFile(t, "log", text), list
 }
+
+// synthInteractionsCase has rows without negatives, which TestNegatives has.
+func synthInteractionsCase(t testing.TB) datatest.Case {
+	d := datatest.Section(t, "type: synthetic_interactions\nusers: 20\nitems: 30\nactions: 5\nrows: sequences\nmax_len: 4")
+	return datatest.Case{Data: d, Test: func(t testing.TB, s *data.Splits) (string, []map[string]any) { return sequencesOf(t, s) }}
+}

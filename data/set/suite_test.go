@@ -18,6 +18,7 @@ var cases = map[string]func(testing.TB) datatest.Case{
 	"criteo":                 criteoCase,
 	"csv":                    csvCase,
 	"libfm":                  libfmCase,
+	"synthetic_interactions": synthInteractionsCase,
 	"interactions":           func(t testing.TB) datatest.Case { return interactionsCase(t, "candidates") },
 	"interactions sequences": func(t testing.TB) datatest.Case { return interactionsCase(t, "sequences") },
 	"frappe":                 frappeCase,
