@@ -165,7 +165,7 @@ func TestDefaultsText(t *testing.T) {
 	}
 	err := configs.Defaults(&out, "dcn2")
 	if err == nil || !strings.Contains(err.Error(), `no options are known by the name "dcn2"; did you mean "dcn"?`) ||
-		!strings.Contains(err.Error(), "lr, mlp, roberta, roberta_mlm, widedeep (model)") {
+		!strings.Contains(err.Error(), "lr, mlp, roberta, roberta_mlm, sasrec, widedeep (model)") {
 		t.Errorf("Defaults(dcn2) = %v", err)
 	}
 }
@@ -218,8 +218,11 @@ func step(t *testing.T, e *configs.Experiment) {
 	if _, ok := e.Model.(models.Importer); ok {
 		sc, b = sentences(e.Task)
 	}
-	prog, err := models.Compile(e.Model, nn.NewParams(e.Seed), sc,
-		models.CompileOptions{Batch: 4, Train: true, Seed: e.Seed, Loss: e.Task.Loss})
+	o := models.CompileOptions{Batch: 4, Train: true, Seed: e.Seed, Loss: e.Task.Loss}
+	if r, ok := e.Task.(task.Ranking); ok {
+		o.WholeCatalogue = r.WholeCatalogue()
+	}
+	prog, err := models.Compile(e.Model, nn.NewParams(e.Seed), sc, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,11 +244,15 @@ func table() (*data.Schema, *data.Batch) {
 		{Name: "a", Kind: data.Categorical, Vocab: 5, Table: "a"},
 		{Name: "b", Kind: data.Multi, Vocab: 7, MaxLen: 3, Table: "b"},
 		{Name: "c", Kind: data.Numeric, Table: "c"},
+		{Name: "item", Kind: data.Categorical, Vocab: 9, Table: "item"},
+		{Name: "history", Kind: data.Sequence, Vocab: 9, MaxLen: 4, Table: "item"},
 	}}
 	b := data.NewBatch(sc, 4)
 	b.N = 2
 	copy(b.IDs["a"], []int32{1, 4})
 	copy(b.IDs["b"], []int32{2, 3, 0, 6, 0, 0})
+	copy(b.IDs["item"], []int32{5, 2})
+	copy(b.IDs["history"], []int32{2, 3, 7, 0, 6, 0, 0, 0})
 	copy(b.Dense, []float32{-1, 2})
 	copy(b.Label, []float32{1, 0})
 	return sc, b

@@ -26,10 +26,10 @@ func relative(path string) (rel string, ok bool) {
 }
 
 // mostFiles bounds the source files of a package: with more, one has to read names to find anything. crowded packages have one op,
-// kernel or method a file.
+// kernel, metric or method a file.
 const mostFiles = 20
 
-var crowded = []string{"models/ops", "models/ops/kernel", "cki/method"}
+var crowded = []string{"models/ops", "models/ops/kernel", "train/metric", "cki/method"}
 
 // layers are the packages from the bottom to the top. A package may import what is below it or beside it, never what is
 // above. A pattern is that of path.Match.

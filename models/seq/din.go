@@ -42,6 +42,9 @@ func (m DIN) Validate() error {
 // Build returns the logits, [B, 1].
 func (m DIN) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 	item, x, others, h := m.embed(s, in)
+	if s.Err() != nil {
+		return nil
+	}
 	pooled := s.Sub("attention")
 	if m.Attention == "unit" {
 		return m.score(s.Sub("classifier"), item, m.unit(pooled, item, x, h), others)

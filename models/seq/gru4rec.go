@@ -35,6 +35,9 @@ func (m GRU4Rec) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 	}
 	if m.Output.Output == Items {
 		x, h := m.sequence(s, in)
+		if s.Err() != nil {
+			return nil
+		}
 		x = nn.GRU(s.Sub("gru"), x, size, h.Live)
 		if size != m.EmbeddingDim {
 			x = nn.Project(s.Sub("project"), x, m.EmbeddingDim)
@@ -42,6 +45,9 @@ func (m GRU4Rec) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 		return in.Rank(s, "embedding", h, x)
 	}
 	item, x, others, h := m.embed(s, in)
+	if s.Err() != nil {
+		return nil
+	}
 	item, x = transform(s.Sub("target"), item), transform(s.Sub("sequence"), x)
 	state := h.Last(s, nn.GRU(s.Sub("gru"), x, size, h.Live))
 	return m.score(s.Sub("classifier"), state, item, others)

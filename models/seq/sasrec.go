@@ -57,9 +57,15 @@ func (t Transformer) validate(width int) error {
 func (m SASRec) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 	if m.Output.Output == Items {
 		x, h := m.sequence(s, in)
+		if s.Err() != nil {
+			return nil
+		}
 		return in.Rank(s, "embedding", h, m.encode(s, x, h))
 	}
 	item, x, others, h := m.embed(s, in)
+	if s.Err() != nil {
+		return nil
+	}
 	item, x = transform(s.Sub("target"), item), transform(s.Sub("sequence"), x)
 	state := h.Last(s, m.encode(s, x, h))
 	return m.score(s.Sub("classifier"), state, item, others)
