@@ -88,3 +88,20 @@ func GRU(s *Scope, x *G.Node, size int, tokens *ops.Tokens) *G.Node {
 	}
 	return s.Columns(s.Check(ops.GRU(g, wh, bh, ops.GRUOptions{Tokens: tokens})), h)
 }
+
+// LinearOwn returns act(W_r·x_r + b_r) with weights of its own for each row, [B, in] → [B, out], which linear layers make of z, [B, n]. Their
+// parameters are weight.weight and weight.bias, and bias.weight and bias.bias. What is made so cannot be permuted.
+func LinearOwn(s *Scope, x, z *G.Node, out int, act kernel.Act) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	in := x.Shape()[1]
+	w, b := Linear(s.Sub("weight"), z, out*in, kernel.None), Linear(s.Sub("bias"), z, out, kernel.None)
+	if s.Err() != nil {
+		return nil
+	}
+	for _, n := range []*G.Node{x, w, b} {
+		s.Tie(s.SpaceOf(n), s.Fixed(n.Shape()[1]))
+	}
+	return s.Columns(s.Check(ops.LinearOwn(x, w, b, act)), s.Fixed(out))
+}

@@ -28,6 +28,7 @@ func TestParity(t *testing.T) {
 	}{
 		"din_unit":     {seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head}, modeltest.BCE, false},
 		"gru4rec":      {seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head}, modeltest.BCE, false},
+		"duet":         {seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 3, Transformer: blocks, Head: head}, modeltest.BCE, false},
 		"sasrec":       {seq.SASRec{Columns: columns, Transformer: blocks, Head: head}, modeltest.BCE, false},
 		"gru4rec_next": {seq.GRU4Rec{Columns: columns, HiddenSize: 5, Output: seq.Output{Output: seq.Items}}, full.Loss, true},
 		"sasrec_next":  {seq.SASRec{Columns: columns, Transformer: blocks, Output: seq.Output{Output: seq.Items}}, full.Loss, true},

@@ -77,15 +77,9 @@ func (c Columns) embed(s *nn.Scope, in *models.Inputs) (item, history, others *G
 
 // score returns the classifier's logit, [B, 1], of the parts side by side; those that are nil are left out.
 func (h Head) score(s *nn.Scope, parts ...*G.Node) *G.Node {
-	var x []*G.Node
-	for _, p := range parts {
-		if p != nil {
-			x = append(x, p)
-		}
-	}
 	act, err := nn.ParseAct(h.HiddenActivations)
 	s.Fail(err)
-	return nn.MLP(s, nn.Concat(s, x...), nn.MLPOptions{Hidden: h.HiddenUnits, Activation: act, Dropout: h.NetDropout, Output: 1})
+	return nn.MLP(s, side(s, parts), nn.MLPOptions{Hidden: h.HiddenUnits, Activation: act, Dropout: h.NetDropout, Output: 1})
 }
 
 // Outputs of models that can predict next items.
@@ -108,6 +102,17 @@ func (o Output) Validate() error { return registry.OneOf("output", o.Output, Cla
 func (c Columns) sequence(s *nn.Scope, in *models.Inputs) (*G.Node, *models.History) {
 	in.EmbeddingStd = c.InitStd
 	return in.Sequence(s, "embedding", c.EmbeddingDim, c.History)
+}
+
+// side returns the parts that are not nil side by side.
+func side(s *nn.Scope, parts []*G.Node) *G.Node {
+	var x []*G.Node
+	for _, p := range parts {
+		if p != nil {
+			x = append(x, p)
+		}
+	}
+	return nn.Concat(s, x...)
 }
 
 // transform is tanh(W·x + b), of the width of x.

@@ -61,11 +61,11 @@ def lookups(p, transformed=True):
     return item, seq
 
 
-def gru(p, x, size):
+def gru(p, x, size, path="gru"):
     k = x.shape[-1]
     m = torch.nn.GRU(k, size, batch_first=True)
-    names = {"weight_ih_l0": p("gru.weight_ih", 3 * size, k), "weight_hh_l0": p("gru.weight_hh", 3 * size, size),
-             "bias_ih_l0": p("gru.bias_ih", 3 * size), "bias_hh_l0": p("gru.bias_hh", 3 * size)}
+    names = {"weight_ih_l0": p(path + ".weight_ih", 3 * size, k), "weight_hh_l0": p(path + ".weight_hh", 3 * size, size),
+             "bias_ih_l0": p(path + ".bias_ih", 3 * size), "bias_hh_l0": p(path + ".bias_hh", 3 * size)}
     return torch.func.functional_call(m, names, (x,))[0]
 
 
@@ -100,6 +100,23 @@ def sasrec(p):
     return classify(p, last(transformer(p, seq, 2, 2)), item)
 
 
+def duet(p):
+    """The classifier of din with weights that are made of the clicks' last state."""
+    clicks = F.embedding(HISTORY, p("embedding.item.weight", V, D))
+    item, seq = lookups(p)
+    q, k, v = (linear(p, "attention." + n, x, D, False) for n, x in (("query", item), ("key", seq), ("value", seq)))
+    z = torch.einsum("bd,bld->bl", q, k) / math.sqrt(D)
+    z = torch.where(MASK, z, -math.inf).softmax(1)
+    x = torch.cat([torch.einsum("bl,bld->bd", z, v), item], 1)
+    user = last(gru(p, clicks, 3, "generator.gru"))
+    for i, out in enumerate([8, 4, 1]):
+        g = F.relu(linear(p, f"generator.{i}.hidden", user, 3))
+        w, b = linear(p, f"generator.{i}.weight", g, out * x.shape[1]), linear(p, f"generator.{i}.bias", g, out)
+        x = torch.einsum("boi,bi->bo", w.view(B, out, -1), x) + b
+        x = torch.tanh(x) if i < 2 else x
+    return x
+
+
 def next_items(p, states):
     """The mean cross-entropy over the positions with a next item; ids 0 and 1 are no items."""
     follow = torch.cat([HISTORY[:, 1:], torch.zeros(B, 1, dtype=torch.long)], 1)
@@ -120,7 +137,7 @@ def sasrec_next(p):
     return next_items(p, transformer(p, F.embedding(HISTORY, e), 2, 2))
 
 
-for model in (din_unit, gru4rec, sasrec, gru4rec_next, sasrec_next):
+for model in (din_unit, duet, gru4rec, sasrec, gru4rec_next, sasrec_next):
     p = P()
     out = model(p)
     loss = out if model.__name__.endswith("next") else F.binary_cross_entropy_with_logits(out[:, 0], LABEL)

@@ -1,0 +1,76 @@
+package seq
+
+import (
+	"errors"
+	"strconv"
+
+	G "gorgonia.org/gorgonia"
+
+	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops/kernel"
+)
+
+// DUET is a model of histories whose classifier is made anew for each row (Lv et al., WWW 2023): a gated recurrent unit reads the history, and
+// a small network for each layer of the classifier turns its last state into that layer's weights. It is the dynamic model beside the
+// static one of the same encoder.
+type DUET struct {
+	Columns        `yaml:",inline"`
+	Encoder        string `yaml:"encoder"`         // what the classifier sees beside the item: din, gru4rec or sasrec, each as the model of that name
+	GeneratorUnits int    `yaml:"generator_units"` // units of the recurrent unit, and of the hidden layer of the networks that make weights
+	Transformer    `yaml:",inline"`
+	Head           `yaml:",inline"`
+}
+
+func init() {
+	models.Register("duet", DUET{
+		Columns: columns, Encoder: "din", GeneratorUnits: 32, Transformer: Transformer{NumBlocks: 1, NumHeads: 1}, Head: head,
+	})
+}
+
+// Validate reports every option out of range.
+func (m DUET) Validate() error {
+	return errors.Join(m.Columns.Validate(), registry.OneOf("encoder", m.Encoder, "din", "gru4rec", "sasrec"),
+		registry.AtLeast("generator_units", m.GeneratorUnits, 1), m.Transformer.validate(m.EmbeddingDim), m.Head.Validate())
+}
+
+// Build returns the logits, [B, 1].
+func (m DUET) Build(s *nn.Scope, in *models.Inputs) *G.Node {
+	item, x, others, h := m.embed(s, in)
+	if s.Err() != nil {
+		return nil
+	}
+	clicks := x
+	item, x = transform(s.Sub("target"), item), transform(s.Sub("sequence"), x)
+	var state *G.Node
+	switch m.Encoder {
+	case "gru4rec":
+		state = h.Last(s, nn.GRU(s.Sub("gru"), x, m.EmbeddingDim, h.Live))
+	case "sasrec":
+		state = h.Last(s, m.encode(s, x, h))
+	default:
+		state = DIN{Columns: m.Columns}.dot(s.Sub("attention"), item, x, h)
+	}
+	g := s.Sub("generator")
+	user := h.Last(s, nn.GRU(g.Sub("gru"), clicks, m.GeneratorUnits, h.Live))
+	return m.generated(s, g, user, state, item, others)
+}
+
+// generated is the classifier whose weights are made of user.
+func (m DUET) generated(s, g *nn.Scope, user *G.Node, parts ...*G.Node) *G.Node {
+	act, err := nn.ParseAct(m.HiddenActivations)
+	s.Fail(err)
+	x := side(s.Sub("classifier"), parts)
+	for i, n := range append(append([]int(nil), m.HiddenUnits...), 1) {
+		if i == len(m.HiddenUnits) {
+			act = kernel.None
+		}
+		l := g.Sub(strconv.Itoa(i))
+		x = nn.LinearOwn(l, x, nn.Linear(l.Sub("hidden"), user, m.GeneratorUnits, kernel.ReLU), n, act)
+		if i < len(m.HiddenUnits) {
+			x = nn.Dropout(l, x, m.NetDropout)
+		}
+	}
+	return x
+}
