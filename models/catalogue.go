@@ -51,7 +51,7 @@ func (in *Inputs) Rank(s *nn.Scope, name string, h *History, states *G.Node) *G.
 	}
 	s.Sub(name).Along(table, 1, s.SpaceOf(states))
 	if s.Train {
-		h.next = make([]int32, len(h.IDs))
+		list(s, &h.next, h.batch*h.L)
 		in.catalogue = c
 		return states
 	}
@@ -97,7 +97,7 @@ func (in *Inputs) sequenceInside(s *nn.Scope, name string, dim int, h *History) 
 		sub.Along(table, 0, s.Fixed(h.feature.Vocab))
 		sub.Along(table, 1, sub.Sub(table).Units(dim))
 	}
-	h.rows = make([]int32, len(h.IDs))
+	list(s, &h.rows, h.batch*h.L)
 	x := s.Check(ops.Lookup([]*G.Node{w}, []*[]int32{&h.rows}))
 	if s.Err() != nil {
 		return nil
@@ -109,8 +109,9 @@ func (in *Inputs) sequenceInside(s *nn.Scope, name string, dim int, h *History) 
 
 // Positives returns the embeddings of the next items, [B·L, D], from a table outside of the graph. Those of padding are zero.
 func (c *Catalogue) Positives(s *nn.Scope, in *Inputs) *G.Node {
-	c.history.positives = make([]int32, len(c.history.IDs))
-	return c.lookup(s, in, "next", c.history.positives)
+	h := c.history
+	list(s, &h.positives, h.batch*h.L)
+	return c.lookup(s, in, "next", &h.positives, h.batch*h.L)
 }
 
 // Negatives returns the embeddings of items that are drawn anew at each step, from a table outside of the graph, and their ids. They are
@@ -118,19 +119,20 @@ func (c *Catalogue) Positives(s *nn.Scope, in *Inputs) *G.Node {
 func (c *Catalogue) Negatives(s *nn.Scope, in *Inputs, n int, shared bool) (*G.Node, *[]int32) {
 	if !shared {
 		c.each = n
-		n *= len(c.history.IDs)
+		n *= c.history.batch * c.history.L
 	}
-	c.drawn, c.key = make([]int32, n), rng.Key(0, "negatives", c.name)
-	return c.lookup(s, in, "negatives", c.drawn), &c.drawn
+	c.key = rng.Key(0, "negatives", c.name)
+	list(s, &c.drawn, n)
+	return c.lookup(s, in, "negatives", &c.drawn, n), &c.drawn
 }
 
-func (c *Catalogue) lookup(s *nn.Scope, in *Inputs, what string, ids []int32) *G.Node {
-	l := &embed.Lookup{Dim: c.dim, IDs: ids}
+func (c *Catalogue) lookup(s *nn.Scope, in *Inputs, what string, ids *[]int32, n int) *G.Node {
+	l := &embed.Lookup{Dim: c.dim, IDs: *ids, Count: n}
 	sp := in.fields(s.Sub(c.name), l, nn.Normal(in.std()), c.history.feature)
 	if s.Err() != nil {
 		return nil
 	}
-	node, leaf := s.Input(c.name+"."+what, len(ids), c.dim)
+	node, leaf := s.Input(c.name+"."+what, n, c.dim)
 	if node == nil {
 		return nil
 	}

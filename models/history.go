@@ -27,6 +27,16 @@ type History struct {
 	positives []int32 // the same, with PadID for none; nil unless they are looked up outside of the graph
 	last      []int32 // [B]: row of the last live position in a matrix over positions; -1 for padding
 	feature   *data.Feature
+	batch     int
+}
+
+// list makes a list of n numbers, or adds it to the plan of what a graph would need.
+func list(s *nn.Scope, to *[]int32, n int) {
+	if s.Plan != nil {
+		s.Plan.List(to, n)
+		return
+	}
+	*to = make([]int32, n)
 }
 
 // MaxLen returns the positions of the longest history that the data has.
@@ -86,7 +96,10 @@ func (in *Inputs) History(s *nn.Scope, column string) *History {
 			return h
 		}
 	}
-	h := &History{L: in.length, feature: f, Live: &ops.Tokens{L: in.length, Len: make([]int32, s.Batch)}, IDs: make([]int32, s.Batch*in.length), last: make([]int32, s.Batch)}
+	h := &History{L: in.length, feature: f, batch: s.Batch, Live: &ops.Tokens{L: in.length}}
+	list(s, &h.IDs, s.Batch*in.length)
+	list(s, &h.last, s.Batch)
+	list(s, &h.Live.Len, s.Batch)
 	in.histories = append(in.histories, h)
 	return h
 }

@@ -59,7 +59,7 @@ func (l *Lookup) gatherRows(b *data.Batch, lo, hi int) error {
 	if l.Length > 0 {
 		return l.gatherPositions(lo, hi)
 	}
-	if l.IDs != nil {
+	if l.Count > 0 {
 		return l.gatherIDs(lo, hi)
 	}
 	d, stride := l.Dim, l.stride()

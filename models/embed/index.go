@@ -24,21 +24,22 @@ type lane struct {
 	slots   []int32 // [batch·width]: the slot of each id, -1 for padding
 	ids     []int32 // of the batch that is gathered
 	own     []int32 // a lookup's own ids, in place of the batch's
+	counted bool    // it is one of own ids in a plan, which has none
 }
 
 // lane returns the lane of a feature, or of a lookup's own ids of it, made if need be.
-func (x *index) lane(f *data.Feature, own []int32) int {
-	n := len(own)
-	if own == nil {
+func (x *index) lane(f *data.Feature, l *Lookup) int {
+	own, n := l.IDs, l.Count
+	if n == 0 {
 		n = x.batch * width(f)
 		for i := range x.lanes {
-			if x.lanes[i].feature.Name == f.Name && x.lanes[i].own == nil {
+			if x.lanes[i].feature.Name == f.Name && x.lanes[i].own == nil && !x.lanes[i].counted {
 				return i
 			}
 		}
 	}
 	if x.plan != nil {
-		x.lanes = append(x.lanes, lane{feature: f, own: own})
+		x.lanes = append(x.lanes, lane{feature: f, counted: l.Count > 0})
 		x.plan.Count(4 * (2*float64(n) + float64(f.Vocab)))
 		return len(x.lanes) - 1
 	}

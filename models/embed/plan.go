@@ -44,6 +44,7 @@ type Lookup struct {
 	// IDs, if not nil, are what the only field is looked up by in place of the batch's ids, one for each row of the leaf, [len(IDs), dim].
 	// They are read at each run. PadID gives zeros.
 	IDs         []int32
+	Count       int // of IDs
 	Fields      []Field
 	Reduce      bool
 	Bias        *nn.Param   // [dim], added to each row of a Reduce lookup; may be nil
@@ -115,7 +116,7 @@ func (p *Plan) Add(l *Lookup, node *G.Node, leaf []float32) {
 	for i := range l.Fields {
 		f := &l.Fields[i]
 		if f.Feature.Kind != data.Numeric {
-			f.index, f.lane = p.indexFor(f.Feature, l.IDs)
+			f.index, f.lane = p.indexFor(f.Feature, l)
 		}
 		p.addDerived(f.Param, f.Derived, f)
 	}
@@ -129,7 +130,7 @@ func (p *Plan) Add(l *Lookup, node *G.Node, leaf []float32) {
 // Lookups returns the plan's lookups in the order in which they were added.
 func (p *Plan) Lookups() []*Lookup { return p.lookups }
 
-func (p *Plan) indexFor(f *data.Feature, own []int32) (*index, int) {
+func (p *Plan) indexFor(f *data.Feature, l *Lookup) (*index, int) {
 	key := f.Table
 	if key == "" {
 		key = f.Name
@@ -140,7 +141,7 @@ func (p *Plan) indexFor(f *data.Feature, own []int32) (*index, int) {
 		p.byIDs[key] = x
 		p.indexes = append(p.indexes, x)
 	}
-	return x, x.lane(f, own)
+	return x, x.lane(f, l)
 }
 
 func width(f *data.Feature) int {
@@ -152,8 +153,8 @@ func width(f *data.Feature) int {
 
 // rows returns the rows of the batch, or of IDs.
 func (l *Lookup) rows(p *Plan) int {
-	if l.IDs != nil {
-		return len(l.IDs)
+	if l.Count > 0 {
+		return l.Count
 	}
 	return p.batch
 }

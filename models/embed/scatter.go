@@ -181,7 +181,7 @@ func (p *Plan) mergeRows(t *tableGrad) {
 	for _, u := range t.uses {
 		w, stride := width(u.field.Feature), u.lookup.stride()
 		slots, dy := x.lanes[u.field.lane].slots, u.lookup.leafGrad
-		if u.lookup.IDs != nil {
+		if u.lookup.Count > 0 {
 			kernel.ScatterAddRows(g, d, slots, dy, d)
 			continue
 		}

@@ -50,7 +50,12 @@ func Positions(s *Scope, x *G.Node, length, most int, std float64) *G.Node {
 	}
 	s.Along("weight", 0, s.Fixed(most))
 	s.Along("weight", 1, s.SpaceOf(x))
-	at := make([]int32, rows)
+	at := []int32{}
+	if s.Plan != nil {
+		s.Plan.List(&at, rows)
+	} else {
+		at = make([]int32, rows)
+	}
 	for i := range at {
 		at[i] = int32(i % length)
 	}
