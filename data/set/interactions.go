@@ -136,12 +136,17 @@ func (d Interactions) Open(ctx context.Context, o data.OpenOptions) (*data.Split
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	start := time.Now()
-	log, err := d.read(ctx, &o)
+	log, sums, err := d.read(ctx, &o)
 	if err != nil {
 		return nil, err
 	}
 	o.Log.Info("data: read interactions", "users", len(log.Users), "items", len(log.Names), "actions", len(log.Item), "seconds", parts.Seconds(start))
-	return d.open(log, o)
+	s, err := d.open(log, o)
+	if err != nil {
+		return nil, err
+	}
+	s.Sources = parts.Sources(nil, data.TrainPart, sums)
+	return s, nil
 }
 
 // open makes the rows of a log.

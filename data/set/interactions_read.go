@@ -94,19 +94,20 @@ type logReader struct {
 	bad   scan.BadRows
 	kind  string // how times are written
 	lines int64
+	sums  []scan.FileSum // of the files
 }
 
 // read returns the log of the files.
-func (d Interactions) read(ctx context.Context, o *data.OpenOptions) (*history.Log, error) {
+func (d Interactions) read(ctx context.Context, o *data.OpenOptions) (*history.Log, []scan.FileSum, error) {
 	files, err := scan.Expand(d.Path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	l := d.layout()
 	r := &logReader{d: d, l: l, b: &history.Builder{Timed: l.time != ""}, bad: scan.BadRows{Skip: d.BadRows == data.SkipBadRows, Limit: d.MaxBadRows}}
 	for _, f := range files {
 		if err := r.file(ctx, f); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	scan.Report(o.Log, r.bad.Count, r.lines, r.bad.First)
@@ -114,13 +115,13 @@ func (d Interactions) read(ctx context.Context, o *data.OpenOptions) (*history.L
 	r.b.Core(d.MinUser, d.MinItem)
 	switch {
 	case before == 0 && d.MinRating != nil:
-		return nil, fmt.Errorf("data: %s: no action has a rating of %g or more (min_rating)", files[0], *d.MinRating)
+		return nil, nil, fmt.Errorf("data: %s: no action has a rating of %g or more (min_rating)", files[0], *d.MinRating)
 	case before == 0:
-		return nil, fmt.Errorf("data: %s: has no actions", files[0])
+		return nil, nil, fmt.Errorf("data: %s: has no actions", files[0])
 	case r.b.Len() == 0:
-		return nil, fmt.Errorf("data: min_user %d and min_item %d leave none of %d actions; lower them", d.MinUser, d.MinItem, before)
+		return nil, nil, fmt.Errorf("data: min_user %d and min_item %d leave none of %d actions; lower them", d.MinUser, d.MinItem, before)
 	}
-	return r.b.Log(), nil
+	return r.b.Log(), r.sums, nil
 }
 
 // file reads a file.
@@ -171,6 +172,11 @@ func (r *logReader) file(ctx context.Context, path string) error {
 	case r.l.delimiter != "" && c == nil:
 		return fmt.Errorf("data: %s: the file is empty", path)
 	}
+	sum := scan.FileSum{Path: scan.Absolute([]string{path})[0]}
+	if sum.Size, sum.Hash, err = in.Sum(); err != nil {
+		return scan.ReadError(path, err)
+	}
+	r.sums = append(r.sums, sum)
 	return nil
 }
 
@@ -338,7 +344,7 @@ func (d Interactions) users(ctx context.Context, m *data.FeatureMap, o data.Stre
 	if err := d.checkMap(m); err != nil {
 		return nil, err
 	}
-	log, err := d.read(ctx, &data.OpenOptions{Log: parts.Logger(o.Log)})
+	log, _, err := d.read(ctx, &data.OpenOptions{Log: parts.Logger(o.Log)})
 	if err != nil {
 		return nil, err
 	}
