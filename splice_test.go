@@ -177,7 +177,11 @@ func TestScoreIsPredict(t *testing.T) {
 				}
 				return
 			}
-			dir, path, rows := trained(t, config, name)
+			var set []string
+			if strings.HasPrefix(fmt.Sprintf("%T", m), "seq.") {
+				set = []string{`data.columns.tags={type: sequence, separator: "|", max_len: 3}`, "model.item=ad", "model.history=tags"}
+			}
+			dir, path, rows := trained(t, config, name, set...)
 			want := predictions(t, dir, path)
 			r := open(t, dir)
 			var wg sync.WaitGroup

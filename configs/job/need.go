@@ -9,6 +9,7 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train/run"
+	"github.com/splice-ml/splice/train/task"
 )
 
 // The parts of what a job needs.
@@ -42,7 +43,9 @@ func (j *Job) bill(sc *data.Schema, u uses) (memory.Bill, error) {
 	b.Add(programPart, programBytes)
 	o, size := j.Experiment.Train, j.Experiment.Train.BatchSize
 	shapes := nn.NewShapes()
-	eval, err := models.Measure(j.Model, shapes, sc, models.CompileOptions{Batch: size})
+	ranking, ranks := j.Task.(task.Ranking)
+	whole := ranks && ranking.WholeCatalogue()
+	eval, err := models.Measure(j.Model, shapes, sc, models.CompileOptions{Batch: size, WholeCatalogue: whole})
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +64,7 @@ func (j *Job) bill(sc *data.Schema, u uses) (memory.Bill, error) {
 	if !u.trains {
 		return b, nil
 	}
-	c := models.CompileOptions{Batch: size, Train: true, Loss: j.Task.Loss}
+	c := models.CompileOptions{Batch: size, Train: true, Loss: j.Task.Loss, WholeCatalogue: whole}
 	if frozen, err := nn.Match(o.Freeze); err == nil && len(o.Freeze) > 0 {
 		c.Freeze = frozen
 	}

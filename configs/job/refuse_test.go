@@ -148,7 +148,7 @@ func TestStartRefuses(t *testing.T) {
 				_, _, err := call{to: "r", set: []string{"init.from=r"}, overwrite: true}.train(t)
 				return err
 			},
-			[]string{"is the directory of this run", "--run"},
+			[]string{"is the directory of this run", "choose another directory"},
 		},
 		{"columns that are not there", training("init.from=r", small), []string{"feature map of r", "init.features"}},
 		{"frozen misspelt", from("r", "train.freeze=[embeding.*]"), []string{`"embeding.*" matches no parameter`, "nearest is"}},

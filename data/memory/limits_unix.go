@@ -32,8 +32,9 @@ func read(file string) string {
 		return ""
 	}
 	defer f.Close()
-	b, _ := io.ReadAll(io.LimitReader(f, few))
-	return string(b)
+	b := make([]byte, few)
+	n, _ := io.ReadFull(f, b)
+	return string(b[:n])
 }
 
 // total returns the machine's memory as /proc/meminfo says, 0 if it does not.
