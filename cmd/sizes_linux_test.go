@@ -47,6 +47,14 @@ train: {batch_size: 8, epochs: 1}
 model: {type: fm, embedding_dim: 2}
 train: {batch_size: 8, epochs: 1}
 `,
+	"interactions": `data: {type: interactions, path: rows.seq, layout: sequences, max_len: 4, negatives: 2, eval_negatives: 3}
+model: {type: gru4rec, embedding_dim: 2}
+train: {batch_size: 8, epochs: 1}
+`,
+	"synthetic_interactions": `data: {type: synthetic_interactions, users: 30, items: 40, actions: 5, max_len: 4, negatives: 2, eval_negatives: 3}
+model: {type: gru4rec, embedding_dim: 2}
+train: {batch_size: 8, epochs: 1}
+`,
 	"text": `data: {type: text, path: rows.txt, format: tsv, label: y, text: s, labels: [a, b], max_length: 16, vocab_size: 60, split: {ratio: [.5, .5]}}
 model: {type: bert, hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 8, max_position_embeddings: 32}
 task: classification
@@ -72,7 +80,7 @@ merge: {regime: {type: independent}, finetune: {epochs: 0}, report: false}
 // sizeFiles writes the rows that they read.
 func sizeFiles(t *testing.T, dir string) {
 	t.Helper()
-	var csv, libfm, frappe, text strings.Builder
+	var csv, libfm, frappe, text, log strings.Builder
 	csv.WriteString("y,a,b,c\n")
 	frappe.WriteString("user\titem\tcnt\tdaytime\tweekday\tisweekend\thomework\tcost\tweather\tcountry\tcity\n")
 	text.WriteString("y\ts\n")
@@ -82,6 +90,10 @@ func sizeFiles(t *testing.T, dir string) {
 		fmt.Fprintf(&frappe, "u%d\ti%d\t1\tmorning\tmonday\tweekday\thome\tfree\tsunny\tSpain\t%d\n", i%7, i, i%3)
 		fmt.Fprintf(&text, "%c\tsome words of row %d\n", 'a'+i%2, i)
 	}
+	for u := range 20 {
+		fmt.Fprintf(&log, "u%d i%d i%d i%d i%d\n", u, u%7, u%11, u%13, u%5)
+	}
+	write(t, dir, "rows.seq", log.String())
 	write(t, dir, "rows.csv", csv.String())
 	write(t, dir, "rows.libfm", libfm.String())
 	write(t, dir, "rows.frappe", frappe.String())
@@ -142,8 +154,11 @@ func sizes(t *testing.T) []sized {
 				add("train", name, "data", v)
 			case "model":
 				base := "criteo"
-				if strings.Contains(name, "bert") {
+				switch {
+				case strings.Contains(name, "bert"):
 					base = "text"
+				case strings.HasPrefix(fmt.Sprintf("%T", v), "seq."):
+					base = "synthetic_interactions"
 				}
 				set := []string{"model=" + small(name)}
 				if strings.HasSuffix(name, "_mlm") {

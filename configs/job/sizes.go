@@ -95,7 +95,7 @@ func (s size) smaller() []int {
 	if s.at == nil {
 		return nil
 	}
-	return slices.DeleteFunc([]int{1, 1 << 10, s.n / 2}, func(n int) bool { return n >= s.n })
+	return slices.DeleteFunc([]int{1, 1 << 10, s.n / 2}, func(n int) bool { return n < 1 || n >= s.n })
 }
 
 // lowered returns a copy of a section, a struct or a pointer to one, in which the option is to, or a list of a single to.

@@ -178,7 +178,7 @@ func (d HistoryRows) open(log *history.Log, o data.OpenOptions) (*data.Splits, e
 		}
 		rows := s.Rows(part.of, d.MinHistory, o.Seed)
 		if rows.Rows() == 0 && (part.of == data.TrainPart || o.Only != "") {
-			return nil, fmt.Errorf("data: the split leaves no %s rows: users have too few actions", part.of)
+			return nil, fmt.Errorf("data: the split leaves no %s rows: users have too few actions, or lower min_history", part.of)
 		}
 		if rows.Rows() > 0 {
 			*part.to = rows
