@@ -84,8 +84,10 @@ func TestDINGolden(t *testing.T) {
 		{Name: "item", Kind: data.Categorical, Vocab: 50, Table: "item"},
 		{Name: "history", Kind: data.Sequence, Vocab: 50, MaxLen: maxLen, Table: "item"},
 	}}
-	m := seq.DIN{Columns: seq.Columns{Item: "item", History: "history", EmbeddingDim: 8, InitStd: .1}, Attention: "dot",
-		Head: seq.Head{HiddenUnits: []int{16, 8}, HiddenActivations: "tanh"}}
+	m := seq.DIN{
+		Columns: seq.Columns{Item: "item", History: "history", EmbeddingDim: 8, InitStd: .1}, Attention: "dot",
+		Head: seq.Head{HiddenUnits: []int{16, 8}, HiddenActivations: "tanh"},
+	}
 	p := nn.NewParams(1)
 	prog, err := models.Compile(m, p, sc, models.CompileOptions{Batch: 8, Train: true, Loss: modeltest.BCE})
 	if err != nil {

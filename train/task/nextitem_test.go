@@ -18,8 +18,12 @@ func TestNextItemModels(t *testing.T) {
 	sasrec := seq.SASRec{Columns: columns, Transformer: seq.Transformer{NumBlocks: 1, NumHeads: 2, Dropout: .1}, Output: seq.Output{Output: seq.Items}}
 	gru := seq.GRU4Rec{Columns: columns, HiddenSize: 5, Output: seq.Output{Output: seq.Items}}
 	for _, loss := range []task.NextItem{
-		{Objective: "full"}, {Objective: "sampled_softmax", Negatives: 7, Shared: true}, {Objective: "sampled_softmax", Negatives: 3},
-		{Objective: "bce", Negatives: 1}, {Objective: "gbce", Negatives: 4, Calibration: .75}, {Objective: "bpr", Negatives: 2},
+		{Objective: "full"},
+		{Objective: "sampled_softmax", Negatives: 7, Shared: true},
+		{Objective: "sampled_softmax", Negatives: 3},
+		{Objective: "bce", Negatives: 1},
+		{Objective: "gbce", Negatives: 4, Calibration: .75},
+		{Objective: "bpr", Negatives: 2},
 	} {
 		name := loss.Objective
 		if loss.Shared {
