@@ -52,7 +52,7 @@ fuzz: ## fuzz every parser for FUZZTIME (1m) each
 KILLS   ?= 1000
 FAULTS  ?= 100
 DAMAGES ?= 200
-attack: ## kill commands KILLS times, disturb them FAULTS times, damage files DAMAGES times, and print how that ended (20 minutes)
+attack: ## kill commands KILLS times, disturb them FAULTS times, damage files DAMAGES times, and print how that ended (5 minutes)
 	cd cmd && SPLICE_ATTACK_TABLE=1 SPLICE_ATTACK_KILLS=$(KILLS) SPLICE_ATTACK_FAULTS=$(FAULTS) SPLICE_ATTACK_DAMAGES=$(DAMAGES) \
 		$(GO) test -count=1 -timeout 2h -run '^TestAttack'
 

@@ -143,6 +143,8 @@ func TestFetchBad(t *testing.T) {
 		{"checksum", entry(`files: {a: 12ab}, ` + good), `"12ab" is not a SHA-256`},
 		{"upper case", entry(`files: {a: ` + strings.Repeat("AB", 32) + `}, ` + good), "is not a SHA-256"},
 		{"scheme", entry(`files: {a: ""}, from: [{url: "file:///etc/passwd"}]`), "is not a http or https URL"},
+		{"no archive", entry(`files: {a: ""}, from: [{url: "https://example.com"}]`), "names no archive"},
+		{"archive above", entry(`files: {a: ""}, from: [{url: "https://example.com/.."}]`), "names no archive"},
 		{"folder of a file", entry(`files: {a: ""}, from: [{url: "https://example.com/{file}", folder: x}]`), "has {file}"},
 		{"no folder", "fetch: {'': {files: {a: ''}, " + good + "}}\n", "an entry without a folder"},
 		{"fallback", "fallback: real\n", "must be none, synthetic or always"},
