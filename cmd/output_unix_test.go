@@ -132,21 +132,24 @@ func TestPredictPipe(t *testing.T) {
 	}
 }
 
+// gone removes a directory in which a file may come while others go.
+func gone(dir string) (err error) {
+	for range 100 {
+		if err = os.RemoveAll(dir); err == nil {
+			break
+		}
+	}
+	return err
+}
+
 // TestVanishedRun: a run whose directory, or a part of it, goes while it is trained ends with exit code 1 and says so, or is whole.
 func TestVanishedRun(t *testing.T) {
 	dir := workspace(t, 3000)
 	for name, take := range map[string]func(r string) error{
-		"removed": func(r string) (err error) {
-			for range 100 { // a file may come while others go
-				if err = os.RemoveAll(r); err == nil {
-					break
-				}
-			}
-			return err
-		},
+		"removed":  gone,
 		"moved":    func(r string) error { return os.Rename(r, r+"-moved") },
 		"replaced": func(r string) error { return replaced(r) },
-		"last":     func(r string) error { return os.RemoveAll(filepath.Join(r, "last")) },
+		"last":     func(r string) error { return gone(filepath.Join(r, "last")) },
 		"config":   func(r string) error { return os.Remove(filepath.Join(r, "config.yaml")) },
 		"features": func(r string) error { return os.Remove(filepath.Join(r, "features.json.zst")) },
 		"model":    func(r string) error { return os.Remove(filepath.Join(r, "model.safetensors")) },

@@ -242,6 +242,7 @@ func bounded(t *testing.T, dir, name string, args ...string) (o out, seconds, me
 	defer cancel()
 	c := exec.CommandContext(ctx, filepath.Join(bin, name), args...)
 	c.Dir, c.Env = dir, append(c.Environ(), "SPLICE_MEMORY=400MB")
+	light()
 	o = do(t, c)
 	u := c.ProcessState.SysUsage().(*syscall.Rusage)
 	return o, (c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Seconds(), float64(u.Maxrss) / 1000
@@ -291,6 +292,7 @@ func TestNeedIsTrue(t *testing.T) {
 			args = append(args, "--set", s)
 		}
 		c := command(dir, "train", args...)
+		light()
 		o := do(t, c)
 		_, after, _ := strings.Cut(o.stderr, "needs about ")
 		said, _, _ := strings.Cut(after, "\"")
