@@ -70,7 +70,7 @@ func (r *Run) line(sc *data.Schema, top int) (func(line []byte, logits []float32
 	case ranks:
 		return r.recommended(ranking, max(top, 1)), nil
 	case top > 0:
-		return nil, run.BadInput(fmt.Errorf("%s ranks no catalogue, so that there are no top %d items of a row: leave out --top-k", r.Dir, top))
+		return nil, run.BadInput(fmt.Errorf("%s ranks no catalogue, so that there are no top %d items of a row: runs of the task next_item have them", r.Dir, top))
 	}
 	if t != nil && t.MaskRate > 0 {
 		return nil, run.BadInput(fmt.Errorf("%s predicts masked words, not something of a row; train its encoder on for a task: "+
