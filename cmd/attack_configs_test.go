@@ -119,9 +119,10 @@ func with(config, old, text string) string {
 
 func attacksOnConfigs() []attack {
 	c := attackConfig
-	laughs := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	var laughs strings.Builder
+	laughs.WriteString("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n")
 	for i := 1; i < 12; i++ {
-		laughs += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
+		fmt.Fprintf(&laughs, "a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
 	}
 	path := with(c, "path: rows.tsv", "path: *p")
 	args := []string{"train", "--config", "bad.yaml", "--run", "n"}
@@ -195,8 +196,8 @@ func attacksOnConfigs() []attack {
 		{name: "a monitor that is a list", text: with(c, "epochs: 3", "epochs: 3, monitor: [auc]")},
 		{name: "an alias of itself", text: "a: &a [*a]\n" + c},
 		{name: "an alias of nothing", text: path},
-		{name: "a bomb of aliases", text: laughs + c},
-		{name: "a bomb of aliases in a list", text: laughs + with(c, "path: rows.tsv", "path: *a11")},
+		{name: "a bomb of aliases", text: laughs.String() + c},
+		{name: "a bomb of aliases in a list", text: laughs.String() + with(c, "path: rows.tsv", "path: *a11")},
 		{name: "a merge key", text: "x: &x {epochs: 1}\n" + with(c, "epochs: 3", "<<: *x")},
 		{name: "a tag", text: with(c, "epochs: 3", "epochs: !!python/object:os.system 3"), fine: true},
 		{name: "binary", text: with(c, "rows.tsv", "!!binary cm93cy50c3Y="), fine: true},
