@@ -2,6 +2,7 @@ package seq
 
 import (
 	"errors"
+	"math"
 	"strconv"
 
 	G "gorgonia.org/gorgonia"
@@ -60,6 +61,7 @@ func (m SASRec) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 		if s.Err() != nil {
 			return nil
 		}
+		x = s.Columns(s.Check(ops.Scale(x, math.Sqrt(float64(m.EmbeddingDim)))), s.SpaceOf(x)) // as the authors' code does
 		return in.Rank(s, "embedding", h, m.encode(s, x, h))
 	}
 	item, x, others, h := m.embed(s, in)

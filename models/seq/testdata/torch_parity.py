@@ -134,7 +134,7 @@ def gru4rec_next(p):
 
 def sasrec_next(p):
     e = p("embedding.item.weight", V, D)
-    return next_items(p, transformer(p, F.embedding(HISTORY, e), 2, 2))
+    return next_items(p, transformer(p, F.embedding(HISTORY, e) * math.sqrt(D), 2, 2))
 
 
 for model in (din_unit, duet, gru4rec, sasrec, gru4rec_next, sasrec_next):
