@@ -475,7 +475,7 @@ train: {epochs: 30, batch_size: 16, learning_rate: 0.01}
 			t.Errorf("row %d: %v, want %s first", i, got[i], want)
 		}
 		for _, item := range got[i] {
-			if strings.Contains(fmt.Sprint(rows[i]["history"]), item.Name+" ") {
+			if had := strings.FieldsFunc(fmt.Sprint(rows[i]["history"]), func(r rune) bool { return strings.ContainsRune("[]| ", r) }); slices.Contains(had, item.Name) {
 				t.Errorf("row %d: %s was had already", i, item.Name)
 			}
 		}
