@@ -85,3 +85,19 @@ func TestKeyRefusesOtherTypes(t *testing.T) {
 	}()
 	rng.Key(1, 1.5)
 }
+
+func TestAlias(t *testing.T) {
+	p := []float64{5, 0, 1, 3, .5, .5}
+	const n = 200000
+	a, r := rng.NewAlias(p, 10), rng.New(5)
+	got := make([]float64, len(p))
+	for range n {
+		got[a.At(r.Uint64())]++
+	}
+	for i, v := range p {
+		want := v / 10 * n
+		if math.Abs(got[i]-want) > 5*math.Sqrt(want) {
+			t.Errorf("%d drawn %g times, want about %g", i, got[i], want)
+		}
+	}
+}

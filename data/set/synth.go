@@ -71,7 +71,7 @@ type synthWorld struct {
 }
 
 type catWorld struct {
-	law    alias
+	law    rng.Alias
 	token  uint64      // key of the bijection from rank to token
 	main   []float64   // by rank; the last one is the blank's
 	factor [][]float64 // by rank, each [synthRank]; nil without factors
@@ -97,7 +97,7 @@ func newSynthWorld(seed uint64) *synthWorld {
 			p[i] = math.Pow(float64(i+1), -c.zipf)
 			sum += p[i]
 		}
-		cat.law = newAlias(p, sum)
+		cat.law = rng.NewAlias(p, sum)
 		cat.main = make([]float64, c.card+1)
 		if c.factor != 0 {
 			cat.factor = make([][]float64, c.card+1)
@@ -181,7 +181,7 @@ func (w *synthWorld) draw(r *rand.Rand, row *synthRow) {
 		row.logs[f] = (math.Log1p(float64(max(row.nums[f], 0))) - c.mean) / c.std
 	}
 	for f, c := range synthCatCols {
-		row.cats[f] = w.cats[f].law.draw(r)
+		row.cats[f] = w.cats[f].law.At(r.Uint64())
 		if c.blank >= 0 && blank[c.blank] {
 			row.cats[f] = -1
 		}

@@ -141,22 +141,6 @@ func TestSynthPairsMatter(t *testing.T) {
 	}
 }
 
-func TestAlias(t *testing.T) {
-	p := []float64{5, 0, 1, 3, .5, .5}
-	const n = 200000
-	a, r := newAlias(p, 10), rng.New(5)
-	got := make([]float64, len(p))
-	for range n {
-		got[a.draw(r)]++
-	}
-	for i, v := range p {
-		want := v / 10 * n
-		if math.Abs(got[i]-want) > 5*math.Sqrt(want) {
-			t.Errorf("%d drawn %g times, want about %g", i, got[i], want)
-		}
-	}
-}
-
 func TestScrambleBijection(t *testing.T) {
 	seen := map[uint32]bool{}
 	for i := range uint32(100000) {

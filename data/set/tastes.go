@@ -187,8 +187,8 @@ func (x tastesRow) appendTo(buf []byte, label bool) []byte {
 
 // tastesWorld is what a seed fixes before the first row.
 type tastesWorld struct {
-	law    alias // of items
-	genre  []int // by item
+	law    rng.Alias // of items
+	genre  []int     // by item
 	effect [len(tastesNames)][]float64
 	taste  [][tasteRank]float64 // by user
 	look   [][tasteRank]float64 // by item
@@ -204,7 +204,7 @@ func newTastesWorld(d Tastes) *tastesWorld {
 		p[i] = math.Pow(float64(i+1), -tastesZipf)
 		sum += p[i]
 	}
-	w.law = newAlias(p, sum)
+	w.law = rng.NewAlias(p, sum)
 	for f, n := range [...]int{d.Users, d.Items, tastesGenres, tastesHours, tastesDevices} {
 		r := rng.New(rng.Key(d.Seed, "tastes", tastesNames[f]))
 		w.effect[f] = make([]float64, n)
@@ -272,7 +272,7 @@ func (w *tastesWorld) calibrate(r *rand.Rand) {
 
 // draw returns the next row of r.
 func (w *tastesWorld) draw(r *rand.Rand) tastesRow {
-	item := w.law.draw(r)
+	item := w.law.At(r.Uint64())
 	return tastesRow{r.IntN(len(w.taste)), item, w.genre[item], r.IntN(tastesHours), r.IntN(tastesDevices)}
 }
 

@@ -1,21 +1,20 @@
-package set
+package rng
 
 import (
 	"math"
 	"math/bits"
-	"math/rand/v2"
 )
 
-// alias draws from a discrete distribution in constant time (Walker 1977; tables after Vose 1991).
-type alias struct {
+// Alias draws from a discrete distribution in constant time (Walker 1977; tables after Vose 1991).
+type Alias struct {
 	keep  []uint64 // probability, in units of 2^-64, to keep the column drawn
 	other []int32  // what to take instead
 }
 
-// newAlias builds the tables of the distribution p/sum.
-func newAlias(p []float64, sum float64) alias {
+// NewAlias builds the tables of the distribution p/sum.
+func NewAlias(p []float64, sum float64) Alias {
 	n := len(p)
-	a := alias{keep: make([]uint64, n), other: make([]int32, n)}
+	a := Alias{keep: make([]uint64, n), other: make([]int32, n)}
 	q := make([]float64, n)
 	var small, large []int32
 	for i, v := range p {
@@ -41,10 +40,14 @@ func newAlias(p []float64, sum float64) alias {
 	return a
 }
 
-func (a alias) draw(r *rand.Rand) int {
-	i, frac := bits.Mul64(r.Uint64(), uint64(len(a.keep)))
+// At returns the index that a random word draws.
+func (a Alias) At(word uint64) int {
+	i, frac := bits.Mul64(word, uint64(len(a.keep)))
 	if frac < a.keep[i] {
 		return int(i)
 	}
 	return int(a.other[i])
 }
+
+// Word returns the random 64 bits of element i of the stream named by key, without drawing those before it.
+func Word(key uint64, i int64) uint64 { return Mix(key + uint64(i)*golden + golden) }
