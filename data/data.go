@@ -62,6 +62,9 @@ type Schema struct {
 	NumDense int   // columns of Batch.Dense
 	HasGroup bool  // Batch.Group is filled
 	Text     *Text // the token sequences; nil if there are none
+
+	// Counts are how often the train rows of a log of users' actions have each id, by table; nil if that is not known.
+	Counts map[string][]int64
 }
 
 // Batch is a number of rows, stored column by column. It has Size rows. The first N are real; the others are padding, which is zero

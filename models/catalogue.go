@@ -1,13 +1,12 @@
 package models
 
 import (
+	"cmp"
 	"fmt"
-	"slices"
 
 	G "gorgonia.org/gorgonia"
 
 	"github.com/splice-ml/splice/data"
-	"github.com/splice-ml/splice/data/rng"
 	"github.com/splice-ml/splice/models/embed"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops"
@@ -24,9 +23,7 @@ type Catalogue struct {
 	name    string
 	dim     int
 	history *History
-	drawn   []int32 // negatives of the batch, if the loss wants any
-	each    int     // of each position; 0 if all share them
-	key     uint64  // of their stream
+	drawer  *drawer // draws the negatives, if the loss wants any
 }
 
 // Next returns the ids of the items that come after each position, [B·L], which are the labels; -1 for padding. They are filled at
@@ -45,7 +42,7 @@ func (in *Inputs) Rank(s *nn.Scope, name string, h *History, states *G.Node) *G.
 	}
 	dim := states.Shape()[1]
 	c := &Catalogue{States: states, Size: h.feature.Vocab, name: name, dim: dim, history: h}
-	sub, table := s.Sub(name), tableOf(h.feature)
+	sub, table := s.Sub(name), h.table()+".weight"
 	if in.whole {
 		c.Items = in.tables[sub.Path(table)]
 	}
@@ -71,17 +68,12 @@ func (in *Inputs) Rank(s *nn.Scope, name string, h *History, states *G.Node) *G.
 	return s.Columns(s.Check(ops.Linear(last, items, nil, kernel.None)), s.Fixed(h.feature.Vocab))
 }
 
-// tableOf returns the name of a feature's table in the scope of its lookups.
-func tableOf(f *data.Feature) string {
-	if f.Table != "" {
-		return f.Table + ".weight"
-	}
-	return f.Name + ".weight"
-}
+// table returns the name of a history's table.
+func (h *History) table() string { return cmp.Or(h.feature.Table, h.feature.Name) }
 
 // sequenceInside looks the positions of a history up in a table that is a weight of the graph.
 func (in *Inputs) sequenceInside(s *nn.Scope, name string, dim int, h *History) *G.Node {
-	sub, table := s.Sub(name), tableOf(h.feature)
+	sub, table := s.Sub(name), h.table()+".weight"
 	full := sub.Path(table)
 	w := in.tables[full]
 	if w == nil {
@@ -114,18 +106,6 @@ func (c *Catalogue) Positives(s *nn.Scope, in *Inputs) *G.Node {
 	return c.lookup(s, in, "next", &h.positives, h.batch*h.L)
 }
 
-// Negatives returns the embeddings of items that are drawn anew at each step, from a table outside of the graph, and their ids. They are
-// drawn uniformly and with replacement: n for all positions, [n, D], or n for each one, [B·L·n, D], which its history does not have.
-func (c *Catalogue) Negatives(s *nn.Scope, in *Inputs, n int, shared bool) (*G.Node, *[]int32) {
-	if !shared {
-		c.each = n
-		n *= c.history.batch * c.history.L
-	}
-	c.key = rng.Key(0, "negatives", c.name)
-	list(s, &c.drawn, n)
-	return c.lookup(s, in, "negatives", &c.drawn, n), &c.drawn
-}
-
 func (c *Catalogue) lookup(s *nn.Scope, in *Inputs, what string, ids *[]int32, n int) *G.Node {
 	l := &embed.Lookup{Dim: c.dim, IDs: *ids, Count: n}
 	sp := in.fields(s.Sub(c.name), l, nn.Normal(in.std()), c.history.feature)
@@ -138,39 +118,6 @@ func (c *Catalogue) lookup(s *nn.Scope, in *Inputs, what string, ids *[]int32, n
 	}
 	in.plan.Add(l, node, leaf)
 	return s.Columns(node, sp[0])
-}
-
-// draw draws the negatives of a step.
-func (c *Catalogue) draw(step *ops.Step) {
-	key := rng.Mix(rng.Mix(c.key^step.Seed) + uint64(step.N))
-	if c.each == 0 {
-		for i := range c.drawn {
-			c.drawn[i] = c.item(key, int64(i))
-		}
-		return
-	}
-	h := c.history
-	for p, next := range h.next {
-		row := h.IDs[p/h.L*h.L:][:h.L]
-		for k := p * c.each; k < (p+1)*c.each; k++ {
-			c.drawn[k] = data.PadID
-			own := rng.Mix(key + uint64(k))
-			for try := int64(0); next >= 0 && try < mostTries; try++ {
-				if id := c.item(own, try); try == mostTries-1 || id != next && !slices.Contains(row, id) {
-					c.drawn[k] = id
-					break
-				}
-			}
-		}
-	}
-}
-
-// mostTries bounds how often a negative is drawn again: a history may have nearly all items.
-const mostTries = 100
-
-// item returns the i-th item of a stream.
-func (c *Catalogue) item(key uint64, i int64) int32 {
-	return data.FirstID + int32(rng.Float(key, i)*float64(c.Size-data.FirstID))
 }
 
 // follow fills what comes after each position: the item of the next one, and after the last one the row's label.

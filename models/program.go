@@ -239,8 +239,8 @@ func (p *Program) Run(b *data.Batch, step int64) (float64, error) {
 	if err := r.in.fill(b, r.batch); err != nil {
 		return 0, err
 	}
-	if c := r.in.catalogue; c != nil {
-		c.draw(&r.step)
+	if c := r.in.catalogue; c != nil && c.drawer != nil {
+		c.drawer.draw(&r.step)
 	}
 	if err := r.plan.Gather(b); err != nil {
 		return 0, err

@@ -160,6 +160,22 @@ func TestNegatives(t *testing.T) {
 	}
 }
 
+// TestCounts holds that the counts of a schema are those of the train rows alone, while those of the vocabulary are the log's.
+func TestCounts(t *testing.T) {
+	d := datatest.Section(t, "type: interactions\nlayout: sequences\nrows: sequences\npath: "+datatest.WriteFile(t, "log", "u a b a c d\nv b e\nw e b a\n"))
+	o, _ := datatest.Options(t)
+	s := datatest.Open(t, d, o)
+	v := s.Map.Table("item")
+	for name, want := range map[string]int64{"a": 2, "b": 2, "c": 0, "d": 0, "e": 2} { // v is trained on alone; a and b come last of w
+		if got := s.Train.Schema().Counts["item"][v.ID([]byte(name))]; got != want {
+			t.Errorf("item %s: %d in train rows, want %d", name, got, want)
+		}
+	}
+	if got := s.Schema.Counts["item"]; len(got) != v.Size() {
+		t.Errorf("%d counts, want %d", len(got), v.Size())
+	}
+}
+
 // interactionsCase is a log without negatives, which are others in each epoch: TestNegatives has them.
 func interactionsCase(t testing.TB, rows string) datatest.Case {
 	var log strings.Builder

@@ -37,7 +37,10 @@ func CheckHistory(t *testing.T, m models.Model) {
 // CheckNext runs the suite on a model that predicts next items, with a loss that wants the table of items as a weight of the graph or not.
 // Labels are items.
 func CheckNext(t *testing.T, m models.Model, loss models.LossFunc, whole bool) {
-	sc := &data.Schema{Features: Histories().Features[1:2]}
+	sc := &data.Schema{Features: Histories().Features[1:2], Counts: map[string][]int64{}}
+	for id := range sc.Features[0].Vocab {
+		sc.Counts[sc.Features[0].Table] = append(sc.Counts[sc.Features[0].Table], int64(1+id%5))
+	}
 	check(t, suite{m: m, sc: sc, loss: loss, large: 256, whole: whole})
 }
 

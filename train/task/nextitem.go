@@ -18,7 +18,7 @@ import (
 
 func init() {
 	Register("next_item", NextItem{
-		Objective: fullLoss, Negatives: 256, Calibration: 0.75, Seen: "exclude", MetricNames: []string{"ndcg@10", "hr@10", "item_cross_entropy"},
+		Objective: fullLoss, Negatives: 256, NegativesBy: models.Uniform, Exponent: 1, Calibration: 0.75, Seen: "exclude", MetricNames: []string{"ndcg@10", "hr@10", "item_cross_entropy"},
 	})
 }
 
@@ -36,8 +36,13 @@ type NextItem struct {
 	// full: cross-entropy over all items; sampled_softmax: over the next item and some that are drawn at each step; bce: binary
 	// cross-entropy of the next item and of those; gbce: the same, calibrated for how few are drawn; bpr: each against the next item
 	Objective   string  `yaml:"loss"`
-	Negatives   int     `yaml:"negatives"`   // items that are drawn, uniformly, of every loss but full
+	Negatives   int     `yaml:"negatives"`   // items that are drawn, with replacement, of every loss but full
 	Shared      bool    `yaml:"shared"`      // the items drawn are the same for the whole batch, not others for each position
+	// how items are drawn: uniform; popularity, by their counts in the train rows to the power of popularity_exponent; batch, from the
+	// next items of the batch
+	NegativesBy string  `yaml:"negatives_by"`
+	Exponent    float64 `yaml:"popularity_exponent"` // of negatives_by: popularity; 0 is uniform among the items that train rows have
+	LogQ        bool    `yaml:"logq"`                // sampled_softmax: scores are corrected for how likely items are drawn, unless uniformly
 	Calibration float64 `yaml:"calibration"` // of gbce, in [0, 1]: 0 is bce, and with 1 scores are calibrated as those of full
 	// whether items that the user has had already are ranked in evaluation: exclude or include
 	Seen string `yaml:"seen"`
@@ -47,7 +52,13 @@ type NextItem struct {
 
 // Validate reports every option out of range.
 func (t NextItem) Validate() error {
-	return checkMetrics(t.MetricNames, metric.Ranks, "[ndcg@10, hr@10]",
+	var logq error
+	if t.LogQ && (t.Objective != sampledLoss || t.NegativesBy == models.Uniform) {
+		logq = registry.Field("logq", "corrects a sampled_softmax whose items are drawn by popularity or from the batch; remove it")
+	}
+	return checkMetrics(t.MetricNames, metric.Ranks, "[ndcg@10, hr@10]", logq,
+		registry.OneOf("negatives_by", t.NegativesBy, models.Uniform, models.Popularity, models.InBatch),
+		registry.In("popularity_exponent", t.Exponent, 0, 10),
 		registry.OneOf("loss", t.Objective, fullLoss, sampledLoss, gbceLoss, bceLoss, bprLoss), registry.In("negatives", t.Negatives, 1, 1<<20),
 		registry.In("calibration", t.Calibration, 0, 1),
 		registry.OneOf("seen", t.Seen, "exclude", "include"))
@@ -64,7 +75,12 @@ func (t NextItem) WholeCatalogue() bool { return t.Objective == fullLoss }
 //	gbce:             −β·log σ(x·e_y) − Σ_k log(1 − σ(x·e_k)), the same (Petrov and Macdonald 2023)
 //	bpr:              −Σ_k log σ(x·e_y − x·e_k), over negatives (Rendle et al. 2009)
 //
-// Items drawn that are y take no part. Those of a position of its own are none that its history has.
+// An item drawn that is y, an accidental hit, takes no part in any of them. One that is drawn twice counts twice. Items drawn for a position
+// alone are none that its history has, unless it has nearly all; those that are shared may be.
+//
+// With logq the scores of a sampled_softmax are those minus log q, where an item is drawn with probability q (Bengio and Senécal 2008;
+// Yi et al. 2019, whose batch is negatives_by: batch): that of y too. The number of items drawn would change all scores alike, and so
+// does not matter.
 func (t NextItem) Loss(s *nn.Scope, states *G.Node, in *models.Inputs) *G.Node {
 	if s.Err() != nil {
 		return nil
@@ -82,20 +98,20 @@ func (t NextItem) Loss(s *nn.Scope, states *G.Node, in *models.Inputs) *G.Node {
 		return s.Check(ops.CatalogueCE(states, c.Items, c.Next(), ops.CatalogueOptions{From: data.FirstID}))
 	}
 	positives := c.Positives(s, in)
-	negatives, ids := c.Negatives(s, in, t.Negatives, t.Shared)
+	n := c.Negatives(s, in, models.Negatives{N: t.Negatives, Shared: t.Shared, By: t.NegativesBy, Exponent: t.Exponent, LogQ: t.LogQ})
 	if s.Err() != nil {
 		return nil
 	}
-	o := ops.SampledOptions{Target: c.Next(), From: data.FirstID, Own: !t.Shared, Negative: ids}
+	o := ops.SampledOptions{Target: c.Next(), From: data.FirstID, Own: !t.Shared, Negative: n.IDs}
 	switch t.Objective {
 	case sampledLoss:
-		return s.Check(ops.SampledSoftmax(states, positives, negatives, o, ops.LogQ{}))
+		return s.Check(ops.SampledSoftmax(states, positives, n.Embeddings, o, n.LogQ))
 	case bprLoss:
-		return s.Check(ops.BPR(states, positives, negatives, o))
+		return s.Check(ops.BPR(states, positives, n.Embeddings, o))
 	case gbceLoss:
-		return s.Check(ops.GBCE(states, positives, negatives, o, ops.GBCEBeta(t.Calibration, t.Negatives, c.Size-data.FirstID)))
+		return s.Check(ops.GBCE(states, positives, n.Embeddings, o, ops.GBCEBeta(t.Calibration, t.Negatives, c.Size-data.FirstID)))
 	}
-	return s.Check(ops.GBCE(states, positives, negatives, o, 1))
+	return s.Check(ops.GBCE(states, positives, n.Embeddings, o, 1))
 }
 
 // Metrics returns fresh metrics in the order of MetricNames.

@@ -24,10 +24,15 @@ func TestNextItemModels(t *testing.T) {
 		{Objective: "bce", Negatives: 1},
 		{Objective: "gbce", Negatives: 4, Calibration: .75},
 		{Objective: "bpr", Negatives: 2},
+		{Objective: "sampled_softmax", Negatives: 7, Shared: true, NegativesBy: "popularity", Exponent: .75, LogQ: true},
+		{Objective: "sampled_softmax", Negatives: 3, NegativesBy: "batch", LogQ: true},
 	} {
 		name := loss.Objective
 		if loss.Shared {
 			name += " shared"
+		}
+		if loss.NegativesBy != "" {
+			name += " by " + loss.NegativesBy
 		}
 		t.Run("sasrec/"+name, func(t *testing.T) { modeltest.CheckNext(t, sasrec, loss.Loss, loss.WholeCatalogue()) })
 		if name == "full" || name == "sampled_softmax shared" {

@@ -62,6 +62,13 @@ func NewSet(l *Log, p *Parts, m *data.FeatureMap, s Set) (*Set, error) {
 	for i, item := range l.Item {
 		s.IDs[i] = ids[item]
 	}
+	counts := make([]int64, s.catalog)
+	for u := range l.Users {
+		for _, id := range s.IDs[l.Start[u]:p.TrainEnd[u]] {
+			counts[id]++
+		}
+	}
+	s.Schema.Counts = map[string][]int64{TableName: counts}
 	s.Group = make([]int64, len(l.Users))
 	for u, name := range l.Users {
 		s.Group[u] = scan.ParseGroup([]byte(name))
