@@ -1,5 +1,5 @@
 #!/bin/sh
-# Gets interactions of Amazon's users into datasets/: scripts/get_amazon.sh [beauty beauty_core]. It goes on where a download broke off, and
+# Gets interactions of Amazon's users into datasets/: scripts/get_amazon.sh [beauty beauty_core toys_core]. It goes on where a download broke off, and
 # checks what it got.
 set -eu
 cd "$(dirname "$0")/.."

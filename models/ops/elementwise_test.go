@@ -2,6 +2,8 @@ package ops_test
 
 import (
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/splice-ml/splice/models/ops"
@@ -70,6 +72,29 @@ func TestMul(t *testing.T) {
 					y[i] = x[0][i] * x[0][i]
 				}
 				return y
+			},
+			Big: isBig(s),
+		})
+	}
+}
+
+func TestSwiGLU(t *testing.T) {
+	for _, s := range append(shapes(), []int{}, []int{5}, []int{1, 1031}) {
+		opstest.Check(t, opstest.Case{
+			Name:   "swiglu",
+			Shapes: [][]int{s, s},
+			Build:  func(x ...*G.Node) (*G.Node, error) { return ops.SwiGLU(x[0], x[1]) },
+			Oracle: func(x ...[]float64) []float64 {
+				y := make([]float64, len(x[0]))
+				for i, a := range x[0] {
+					y[i] = a / (1 + math.Exp(-a)) * x[1][i]
+				}
+				return y
+			},
+			Fill: func(_ int, x []float32, r *rand.Rand) {
+				for i := range x {
+					x[i] = 8*r.Float32() - 4
+				}
 			},
 			Big: isBig(s),
 		})

@@ -15,7 +15,7 @@ import (
 	"github.com/splice-ml/splice/train/task"
 )
 
-// TestParity compares loss and every gradient with PyTorch's: testdata/torch_parity.py makes the expected values.
+// TestParity compares logits, loss and every gradient with PyTorch's: testdata/torch_parity.py makes the expected values.
 func TestParity(t *testing.T) {
 	columns := seq.Columns{Item: "item", History: "history", EmbeddingDim: 6, InitStd: .1}
 	head := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "tanh"}
@@ -30,7 +30,9 @@ func TestParity(t *testing.T) {
 		"gru4rec":      {seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head}, modeltest.BCE, false},
 		"duet":         {seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 3, Transformer: blocks, Head: head}, modeltest.BCE, false},
 		"sasrec":       {seq.SASRec{Columns: columns, Transformer: blocks, Head: head}, modeltest.BCE, false},
+		"esasrec":      {seq.ESASRec{Columns: columns, LiGR: seq.LiGR{NumBlocks: 2, NumHeads: 2, Inner: 10}, Head: head}, modeltest.BCE, false},
 		"gru4rec_next": {seq.GRU4Rec{Columns: columns, HiddenSize: 5, Output: seq.Output{Output: seq.Items}}, full.Loss, true},
+		"esasrec_next": {seq.ESASRec{Columns: columns, LiGR: seq.LiGR(blocks), Output: seq.Output{Output: seq.Items}}, full.Loss, true},
 		"sasrec_next":  {seq.SASRec{Columns: columns, Transformer: blocks, Output: seq.Output{Output: seq.Items}}, full.Loss, true},
 	} {
 		t.Run(file, func(t *testing.T) {
@@ -38,6 +40,7 @@ func TestParity(t *testing.T) {
 				Item    []int32           `json:"item"`
 				History [][]int32         `json:"history"`
 				Label   []float32         `json:"label"`
+				Logits  []float32         `json:"logits"`
 				Loss    float64           `json:"loss"`
 				Params  map[string]golden `json:"params"`
 				Grads   map[string]golden `json:"grads"`
@@ -85,6 +88,14 @@ func TestParity(t *testing.T) {
 			}
 			if d := math.Abs(loss - want.Loss); d > 1e-5 {
 				t.Errorf("loss %v, want %v", loss, want.Loss)
+			}
+			if !c.next && len(want.Logits) != b.N {
+				t.Errorf("%d expected logits of %d rows", len(want.Logits), b.N)
+			}
+			for i, v := range want.Logits {
+				if d := math.Abs(float64(prog.Logits()[i] - v)); !(d <= 1e-5) {
+					t.Errorf("logit of row %d is %v, want %v", i, prog.Logits()[i], v)
+				}
 			}
 			got := gradients(prog)
 			for name, g := range want.Grads {

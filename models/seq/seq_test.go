@@ -15,26 +15,31 @@ import (
 	"github.com/splice-ml/splice/models/seq"
 )
 
-// TestModels runs the conformance suite over every registered model, small.
-func TestModels(t *testing.T) {
+// cases are all registered models, small, and what their options make of them.
+func cases() map[string]models.Model {
 	columns := seq.Columns{Item: "item", History: "history", EmbeddingDim: 6, InitStd: .1}
 	head := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "tanh"}
 	blocks := seq.Transformer{NumBlocks: 2, NumHeads: 2, Dropout: .1}
-	cases := map[string]models.Model{
+	return map[string]models.Model{
 		"din":          seq.DIN{Columns: columns, Attention: "dot", Head: head},
 		"din/unit":     seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head},
 		"duet/din":     seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 8, Transformer: blocks, Head: head},
 		"duet/gru4rec": seq.DUET{Columns: columns, Encoder: "gru4rec", GeneratorUnits: 8, Transformer: blocks, Head: head},
 		"duet/sasrec":  seq.DUET{Columns: columns, Encoder: "sasrec", GeneratorUnits: 8, Transformer: blocks, Head: head},
+		"esasrec":      seq.ESASRec{Columns: columns, LiGR: seq.LiGR(blocks), Head: head},
 		"gru4rec":      seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head},
 		"sasrec":       seq.SASRec{Columns: columns, Transformer: blocks, Head: head},
 	}
+}
+
+// TestModels runs the conformance suite over every registered model.
+func TestModels(t *testing.T) {
 	for _, name := range models.Registry.Names() {
-		if cases[name] == nil && cases[name+"/din"] == nil {
+		if cases()[name] == nil && cases()[name+"/din"] == nil {
 			t.Errorf("model %s is registered and has no case here", name)
 		}
 	}
-	for name, m := range cases {
+	for name, m := range cases() {
 		t.Run(name, func(t *testing.T) { modeltest.CheckHistory(t, m) })
 	}
 }

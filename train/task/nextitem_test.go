@@ -16,6 +16,7 @@ import (
 func TestNextItemModels(t *testing.T) {
 	columns := seq.Columns{Item: "item", History: "history", EmbeddingDim: 6, InitStd: .1}
 	sasrec := seq.SASRec{Columns: columns, Transformer: seq.Transformer{NumBlocks: 1, NumHeads: 2, Dropout: .1}, Output: seq.Output{Output: seq.Items}}
+	esasrec := seq.ESASRec{Columns: columns, LiGR: seq.LiGR{NumBlocks: 2, NumHeads: 2, Dropout: .1}, Output: seq.Output{Output: seq.Items}}
 	gru := seq.GRU4Rec{Columns: columns, HiddenSize: 5, Output: seq.Output{Output: seq.Items}}
 	for _, loss := range []task.NextItem{
 		{Objective: "full"},
@@ -36,6 +37,7 @@ func TestNextItemModels(t *testing.T) {
 		}
 		t.Run("sasrec/"+name, func(t *testing.T) { modeltest.CheckNext(t, sasrec, loss.Loss, loss.WholeCatalogue()) })
 		if name == "full" || name == "sampled_softmax shared" {
+			t.Run("esasrec/"+name, func(t *testing.T) { modeltest.CheckNext(t, esasrec, loss.Loss, loss.WholeCatalogue()) })
 			t.Run("gru4rec/"+name, func(t *testing.T) { modeltest.CheckNext(t, gru, loss.Loss, loss.WholeCatalogue()) })
 		}
 	}

@@ -7,7 +7,6 @@ import json, math, pathlib
 import torch
 import torch.nn.functional as F
 
-torch.manual_seed(7)
 torch.set_default_dtype(torch.float64)
 V, L, D, B = 13, 5, 6, 7
 HISTORY = torch.tensor([[2, 3, 4, 5, 6], [7, 0, 0, 0, 0], [0, 0, 0, 0, 0], [3, 3, 12, 0, 0], [1, 2, 0, 0, 0], [11, 10, 9, 8, 0], [5, 6, 7, 2, 2]])
@@ -40,9 +39,9 @@ def mlp(p, name, x, hidden, act, out=1):
     return linear(p, f"{name}.{len(hidden)}", x, out)
 
 
-def norm(p, name, x):
+def norm(p, name, x, eps=1e-8):
     w = p(name + ".weight", D)
-    return F.layer_norm(x, (D,), w, p(name + ".bias", D), 1e-8)
+    return F.layer_norm(x, (D,), w, p(name + ".bias", D), eps)
 
 
 def last(x):
@@ -69,18 +68,35 @@ def gru(p, x, size, path="gru"):
     return torch.func.functional_call(m, names, (x,))[0]
 
 
+def attend(p, name, y, heads):
+    causal = torch.ones(L, L).tril().bool()[None] & MASK[:, None]
+    q, k, v = (linear(p, name + n, y, D).view(B, L, heads, -1).transpose(1, 2) for n in ("query", "key", "value"))
+    z = F.scaled_dot_product_attention(q, k, v, attn_mask=causal[:, None])
+    return linear(p, name + "out", z.transpose(1, 2).reshape(B, L, D), D)
+
+
 def transformer(p, x, heads, blocks):
     x = x + p("position.weight", L, D)
-    causal = torch.ones(L, L).tril().bool()[None] & MASK[:, None]
     for i in range(blocks):
         b = f"blocks.{i}."
-        y = norm(p, b + "norm1", x)
-        q, k, v = (linear(p, b + "attention." + n, y, D).view(B, L, heads, -1).transpose(1, 2) for n in ("query", "key", "value"))
-        z = F.scaled_dot_product_attention(q, k, v, attn_mask=causal[:, None])
-        x = x + linear(p, b + "attention.out", z.transpose(1, 2).reshape(B, L, D), D)
+        x = x + attend(p, b + "attention.", norm(p, b + "norm1", x), heads)
         y = norm(p, b + "norm2", x)
         x = x + linear(p, b + "linear2", F.relu(linear(p, b + "linear1", y, D)), D)
     return norm(p, "norm", x)
+
+
+def ligr(p, x, heads, blocks, inner):
+    """Blocks of attention and SwiGLU whose results a gate of their input lets in."""
+    x = x + p("position.weight", L, D)
+    for i in range(blocks):
+        b = f"blocks.{i}."
+        y = attend(p, b + "attention.", norm(p, b + "norm1", x, 1e-5), heads)
+        x = x + torch.sigmoid(linear(p, b + "gate1", x, D)) * y
+        y = norm(p, b + "norm2", x, 1e-5)
+        f = b + "feed_forward."
+        y = F.silu(linear(p, f + "gate_proj", y, inner, False)) * linear(p, f + "up_proj", y, inner, False)
+        x = x + torch.sigmoid(linear(p, b + "gate2", x, D)) * linear(p, f + "down_proj", y, D, False)
+    return x
 
 
 def din_unit(p):
@@ -98,6 +114,11 @@ def gru4rec(p):
 def sasrec(p):
     item, seq = lookups(p)
     return classify(p, last(transformer(p, seq, 2, 2)), item)
+
+
+def esasrec(p):
+    item, seq = lookups(p)
+    return classify(p, last(ligr(p, seq, 2, 2, 10)), item)
 
 
 def duet(p):
@@ -137,7 +158,13 @@ def sasrec_next(p):
     return next_items(p, transformer(p, F.embedding(HISTORY, e) * math.sqrt(D), 2, 2))
 
 
-for model in (din_unit, duet, gru4rec, sasrec, gru4rec_next, sasrec_next):
+def esasrec_next(p):
+    e = p("embedding.item.weight", V, D)
+    return next_items(p, ligr(p, F.embedding(HISTORY, e), 2, 2, 4 * D))
+
+
+for seed, model in enumerate((din_unit, duet, gru4rec, sasrec, gru4rec_next, sasrec_next, esasrec, esasrec_next)):
+    torch.manual_seed(seed)  # a further model changes no file of the others
     p = P()
     out = model(p)
     loss = out if model.__name__.endswith("next") else F.binary_cross_entropy_with_logits(out[:, 0], LABEL)
@@ -145,7 +172,8 @@ for model in (din_unit, duet, gru4rec, sasrec, gru4rec_next, sasrec_next):
     p["embedding.item.weight"].grad[0] = 0  # padding takes no gradient
     tensor = lambda x: {"shape": list(x.shape), "data": [float(f"{v:.7g}") for v in x.reshape(-1).tolist()]}
     label = NEXT if model.__name__.endswith("next") else LABEL
-    result = {"item": ITEM.tolist(), "history": HISTORY.tolist(), "label": label.tolist(), "loss": loss.item(),
+    logits = [] if model.__name__.endswith("next") else tensor(out)["data"]
+    result = {"item": ITEM.tolist(), "history": HISTORY.tolist(), "label": label.tolist(), "logits": logits, "loss": loss.item(),
               "params": {k: tensor(v) for k, v in p.items()}, "grads": {k: tensor(v.grad) for k, v in p.items()}}
     path = pathlib.Path(__file__).parent / (model.__name__ + ".json")
     path.write_text(json.dumps(result) + "\n")
