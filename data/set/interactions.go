@@ -34,6 +34,9 @@ type Interactions struct {
 	Delimiter string   `yaml:"delimiter"` // between the cells of layout log: one or several characters, or tab
 	Names     []string `yaml:"names"`     // names of the columns of layout log, for files without a header
 
+	// time: a user's actions are ordered by time, or as in the files without times; random: in an order that is drawn by the seed, for
+	// files whose order says nothing
+	Order     string   `yaml:"order"`
 	MinRating *float64 `yaml:"min_rating"` // actions of a lower rating are left out; null: all count
 	MinUser   int      `yaml:"min_user"`   // users with fewer actions are left out, and again as items are left out (the k-core)
 	MinItem   int      `yaml:"min_item"`   // items with fewer actions are left out, and again as users are left out
@@ -45,6 +48,12 @@ type Interactions struct {
 	MaxLine    int    `yaml:"max_line"`     // bytes of the longest line
 }
 
+// Orders of a user's actions.
+const (
+	orderTime   = "time"
+	orderRandom = "random"
+)
+
 // Rows of HistoryRows.
 const (
 	candidateRows = "candidates"
@@ -53,7 +62,7 @@ const (
 
 func init() {
 	data.Register("interactions", Interactions{
-		Layout: "log", User: "user", Item: "item", Time: "time", Delimiter: ",", HistoryRows: historyRows,
+		Layout: "log", User: "user", Item: "item", Time: "time", Delimiter: ",", Order: orderTime, HistoryRows: historyRows,
 		BadRows: data.StopAtBadRow, MaxBadRows: 1000, MaxLine: 1 << 20,
 	})
 }
@@ -74,7 +83,7 @@ type HistoryRows struct {
 	// how negatives are drawn among the items that a user never had: uniform, or popularity, by how often items were had
 	NegativesBy   string `yaml:"negatives_by"`
 	EvalNegatives int    `yaml:"eval_negatives"` // negatives of each action to predict of candidates, drawn once
-	Seed          uint64 `yaml:"seed"`           // of the negatives of evaluation, and of a split by users; training has the run's
+	Seed          uint64 `yaml:"seed"`           // of the negatives of evaluation, of a split by users and of a random order; training has the run's
 }
 
 var historyRows = HistoryRows{
@@ -103,7 +112,7 @@ func (d HistoryRows) Validate() error {
 // Validate returns what is wrong with the options.
 func (d Interactions) Validate() error {
 	errs := []error{
-		registry.OneOf("layout", d.Layout, layoutNames()...),
+		registry.OneOf("layout", d.Layout, layoutNames()...), registry.OneOf("order", d.Order, orderTime, orderRandom),
 		registry.AtLeast("min_user", d.MinUser, 0), registry.AtLeast("min_item", d.MinItem, 0),
 		d.HistoryRows.Validate(), registry.OneOf("bad_rows", d.BadRows, data.StopAtBadRow, data.SkipBadRows),
 	}
@@ -112,6 +121,9 @@ func (d Interactions) Validate() error {
 	}
 	if d.MinRating != nil && math.IsNaN(*d.MinRating) {
 		errs = append(errs, registry.Field("min_rating", "must be a number"))
+	}
+	if d.Order == orderRandom && d.Split == history.ByTime {
+		errs = append(errs, registry.Field("order", "random has no moments to split at; split by leave_one_out or users"))
 	}
 	if l, ok := layouts[d.Layout]; ok && d.Split == history.ByTime && !l.timed(d) {
 		errs = append(errs, registry.Field("split", "the layout %s has no times; split by leave_one_out or users", d.Layout))
@@ -304,6 +316,6 @@ func (d SynthInteractions) Open(_ context.Context, o data.OpenOptions) (*data.Sp
 
 // Stream reads one file in order, as that of Interactions: sequences are "user item item ..." a line.
 func (d SynthInteractions) Stream(ctx context.Context, path string, m *data.FeatureMap, o data.StreamOptions) data.Source {
-	i := Interactions{Layout: "sequences", HistoryRows: d.HistoryRows, MaxLine: 1 << 20}
+	i := Interactions{Layout: "sequences", Order: orderTime, HistoryRows: d.HistoryRows, MaxLine: 1 << 20}
 	return i.Stream(ctx, path, m, o)
 }

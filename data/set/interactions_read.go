@@ -121,7 +121,11 @@ func (d Interactions) read(ctx context.Context, o *data.OpenOptions) (*history.L
 	case r.b.Len() == 0:
 		return nil, nil, fmt.Errorf("data: min_user %d and min_item %d leave none of %d actions; lower them", d.MinUser, d.MinItem, before)
 	}
-	return r.b.Log(), r.sums, nil
+	log := r.b.Log()
+	if d.Order == orderRandom {
+		log.Shuffle(d.Seed)
+	}
+	return log, r.sums, nil
 }
 
 // file reads a file.

@@ -63,6 +63,38 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+func TestShuffle(t *testing.T) {
+	make := func(seed uint64, users ...string) *Log {
+		b := &Builder{Timed: true}
+		for _, u := range users {
+			for i := range 30 {
+				if err := b.Add(Action{[]byte(u), []byte(strconv.Itoa(i)), float64(i)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		l := b.Log()
+		l.Shuffle(seed)
+		return l
+	}
+	a := make(1, "u", "v")
+	if got := slices.Sorted(slices.Values(a.of("u"))); len(slices.Compact(got)) != 30 {
+		t.Errorf("actions are lost or twice: %v", a.of("u"))
+	}
+	if a.of("u")[0] == "0" && a.of("u")[1] == "1" || slices.Equal(a.of("u"), a.of("v")) {
+		t.Errorf("u %v, v %v: want two orders of their own", a.of("u"), a.of("v"))
+	}
+	if b := make(1, "v"); !slices.Equal(a.of("v"), b.of("v")) {
+		t.Error("the order of a user depends on other users")
+	}
+	if b := make(2, "v"); slices.Equal(a.of("v"), b.of("v")) {
+		t.Error("the order does not depend on the seed")
+	}
+	if a.Time != nil {
+		t.Error("times are kept, which are not those of the actions")
+	}
+}
+
 func TestCore(t *testing.T) {
 	b := built(t, false, [3]string{"u", "a"}, [3]string{"u", "b"}, [3]string{"v", "a"}, [3]string{"v", "b"}, [3]string{"w", "b"}, [3]string{"w", "c"},
 		[3]string{"x", "c"})

@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"github.com/splice-ml/splice/data/rng"
 )
 
 // Log is the actions of users, each user's in the order of time. Items and users are numbered in the order of the log until
@@ -136,6 +138,16 @@ func (b *Builder) Log() *Log {
 		}
 	}
 	return l
+}
+
+// Shuffle gives each user's actions an order that depends on the seed, the user's name and their number alone. Times, which no longer
+// are in order, are dropped.
+func (l *Log) Shuffle(seed uint64) {
+	l.Time = nil
+	for u, name := range l.Users {
+		items := l.Item[l.Start[u]:l.Start[u+1]]
+		rng.New(rng.Key(seed, "order", name)).Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
+	}
 }
 
 // userOf returns the user of an action.
