@@ -177,7 +177,7 @@ func (f *Fetcher) transfer(ctx context.Context, from, part string, limit int64, 
 		have, flags = 0, os.O_CREATE|os.O_WRONLY|os.O_TRUNC
 	case r.StatusCode == http.StatusRequestedRangeNotSatisfiable && r.Header.Get("Content-Range") == fmt.Sprintf("bytes */%d", have):
 		return nil // all of it is there
-	case have > 0:
+	case have > 0 && r.StatusCode < http.StatusInternalServerError:
 		if err := os.Remove(part); err != nil {
 			return err
 		}
