@@ -1,7 +1,15 @@
 package cmd_test
 
 import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,4 +121,181 @@ func contains(t *testing.T, lines []string, want ...string) {
 			t.Errorf("got\n%s\nwithout %q", strings.Join(lines, "\n"), w)
 		}
 	}
+}
+
+// getter runs a copy of a script that gets data, with copies of configs whose files are on another server.
+type getter struct {
+	t       *testing.T
+	root    string
+	name    string
+	replace *strings.Replacer
+}
+
+// get runs the script. Its go runs the finetune that is built already.
+func (g getter) get(args ...string) out {
+	g.t.Helper()
+	b := read(g.t, "..", "scripts", g.name)
+	put(g.t, g.root, "scripts/"+g.name, string(b))
+	put(g.t, g.root, "path/go", "#!/bin/sh\nshift 2\nexec '"+filepath.Join(bin, "finetune")+"' \"$@\"\n")
+	configs, err := filepath.Glob("../configs/*.yaml")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, c := range configs {
+		put(g.t, g.root, "configs/"+filepath.Base(c), g.replace.Replace(string(read(g.t, c))))
+	}
+	c := exec.Command("bash", append([]string{filepath.Join(g.root, "scripts", g.name)}, args...)...)
+	c.Env = append(os.Environ(), "PATH="+filepath.Join(g.root, "path")+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	var o, e bytes.Buffer
+	c.Stdout, c.Stderr = &o, &e
+	var exit *exec.ExitError
+	if err := c.Run(); err != nil && !errors.As(err, &exit) {
+		g.t.Fatal(err)
+	}
+	return out{c.ProcessState.ExitCode(), o.String(), e.String()}
+}
+
+// TestGetData holds what scripts that get data promise: a download that broke off goes on where it stopped, in the same command and in the
+// next one; what is not the file is refused; without a network the message says what is missing and where it was looked for.
+func TestGetData(t *testing.T) {
+	needBash(t)
+	ratings := strings.Repeat("1::1193::5::978300760\n", 3000)
+	var zipped bytes.Buffer
+	z := zip.NewWriter(&zipped)
+	w, err := z.CreateHeader(&zip.FileHeader{Name: "ml-1m/ratings.dat", Method: zip.Store})
+	if err == nil {
+		_, err = w.Write([]byte(ratings))
+	}
+	if err := errors.Join(err, z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	sum := func(text string) string {
+		s := sha256.Sum256([]byte(text))
+		return hex.EncodeToString(s[:])
+	}
+	books := [2]string{strings.Repeat("0 6 7 17\n", 5000), strings.Repeat("0 14 15\n", 4000)}
+	const (
+		archive = "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20"
+		beauty  = "f480b7a7403852342ffd8f9809bb30697dd669be31813d0e204b698fec86ef49"
+		sports  = "2a095e0648872beb9982408958290f5d655db5be2911c3756b5446de9f0b8de2"
+		train   = "2d0b5531f4bcddc9863607f00fb940858372a89975c22a0a8284cf4e7275b656"
+		test    = "91750c0250f53faf35c5d3d9ca2d40cc73d2132f8acec9d1ff8c1915f3f0c769"
+	)
+	pairs := strings.Repeat("1 2\n", 9000)
+	for _, c := range []struct {
+		script, arg string
+		files       map[string]string // by path on the server
+		sums        []string          // of configs, and of the files here
+		want        map[string]string // files that are got
+	}{
+		{
+			"get_movielens.sh", "1m", map[string]string{"/datasets/movielens/ml-1m.zip": zipped.String()}, []string{archive, sum(zipped.String())},
+			map[string]string{"datasets/ml-1m/ratings.dat": ratings},
+		},
+		{
+			"get_amazon.sh", "beauty", map[string]string{"/FeiSun/BERT4Rec/master/data/beauty.txt": pairs}, []string{beauty, sum(pairs)},
+			map[string]string{"datasets/beauty/beauty.txt": pairs},
+		},
+		{
+			"get_amazon.sh", "sports", map[string]string{"/RUCAIBox/CIKM2020-S3Rec/master/data/Sports_and_Outdoors.txt": pairs}, []string{sports, sum(pairs)},
+			map[string]string{"datasets/sports/Sports_and_Outdoors.txt": pairs},
+		},
+		{
+			"get_douban.sh", "", map[string]string{
+				"/wangyu0627/IHGCL/main/data/douban-book/train.txt": books[0], "/wangyu0627/IHGCL/main/data/douban-book/test.txt": books[1],
+			}, []string{train, sum(books[0]), test, sum(books[1])},
+			map[string]string{"datasets/douban_book/train.txt": books[0], "datasets/douban_book/test.txt": books[1]},
+		},
+	} {
+		t.Run(c.script+" "+c.arg, func(t *testing.T) {
+			s := &breaking{files: c.files}
+			server := httptest.NewServer(s)
+			defer server.Close()
+			sums := []string{"https://files.grouplens.org", server.URL, "https://raw.githubusercontent.com", server.URL}
+			g := getter{t, t.TempDir(), c.script, strings.NewReplacer(append(sums, c.sums...)...)}
+			var args []string
+			if c.arg != "" {
+				args = []string{c.arg}
+			}
+			s.down = true // after the first half
+			o := g.get(args...)
+			if o.code == 0 || !strings.Contains(o.stderr, server.URL) || !strings.Contains(o.stderr, "datasets/") {
+				t.Fatalf("a server that breaks off: exit %d, %s", o.code, o.stderr)
+			}
+			s.down, s.ranges, s.sent = false, nil, map[string]int{}
+			if o = g.get(args...); o.code != 0 {
+				t.Fatalf("again: exit %d, %s", o.code, o.stderr)
+			}
+			for path, text := range c.want {
+				if got := string(read(t, g.root, path)); got != text {
+					t.Errorf("%s has %d bytes, want %d", path, len(got), len(text))
+				}
+			}
+			if !slices.ContainsFunc(slices.Collect(maps.Values(c.files)), func(text string) bool {
+				return s.ranges[0] == fmt.Sprintf("bytes=%d-", len(text)/2)
+			}) {
+				t.Errorf("the second command did not go on where the first one stopped: ranges %q", s.ranges)
+			}
+			s.ranges = nil
+			if o = g.get(args...); o.code != 0 || len(s.ranges) > 0 || !strings.Contains(o.stdout, "all files are there") {
+				t.Errorf("with all files there: exit %d, %d requests, %s", o.code, len(s.ranges), o.stdout)
+			}
+
+			other := getter{t, t.TempDir(), c.script, strings.NewReplacer(sums...)} // the checksums of the real files
+			s.whole = true
+			if o = other.get(args...); o.code == 0 || !strings.Contains(o.stderr, "SHA-256 is ") {
+				t.Errorf("other bytes than the checksum's: exit %d, %s", o.code, o.stderr)
+			}
+			for path := range c.want {
+				if _, err := os.Stat(filepath.Join(other.root, path)); err == nil {
+					t.Errorf("%s was kept although its checksum is another", path)
+				}
+			}
+			server.Close()
+			if o = other.get(args...); o.code == 0 || !strings.Contains(o.stderr, server.URL) || !strings.Contains(o.stderr, "lacks ") {
+				t.Errorf("no network: exit %d, %s", o.code, o.stderr)
+			}
+		})
+	}
+}
+
+// breaking is a server of files that sends the first half of each and breaks off, but with whole. With down it sends nothing after that.
+type breaking struct {
+	files  map[string]string
+	whole  bool
+	down   bool
+	ranges []string
+	sent   map[string]int
+}
+
+func (s *breaking) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	text, ok := s.files[r.URL.Path]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	s.ranges = append(s.ranges, r.Header.Get("Range"))
+	if s.sent == nil {
+		s.sent = map[string]int{}
+	}
+	from := 0
+	w.Header().Set("Accept-Ranges", "bytes")
+	if _, err := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-", &from); err == nil {
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, len(text)-1, len(text)))
+	}
+	if s.down && s.sent[r.URL.Path] > 0 {
+		w.Header().Del("Content-Range")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Length", fmt.Sprint(len(text)-from))
+	if from > 0 {
+		w.WriteHeader(http.StatusPartialContent)
+	}
+	end := len(text)
+	if from == 0 && !s.whole {
+		end = len(text) / 2
+	}
+	s.sent[r.URL.Path]++
+	_, _ = w.Write([]byte(text[from:end]))
 }

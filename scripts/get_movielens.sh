@@ -1,5 +1,5 @@
 #!/bin/sh
-# Gets MovieLens into datasets/: scripts/get_movielens.sh [100k]. It goes on where a download broke off, and checks what it got.
+# Gets MovieLens into datasets/: scripts/get_movielens.sh [100k 1m]. It goes on where a download broke off, and checks what it got.
 set -eu
 cd "$(dirname "$0")/.."
 for size in "${@:-100k}"; do
