@@ -22,6 +22,7 @@ type History struct {
 	Live *ops.Tokens // tells which positions are not padding
 	IDs  []int32     // [B·L]: the ids of the batch that runs; data.PadID for padding
 
+	items     *ops.Tokens
 	rows      []int32 // [B·L]: IDs with -1 for padding, for tables inside of the graph; nil without them
 	next      []int32 // [B·L]: ids of the items after each position, -1 for none; nil unless they are predicted
 	positives []int32 // the same, with PadID for none; nil unless they are looked up outside of the graph
@@ -41,6 +42,15 @@ func list(s *nn.Scope, to *[]int32, n int) {
 
 // MaxLen returns the positions of the longest history that the data has.
 func (h *History) MaxLen() int { return h.feature.MaxLen }
+
+// Items tells which positions hold an item. They are the live ones, but for a row without history, which has none.
+func (h *History) Items(s *nn.Scope) *ops.Tokens {
+	if h.items == nil {
+		h.items = &ops.Tokens{L: h.L}
+		list(s, &h.items.Len, h.batch)
+	}
+	return h.items
+}
 
 // Last returns the rows of the last live positions, [B·L, D] → [B, D].
 func (h *History) Last(s *nn.Scope, x *G.Node) *G.Node {
@@ -140,7 +150,13 @@ func (h *History) fill(b *data.Batch) error {
 		}
 		clear(h.IDs[r*h.L+copy(h.IDs[r*h.L:(r+1)*h.L], row) : (r+1)*h.L])
 		h.Live.Len[r], h.last[r] = 0, -1
+		if h.items != nil {
+			h.items.Len[r] = 0
+		}
 		if r < b.N {
+			if h.items != nil {
+				h.items.Len[r] = int32(live)
+			}
 			n := int32(max(1, live))
 			h.Live.Len[r], h.last[r] = n, int32(r*h.L)+n-1
 		}

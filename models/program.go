@@ -302,7 +302,7 @@ func (p *Program) Trained() []*nn.Param { return p.last.trained }
 // Tables returns the embedding tables that take a gradient, those inside of the graph too.
 func (p *Program) Tables() []TableUse { return append(p.last.plan.Tables(), p.last.in.inside...) }
 
-// BatchStats returns the running statistics of the model's batch norms, in the order of its layers. A program in training
+// BatchStats returns the running statistics of the model's batch norms and of Dice, in the order of its layers. A program in training
 // mode moves them at each Run.
 func (p *Program) BatchStats() []*ops.BatchStats { return p.last.stats }
 
@@ -313,6 +313,9 @@ func (p *Program) Symmetry() nn.Symmetry { return p.last.built.Symmetry(p.last.l
 
 // Batch returns the number of rows that the program runs at once.
 func (p *Program) Batch() int { return p.options.Batch }
+
+// Longest returns the positions of the longest sequences that the program runs; 0 if the model reads neither text nor histories.
+func (p *Program) Longest() int { return p.lengths[len(p.lengths)-1] }
 
 // Close frees the program's machines. The program must not be used after it.
 func (p *Program) Close() error {

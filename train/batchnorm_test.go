@@ -3,16 +3,19 @@ package train_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 
+	"gonum.org/v1/gonum/stat"
 	G "gorgonia.org/gorgonia"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/ctr"
+	"github.com/splice-ml/splice/models/modeltest"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train"
@@ -107,6 +110,67 @@ func TestRecomputeBatchNorm(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// diced is Dice over the embeddings of histories.
+type diced struct{}
+
+func (diced) Build(s *nn.Scope, in *models.Inputs) *G.Node {
+	x, h := in.Sequence(s, "embedding", 2, "history")
+	if s.Err() != nil {
+		return nil
+	}
+	return nn.Linear(s.Sub("out"), h.Last(s, nn.Dice(s.Sub("dice"), x, h.Items(s))), 1, kernel.None)
+}
+
+// histories are batches of histories, of which every other one is short.
+type histories struct{}
+
+func (histories) Schema() *data.Schema { return modeltest.Histories() }
+func (histories) Rows() int64          { return 6 * 32 }
+
+func (histories) Batches(_, size int) iter.Seq2[*data.Batch, error] {
+	return func(yield func(*data.Batch, error) bool) {
+		for k := range 6 {
+			b := modeltest.Batch(modeltest.Histories(), size, size, uint64(k))
+			if n := len(b.IDs["history"]) / size; k%2 == 0 {
+				for i := range b.IDs["history"] {
+					if i%n > 2 {
+						b.IDs["history"][i] = 0
+					}
+				}
+			}
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestRecomputeDice compares with means and variances over the items of histories, whatever the lengths that batches are padded to.
+func TestRecomputeDice(t *testing.T) {
+	p := fresh(t, diced{}, modeltest.Histories(), 3)
+	if err := train.RecomputeBatchNorm(t.Context(), diced{}, p, histories{}, train.RecomputeOptions{Batch: 32}); err != nil {
+		t.Fatal(err)
+	}
+	for c := range 2 {
+		var mean, variance float64
+		for b := range (histories{}).Batches(0, 32) {
+			var x []float64
+			for _, id := range b.IDs["history"] {
+				if id != 0 {
+					x = append(x, float64(p.Get("embedding.item.weight").Data[2*int(id)+c]))
+				}
+			}
+			m, v := stat.MeanVariance(x, nil)
+			mean += m / 6
+			variance += v / 6
+		}
+		gm, gv := float64(p.Get("dice.running_mean").Data[c]), float64(p.Get("dice.running_var").Data[c])
+		if math.Abs(gm-mean) > 1e-5 || math.Abs(gv-variance) > 1e-5*variance {
+			t.Errorf("column %d: mean %v, variance %v; want %v, %v", c, gm, gv, mean, variance)
+		}
 	}
 }
 

@@ -44,6 +44,32 @@ func BatchNorm(s *Scope, x *G.Node, act kernel.Act) *G.Node {
 	return s.scaled(x, s.Check(ops.BatchNorm(x, w, b, st, act, s.Rows, s.Train)), "weight", "bias", "running_mean", "running_var")
 }
 
+// Dice returns the activation of DIN that adapts to the distribution of its inputs (Zhou et al. 2018, section 5.3), [B, C] → [B, C]:
+//
+//	p⊙x + alpha⊙(1 − p)⊙x,  p = σ((x − mean)/√(var + 1e-9))
+//
+// with the mean and the variance of each column over the live rows of the batch, or over live positions if x has a row for each. In
+// evaluation, running statistics with a momentum of 0.01 take their place, as in FuxiCTR. The parameter is alpha, which starts at 0.
+func Dice(s *Scope, x *G.Node, live *ops.Tokens) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	c := x.Shape()[1]
+	alpha := s.Param("alpha", Zeros, c)
+	o := ops.DiceOptions{Train: s.Train, Tokens: live, Stats: &ops.BatchStats{
+		Mean: s.Buffer("running_mean", Zeros, c), Var: s.Buffer("running_var", Ones, c),
+		Momentum: 0.01, Eps: 1e-9,
+	}}
+	if live == nil {
+		o.Rows = s.Rows
+	}
+	if s.Err() != nil {
+		return nil
+	}
+	s.Stats = append(s.Stats, o.Stats)
+	return s.scaled(x, s.Check(ops.Dice(x, alpha, o)), "alpha", "running_mean", "running_var")
+}
+
 // Dropout sets each value to 0 with probability p and scales the others by 1/(1-p) (Srivastava et al. 2014). Outside of training
 // it returns x itself.
 func Dropout(s *Scope, x *G.Node, p float64) *G.Node {
@@ -55,15 +81,17 @@ func Dropout(s *Scope, x *G.Node, p float64) *G.Node {
 
 // MLPOptions describes the layers of a tower.
 type MLPOptions struct {
-	Hidden     []int      // units of the hidden layers
-	Activation kernel.Act // comes after each hidden layer
-	Dropout    float64    // probability of the dropout after each activation
-	BatchNorm  bool       // normalise between the linear map and the activation
-	Output     int        // units of a last linear layer without activation, or 0 for none
+	Hidden     []int       // units of the hidden layers
+	Activation kernel.Act  // comes after each hidden layer
+	Dice       bool        // Dice comes after it
+	Live       *ops.Tokens // which rows count for Dice if they are positions; nil for rows of the batch
+	Dropout    float64     // probability of the dropout after each activation
+	BatchNorm  bool        // normalise between the linear map and the activation
+	Output     int         // units of a last linear layer without activation, or 0 for none
 }
 
 // MLP returns the output of a tower of linear layers over x: [B, in] → [B, Output], or [B, last hidden] if Output is 0. The
-// parameters of layer i are i.weight and i.bias, and those of its batch norm have the prefix i.bn.
+// parameters of layer i are i.weight and i.bias, and those of its batch norm and of Dice have the prefixes i.bn and i.dice.
 func MLP(s *Scope, x *G.Node, o MLPOptions) *G.Node {
 	for i, n := range o.Hidden {
 		l := s.Sub(strconv.Itoa(i))
@@ -72,6 +100,9 @@ func MLP(s *Scope, x *G.Node, o MLPOptions) *G.Node {
 			x = BatchNorm(l.Sub("bn"), x, o.Activation)
 		} else {
 			x = Linear(l, x, n, o.Activation)
+		}
+		if o.Dice {
+			x = Dice(l.Sub("dice"), x, o.Live)
 		}
 		x = Dropout(l, x, o.Dropout)
 	}

@@ -16,10 +16,11 @@ type DIN struct {
 	Columns `yaml:",inline"`
 	// dot: item and history go through a layer of their own with tanh, and the weights are a softmax of scaled products of a query and
 	// keys, as in CKI's recommendation experiments; unit: the weights are those of a small network over item, action, their difference
-	// and their product, without softmax, as in the paper
+	// and their product, as in the paper
 	Attention           string `yaml:"attention"`
 	AttentionUnits      []int  `yaml:"attention_units"`      // hidden layers of that network
-	AttentionActivation string `yaml:"attention_activation"` // after each of them: relu, tanh, sigmoid or none
+	AttentionActivation string `yaml:"attention_activation"` // after each of them: relu, tanh, sigmoid, dice or none
+	AttentionSoftmax    bool   `yaml:"attention_softmax"`    // its weights are a softmax over the history; false as in the paper, whose weights tell how strong an interest is
 	Head                `yaml:",inline"`
 }
 
@@ -33,7 +34,7 @@ func (m DIN) Validate() error {
 	for _, n := range m.AttentionUnits {
 		errs = append(errs, registry.AtLeast("attention_units", n, 1))
 	}
-	if _, err := nn.ParseAct(m.AttentionActivation); err != nil {
+	if _, _, err := activation(m.AttentionActivation); err != nil {
 		errs = append(errs, registry.Field("attention_activation", err.Error()))
 	}
 	return errors.Join(errs...)
@@ -63,29 +64,29 @@ func (m DIN) dot(s *nn.Scope, item, x *G.Node, h *models.History) *G.Node {
 	return s.Columns(s.Check(ops.TargetAttention(q, k, v, h.Live)), s.SpaceOf(v))
 }
 
-// unit is the local activation unit (Zhou et al. 2018, figure 2 and eq. 3).
+// unit is the local activation unit (Zhou et al. 2018, figure 2 and eq. 3): Σ_i a_i·x_i with a_i = MLP(item, x_i, item − x_i, item ⊙ x_i).
+// Dice takes its statistics over the actions of all histories.
 func (m DIN) unit(s *nn.Scope, item, x *G.Node, h *models.History) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	act, err := nn.ParseAct(m.AttentionActivation)
+	act, dice, err := activation(m.AttentionActivation)
 	s.Fail(err)
 	sp := s.SpaceOf(x)
 	s.Tie(s.SpaceOf(item), sp)
-	s.Rigid(sp)
 	q := s.Columns(s.Check(ops.Repeat(item, h.Live)), sp)
 	if s.Err() != nil {
 		return nil
 	}
 	minus := s.Columns(s.Check(ops.Scale(x, -1)), sp)
-	difference := nn.Add(s, q, minus)
+	parts := nn.Concat(s, q, x, nn.Add(s, q, minus), nn.Mul(s, q, x))
+	o := nn.MLPOptions{Hidden: m.AttentionUnits, Activation: act, Dice: dice, Output: 1}
+	if dice {
+		o.Live = h.Items(s)
+	}
+	w := nn.MLP(s, parts, o)
 	if s.Err() != nil {
 		return nil
 	}
-	product := s.Columns(s.Check(ops.Mul(q, x)), sp)
-	w := nn.MLP(s, nn.Concat(s, q, x, difference, product), nn.MLPOptions{Hidden: m.AttentionUnits, Activation: act, Output: 1})
-	if s.Err() != nil {
-		return nil
-	}
-	return s.Columns(s.Check(ops.WeightedPool(w, x, h.Live, false)), sp)
+	return s.Columns(s.Check(ops.WeightedPool(w, x, h.Live, m.AttentionSoftmax)), sp)
 }

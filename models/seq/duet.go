@@ -59,7 +59,7 @@ func (m DUET) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 
 // generated is the classifier whose weights are made of user.
 func (m DUET) generated(s, g *nn.Scope, user *G.Node, parts ...*G.Node) *G.Node {
-	act, err := nn.ParseAct(m.HiddenActivations)
+	act, dice, err := activation(m.HiddenActivations)
 	s.Fail(err)
 	x := side(s.Sub("classifier"), parts)
 	for i, n := range append(append([]int(nil), m.HiddenUnits...), 1) {
@@ -69,6 +69,9 @@ func (m DUET) generated(s, g *nn.Scope, user *G.Node, parts ...*G.Node) *G.Node 
 		l := g.Sub(strconv.Itoa(i))
 		x = nn.LinearOwn(l, x, nn.Linear(l.Sub("hidden"), user, m.GeneratorUnits, kernel.ReLU), n, act)
 		if i < len(m.HiddenUnits) {
+			if dice {
+				x = nn.Dice(l.Sub("dice"), x, nil)
+			}
 			x = nn.Dropout(l, x, m.NetDropout)
 		}
 	}

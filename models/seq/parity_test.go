@@ -19,6 +19,7 @@ import (
 func TestParity(t *testing.T) {
 	columns := seq.Columns{Item: "item", History: "history", EmbeddingDim: 6, InitStd: .1}
 	head := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "tanh"}
+	dice := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "dice"}
 	blocks := seq.Transformer{NumBlocks: 2, NumHeads: 2}
 	full := task.NextItem{Objective: "full"}
 	for file, c := range map[string]struct {
@@ -27,6 +28,8 @@ func TestParity(t *testing.T) {
 		next  bool
 	}{
 		"din_unit":     {seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head}, modeltest.BCE, false},
+		"din_softmax":  {seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", AttentionSoftmax: true, Head: head}, modeltest.BCE, false},
+		"din_dice":     {seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "dice", Head: dice}, modeltest.BCE, false},
 		"gru4rec":      {seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head}, modeltest.BCE, false},
 		"duet":         {seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 3, Transformer: blocks, Head: head}, modeltest.BCE, false},
 		"sasrec":       {seq.SASRec{Columns: columns, Transformer: blocks, Head: head}, modeltest.BCE, false},
@@ -41,6 +44,8 @@ func TestParity(t *testing.T) {
 				History [][]int32         `json:"history"`
 				Label   []float32         `json:"label"`
 				Logits  []float32         `json:"logits"`
+				Scores  []float32         `json:"scores"`
+				Buffers map[string]golden `json:"buffers"`
 				Loss    float64           `json:"loss"`
 				Params  map[string]golden `json:"params"`
 				Grads   map[string]golden `json:"grads"`
@@ -63,8 +68,8 @@ func TestParity(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer prog.Close()
-			if len(p.All()) != len(want.Params) {
-				t.Errorf("%d parameters, want %d", len(p.All()), len(want.Params))
+			if n := len(want.Params) + len(want.Buffers); len(p.All()) != n {
+				t.Errorf("%d parameters, want %d", len(p.All()), n)
 			}
 			for name, g := range want.Params {
 				q := p.Get(name)
@@ -89,12 +94,23 @@ func TestParity(t *testing.T) {
 			if d := math.Abs(loss - want.Loss); d > 1e-5 {
 				t.Errorf("loss %v, want %v", loss, want.Loss)
 			}
-			if !c.next && len(want.Logits) != b.N {
-				t.Errorf("%d expected logits of %d rows", len(want.Logits), b.N)
+			if !c.next {
+				eval, err := models.Compile(c.model, p, sc, models.CompileOptions{Batch: 9})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer eval.Close()
+				if _, err := eval.Run(b, 0); err != nil {
+					t.Fatal(err)
+				}
+				near(t, "logit", prog.Logits()[:b.N], want.Logits)
+				near(t, "score", eval.Logits()[:b.N], want.Scores)
 			}
-			for i, v := range want.Logits {
-				if d := math.Abs(float64(prog.Logits()[i] - v)); !(d <= 1e-5) {
-					t.Errorf("logit of row %d is %v, want %v", i, prog.Logits()[i], v)
+			for name, g := range want.Buffers {
+				if q := p.Get(name); q == nil || q.Kind != nn.Buffer {
+					t.Errorf("%s is %v, want statistics", name, q)
+				} else {
+					near(t, name, q.Data, g.Data)
 				}
 			}
 			got := gradients(prog)
@@ -111,6 +127,20 @@ func TestParity(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// near compares values of about 1.
+func near(t *testing.T, name string, got, want []float32) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%s: %d values, want %d", name, len(got), len(want))
+		return
+	}
+	for i, v := range want {
+		if d := math.Abs(float64(got[i] - v)); !(d <= 1e-5) {
+			t.Errorf("%s %d is %v, want %v", name, i, got[i], v)
+		}
 	}
 }
 

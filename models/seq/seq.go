@@ -4,6 +4,7 @@ package seq
 
 import (
 	"errors"
+	"fmt"
 
 	G "gorgonia.org/gorgonia"
 
@@ -24,7 +25,7 @@ type Columns struct {
 // Head holds the options of the classifier that scores an item against what the history came to.
 type Head struct {
 	HiddenUnits       []int   `yaml:"hidden_units"`       // units of the hidden layers
-	HiddenActivations string  `yaml:"hidden_activations"` // after each hidden layer: relu, tanh, sigmoid or none
+	HiddenActivations string  `yaml:"hidden_activations"` // after each hidden layer: relu, tanh, sigmoid, dice or none
 	NetDropout        float64 `yaml:"net_dropout"`        // dropped share of each hidden layer's outputs, in [0, 1)
 }
 
@@ -51,7 +52,7 @@ func (h Head) Validate() error {
 	for _, n := range h.HiddenUnits {
 		errs = append(errs, registry.AtLeast("hidden_units", n, 1))
 	}
-	if _, err := nn.ParseAct(h.HiddenActivations); err != nil {
+	if _, _, err := activation(h.HiddenActivations); err != nil {
 		errs = append(errs, registry.Field("hidden_activations", err.Error()))
 	}
 	return errors.Join(errs...)
@@ -77,9 +78,20 @@ func (c Columns) embed(s *nn.Scope, in *models.Inputs) (item, history, others *G
 
 // score returns the classifier's logit, [B, 1], of the parts side by side; those that are nil are left out.
 func (h Head) score(s *nn.Scope, parts ...*G.Node) *G.Node {
-	act, err := nn.ParseAct(h.HiddenActivations)
+	act, dice, err := activation(h.HiddenActivations)
 	s.Fail(err)
-	return nn.MLP(s, side(s, parts), nn.MLPOptions{Hidden: h.HiddenUnits, Activation: act, Dropout: h.NetDropout, Output: 1})
+	return nn.MLP(s, side(s, parts), nn.MLPOptions{Hidden: h.HiddenUnits, Activation: act, Dice: dice, Dropout: h.NetDropout, Output: 1})
+}
+
+// activation returns the activation of a name, or that it is Dice, which has parameters.
+func activation(name string) (act kernel.Act, dice bool, err error) {
+	if name == "dice" || name == "Dice" {
+		return kernel.None, true, nil
+	}
+	if act, err = nn.ParseAct(name); err != nil {
+		err = fmt.Errorf("unknown activation %q: want none, relu, tanh, sigmoid or dice", name)
+	}
+	return act, false, err
 }
 
 // Outputs of models that can predict next items.

@@ -19,10 +19,14 @@ import (
 func cases() map[string]models.Model {
 	columns := seq.Columns{Item: "item", History: "history", EmbeddingDim: 6, InitStd: .1}
 	head := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "tanh"}
+	dice := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "dice", NetDropout: .1}
 	blocks := seq.Transformer{NumBlocks: 2, NumHeads: 2, Dropout: .1}
 	return map[string]models.Model{
 		"din":          seq.DIN{Columns: columns, Attention: "dot", Head: head},
 		"din/unit":     seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head},
+		"din/softmax":  seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "relu", AttentionSoftmax: true, Head: head},
+		"din/dice":     seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5, 3}, AttentionActivation: "dice", Head: dice},
+		"duet/dice":    seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 8, Transformer: blocks, Head: dice},
 		"duet/din":     seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 8, Transformer: blocks, Head: head},
 		"duet/gru4rec": seq.DUET{Columns: columns, Encoder: "gru4rec", GeneratorUnits: 8, Transformer: blocks, Head: head},
 		"duet/sasrec":  seq.DUET{Columns: columns, Encoder: "sasrec", GeneratorUnits: 8, Transformer: blocks, Head: head},
@@ -41,6 +45,41 @@ func TestModels(t *testing.T) {
 	}
 	for name, m := range cases() {
 		t.Run(name, func(t *testing.T) { modeltest.CheckHistory(t, m) })
+	}
+}
+
+// TestValidate: every option out of range is named.
+func TestValidate(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(m models.Model) models.Model
+		want   string
+	}{
+		"din": {func(m models.Model) models.Model {
+			d := m.(seq.DIN)
+			d.AttentionActivation, d.HiddenActivations = "gelu", "prelu"
+			return d
+		}, `hidden_activations: unknown activation "prelu": want none, relu, tanh, sigmoid or dice
+attention_activation: unknown activation "gelu": want none, relu, tanh, sigmoid or dice`},
+		"esasrec": {func(m models.Model) models.Model {
+			d := m.(seq.ESASRec)
+			d.NumHeads, d.Inner, d.LiGR.Dropout, d.Output.Output = 5, -1, 1, "items"
+			return d
+		}, `inner: must not be negative
+dropout: must be in [0, 1)
+num_heads: 5 heads do not divide the embedding_dim of 32
+output: must be classifier or catalogue`},
+	} {
+		m, _ := models.Registry.Default(name)
+		v, ok := m.(interface{ Validate() error })
+		if !ok {
+			t.Fatalf("%s has options that nobody checks", name)
+		}
+		if err := v.Validate(); err != nil {
+			t.Errorf("%s: the defaults: %v", name, err)
+		}
+		if err := c.change(m).(interface{ Validate() error }).Validate(); err == nil || err.Error() != c.want {
+			t.Errorf("%s: error\n%v\nwant\n%s", name, err, c.want)
+		}
 	}
 }
 

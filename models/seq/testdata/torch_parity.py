@@ -1,7 +1,8 @@
 """Expected values of the models of histories, from PyTorch: python torch_parity.py writes a .json for each model beside this file.
 
 Each model is written here from its definition, over parameters of the names that this package gives them. Rows are an item, a history
-(0 is padding, to the right; one is empty, one is full) and a label, which of a next-item model is the item after the history.
+(0 is padding, to the right; one is empty, one is full) and a label, which of a next-item model is the item after the history. logits, buffers and gradients
+are those of a step of training, scores those of an evaluation after it.
 """
 import json, math, pathlib
 import torch
@@ -18,7 +19,13 @@ MASK = torch.arange(L)[None] < LIVE[:, None]
 
 
 class P(dict):
-    """Parameters by name, drawn when they are first asked for."""
+    """Parameters by name, drawn when they are first asked for, and running statistics."""
+    def __init__(self):
+        self.buffers, self.training = {}, True
+
+    def buffer(self, name, value):
+        return self.buffers.setdefault(name, value)
+
     def __call__(self, name, *shape, scale=.4):
         if name not in self:
             x = torch.randn(*shape) * scale
@@ -33,10 +40,22 @@ def linear(p, name, x, out, bias=True):
     return F.linear(x, w, p(name + ".bias", out) if bias else None)
 
 
-def mlp(p, name, x, hidden, act, out=1):
+def mlp(p, name, x, hidden, act, out=1, live=None):
     for i, n in enumerate(hidden):
-        x = act(linear(p, f"{name}.{i}", x, n))
+        x = linear(p, f"{name}.{i}", x, n)
+        x = dice(p, f"{name}.{i}.dice", x, live) if act is dice else act(x)
     return linear(p, f"{name}.{len(hidden)}", x, out)
+
+
+def dice(p, name, x, live=None):
+    """The statistics are those of the rows that live tells."""
+    c = x.shape[-1]
+    live = torch.ones(x.shape[:-1]).bool() if live is None else live
+    mean, var = p.buffer(name + ".running_mean", torch.zeros(c)), p.buffer(name + ".running_var", torch.ones(c))
+    xhat = torch.zeros_like(x)
+    xhat[live] = F.batch_norm(x[live], mean, var, training=p.training, momentum=.01, eps=1e-9)
+    alpha, q = p(name + ".alpha", c), torch.sigmoid(xhat)
+    return q * x + alpha * (1 - q) * x
 
 
 def norm(p, name, x, eps=1e-8):
@@ -48,8 +67,8 @@ def last(x):
     return x[torch.arange(B), LIVE - 1]
 
 
-def classify(p, *parts):
-    return mlp(p, "classifier", torch.cat(parts, 1), [8, 4], torch.tanh)
+def classify(p, *parts, act=torch.tanh):
+    return mlp(p, "classifier", torch.cat(parts, 1), [8, 4], act)
 
 
 def lookups(p, transformed=True):
@@ -99,11 +118,28 @@ def ligr(p, x, heads, blocks, inner):
     return x
 
 
+def unit(p, item, seq, act):
+    """The weights of the local activation unit, [B, L]."""
+    q = item[:, None].expand(-1, L, -1)
+    return mlp(p, "attention", torch.cat([q, seq, q - seq, q * seq], 2), [5], act, live=HISTORY.ne(0))[..., 0]
+
+
 def din_unit(p):
     item, seq = lookups(p, False)
-    q = item[:, None].expand(-1, L, -1)
-    w = mlp(p, "attention", torch.cat([q, seq, q - seq, q * seq], 2), [5], torch.sigmoid)
-    return classify(p, item, (w * seq * MASK[..., None]).sum(1))
+    w = unit(p, item, seq, torch.sigmoid)
+    return classify(p, item, (w[..., None] * seq * MASK[..., None]).sum(1))
+
+
+def din_softmax(p):
+    item, seq = lookups(p, False)
+    w = torch.where(MASK, unit(p, item, seq, torch.sigmoid), -math.inf).softmax(1)
+    return classify(p, item, (w[..., None] * seq).sum(1))
+
+
+def din_dice(p):
+    item, seq = lookups(p, False)
+    w = unit(p, item, seq, dice)
+    return classify(p, item, (w[..., None] * seq * MASK[..., None]).sum(1), act=dice)
 
 
 def gru4rec(p):
@@ -163,7 +199,7 @@ def esasrec_next(p):
     return next_items(p, ligr(p, F.embedding(HISTORY, e), 2, 2, 4 * D))
 
 
-for seed, model in enumerate((din_unit, duet, gru4rec, sasrec, gru4rec_next, sasrec_next, esasrec, esasrec_next)):
+for seed, model in enumerate((din_unit, duet, gru4rec, sasrec, gru4rec_next, sasrec_next, esasrec, esasrec_next, din_softmax, din_dice)):
     torch.manual_seed(seed)  # a further model changes no file of the others
     p = P()
     out = model(p)
@@ -172,8 +208,11 @@ for seed, model in enumerate((din_unit, duet, gru4rec, sasrec, gru4rec_next, sas
     p["embedding.item.weight"].grad[0] = 0  # padding takes no gradient
     tensor = lambda x: {"shape": list(x.shape), "data": [float(f"{v:.7g}") for v in x.reshape(-1).tolist()]}
     label = NEXT if model.__name__.endswith("next") else LABEL
-    logits = [] if model.__name__.endswith("next") else tensor(out)["data"]
-    result = {"item": ITEM.tolist(), "history": HISTORY.tolist(), "label": label.tolist(), "logits": logits, "loss": loss.item(),
+    p.training = False
+    scores = model(p)
+    logits, scores = ([] if model.__name__.endswith("next") else tensor(x)["data"] for x in (out, scores))
+    result = {"item": ITEM.tolist(), "history": HISTORY.tolist(), "label": label.tolist(), "logits": logits, "scores": scores, "loss": loss.item(),
+              "buffers": {k: tensor(v) for k, v in p.buffers.items()},
               "params": {k: tensor(v) for k, v in p.items()}, "grads": {k: tensor(v.grad) for k, v in p.items()}}
     path = pathlib.Path(__file__).parent / (model.__name__ + ".json")
     path.write_text(json.dumps(result) + "\n")
