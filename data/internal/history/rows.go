@@ -63,8 +63,8 @@ func NewSet(l *Log, p *Parts, m *data.FeatureMap, s Set) (*Set, error) {
 		s.IDs[i] = ids[item]
 	}
 	counts := make([]int64, s.catalog)
-	for u := range l.Users {
-		for _, id := range s.IDs[l.Start[u]:p.TrainEnd[u]] {
+	for u, end := range p.TrainEnd { // of a log to predict there are none
+		for _, id := range s.IDs[l.Start[u]:end] {
 			counts[id]++
 		}
 	}
