@@ -1,7 +1,7 @@
 package metric
 
 func init() {
-	Register("hr", Kind{New: newHR, Cutoff: true, Better: Higher, Groups: true, Reads: Logit | Ranks, Needs: APositive})
+	Register("hr", Kind{New: newHR, Cutoff: true, Ties: true, Better: Higher, Groups: true, Reads: Logit | Ranks, Needs: APositive})
 }
 
 // newHR makes hr@k: 1 if a positive is among the first k, else 0.

@@ -51,6 +51,7 @@ const (
 type Kind struct {
 	New    func(name string, k int) Metric // returns a fresh metric; k is the cut-off
 	Cutoff bool                            // the name ends in @k
+	Ties   bool                            // the name may end in _pessimistic: items of equal scores come before the positive ones
 	Groups bool                            // it measures within groups of rows, which the data must have
 	Better Direction
 	Reads  Output // all the outputs that it measures
@@ -69,6 +70,10 @@ func Register(name string, k Kind) {
 	}
 	kinds[name] = k
 }
+
+// Pessimistic ends the name of a metric that ranks a positive item behind all others of its score. Without it, every order of them is as
+// likely as another.
+const Pessimistic = "_pessimistic"
 
 // maxCutoff bounds the k of ndcg@k and hr@k.
 const maxCutoff = 1_000_000
@@ -98,7 +103,7 @@ func Check(name string, of Output) error {
 	return err
 }
 
-// New returns the metric of a name, such as auc, ndcg@10, f1 or pearson.
+// New returns the metric of a name, such as auc, ndcg@10, hr@10_pessimistic, f1 or pearson.
 func New(name string) (Metric, error) {
 	m, k, err := parse(name)
 	if err != nil {
@@ -135,6 +140,9 @@ func parse(name string) (m Kind, k int, err error) {
 		return m, 0, fmt.Errorf("metric: %s takes no cut-off: write %s, not %s", base, base, name)
 	case !m.Cutoff:
 		return m, 0, nil
+	}
+	if m.Ties {
+		cut = strings.TrimSuffix(cut, Pessimistic)
 	}
 	k, err = strconv.Atoi(cut)
 	if err != nil || k < 1 || k > maxCutoff || strconv.Itoa(k) != cut {

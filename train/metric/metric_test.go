@@ -104,6 +104,24 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// Where no scores are equal, ties do not matter: the golden rows, whose scores all differ.
+func TestPessimistic(t *testing.T) {
+	g := load(t)
+	x := logits(g.Score)
+	n := 0
+	for name, want := range g.Expect {
+		if strings.Contains(name, "@") {
+			n++
+			if got := of(t, name+metric.Pessimistic, 7, x, g.Label, g.User); math.Abs(got-want) > 1e-12 {
+				t.Errorf("%s%s = %.15f, want %.15f", name, metric.Pessimistic, got, want)
+			}
+		}
+	}
+	if n != 6 {
+		t.Errorf("%d metrics", n)
+	}
+}
+
 // TestOrderOfRows: grouped metrics do not care where in the data a group's rows are.
 func TestOrderOfRows(t *testing.T) {
 	g := load(t)
@@ -179,10 +197,15 @@ func TestByHand(t *testing.T) {
 		// Group 1: AUC 1 in 2 rows; group 2: AUC 0 in 3 rows; group 3 has one class.
 		{"gauc", []float32{2, 1, 1, 2, 3, 9}, []float32{1, 0, 1, 0, 0, 1}, []int64{1, 1, 2, 2, 2, 3}, 2.0 / 5},
 		{"user_auc", []float32{2, 1, 1, 2, 3, 9}, []float32{1, 0, 1, 0, 0, 1}, []int64{1, 1, 2, 2, 2, 3}, 0.5},
-		// Equal scores: the negative is ranked first.
+		// Equal scores: both orders are as likely, or the negative comes first.
 		{"hr@1", []float32{0, 0}, []float32{1, 0}, []int64{1, 1}, .5},
 		{"hr@2", []float32{0, 0}, []float32{1, 0}, []int64{1, 1}, 1},
 		{"ndcg@2", []float32{0, 0}, []float32{1, 0}, []int64{1, 1}, (1 + 1/math.Log2(3)) / 2},
+		{"hr@1_pessimistic", []float32{0, 0}, []float32{1, 0}, []int64{1, 1}, 0},
+		{"hr@2_pessimistic", []float32{0, 0}, []float32{1, 0}, []int64{1, 1}, 1},
+		{"recall@2_pessimistic", []float32{0, 1, 0, 0}, []float32{1, 1, 0, 1}, []int64{1, 1, 1, 1}, 1. / 3},
+		{"ndcg@2_pessimistic", []float32{0, 0}, []float32{1, 0}, []int64{1, 1}, 1 / math.Log2(3)},
+		{"mrr@5_pessimistic", []float32{0, 0, -1, 0}, []float32{1, 0, 1, 0}, []int64{1, 1, 1, 1}, 1. / 3},
 		// Positives at ranks 1 and 3 of 3: (1 + ½)/(1 + 1/log2 3).
 		{"ndcg@3", []float32{3, 2, 1}, []float32{1, 0, 1}, []int64{1, 1, 1}, 1.5 / (1 + 1/math.Log2(3))},
 		{"ndcg@2", []float32{3, 2, 1}, []float32{1, 0, 1}, []int64{1, 1, 1}, 1 / (1 + 1/math.Log2(3))},
@@ -250,6 +273,9 @@ func TestNames(t *testing.T) {
 		{"ndcg", "ndcg needs a cut-off from 1 to 1000000, such as ndcg@10"},
 		{"ndcg@0", "ndcg needs a cut-off"},
 		{"ndcg@+5", "ndcg needs a cut-off"},
+		{"auc_pessimistic", "unknown metric"},
+		{"coverage@5_pessimistic", "coverage needs a cut-off"},
+		{"hr@_pessimistic", "hr needs a cut-off"},
 		{"hr@ten", `hr needs a cut-off from 1 to 1000000, such as hr@10; have "hr@ten"`},
 		{"", "unknown metric"},
 	} {

@@ -1,7 +1,7 @@
 package metric
 
 func init() {
-	Register("mrr", Kind{New: newMRR, Cutoff: true, Better: Higher, Groups: true, Reads: Logit | Ranks, Needs: APositive})
+	Register("mrr", Kind{New: newMRR, Cutoff: true, Ties: true, Better: Higher, Groups: true, Reads: Logit | Ranks, Needs: APositive})
 }
 
 // newMRR makes mrr@k: 1/r of the rank r of the first positive, 0 if it is not among the first k.

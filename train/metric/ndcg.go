@@ -1,7 +1,7 @@
 package metric
 
 func init() {
-	Register("ndcg", Kind{New: newNDCG, Cutoff: true, Better: Higher, Groups: true, Reads: Logit | Ranks, Needs: APositive})
+	Register("ndcg", Kind{New: newNDCG, Cutoff: true, Ties: true, Better: Higher, Groups: true, Reads: Logit | Ranks, Needs: APositive})
 }
 
 // newNDCG makes ndcg@k: Σ_{ranks r ≤ k} y_r/log2(r+1), over the same of the ideal order.

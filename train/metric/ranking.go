@@ -3,6 +3,7 @@ package metric
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // A ranking metric measures how well items are ranked. It reads one of two things.
@@ -13,11 +14,12 @@ import (
 // only positive.
 //
 // Among equal scores every order is as likely as another, and a metric is its mean over them. So a model that scores all items the same
-// has the value of chance.
+// has the value of chance. With a name that ends in _pessimistic, a positive comes behind all others of its score instead.
 type ranking struct {
 	*Grouped
 	of    func(place Place, k int) float64 // of the ranking of a catalogue
 	k     int
+	last  bool // positives come last among equal scores
 	whole bool
 	sum   float64
 }
@@ -41,9 +43,9 @@ func RankOf(dst []float32, p Place, crossEntropy float64, top []int32) []float32
 }
 
 func newRanking(name string, k int, group func(r *ranked, k int) (float64, bool), of func(p Place, k int) float64) Metric {
-	m := &ranking{k: k, of: of}
+	m := &ranking{k: k, of: of, last: strings.HasSuffix(name, Pessimistic)}
 	m.Grouped = newGrouped(name, "a positive", func(keys []uint64) (float64, float64) {
-		v, ok := group(&ranked{keys}, k)
+		v, ok := group(&ranked{keys, m.last}, k)
 		if !ok {
 			return 0, 0
 		}
@@ -69,7 +71,11 @@ func (m *ranking) Add(logits, labels []float32, group []int64) error {
 			m.nans++
 			continue
 		}
-		m.sum += m.of(Place{int(row[0]), int(row[1])}, m.k)
+		p := Place{int(row[0]), int(row[1])}
+		if m.last {
+			p = Place{Above: p.Above + p.Level}
+		}
+		m.sum += m.of(p, m.k)
 	}
 	return nil
 }
@@ -91,16 +97,19 @@ func (m *ranking) Reset() {
 	m.whole, m.sum = false, 0
 }
 
-// ranked is the rows of a group, by ascending score.
-type ranked struct{ keys []uint64 }
+// ranked is the rows of a group, by ascending score; among equal ones the positives come first.
+type ranked struct {
+	keys []uint64
+	last bool // as ranking has it
+}
 
-// blocks calls f with each run of equal scores, from the highest on: the rows before it, its rows, and how many of them are positive. It
-// stops when f returns false.
+// blocks calls f with each run of rows whose order is open, from the highest scores on: the rows before it, its rows, and how many of them
+// are positive. It stops when f returns false.
 func (r *ranked) blocks(f func(before, rows, positives int) bool) {
 	n := len(r.keys)
 	for i := n; i > 0; {
 		j, positives := i, 0
-		for j > 0 && r.keys[j-1]>>1 == r.keys[i-1]>>1 {
+		for j > 0 && r.keys[j-1]>>1 == r.keys[i-1]>>1 && !(r.last && j < i) {
 			j--
 			if r.keys[j]&1 == 0 {
 				positives++

@@ -1,7 +1,7 @@
 package metric
 
 func init() {
-	Register("recall", Kind{New: newRecall, Cutoff: true, Better: Higher, Groups: true, Reads: Logit | Ranks, Needs: APositive})
+	Register("recall", Kind{New: newRecall, Cutoff: true, Ties: true, Better: Higher, Groups: true, Reads: Logit | Ranks, Needs: APositive})
 }
 
 // newRecall makes recall@k: the share of the positives that are among the first k.

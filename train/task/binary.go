@@ -13,7 +13,9 @@ func init() { Register("binary_classification", Binary{MetricNames: []string{"au
 
 // Binary is classification into 0 and 1 by one logit. Its loss is the mean binary cross-entropy.
 type Binary struct {
-	// what evaluation prints: auc, logloss, gauc, user_auc, ndcg@k, hr@k, accuracy, f1, mcc, calibration, ece
+	// what evaluation prints: auc, logloss, accuracy, f1, mcc, calibration, ece; of the rows of each group, such as a user, user_auc and
+	// gauc (their mean, and the one weighted by rows), ndcg@k, hr@k, recall@k and mrr@k. With _pessimistic behind the k, negatives come
+	// first among equal scores
 	MetricNames []string `yaml:"metrics"`
 }
 

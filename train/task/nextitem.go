@@ -35,18 +35,19 @@ const (
 type NextItem struct {
 	// full: cross-entropy over all items; sampled_softmax: over the next item and some that are drawn at each step; bce: binary
 	// cross-entropy of the next item and of those; gbce: the same, calibrated for how few are drawn; bpr: each against the next item
-	Objective   string  `yaml:"loss"`
-	Negatives   int     `yaml:"negatives"`   // items that are drawn, with replacement, of every loss but full
-	Shared      bool    `yaml:"shared"`      // the items drawn are the same for the whole batch, not others for each position
+	Objective string `yaml:"loss"`
+	Negatives int    `yaml:"negatives"` // items that are drawn, with replacement, of every loss but full
+	Shared    bool   `yaml:"shared"`    // the items drawn are the same for the whole batch, not others for each position
 	// how items are drawn: uniform; popularity, by their counts in the train rows to the power of popularity_exponent; batch, from the
 	// next items of the batch
 	NegativesBy string  `yaml:"negatives_by"`
 	Exponent    float64 `yaml:"popularity_exponent"` // of negatives_by: popularity; 0 is uniform among the items that train rows have
 	LogQ        bool    `yaml:"logq"`                // sampled_softmax: scores are corrected for how likely items are drawn, unless uniformly
-	Calibration float64 `yaml:"calibration"` // of gbce, in [0, 1]: 0 is bce, and with 1 scores are calibrated as those of full
+	Calibration float64 `yaml:"calibration"`         // of gbce, in [0, 1]: 0 is bce, and with 1 scores are calibrated as those of full
 	// whether items that the user has had already are ranked in evaluation: exclude or include
 	Seen string `yaml:"seen"`
-	// what evaluation prints, of the ranking of all items: hr@k, ndcg@k, recall@k, mrr@k, coverage@k, item_cross_entropy
+	// what evaluation prints, of the ranking of all items: hr@k, ndcg@k, recall@k, mrr@k, coverage@k, item_cross_entropy. With
+	// _pessimistic behind the k, items of equal scores come before the one to predict
 	MetricNames []string `yaml:"metrics"`
 }
 

@@ -89,7 +89,7 @@ func TestConstantScorer(t *testing.T) {
 	for i := range 100 {
 		harmonic += 1 / float64(i+1)
 	}
-	for name, want := range map[string]float64{"hr@10": .1, "recall@10": .1, "mrr@100": harmonic / 100, "ndcg@1": .01} {
+	for name, want := range map[string]float64{"hr@10": .1, "hr@10_pessimistic": 0, "hr@100_pessimistic": 1, "ndcg@100_pessimistic": 1 / math.Log2(101), "recall@10": .1, "mrr@100": harmonic / 100, "ndcg@1": .01} {
 		m, err := metric.New(name)
 		if err != nil {
 			t.Fatal(err)
