@@ -47,6 +47,17 @@ type FitOptions struct {
 	Distill train.DistillOptions  // how much the soft labels count
 }
 
+// Protocol says what the metrics of the test or validation rows rank: see [train.Protocol].
+func (l *Lab) Protocol() string {
+	if l.Data.Test != nil {
+		return train.Protocol(l.Data.Test, l.Task, 0)
+	}
+	if l.Data.Valid != nil {
+		return train.Protocol(l.Data.Valid, l.Task, 0)
+	}
+	return ""
+}
+
 // NewParams returns the model's parameters with fresh values of a seed.
 func (l *Lab) NewParams(seed uint64) (*nn.Params, error) {
 	return models.NewParams(l.Model, l.Data.Schema, seed)

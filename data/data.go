@@ -138,6 +138,12 @@ type Source interface {
 	Batches(epoch, size int) iter.Seq2[*Batch, error]
 }
 
+// Sampled is a Source of candidates. It has a row for each item to predict, and rows of Negatives others that were drawn.
+type Sampled interface {
+	Source
+	Negatives() int
+}
+
 // Skipper is a Source that can start in the middle of an epoch without reading the rows before. Resuming a run needs that. Every
 // source that Dataset.Open returns is a Skipper.
 type Skipper interface {

@@ -232,7 +232,7 @@ func (f *fit) finishAverages(ctx context.Context, r *Result) error {
 			return err
 		}
 		r.Averages[a.name] = s.Metrics
-		err = f.emit(ctx, &Event{Kind: EvalDone, Split: split, Metrics: s.Metrics, MetricOrder: s.Order})
+		err = f.emit(ctx, &Event{Kind: EvalDone, Split: split, Metrics: s.Metrics, MetricOrder: s.Order, Protocol: s.Protocol})
 		if err != nil && !errors.Is(err, ErrStop) {
 			return err
 		}

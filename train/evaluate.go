@@ -28,6 +28,7 @@ type Predictor interface {
 type Scores struct {
 	Metrics   map[string]float64  // by name; NaN if the metric is undefined for the rows
 	Order     []string            // the names in the task's order
+	Protocol  string              // what was ranked: see [Protocol]
 	Undefined []*metric.Undefined // why metrics are undefined
 }
 
@@ -55,7 +56,9 @@ func CheckOutputs(logits []float32, n int, before int64) error {
 // EvaluateOptions are what an evaluation may be told. The zero value is ready to use.
 type EvaluateOptions struct {
 	Each func(rows int) error // called after every batch with its number of rows; its error ends the evaluation
-	Dir  string               // of a run, for temporary files of metrics of many rows; empty: among the system's
+	// Candidates, above 0, has a task that ranks all items rank each row's item among so many others instead, which are drawn.
+	Candidates int
+	Dir        string // of a run, for temporary files of metrics of many rows; empty: among the system's
 }
 
 // SpillMetrics makes metrics keep the rows that are too many for memory in the directory of the options.
@@ -82,7 +85,7 @@ func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task,
 	var rows int64
 	var ranker task.Ranker
 	if r, ok := t.(task.Ranking); ok {
-		ranker = r.Ranker()
+		ranker = r.Ranker(o.Candidates)
 	}
 	for b, err := range src.Batches(0, prog.Batch()) {
 		if err != nil {
@@ -115,7 +118,7 @@ func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task,
 			}
 		}
 	}
-	s := &Scores{}
+	s := &Scores{Protocol: Protocol(src, t, o.Candidates)}
 	for _, m := range ms {
 		s.Order = append(s.Order, m.Name())
 	}
@@ -123,6 +126,22 @@ func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task,
 		return nil, fmt.Errorf("train: evaluate: %w", err)
 	}
 	return s, nil
+}
+
+// Protocol says in words what the rankings of a task's metrics over rows are of: all items of a catalogue, or an item and others that
+// were drawn. Metrics of different protocols have the same names and are not comparable. It is empty for other rows.
+func Protocol(src data.Source, t task.Task, candidates int) string {
+	if r, ok := t.(task.Ranking); ok {
+		for _, f := range src.Schema().Features {
+			if f.Kind == data.Sequence {
+				return r.Protocol(f.Vocab-data.FirstID, candidates)
+			}
+		}
+	}
+	if s, ok := src.(data.Sampled); ok && s.Negatives() > 0 {
+		return task.Candidates(s.Negatives())
+	}
+	return ""
 }
 
 // compared returns what the logits of a batch are compared with, and the groups of its rows if there are any.

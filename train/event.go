@@ -33,6 +33,7 @@ type Event struct {
 	// selection ignores.
 	Split       string
 	Metrics     map[string]float64 // results of the evaluation, at EvalDone
+	Protocol    string             // what the Metrics rank: see [Protocol]
 	MetricOrder []string           // names of the Metrics in the task's order
 	Best        bool               // the result is the best on validation rows so far, at EvalDone
 	Resumed     bool               // the run goes on from a checkpoint, at RunStart

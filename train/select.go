@@ -45,7 +45,7 @@ func (f *fit) validate(ctx context.Context) error {
 		}
 	}
 	f.sched.Eval(v)
-	if err := f.emit(ctx, &Event{Kind: EvalDone, Split: "valid", Metrics: m, MetricOrder: s.Order, Best: better}); err != nil {
+	if err := f.emit(ctx, &Event{Kind: EvalDone, Split: "valid", Metrics: m, MetricOrder: s.Order, Protocol: s.Protocol, Best: better}); err != nil {
 		return err
 	}
 	if f.Patience > 0 && f.st.Best.Stale >= f.Patience {
@@ -187,7 +187,7 @@ func (f *fit) measure(ctx context.Context) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		err = f.emit(ctx, &Event{Kind: EvalDone, Split: "test", Metrics: s.Metrics, MetricOrder: s.Order})
+		err = f.emit(ctx, &Event{Kind: EvalDone, Split: "test", Metrics: s.Metrics, MetricOrder: s.Order, Protocol: s.Protocol})
 		if err != nil && !errors.Is(err, ErrStop) {
 			return nil, err
 		}

@@ -19,6 +19,7 @@ type Table struct {
 	Data        string         `json:"data"`
 	Metric      string         `json:"metric"` // by which models are selected
 	Synthetic   bool           `json:"synthetic"`
+	Protocol    string         `json:"protocol,omitempty"`  // what the metrics rank: see train.Protocol
 	Reachable   report.Metrics `json:"reachable,omitempty"` // what the true probabilities of synthetic rows reach on the test rows
 	// what the parents' training rows were split by; empty if all saw the same, or it is not known
 	SplitBy string  `json:"split_by,omitempty"`

@@ -240,7 +240,7 @@ func (j *Job) passOn(ctx context.Context, l *cki.Lab, out *compare.Outcome, dige
 	}
 	t := &compare.Table{
 		Digest: digest, ModelDigest: model, Seed: j.Seed, Model: j.Model, Data: j.Data, Metric: l.Monitor(), Synthetic: l.Data.Synthetic != nil,
-		Passed:  out.Passed,
+		Passed: out.Passed, Protocol: l.Protocol(),
 		Guarded: out.Guarded, SplitBy: out.Family.SplitBy, Rows: out.Rows,
 	}
 	if b := l.Data.Synthetic; b != nil && b.AUC > 0 {

@@ -26,7 +26,7 @@ func (j *Job) Report(ctx context.Context, l *cki.Lab, out *compare.Outcome, from
 	m := l.Monitor()
 	r := &report.Report{
 		Title: fmt.Sprintf("Merge of %s on %s", j.Model, j.Data), Settings: from.Settings, Model: j.Model, Data: j.Data,
-		Synthetic: l.Data.Synthetic != nil, Seed: j.Seed,
+		Synthetic: l.Data.Synthetic != nil, Seed: j.Seed, Protocol: l.Protocol(),
 		Metrics: metrics, Rows: out.Rows.Report(), Stats: out.Stats, BestParent: string(parent.Name),
 		Guard: report.Guard{
 			On: j.Options.Guard, Kept: out.Guarded, Passed: string(out.Passed), Result: report.Float(result.Valid[m]),

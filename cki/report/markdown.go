@@ -35,6 +35,9 @@ func (r *Report) verdict(b *strings.Builder) {
 	if r.Synthetic {
 		b.WriteString("The rows are synthetic: the numbers show that everything runs, not what a merge is worth.\n\n")
 	}
+	if r.Protocol != "" {
+		fmt.Fprintf(b, "The metrics rank %s.\n\n", escape(r.Protocol))
+	}
 	m := "the metric"
 	if o := r.order(); len(o) > 0 {
 		m = o[0]

@@ -23,7 +23,8 @@ type Report struct {
 	Settings  string        `json:"settings,omitempty"` // the merge section, as YAML
 	Model     string        `json:"model,omitempty"`
 	Data      string        `json:"data,omitempty"`
-	Synthetic bool          `json:"synthetic"` // the rows are drawn, not measured
+	Synthetic bool          `json:"synthetic"`          // the rows are drawn, not measured
+	Protocol  string        `json:"protocol,omitempty"` // what the metrics rank; empty if they rank nothing
 	Seed      uint64        `json:"seed"`
 	Metrics   []string      `json:"metrics"` // in the order of the tables; selection goes by the first
 	Parents   []Parent      `json:"parents"` // the base first

@@ -10,6 +10,7 @@ import (
 
 func main() {
 	var path, split string
+	var candidates int
 	var runs app.RunFlags
 	c := app.New("evaluate", "measures a run's model on its validation and test rows, or on the rows of a file",
 		func(ctx context.Context, c *app.Command) error {
@@ -17,6 +18,7 @@ func main() {
 			if err != nil {
 				return err
 			}
+			e.Candidates = candidates
 			mode := ""
 			if len(e.Runs) > 1 {
 				mode = e.Mode
@@ -25,6 +27,8 @@ func main() {
 		})
 	runs.Flags(c, "`directory` of the run; given several times, the runs and their ensemble are measured, on the first one's data")
 	c.Flags.StringVar(&path, "data", "", "evaluate on all rows of this `file`, of the run's layout, with labels")
+	c.Flags.IntVar(&candidates, "candidates", 0, "of runs that rank a catalogue, rank each item among this `number` of others that are drawn, "+
+		"once, among those that its user has not had (default: among all items)")
 	c.Flags.StringVar(&split, "split", "", "`part` of the run's data: train, valid or test (default: valid and test)")
 	c.Main()
 }

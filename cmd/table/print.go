@@ -39,6 +39,9 @@ func (s *summary) print(w io.Writer, markdown bool) error {
 	if s.Synthetic {
 		label = " (synthetic rows)"
 	}
+	if s.Protocol != "" {
+		label += ", ranking " + s.Protocol
+	}
 	layout := report.Align
 	if markdown {
 		layout = func(head []string, body [][]string) string { return "\n" + report.Markdown(head, body) }

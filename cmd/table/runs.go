@@ -60,9 +60,16 @@ func (s *statistics) print(w io.Writer, markdown bool) error {
 	if len(runs) == 0 || len(against) > 0 && len(against) != len(runs) {
 		return fmt.Errorf("table: %d runs against %d: give as many --against as --runs", len(runs), len(against))
 	}
+	ranked, err := oneProtocol(slices.Concat(runs, against))
+	if err != nil {
+		return err
+	}
 	layout := report.Align
 	if markdown {
 		layout = report.Markdown
+	}
+	if ranked != "" {
+		fmt.Fprintf(w, "ranked are %s\n", ranked)
 	}
 	for _, list := range [][]*sample{runs, against} {
 		if len(list) > 0 {
@@ -79,10 +86,30 @@ func (s *statistics) print(w io.Writer, markdown bool) error {
 	return err
 }
 
+// oneProtocol returns what the metrics of runs rank, as far as it is told, and an error if it differs.
+func oneProtocol(runs []*sample) (string, error) {
+	var first *sample
+	for _, x := range runs {
+		switch {
+		case x.ranked == "":
+		case first == nil:
+			first = x
+		case x.ranked != first.ranked:
+			return "", run.BadInput(fmt.Errorf("table: the metrics of %s rank %s, those of %s rank %s: they have the same names and are not "+
+				"comparable; make a table of each", first.name, first.ranked, x.name, x.ranked))
+		}
+	}
+	if first == nil {
+		return "", nil
+	}
+	return first.ranked, nil
+}
+
 // sample is the result of a run.
 type sample struct {
 	name   string
 	values map[string]float64 // metrics, and seconds
+	ranked string             // what the metrics rank; empty if that is not told
 }
 
 // seconds is the name of the time among a sample's values.
@@ -161,6 +188,7 @@ func (x *sample) readRun(path string, valid bool) error {
 	var r struct {
 		Valid, Test run.Metrics // NaN: undefined
 		Train       struct{ Seconds *float64 }
+		Protocol    string
 	}
 	if err := json.Unmarshal(b, &r); err != nil {
 		return err
@@ -169,7 +197,7 @@ func (x *sample) readRun(path string, valid bool) error {
 	if valid || len(from) == 0 {
 		from = r.Valid
 	}
-	x.values = map[string]float64{}
+	x.values, x.ranked = map[string]float64{}, r.Protocol
 	maps.Copy(x.values, from)
 	if r.Train.Seconds != nil {
 		x.values[seconds] = *r.Train.Seconds
@@ -191,6 +219,9 @@ func (x *sample) readFile(path string) error {
 	for name, v := range all {
 		if n, ok := v.(float64); ok && name != "seed" {
 			x.values[name] = n
+		}
+		if s, ok := v.(string); ok && name == "protocol" {
+			x.ranked = s
 		}
 	}
 	return nil

@@ -22,6 +22,8 @@ func results(t *testing.T) {
 		"runs/b-1/result.json":  `{"valid": {"auc": 0.3}, "train": {"seconds": 1}}`,
 		"other/a-2.json":        "a log line\n{\"task\": \"x\", \"seed\": 2, \"auc\": 0.25, \"seconds\": 18}\n",
 		"other/a-10.json":       "{\"task\": \"x\", \"seed\": 10, \"auc\": 0.4, \"seconds\": 41}\n",
+		"rank/a-1/result.json":  `{"protocol": "all 30 items", "test": {"hr@10": 0.5}}`,
+		"rank/b-1/result.json":  `{"protocol": "1 + 9 sampled candidates a user", "test": {"hr@10": 0.75}}`,
 		"other/bad.json":        "no object\n",
 		"other/zero-1.json":     "{\"auc\": 0}\n",
 	} {
@@ -102,6 +104,15 @@ func lines(text string) string {
 	return out.String()
 }
 
+// A table of rankings tells what is ranked.
+func TestRunsRank(t *testing.T) {
+	results(t)
+	var d desk
+	if code := d.run("--runs", "rank/a-1"); code != 0 || !strings.HasPrefix(d.out.String(), "ranked are all 30 items\n") {
+		t.Errorf("exit %d, %q %q", code, d.out.String(), d.log.String())
+	}
+}
+
 func TestRunsRefuse(t *testing.T) {
 	for _, tc := range []struct {
 		args []string
@@ -113,6 +124,8 @@ func TestRunsRefuse(t *testing.T) {
 		{[]string{"--runs", "runs/a-*", "--against", "other/a-2.json"}, "2 runs against 1"},
 		{[]string{"--against", "other/a-2.json"}, "0 runs against 1"},
 		{[]string{"--runs", "runs/a-*", "t.yaml"}, "give one table file"},
+		{[]string{"--runs", "rank/*"}, "a-1 rank all 30 items, those of b-1 rank 1 + 9 sampled candidates a user"},
+		{[]string{"--runs", "rank/a-1", "--against", "rank/b-1"}, "not comparable; make a table of each"},
 		{[]string{"--pairs", "one"}, "give the names of two columns"},
 	} {
 		results(t)

@@ -29,8 +29,9 @@ type summary struct {
 	Metric    string            `json:"metric"` // on the test rows
 	Recipe    compare.RowName   `json:"recipe"` // the row that the others are compared with
 	Synthetic bool              `json:"synthetic,omitempty"`
-	Digests   []string          `json:"digests"` // by seed: of the config
-	Passed    []compare.RowName `json:"passed"`  // by seed: the row whose model is passed on
+	Protocol  string            `json:"protocol,omitempty"` // what the metrics rank: see train.Protocol
+	Digests   []string          `json:"digests"`            // by seed: of the config
+	Passed    []compare.RowName `json:"passed"`             // by seed: the row whose model is passed on
 	Rows      []*tabled         `json:"rows"`
 }
 
@@ -75,12 +76,12 @@ const rowPassed compare.RowName = "passed on"
 // summarise puts the seeds' comparisons together. Every seed must have the same rows.
 func summarise(name string, recipe compare.RowName, tables []*compare.Table) (*summary, error) {
 	first := tables[0]
-	s := &summary{Name: name, Model: first.Model, Data: first.Data, Metric: first.Metric, Recipe: recipe, Synthetic: first.Synthetic}
+	s := &summary{Name: name, Model: first.Model, Data: first.Data, Metric: first.Metric, Recipe: recipe, Synthetic: first.Synthetic, Protocol: first.Protocol}
 	byName := map[compare.RowName]*tabled{}
 	metrics := map[compare.RowName]map[string][]float64{}
 	for i, t := range tables {
-		if t.Metric != s.Metric || t.Synthetic != s.Synthetic {
-			return nil, fmt.Errorf("table: %s: the seeds differ in their metric or in whether their data are synthetic: "+
+		if t.Metric != s.Metric || t.Synthetic != s.Synthetic || t.Protocol != s.Protocol {
+			return nil, fmt.Errorf("table: %s: the seeds differ in their metric, in what it ranks or in whether their data are synthetic: "+
 				"remove the runs and make them again", name)
 		}
 		s.Digests, s.Passed = append(s.Digests, t.Digest), append(s.Passed, t.Passed)

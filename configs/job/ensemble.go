@@ -17,9 +17,11 @@ import (
 
 // Ensemble is one run, or several runs whose predictions are combined.
 type Ensemble struct {
-	TopK int // items that Predict writes for a row, of runs that rank a catalogue; 1 if it is 0
-	Runs []*Run
-	Mode string // ensemble.MeanLogits or ensemble.MeanProbabilities
+	// Candidates, above 0, has Evaluate rank each item among so many others that are drawn, of runs that rank a catalogue.
+	Candidates int
+	TopK       int // items that Predict writes for a row, of runs that rank a catalogue; 1 if it is 0
+	Runs       []*Run
+	Mode       string // ensemble.MeanLogits or ensemble.MeanProbabilities
 }
 
 // OpenEnsemble opens runs of one task. mode says how the predictions of several runs become one. If it is empty, they are the mean of

@@ -9,6 +9,7 @@ import (
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/run"
+	"github.com/splice-ml/splice/train/task"
 )
 
 // Scores are the metrics of a model on some rows.
@@ -18,6 +19,8 @@ type Scores struct {
 	Model   string             // the directory of a run; empty for the ensemble, and for a run alone
 	Metrics map[string]float64 // NaN if the metric is undefined for the rows
 	Names   []string           // of the metrics, in their order
+	// what the rankings are of, such as all items or sampled candidates: see train.Protocol. Empty if the metrics rank nothing.
+	Protocol string
 	// why metrics are undefined; only in the first scores of a part, since the labels decide it and are the same for all models
 	Undefined []*metric.Undefined
 }
@@ -27,6 +30,9 @@ type Scores struct {
 // called for every model on every part, for the runs first and then for the ensemble.
 func (t *Ensemble) Evaluate(ctx context.Context, path, split string, each func(Scores) error) error {
 	var parts []part
+	if _, ranks := t.first().Task.(task.Ranking); t.Candidates != 0 && !ranks || t.Candidates < 0 {
+		return run.BadInput(fmt.Errorf("--candidates %d: want a number of items above 0, and runs that rank a catalogue, which those of the task next_item do", t.Candidates))
+	}
 	switch {
 	case path != "" && split != "":
 		return run.BadInput(errors.New("--data and --split exclude each other"))
@@ -69,13 +75,17 @@ func (t *Ensemble) measure(ctx context.Context, progs []*models.Program, p part,
 		return err
 	}
 	all := Scores{Part: p.name}
-	o := train.EvaluateOptions{Dir: t.first().Dir, Each: func(n int) error { all.Rows += n; return nil }}
+	o := train.EvaluateOptions{Dir: t.first().Dir, Candidates: t.Candidates, Each: func(n int) error { all.Rows += n; return nil }}
+	ranking, ranks := t.first().Task.(task.Ranking)
 	for _, m := range members {
 		if len(members) > 1 {
 			if m.Metrics, err = t.first().Task.Metrics(); err != nil {
 				return err
 			}
 			o.SpillMetrics(m.Metrics)
+			if ranks {
+				m.Ranker = ranking.Ranker(t.Candidates)
+			}
 		}
 	}
 	measured, err := train.Evaluate(ctx, s, p.src[0], t.first().Task, o)
@@ -86,12 +96,12 @@ func (t *Ensemble) measure(ctx context.Context, progs []*models.Program, p part,
 	if err != nil {
 		return run.BadInput(err)
 	}
-	all.Metrics, all.Names, all.Undefined = measured.Metrics, measured.Order, measured.Undefined
+	all.Metrics, all.Names, all.Undefined, all.Protocol = measured.Metrics, measured.Order, measured.Undefined, measured.Protocol
 	for _, m := range members {
 		if len(members) == 1 {
 			break
 		}
-		own := Scores{Part: p.name, Rows: all.Rows, Model: m.Name, Names: all.Names, Undefined: all.Undefined}
+		own := Scores{Part: p.name, Rows: all.Rows, Model: m.Name, Names: all.Names, Protocol: all.Protocol, Undefined: all.Undefined}
 		all.Undefined = nil
 		if own.Metrics, _, err = metric.Values(m.Metrics); err != nil {
 			return run.BadInput(fmt.Errorf("%s: %w", m.Name, err))

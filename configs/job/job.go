@@ -153,7 +153,8 @@ type Result struct {
 	BestEpoch int         `json:"best_epoch"`
 	BestStep  int64       `json:"best_step"`
 	Steps     int64       `json:"steps"`
-	Start     run.Metrics `json:"start,omitempty"` // of the weights that training started from, on the validation rows
+	Start     run.Metrics `json:"start,omitempty"`    // of the weights that training started from, on the validation rows
+	Protocol  string      `json:"protocol,omitempty"` // what the metrics rank: see train.Protocol
 	Valid     run.Metrics `json:"valid,omitempty"`
 	Test      run.Metrics `json:"test,omitempty"`
 	Reachable run.Metrics `json:"reachable,omitempty"` // synthetic data: what the true probabilities reach on the test rows

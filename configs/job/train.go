@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,6 +130,9 @@ func (j *Job) result(g *basis, r *train.Result, digest string) (*Result, error) 
 		Model: model, Data: dataset, Seed: j.Seed, Digest: digest, BestEpoch: r.BestEpoch, BestStep: r.BestStep, Steps: r.Steps,
 		Valid: r.Valid, Test: r.Test, Train: Time{r.SamplesPerSec, r.Seconds},
 		Dir: j.Dir, Metrics: metrics, Monitor: j.monitor(metrics), From: j.Init.From, Synthetic: g.data.Synthetic != nil,
+	}
+	if src := cmp.Or(g.data.Test, g.data.Valid); src != nil {
+		out.Protocol = train.Protocol(src, j.Task, 0)
 	}
 	if g.record != nil {
 		out.Start = g.record.Valid

@@ -10,6 +10,7 @@ import (
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/run"
+	"github.com/splice-ml/splice/train/task"
 )
 
 // RowsError says that a member reads other rows than those of the batches.
@@ -26,6 +27,8 @@ type Member struct {
 	First   string          // directory of the run that the batches are of
 	Labels  bool            // rows have labels, which must be the same
 	Metrics []metric.Metric // of its own logits; may be nil
+	Ranker  task.Ranker     // makes what Metrics read of the logits; nil if they read logits
+	ranked  []float32       // logits for the Ranker, which overwrites them
 	rows    int64
 	next    func() (*data.Batch, error, bool) // next batch of its own rows; nil if it scores the batches that it is given
 	stop    func()
@@ -83,8 +86,13 @@ func (m *Member) Run(b *data.Batch, step int64) (float64, error) {
 	if b.Group != nil {
 		group = b.Group[:b.N]
 	}
+	targets := b.Targets()
+	if m.Ranker != nil && len(m.Metrics) > 0 {
+		m.ranked = append(m.ranked[:0], z...)
+		z, targets = m.Ranker.Rank(m.ranked, own)
+	}
 	for _, x := range m.Metrics {
-		if err := x.Add(z, b.Targets(), group); err != nil {
+		if err := x.Add(z, targets, group); err != nil {
 			return 0, err
 		}
 	}

@@ -55,6 +55,9 @@ func (c *JSONL) On(_ context.Context, e *train.Event) error {
 	case train.EvalDone:
 		c.begin(e)
 		fmt.Fprintf(&c.buf, `,"split":%q`, e.Split)
+		if e.Protocol != "" {
+			fmt.Fprintf(&c.buf, `,"protocol":%q`, e.Protocol)
+		}
 		for _, n := range e.MetricOrder {
 			c.field(n, e.Metrics[n])
 		}

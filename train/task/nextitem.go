@@ -2,7 +2,6 @@ package task
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	G "gorgonia.org/gorgonia"
@@ -12,7 +11,6 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops"
-	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train/metric"
 )
 
@@ -129,25 +127,6 @@ func (t NextItem) Predict(logits []float32) float32 {
 	return float32(best)
 }
 
-// Ranker ranks the items of a batch's rows by their logits.
-type Ranker interface {
-	// Rank returns what ranking metrics read of the logits, [N, items], and the labels: see [metric.RankOf]. The
-	// logits are numbers. It overwrites them.
-	// The result is valid until the next call.
-	Rank(logits []float32, b *data.Batch) (ranks, labels []float32)
-}
-
-// Ranking is a Task whose models score all items of a catalogue for each row.
-type Ranking interface {
-	Task
-	Ranker() Ranker
-	// Recommend appends the ids of the k items that a row's logits rank highest to dst, the highest first. seen are those that its user had
-	// before. It overwrites the logits.
-	Recommend(dst []int32, logits []float32, seen []int32, k int) []int32
-	// WholeCatalogue reports whether the loss is over all items, so that each step moves all of them.
-	WholeCatalogue() bool
-}
-
 // Recommend implements [Ranking]. With seen: exclude, items that the user had are left out.
 func (t NextItem) Recommend(dst []int32, logits []float32, seen []int32, k int) []int32 {
 	for id := range min(data.FirstID, len(logits)) {
@@ -161,9 +140,22 @@ func (t NextItem) Recommend(dst []int32, logits []float32, seen []int32, k int) 
 	return Top(dst, logits, k)
 }
 
-// Ranker returns a ranker that leaves out what is no item and, with seen: exclude, what the row's user has had, but for the label's item.
-func (t NextItem) Ranker() Ranker {
-	r := &ranker{seen: t.Seen == "exclude", entropy: slices.Contains(t.MetricNames, "item_cross_entropy")}
+// Protocol implements [Ranking].
+func (t NextItem) Protocol(items, candidates int) string {
+	switch {
+	case candidates > 0:
+		return Candidates(candidates)
+	case t.Seen == "exclude":
+		return fmt.Sprintf("all %s items, without those that the user had", grouped(items))
+	}
+	return fmt.Sprintf("all %s items", grouped(items))
+}
+
+// Ranker implements [Ranking]. It leaves out what is no item and, with seen: exclude, what the row's user has had, but for the label's
+// item. Candidates are none that the user has had. They are drawn uniformly, each once, by the number of the row, and so are the same in
+// each evaluation.
+func (t NextItem) Ranker(candidates int) Ranker {
+	r := &ranker{candidates: candidates, seen: t.Seen == "exclude", entropy: slices.Contains(t.MetricNames, "item_cross_entropy")}
 	for _, name := range t.MetricNames {
 		var k int
 		if n, _ := fmt.Sscanf(name, "coverage@%d", &k); n == 1 {
@@ -172,102 +164,4 @@ func (t NextItem) Ranker() Ranker {
 	}
 	r.row = r.rankRow
 	return r
-}
-
-type ranker struct {
-	seen, entropy bool
-	top           int // items at the top of each ranking that metrics want
-	row           func(i int)
-	width         int
-	logits        []float32
-	batch         *data.Batch
-	ranks         []float32
-	best          [][]int32 // by row
-}
-
-// Rank implements [Ranker].
-func (r *ranker) Rank(logits []float32, b *data.Batch) (ranks, labels []float32) {
-	r.width, r.logits, r.batch = len(logits)/b.N, logits, b
-	per := metric.RankWidth + r.top
-	if len(r.best) < b.Size {
-		r.ranks, r.best = make([]float32, b.Size*per), make([][]int32, b.Size)
-	}
-	kernel.Parallel(b.N, r.row)
-	return r.ranks[:b.N*per], b.Label[:b.N]
-}
-
-var never = float32(math.Inf(-1))
-
-// rankRow ranks the items of a row. An item that the model does not know comes last.
-func (r *ranker) rankRow(i int) {
-	z, y := r.logits[i*r.width:(i+1)*r.width], int(r.batch.Label[i])
-	for id := range min(data.FirstID, len(z)) {
-		z[id] = never
-	}
-	if r.seen && r.batch.Seen != nil {
-		for _, id := range r.batch.Seen[i] {
-			if int(id) != y {
-				z[id] = never
-			}
-		}
-	}
-	target := never
-	p := metric.Place{Above: len(z)}
-	if known := y >= data.FirstID && y < len(z); known {
-		target, p = z[y], metric.Place{Level: -1} // the target is level with itself
-		for _, v := range z {
-			if v > target {
-				p.Above++
-			} else if v == target {
-				p.Level++
-			}
-		}
-	}
-	r.best[i] = Top(r.best[i][:0], z, r.top)
-	entropy := 0.0
-	if r.entropy {
-		entropy = crossEntropy(z, target)
-	}
-	per := metric.RankWidth + r.top
-	out := metric.RankOf(r.ranks[i*per:i*per:(i+1)*per], p, entropy, r.best[i])
-	clear(r.ranks[i*per+len(out) : (i+1)*per])
-}
-
-// crossEntropy returns log Σ exp(z) − target. It overwrites z.
-func crossEntropy(z []float32, target float32) float64 {
-	most := kernel.Max(z)
-	for i := range z {
-		z[i] -= most
-	}
-	kernel.Exp(z, z)
-	sum := 0.0
-	for _, v := range z {
-		sum += float64(v)
-	}
-	return math.Log(sum) - float64(target-most)
-}
-
-// Top appends the ids of the k highest scores to dst, the highest first; of equal scores the lower id comes first. Scores of −∞ are left
-// out, and so there may be fewer.
-func Top(dst []int32, z []float32, k int) []int32 {
-	n := len(dst)
-	if k < 1 {
-		return dst
-	}
-	for id, v := range z {
-		if math.IsInf(float64(v), -1) || len(dst)-n == k && !(v > z[dst[len(dst)-1]]) {
-			continue
-		}
-		at, _ := slices.BinarySearchFunc(dst[n:], v, func(have int32, v float32) int {
-			if z[have] >= v {
-				return -1
-			}
-			return 1
-		})
-		if len(dst)-n == k {
-			dst = dst[:len(dst)-1]
-		}
-		dst = slices.Insert(dst, n+at, int32(id))
-	}
-	return dst
 }

@@ -63,7 +63,7 @@ func TestRank(t *testing.T) {
 	} {
 		d := task.NextItem{Seen: c.seen, MetricNames: []string{"hr@1", "coverage@2", "item_cross_entropy"}}
 		b := &data.Batch{N: 1, Size: 2, Label: []float32{c.label, 0}, Seen: [][]int32{c.had, nil}}
-		got, labels := d.Ranker().Rank(z(), b)
+		got, labels := d.Ranker(0).Rank(z(), b)
 		if got[0] != float32(c.want.Above) || got[1] != float32(c.want.Level) || labels[0] != c.label || !slices.Equal(got[3:], c.top) {
 			t.Errorf("%s: %v, want %+v and the top %v", c.name, got, c.want, c.top)
 		}
@@ -76,6 +76,77 @@ func TestRank(t *testing.T) {
 	}
 }
 
+// TestCandidates ranks items among some that are drawn: never those that the user had, nor the label's, and the same in each evaluation
+// whatever the size of the batches.
+func TestCandidates(t *testing.T) {
+	const items, rows, n = 40, 60, 5
+	d := task.NextItem{Seen: "include", MetricNames: []string{"coverage@39"}}
+	had := []int32{2, 3, 4, 5, 6, 7, 8, 9, 10, 11}
+	ranked := func(size int) (out [][]float32) {
+		r := d.Ranker(n)
+		for lo := 0; lo < rows; lo += size {
+			b := &data.Batch{N: min(size, rows-lo), Size: size, Label: make([]float32, size), Seen: make([][]int32, size)}
+			z := make([]float32, b.N*(items+2))
+			for i := range b.N {
+				b.Label[i], b.Seen[i] = float32(10+(lo+i)%30), had
+				for id := range items + 2 {
+					z[i*(items+2)+id] = float32(id)
+				}
+			}
+			got, _ := r.Rank(z, b)
+			for i := range b.N {
+				per := len(got) / b.N
+				out = append(out, append(slices.Clone(got[i*per:(i+1)*per]), b.Label[i]))
+			}
+		}
+		return out
+	}
+	want, drawn := ranked(rows), map[float32]bool{}
+	for i, row := range want {
+		label, top := row[len(row)-1], row[metric.RankWidth:len(row)-1]
+		above := 0
+		for k, id := range top[:n+1] {
+			if id > label {
+				above++
+			}
+			if id != label && (slices.Contains(had, int32(id)) || id < data.FirstID) || k > 0 && id >= top[k-1] {
+				t.Fatalf("row %d, whose item is %v, is ranked among %v", i, label, top)
+			}
+			drawn[id] = true
+		}
+		if top[n+1] != 0 || int(row[0]) != above || row[1] != 0 || !slices.Contains(top[:n+1], label) {
+			t.Errorf("row %d: %v", i, row)
+		}
+	}
+	if len(drawn) < 28 {
+		t.Errorf("%d items were drawn", len(drawn))
+	}
+	for _, size := range []int{7, 60} {
+		for i, row := range ranked(size) {
+			if !slices.Equal(row[metric.RankWidth:], want[i][metric.RankWidth:]) {
+				t.Errorf("in batches of %d row %d is ranked among %v, want %v", size, i, row, want[i])
+			}
+		}
+	}
+}
+
+func TestProtocol(t *testing.T) {
+	for _, c := range []struct {
+		seen              string
+		items, candidates int
+		want              string
+	}{
+		{"exclude", 54542, 0, "all 54,542 items, without those that the user had"},
+		{"include", 999, 0, "all 999 items"},
+		{"include", 1234567, 0, "all 1,234,567 items"},
+		{"exclude", 54542, 99, "1 + 99 sampled candidates a user"},
+	} {
+		if got := (task.NextItem{Seen: c.seen}).Protocol(c.items, c.candidates); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+}
+
 // TestConstantScorer holds that a model which scores all items the same has the value of chance.
 func TestConstantScorer(t *testing.T) {
 	const items, rows = 102, 10
@@ -84,7 +155,7 @@ func TestConstantScorer(t *testing.T) {
 	for i := range b.Label {
 		b.Label[i] = float32(2 + 7*i)
 	}
-	z, labels := d.Ranker().Rank(make([]float32, rows*items), b)
+	z, labels := d.Ranker(0).Rank(make([]float32, rows*items), b)
 	harmonic := 0.0
 	for i := range 100 {
 		harmonic += 1 / float64(i+1)

@@ -20,6 +20,9 @@ func PrintResult(w io.Writer, r *job.Result) error {
 	}
 	p.printf("%s on %s%s, seed %d: %d steps, %.1f s of training, %.0f samples/s, best at epoch %d; run in %s\n",
 		r.Model, r.Data, note, r.Seed, r.Steps, r.Train.Seconds, r.Train.SamplesPerSec, r.BestEpoch, r.Dir)
+	if r.Protocol != "" {
+		p.printf("ranked are %s\n", r.Protocol)
+	}
 	if r.Start != nil {
 		p.printf("valid%s before, the starting weights:%s\n", note, values(r.Start, r.Metrics))
 	}
@@ -58,6 +61,9 @@ func PrintMerged(w io.Writer, m *job.Merged) error {
 	if len(rows) < len(t.Rows) {
 		more = fmt.Sprintf("; all %d rows are in %s", len(t.Rows), m.Rows)
 	}
+	if t.Protocol != "" {
+		label += ", ranking " + t.Protocol
+	}
 	p.printf("%s on %s%s, seed %d%s\n%s", t.Model, t.Data, label, t.Seed, more, report.Table(rows.Report(), m.Metrics))
 	if len(t.Reachable) > 0 {
 		p.printf("best reachable on these test rows, by their true probabilities: auc %.5f logloss %.5f\n",
@@ -80,7 +86,11 @@ func PrintScores(w io.Writer, s job.Scores, mode string) error {
 		model = fmt.Sprintf(", ensemble (mean of %s)", mode)
 	}
 	p := &printer{w: w}
-	p.printf("%s (%d rows)%s:%s\n", s.Part, s.Rows, model, values(s.Metrics, s.Names))
+	protocol := ""
+	if s.Protocol != "" {
+		protocol = "; " + s.Protocol
+	}
+	p.printf("%s (%d rows%s)%s:%s\n", s.Part, s.Rows, protocol, model, values(s.Metrics, s.Names))
 	for _, u := range s.Undefined {
 		p.printf("%s is undefined on %s: %s\n", u.Metric, s.Part, u.Reason)
 	}

@@ -103,6 +103,11 @@ func TestPrintResult(t *testing.T) {
 				"valid: auc 0.750000 logloss 0.450000\ntest: auc 0.740000 logloss 0.460000\n",
 		},
 		{
+			"a ranking",
+			func(r *job.Result) { r.Protocol, r.Test = "all 30 items", nil },
+			first + "ranked are all 30 items\nvalid: auc 0.750000 logloss 0.450000\n",
+		},
+		{
 			"worse than the start",
 			func(r *job.Result) { r.Start, r.From = run.Metrics{"auc": .76, "logloss": .5}, "runs/a" },
 			first + "valid before, the starting weights: auc 0.760000 logloss 0.500000\nvalid: auc 0.750000 logloss 0.450000\n" +
@@ -126,6 +131,10 @@ func TestPrintScores(t *testing.T) {
 		s.Model = tc.model
 		printed(t, tc.name, tc.want, func(w io.Writer) error { return app.PrintScores(w, s, tc.mode) })
 	}
+	s.Protocol = "all 30 items"
+	printed(t, "a ranking", "test (12 rows; all 30 items): auc 0.625000 logloss 0.500000\n",
+		func(w io.Writer) error { return app.PrintScores(w, s, "") })
+	s.Protocol = ""
 	s.Metrics["auc"], s.Undefined = math.NaN(), []*metric.Undefined{{Metric: "auc", Reason: "no negatives"}}
 	printed(t, "an undefined metric", "test (12 rows): auc n/a logloss 0.500000\nauc is undefined on test: no negatives\n",
 		func(w io.Writer) error { return app.PrintScores(w, s, "") })

@@ -123,9 +123,10 @@ func (s *Set) Rows(part data.Part, minHistory int, seed uint64) *Rows {
 func (r *Rows) Schema() *data.Schema { return r.Set.Schema }
 
 // perAction returns the rows of each action to predict.
-func (r *Rows) perAction() int64 { return int64(1 + r.negatives()) }
+func (r *Rows) perAction() int64 { return int64(1 + r.Negatives()) }
 
-func (r *Rows) negatives() int {
+// Negatives returns the rows of items that the user did not take, for each action to predict.
+func (r *Rows) Negatives() int {
 	if r.Set.Sequences || r.Open {
 		return 0
 	}
