@@ -23,6 +23,7 @@ type History struct {
 	IDs  []int32     // [B·L]: the ids of the batch that runs; data.PadID for padding
 
 	items     *ops.Tokens
+	appended  *Appended
 	rows      []int32 // [B·L]: IDs with -1 for padding, for tables inside of the graph; nil without them
 	next      []int32 // [B·L]: ids of the items after each position, -1 for none; nil unless they are predicted
 	positives []int32 // the same, with PadID for none; nil unless they are looked up outside of the graph
@@ -149,6 +150,9 @@ func (h *History) fill(b *data.Batch) error {
 			return fmt.Errorf("models: feature %s: row %d has a sequence of %d positions, the graph %d", h.feature.Name, r, live, h.L)
 		}
 		clear(h.IDs[r*h.L+copy(h.IDs[r*h.L:(r+1)*h.L], row) : (r+1)*h.L])
+		if h.appended != nil {
+			h.appended.fill(r, live, r < b.N)
+		}
 		h.Live.Len[r], h.last[r] = 0, -1
 		if h.items != nil {
 			h.items.Len[r] = 0

@@ -306,8 +306,14 @@ func (p *Program) Rows(dst []int, node *G.Node, n int) ([]int, bool) {
 	}
 	per, q := rows/batch, p.last.in.seq
 	var live []int32 // of histories
-	if h := p.last.in.histories; len(h) > 0 && per == h[0].L {
-		live = h[0].Live.Len
+	for _, h := range p.last.in.histories {
+		if per == h.L {
+			live = h.Live.Len
+			break
+		}
+		if h.appended != nil && per == h.appended.L {
+			live = h.appended.Live.Len
+		}
 	}
 	for r := range n {
 		for i := range per {

@@ -42,6 +42,20 @@ func Uniform(size int) Init {
 	}
 }
 
+// Sinusoid sets the rows of a table of places to waves of falling frequency, sin(p·10000^(−2i/D)) in column 2i and the cosine in the
+// next one (Vaswani et al. 2017, section 3.5).
+func Sinusoid(_ *rand.Rand, shape []int, dst []float32) {
+	d := shape[1]
+	for i := range dst {
+		p, c := i/d, i%d
+		sin, cos := math.Sincos(float64(p) * math.Pow(10000, -float64(c-c%2)/float64(d)))
+		dst[i] = float32(sin)
+		if c%2 == 1 {
+			dst[i] = float32(cos)
+		}
+	}
+}
+
 // XavierNormal draws the values of a weight [out, in] from N(0, 2/(in+out)) (Glorot and Bengio 2010, eq. 16 with normal draws).
 func XavierNormal(r *rand.Rand, shape []int, dst []float32) {
 	in, out := fans(shape)

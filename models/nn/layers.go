@@ -70,6 +70,20 @@ func Dice(s *Scope, x *G.Node, live *ops.Tokens) *G.Node {
 	return s.scaled(x, s.Check(ops.Dice(x, alpha, o)), "alpha", "running_mean", "running_var")
 }
 
+// LeakyReLU returns max(x, slope·x) for a slope in [0, 1], as the sum of slope·x and (1 − slope)·max(x, 0).
+func LeakyReLU(s *Scope, x *G.Node, slope float64) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	sp := s.SpaceOf(x)
+	s.Rigid(sp)
+	up := s.Columns(s.Check(ops.Activate(x, kernel.ReLU)), sp)
+	if s.Err() != nil {
+		return nil
+	}
+	return Add(s, s.Columns(s.Check(ops.Scale(up, 1-slope)), sp), s.Columns(s.Check(ops.Scale(x, slope)), sp))
+}
+
 // Dropout sets each value to 0 with probability p and scales the others by 1/(1-p) (Srivastava et al. 2014). Outside of training
 // it returns x itself.
 func Dropout(s *Scope, x *G.Node, p float64) *G.Node {

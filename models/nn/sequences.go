@@ -43,13 +43,7 @@ func Positions(s *Scope, x *G.Node, length, most int, std float64) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	rows, width := x.Shape()[0], x.Shape()[1]
-	w := s.Param("weight", Normal(std), most, width)
-	if s.Err() != nil {
-		return nil
-	}
-	s.Along("weight", 0, s.Fixed(most))
-	s.Along("weight", 1, s.SpaceOf(x))
+	rows := x.Shape()[0]
 	at := []int32{}
 	if s.Plan != nil {
 		s.Plan.List(&at, rows)
@@ -59,8 +53,23 @@ func Positions(s *Scope, x *G.Node, length, most int, std float64) *G.Node {
 	for i := range at {
 		at[i] = int32(i % length)
 	}
-	p := s.Columns(s.Check(ops.Lookup([]*G.Node{w}, []*[]int32{&at})), s.SpaceOf(x))
-	return Add(s, x, p)
+	return Add(s, x, Places(s, &at, most, x.Shape()[1], Normal(std)))
+}
+
+// Places returns a learned embedding of places, one for each entry of at, [n] → [n, width]: zeros for -1. at is read at each run. The
+// parameter is weight, [most, width].
+func Places(s *Scope, at *[]int32, most, width int, init Init) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	w := s.Param("weight", init, most, width)
+	if s.Err() != nil {
+		return nil
+	}
+	sp := s.Units(width)
+	s.Along("weight", 0, s.Fixed(most))
+	s.Along("weight", 1, sp)
+	return s.Columns(s.Check(ops.Lookup([]*G.Node{w}, []*[]int32{at})), sp)
 }
 
 // GRU returns the states of a gated recurrent unit after each position of sequences, [B·L, in] → [B·L, size] (Cho et al. 2014, in

@@ -103,7 +103,7 @@ func (h *historyGraph) build(t *testing.T, B int, leaf func(name string, s ...in
 	y = mustOp(GRU(mustOp(Linear(y, wih, bhh, kernel.None)), whh, bhh, GRUOptions{Tokens: tok, Attention: score}))
 	y = mustOp(Dice(y, b, DiceOptions{Stats: stats(), Tokens: tok, Train: true}))
 	u := mustOp(Add(
-		mustOp(TargetAttention(q, y, y, tok)), mustOp(WeightedPool(score, y, tok, true)), mustOp(WeightedPool(score, y, tok, false)),
+		mustOp(TargetAttention(q, y, y, tok)), mustOp(WeightedPool(score, y, tok, true)), mustOp(WeightedPool(score, y, tok, false)), mustOp(SumTokens(mustOp(Append(mustOp(SwiGLU(y, y)), q, tok)), &Tokens{L: tok.L + 1})),
 	))
 	u = mustOp(Dice(u, b, DiceOptions{Stats: stats(), Rows: &Rows{N: B - 3}, Train: true}))
 	items, neg, own := leaf("items", V, H), leaf("neg", K, H), leaf("own", B*K, H)

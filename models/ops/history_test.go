@@ -292,3 +292,68 @@ func TestHistoryErrors(t *testing.T) {
 		}
 	}
 }
+
+// appended is the float64 twin of Append.
+func appended(s sequences, x, y []float64) []float64 {
+	D := len(y) / s.B
+	z := make([]float64, s.B*(s.L+1)*D)
+	for b := range s.B {
+		n := 0
+		for i := range s.L {
+			if s.live(b, i) {
+				n = i + 1
+				copy(z[(b*(s.L+1)+i)*D:], x[(b*s.L+i)*D:][:D])
+			}
+		}
+		copy(z[(b*(s.L+1)+n)*D:], y[b*D:][:D])
+	}
+	return z
+}
+
+func TestAppend(t *testing.T) {
+	for _, s := range []sequences{
+		{B: 1, L: 1}, {B: 1, L: 1, len: []int32{0}},
+		{B: 3, L: 4, len: []int32{4, 0, 2}},
+		{B: 3, L: 4, len: []int32{3, 4, 2}, mask: []float32{0, 1, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1}},
+		{B: 130, L: 9},
+	} {
+		for _, D := range []int{1, 7} {
+			opstest.Check(t, opstest.Case{
+				Name:   fmt.Sprintf("len=%v,mask=%v", s.len, s.mask),
+				Shapes: [][]int{{s.B * s.L, D}, {s.B, D}},
+				Build: func(x ...*G.Node) (*G.Node, error) {
+					return ops.Append(x[0], x[1], &ops.Tokens{L: s.L, Len: s.len, Mask: s.mask})
+				},
+				Oracle: func(x ...[]float64) []float64 { return appended(s, x[0], x[1]) },
+				Big:    s.B > 100,
+			})
+		}
+	}
+	// What padding holds does not matter: each position weighs as much as its columns add up to.
+	checkHistory(t, history{
+		name: "weighted",
+		in:   []input{{perPosition, 3, 0}, {perSequence, 3, 0}},
+		out:  input{perSequence, 3, 0},
+		build: func(t *ops.Tokens, x ...*G.Node) (*G.Node, error) {
+			z, err := ops.Append(x[0], x[1], t)
+			if err != nil {
+				return nil, err
+			}
+			w, err := ops.SumCols(z)
+			if err != nil {
+				return nil, err
+			}
+			return ops.WeightedPool(w, z, &ops.Tokens{L: t.L + 1}, false)
+		},
+		oracle: func(s sequences, x ...[]float64) []float64 {
+			z, y := appended(s, x[0], x[1]), make([]float64, s.B*3)
+			for i := range s.B * (s.L + 1) {
+				for c, v := range z[3*i:][:3] {
+					y[i/(s.L+1)*3+c] += v * (z[3*i] + z[3*i+1] + z[3*i+2])
+				}
+			}
+			return y
+		},
+		alone: true,
+	})
+}

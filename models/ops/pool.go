@@ -48,16 +48,21 @@ func FirstToken(x *G.Node, t *Tokens) (*G.Node, error) {
 
 // MeanTokens is the mean of the live tokens of each sequence, x [B*L, H] → [B, H]. It is 0 for a sequence without live tokens.
 // Padding is not read and takes no gradient.
-func MeanTokens(x *G.Node, t *Tokens) (*G.Node, error) {
-	c := checker{op: "meantokens"}
+func MeanTokens(x *G.Node, t *Tokens) (*G.Node, error) { return poolTokens("meantokens", x, t, true) }
+
+// SumTokens is the sum of the live tokens of each sequence, as [MeanTokens] is their mean.
+func SumTokens(x *G.Node, t *Tokens) (*G.Node, error) { return poolTokens("sumtokens", x, t, false) }
+
+func poolTokens(name string, x *G.Node, t *Tokens, mean bool) (*G.Node, error) {
+	c := checker{op: name}
 	R, H := c.mat("x", x)
 	B := c.tokens("x", R, t)
 	if c.err != nil {
 		return nil, c.err
 	}
 	L := t.L
-	p := &pooling{tokens: t, live: room[int]([]*G.Node{x}, B), scale: room[float32]([]*G.Node{x}, B)}
-	o := newOp("meantokens", tensor.Shape{B, H}, x)
+	p := &pooling{mean: mean, tokens: t, live: room[int]([]*G.Node{x}, B), scale: room[float32]([]*G.Node{x}, B)}
+	o := newOp(name, tensor.Shape{B, H}, x)
 	loop := rowParts(B, min(B, parts(R*H)), func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
 			y, mask := o.out[b*H:(b+1)*H], t.mask(b)
@@ -81,7 +86,7 @@ func MeanTokens(x *G.Node, t *Tokens) (*G.Node, error) {
 		return nil
 	}
 	o.grad = func(in G.Nodes, out, dy *G.Node, _ []bool) (G.Nodes, error) {
-		o := newOp("meantokens/dx", in[0].Shape(), dy, out) // out: only to run after it
+		o := newOp(name+"/dx", in[0].Shape(), dy, out) // out: only to run after it
 		loop := rowParts(B, min(B, parts(R*H)), func(_, lo, hi int) {
 			for b := lo; b < hi; b++ {
 				mask := t.mask(b)
@@ -105,11 +110,12 @@ func MeanTokens(x *G.Node, t *Tokens) (*G.Node, error) {
 	return o.apply(x)
 }
 
-// pooling is the state that the forward pass of MeanTokens leaves to the backward pass.
+// pooling is the state that the forward pass of MeanTokens and SumTokens leaves to the backward pass.
 type pooling struct {
+	mean   bool
 	tokens *Tokens
 	live   []int     // [B]: positions of each sequence up to its last live one
-	scale  []float32 // [B]: 1/live tokens, 0 if there are none
+	scale  []float32 // [B]: of a mean 1/live tokens, 0 if there are none; of a sum 1
 }
 
 // count sets live and scale for the run.
@@ -118,6 +124,10 @@ func (p *pooling) count() error {
 		return err
 	}
 	for b, n := range p.live {
+		p.scale[b] = 1
+		if !p.mean {
+			continue
+		}
 		if m := p.tokens.mask(b); m != nil {
 			hidden := 0
 			for _, v := range m[:n] {

@@ -30,7 +30,7 @@ func TestFirstToken(t *testing.T) {
 	}
 }
 
-func TestMeanTokens(t *testing.T) {
+func TestPoolTokens(t *testing.T) {
 	long := make([]int32, 40)
 	for i := range long {
 		long[i] = int32(i % 35)
@@ -48,30 +48,34 @@ func TestMeanTokens(t *testing.T) {
 		{B: 40, L: 34, H: 129, len: long},
 	} {
 		tok := &ops.Tokens{L: s.L, Len: s.len, Mask: s.mask}
-		opstest.Check(t, opstest.Case{
-			Name:   fmt.Sprintf("L=%d,mask=%v", s.L, s.mask),
-			Shapes: [][]int{{s.B * s.L, s.H}},
-			Build:  func(x ...*G.Node) (*G.Node, error) { return ops.MeanTokens(x[0], tok) },
-			Oracle: func(x ...[]float64) []float64 {
-				y := make([]float64, s.B*s.H)
-				for b := range s.B {
-					n := 0.0
-					for i := range s.L {
-						if (s.len == nil || i < int(s.len[b])) && (s.mask == nil || s.mask[b*s.L+i] != 0) {
-							n++
-							for j := range s.H {
-								y[b*s.H+j] += x[0][(b*s.L+i)*s.H+j]
+		for name, op := range map[string]func(*G.Node, *ops.Tokens) (*G.Node, error){"mean": ops.MeanTokens, "sum": ops.SumTokens} {
+			opstest.Check(t, opstest.Case{
+				Name:   fmt.Sprintf("%s,L=%d,mask=%v", name, s.L, s.mask),
+				Shapes: [][]int{{s.B * s.L, s.H}},
+				Build:  func(x ...*G.Node) (*G.Node, error) { return op(x[0], tok) },
+				Oracle: func(x ...[]float64) []float64 {
+					y := make([]float64, s.B*s.H)
+					for b := range s.B {
+						n := 0.0
+						for i := range s.L {
+							if (s.len == nil || i < int(s.len[b])) && (s.mask == nil || s.mask[b*s.L+i] != 0) {
+								n++
+								for j := range s.H {
+									y[b*s.H+j] += x[0][(b*s.L+i)*s.H+j]
+								}
+							}
+						}
+						for j := range s.H {
+							if name == "mean" {
+								y[b*s.H+j] /= max(1, n)
 							}
 						}
 					}
-					for j := range s.H {
-						y[b*s.H+j] /= max(1, n)
-					}
-				}
-				return y
-			},
-			Big: s.B > 30,
-		})
+					return y
+				},
+				Big: s.B > 30,
+			})
+		}
 	}
 }
 

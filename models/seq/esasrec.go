@@ -33,8 +33,8 @@ type LiGR struct {
 	Dropout   float64 `yaml:"dropout"`    // dropped share of embeddings, of attention's weights, of inner units and of what gates let in, in [0, 1)
 }
 
-// ligrEps is added to the variances of layer norms, PyTorch's default as in the authors' code.
-const ligrEps = 1e-5
+// torchEps is added to the variances of layer norms: the default of PyTorch, in which the code of eSASRec and that of FuxiCTR are written.
+const torchEps = 1e-5
 
 func init() {
 	models.Register("esasrec", ESASRec{Columns: columns, LiGR: LiGR{NumBlocks: 1, NumHeads: 1}, Output: Output{Classifier}, Head: head})
@@ -75,9 +75,9 @@ func (l LiGR) encode(s *nn.Scope, x *G.Node, h *models.History) *G.Node {
 			return nil
 		}
 		b := s.Sub("blocks").Sub(strconv.Itoa(i))
-		y := Transformer(l).attend(b.Sub("attention"), nn.LayerNorm(b.Sub("norm1"), x, ligrEps), h)
+		y := Transformer(l).attend(b.Sub("attention"), nn.LayerNorm(b.Sub("norm1"), x, torchEps), h)
 		x = nn.Gate(b.Sub("gate1"), x, nn.Dropout(b.Sub("attention"), y, l.Dropout))
-		y = nn.SwiGLU(b.Sub("feed_forward"), nn.LayerNorm(b.Sub("norm2"), x, ligrEps), inner, l.Dropout)
+		y = nn.SwiGLU(b.Sub("feed_forward"), nn.LayerNorm(b.Sub("norm2"), x, torchEps), inner, l.Dropout)
 		x = nn.Gate(b.Sub("gate2"), x, nn.Dropout(b.Sub("gate2"), y, l.Dropout))
 	}
 	return x

@@ -21,6 +21,9 @@ func TestParity(t *testing.T) {
 	head := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "tanh"}
 	dice := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "dice"}
 	blocks := seq.Transformer{NumBlocks: 2, NumHeads: 2}
+	bst := func(pooling string, blocks int) seq.BST {
+		return seq.BST{Columns: columns, NumBlocks: blocks, NumHeads: 2, Inner: 5, SeqPooling: pooling, Head: head}
+	}
 	full := task.NextItem{Objective: "full"}
 	for file, c := range map[string]struct {
 		model models.Model
@@ -37,6 +40,9 @@ func TestParity(t *testing.T) {
 		"gru4rec_next": {seq.GRU4Rec{Columns: columns, HiddenSize: 5, Output: seq.Output{Output: seq.Items}}, full.Loss, true},
 		"esasrec_next": {seq.ESASRec{Columns: columns, LiGR: seq.LiGR(blocks), Output: seq.Output{Output: seq.Items}}, full.Loss, true},
 		"sasrec_next":  {seq.SASRec{Columns: columns, Transformer: blocks, Output: seq.Output{Output: seq.Items}}, full.Loss, true},
+		"bst":          {bst("mean", 2), modeltest.BCE, false},
+		"bst_sum":      {bst("sum", 1), modeltest.BCE, false},
+		"bst_target":   {bst("target", 1), modeltest.BCE, false},
 	} {
 		t.Run(file, func(t *testing.T) {
 			var want struct {

@@ -98,16 +98,24 @@ func (t Transformer) attend(s *nn.Scope, y *G.Node, h *models.History) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
+	return attend(s, y, ops.AttentionOptions{Heads: t.NumHeads, Tokens: h.Live, Causal: true, Dropout: t.Dropout})
+}
+
+// attend is self-attention over y, [B·L, D] → [B·L, D]. Its dropout is that of training.
+func attend(s *nn.Scope, y *G.Node, o ops.AttentionOptions) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
 	width := y.Shape()[1]
 	q, k, v := nn.Linear(s.Sub("query"), y, width, kernel.None), nn.Linear(s.Sub("key"), y, width, kernel.None), nn.Linear(s.Sub("value"), y, width, kernel.None)
 	if s.Err() != nil {
 		return nil
 	}
-	o := ops.AttentionOptions{Heads: t.NumHeads, Tokens: h.Live, Causal: true}
-	if s.Train {
-		o.Dropout, o.Name, o.Step = t.Dropout, s.Path("dropout"), s.Step
+	o.Name, o.Step = s.Path("dropout"), s.Step
+	if !s.Train {
+		o.Dropout = 0
 	}
-	s.Heads(s.SpaceOf(q), s.SpaceOf(k), s.SpaceOf(v), t.NumHeads)
+	s.Heads(s.SpaceOf(q), s.SpaceOf(k), s.SpaceOf(v), o.Heads)
 	z := s.Columns(s.Check(ops.Attention(q, k, v, o)), s.SpaceOf(v))
 	return nn.Linear(s.Sub("out"), z, width, kernel.None)
 }

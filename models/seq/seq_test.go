@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +23,9 @@ func cases() map[string]models.Model {
 	dice := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "dice", NetDropout: .1}
 	blocks := seq.Transformer{NumBlocks: 2, NumHeads: 2, Dropout: .1}
 	return map[string]models.Model{
+		"bst":          seq.BST{Columns: columns, NumBlocks: 2, NumHeads: 3, Inner: 10, Dropout: .1, SeqPooling: "mean", Head: head},
+		"bst/sum":      seq.BST{Columns: columns, NumBlocks: 1, NumHeads: 2, SeqPooling: "sum", Head: dice},
+		"bst/target":   seq.BST{Columns: columns, NumBlocks: 1, NumHeads: 2, SeqPooling: "target", Head: head},
 		"din":          seq.DIN{Columns: columns, Attention: "dot", Head: head},
 		"din/unit":     seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head},
 		"din/softmax":  seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "relu", AttentionSoftmax: true, Head: head},
@@ -48,12 +52,74 @@ func TestModels(t *testing.T) {
 	}
 }
 
+// TestMeasure: what a program needs is known before anything is allocated.
+func TestMeasure(t *testing.T) {
+	heap := func() float64 {
+		runtime.GC()
+		runtime.GC()
+		var s runtime.MemStats
+		runtime.ReadMemStats(&s)
+		return float64(s.HeapAlloc)
+	}
+	sc := modeltest.Histories()
+	for name, m := range cases() {
+		o := models.CompileOptions{Batch: 2048, Train: true, Loss: modeltest.BCE}
+		p := nn.NewShapes()
+		start := heap()
+		need, err := models.Measure(m, p, sc, o)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if grown := heap() - start; grown > 2<<20 {
+			t.Errorf("%s: measuring took %.1f MB", name, grown/1e6)
+		}
+		long, short := modeltest.Batch(sc, 2000, 2048, 1), modeltest.Batch(sc, 2000, 2048, 2)
+		for i := range short.IDs["history"] {
+			if i%9 > 2 {
+				short.IDs["history"][i] = 0
+			}
+		}
+		start = heap()
+		prog, err := models.Compile(m, nn.NewParams(1), sc, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range []*data.Batch{long, short} { // of two graphs
+			run(t, prog, b)
+		}
+		got, want := need.Graphs, heap()-start
+		if got < .8*want-1e6 || got > 1.25*want+2e6 {
+			t.Errorf("%s: needs %.1f MB, the heap grew by %.1f", name, got/1e6, want/1e6)
+		}
+		t.Logf("%s: %.1f MB, measured %.1f", name, got/1e6, want/1e6)
+		prog.Close()
+		runtime.KeepAlive(prog)
+	}
+}
+
+func run(t *testing.T, prog *models.Program, b *data.Batch) {
+	t.Helper()
+	if _, err := prog.Run(b, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestValidate: every option out of range is named.
 func TestValidate(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(m models.Model) models.Model
 		want   string
 	}{
+		"bst": {func(m models.Model) models.Model {
+			d := m.(seq.BST)
+			d.NumBlocks, d.NumHeads, d.Inner, d.Dropout, d.SeqPooling = 0, 5, -1, 1, "concat"
+			return d
+		}, `num_blocks: must be at least 1
+inner: must not be negative
+dropout: must be in [0, 1)
+seq_pooling: must be mean, sum or target
+num_heads: 5 heads do not divide twice the embedding_dim of 32`},
 		"din": {func(m models.Model) models.Model {
 			d := m.(seq.DIN)
 			d.AttentionActivation, d.HiddenActivations = "gelu", "prelu"

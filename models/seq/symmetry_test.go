@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/splice-ml/splice/cki/align"
+	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/rng"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/modeltest"
@@ -17,7 +18,8 @@ import (
 	"github.com/splice-ml/splice/models/seq"
 )
 
-// TestSymmetry: permuting and turning the units of each group changes no logit, whether an item is scored or all are.
+// TestSymmetry: permuting and turning the units of each group changes no logit, whether an item is scored or all are, and whether items and
+// histories share their table or not.
 func TestSymmetry(t *testing.T) {
 	all := cases()
 	for name, m := range cases() {
@@ -33,9 +35,15 @@ func TestSymmetry(t *testing.T) {
 			all[name+"/catalogue"] = m
 		}
 	}
+	for name := range cases() {
+		all[name+"/apart"] = all[name]
+	}
 	for name, m := range all {
 		t.Run(name, func(t *testing.T) {
 			sc, p := modeltest.Histories(), nn.NewParams(1)
+			if strings.HasSuffix(name, "/apart") {
+				sc.Features[1].Table = ""
+			}
 			const rows = 40
 			prog, err := models.Compile(m, p, sc, models.CompileOptions{Batch: rows})
 			if err != nil {
@@ -93,6 +101,39 @@ func TestSymmetry(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRows: the rows of positions with the item behind the history are those of its items and of the item.
+func TestRows(t *testing.T) {
+	sc := modeltest.Histories()
+	prog, err := models.Compile(cases()["bst"], nn.NewParams(1), sc, models.CompileOptions{Batch: 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer prog.Close()
+	b := data.NewBatch(sc, 9)
+	b.N = 3
+	copy(b.IDs["history"], []int32{2, 3, 4, 5, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7})
+	if _, err := prog.Run(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, g := range prog.Symmetry().Groups {
+		if g.Name != "blocks.0.linear1" {
+			continue
+		}
+		for _, v := range g.Views {
+			n++
+			L := v.Node.Shape()[0] / 9
+			got, ok := prog.Rows(nil, v.Node, 2)
+			if want := []int{0, 1, 2, 3, 4, 5, L}; !ok || !slices.Equal(got, want) {
+				t.Errorf("the live rows of %v are %v, want %v", v.Node.Shape(), got, want)
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("there is no node of units over positions")
 	}
 }
 

@@ -59,8 +59,9 @@ def dice(p, name, x, live=None):
 
 
 def norm(p, name, x, eps=1e-8):
-    w = p(name + ".weight", D)
-    return F.layer_norm(x, (D,), w, p(name + ".bias", D), eps)
+    d = x.shape[-1]
+    w = p(name + ".weight", d)
+    return F.layer_norm(x, (d,), w, p(name + ".bias", d), eps)
 
 
 def last(x):
@@ -87,11 +88,13 @@ def gru(p, x, size, path="gru"):
     return torch.func.functional_call(m, names, (x,))[0]
 
 
-def attend(p, name, y, heads):
-    causal = torch.ones(L, L).tril().bool()[None] & MASK[:, None]
-    q, k, v = (linear(p, name + n, y, D).view(B, L, heads, -1).transpose(1, 2) for n in ("query", "key", "value"))
-    z = F.scaled_dot_product_attention(q, k, v, attn_mask=causal[:, None])
-    return linear(p, name + "out", z.transpose(1, 2).reshape(B, L, D), D)
+def attend(p, name, y, heads, mask=None):
+    """Self-attention, causal unless a mask tells which positions are seen."""
+    n, width = y.shape[1:]
+    mask = torch.ones(L, L).tril().bool()[None] & MASK[:, None] if mask is None else mask[:, None]
+    q, k, v = (linear(p, name + part, y, width).view(B, n, heads, -1).transpose(1, 2) for part in ("query", "key", "value"))
+    z = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None])
+    return linear(p, name + "out", z.transpose(1, 2).reshape(B, n, width), width)
 
 
 def transformer(p, x, heads, blocks):
@@ -140,6 +143,33 @@ def din_dice(p):
     item, seq = lookups(p, False)
     w = unit(p, item, seq, dice)
     return classify(p, item, (w[..., None] * seq * MASK[..., None]).sum(1), act=dice)
+
+
+def bst(p, pooling="mean", blocks=2):
+    """The item stands behind the history, and places are counted from it."""
+    item, seq = lookups(p, False)
+    n = HISTORY.ne(0).sum(1)
+    places = torch.arange(L + 1)
+    x = torch.cat([seq, torch.zeros(B, 1, D)], 1)
+    x = torch.where(places[None, :, None] == n[:, None, None], item[:, None], x)
+    live = places[None] <= n[:, None]
+    x = torch.cat([x, p("position.weight", L + 1, D)[(n[:, None] - places[None]).clamp(min=0)]], 2)
+    for i in range(blocks):
+        b = f"blocks.{i}."
+        s = norm(p, b + "norm1", x + attend(p, b + "attention.", x, 2, live), 1e-5)
+        x = norm(p, b + "norm2", s + linear(p, b + "linear2", F.leaky_relu(linear(p, b + "linear1", s, 5)), 2 * D), 1e-5)
+    if pooling == "target":
+        return classify(p, item, x[torch.arange(B), n])
+    total = (x * live[..., None]).sum(1)
+    return classify(p, item, total / live.sum(1, True) if pooling == "mean" else total)
+
+
+def bst_target(p):
+    return bst(p, "target", 1)
+
+
+def bst_sum(p):
+    return bst(p, "sum", 1)
 
 
 def gru4rec(p):
@@ -199,7 +229,7 @@ def esasrec_next(p):
     return next_items(p, ligr(p, F.embedding(HISTORY, e), 2, 2, 4 * D))
 
 
-for seed, model in enumerate((din_unit, duet, gru4rec, sasrec, gru4rec_next, sasrec_next, esasrec, esasrec_next, din_softmax, din_dice)):
+for seed, model in enumerate((din_unit, duet, gru4rec, sasrec, gru4rec_next, sasrec_next, esasrec, esasrec_next, din_softmax, din_dice, bst, bst_sum, bst_target)):
     torch.manual_seed(seed)  # a further model changes no file of the others
     p = P()
     out = model(p)
