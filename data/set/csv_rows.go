@@ -3,7 +3,6 @@ package set
 import (
 	"bytes"
 	"math"
-	"time"
 
 	"github.com/splice-ml/splice/data/internal/scan"
 )
@@ -166,7 +165,7 @@ func (r *csvRow) cell(lo, hi int) {
 		}
 	}
 	if a.time {
-		v, kind, ok := parseTime(text)
+		v, kind, ok := scan.ParseTime(text)
 		r.time, r.kind, r.timeCell = v, kind, text
 		if !ok {
 			r.wrong(k, "%s is not a time; want a number, 2006-01-02, 2006-01-02 15:04:05 or RFC 3339"+r.p.trimAdvice(text), text)
@@ -274,46 +273,4 @@ func (p *csvParser) source() string {
 		return "the header"
 	}
 	return "names"
-}
-
-// timeLayouts are how dates are written, by whether they have a zone.
-var timeLayouts = []struct {
-	kind, layout string
-}{
-	{localTime, time.DateTime},
-	{localTime, time.DateOnly},
-	{localTime, "2006-01-02 15:04"},
-	{localTime, "2006-01-02T15:04"},
-	{zonedTime, time.RFC3339Nano},
-	{localTime, "2006-01-02T15:04:05"},
-	{zonedTime, "2006-01-02 15:04:05Z07:00"},
-	{zonedTime, "2006-01-02 15:04:05 Z07:00"},
-	{zonedTime, "2006-01-02 15:04:05Z0700"},
-	{zonedTime, "2006-01-02 15:04:05 Z0700"},
-	{zonedTime, "2006-01-02 15:04:05Z07"},
-	{zonedTime, "2006-01-02 15:04:05 UTC"},
-	{zonedTime, "2006-01-02T15:04:05Z0700"},
-	{zonedTime, "2006-01-02T15:04:05Z07"},
-	{zonedTime, "2006-01-02 15:04Z07:00"},
-	{zonedTime, "2006-01-02T15:04Z07:00"},
-}
-
-// Formats of times that do not go together.
-const (
-	numberTime = "number"
-	localTime  = "date without a zone"
-	zonedTime  = "date with a zone"
-)
-
-// parseTime returns a time as a number, as it is or the seconds of Unix time of a date, and how it is written.
-func parseTime(s []byte) (v float64, kind string, ok bool) {
-	if v, ok := scan.ParseNumber(s); ok {
-		return v, numberTime, !math.IsNaN(v)
-	}
-	for _, l := range timeLayouts {
-		if t, err := time.Parse(l.layout, string(s)); err == nil {
-			return float64(t.Unix()) + float64(t.Nanosecond())/1e9, l.kind, true
-		}
-	}
-	return 0, "", false
 }

@@ -12,7 +12,9 @@ import (
 
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/internal/actions"
 	"github.com/splice-ml/splice/data/internal/history"
+	"github.com/splice-ml/splice/data/internal/namelist"
 	"github.com/splice-ml/splice/data/internal/parts"
 )
 
@@ -112,9 +114,10 @@ func (d HistoryRows) Validate() error {
 // Validate returns what is wrong with the options.
 func (d Interactions) Validate() error {
 	errs := []error{
-		registry.OneOf("layout", d.Layout, layoutNames()...), registry.OneOf("order", d.Order, orderTime, orderRandom),
+		registry.OneOf("layout", d.Layout, actions.Layouts()...), registry.OneOf("order", d.Order, orderTime, orderRandom),
 		registry.AtLeast("min_user", d.MinUser, 0), registry.AtLeast("min_item", d.MinItem, 0),
 		d.HistoryRows.Validate(), registry.OneOf("bad_rows", d.BadRows, data.StopAtBadRow, data.SkipBadRows),
+		registry.In("max_line", d.MaxLine, 1, 1<<30),
 	}
 	if len(d.Path) == 0 {
 		errs = append(errs, registry.Field("path", "is missing; want a file, a list of files or a glob"))
@@ -125,10 +128,16 @@ func (d Interactions) Validate() error {
 	if d.Order == orderRandom && d.Split == history.ByTime {
 		errs = append(errs, registry.Field("order", "random has no moments to split at; split by leave_one_out or users"))
 	}
-	if l, ok := layouts[d.Layout]; ok && d.Split == history.ByTime && !l.timed(d) {
+	if known := slices.Contains(actions.Layouts(), d.Layout); known && d.Split == history.ByTime && !d.source().Timed() {
 		errs = append(errs, registry.Field("split", "the layout %s has no times; split by leave_one_out or users", d.Layout))
+	} else if known && d.MinRating != nil && !d.source().Rated() {
+		if d.Layout == actions.Log {
+			errs = append(errs, registry.Field("min_rating", "needs ratings; set rating to the name of their column"))
+		} else {
+			errs = append(errs, registry.Field("min_rating", "the layout %s has no ratings; remove it", d.Layout))
+		}
 	}
-	if d.Layout == "log" {
+	if d.Layout == actions.Log {
 		for _, c := range [...]struct{ key, name string }{{"user", d.User}, {"item", d.Item}} {
 			if c.name == "" {
 				errs = append(errs, registry.Field(c.key, "is missing; want the name of the column"))
@@ -153,7 +162,7 @@ func (d Interactions) Open(ctx context.Context, o data.OpenOptions) (*data.Split
 		return nil, err
 	}
 	o.Log.Info("data: read interactions", "users", len(log.Users), "items", len(log.Names), "actions", len(log.Item), "seconds", parts.Seconds(start))
-	s, err := d.open(log, o)
+	s, err := d.open(namelist.Show(d.Path), log, o)
 	if err != nil {
 		return nil, err
 	}
@@ -161,11 +170,11 @@ func (d Interactions) Open(ctx context.Context, o data.OpenOptions) (*data.Split
 	return s, nil
 }
 
-// open makes the rows of a log.
-func (d HistoryRows) open(log *history.Log, o data.OpenOptions) (*data.Splits, error) {
+// open makes the rows of a log. from is what it was read from.
+func (d HistoryRows) open(from string, log *history.Log, o data.OpenOptions) (*data.Splits, error) {
 	p, err := history.Split{By: d.Split, Ratio: d.Ratio, Seed: d.Seed}.Of(log)
 	if err != nil {
-		return nil, fmt.Errorf("data: %w", err)
+		return nil, fmt.Errorf("data: %s: %w", from, err)
 	}
 	m := o.Map
 	if m == nil {
@@ -178,7 +187,7 @@ func (d HistoryRows) open(log *history.Log, o data.OpenOptions) (*data.Splits, e
 		ByCount: d.NegativesBy == "popularity", EvalSeed: d.Seed,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("data: %w", err)
+		return nil, fmt.Errorf("data: %s: %w", from, err)
 	}
 	out := &data.Splits{Schema: s.Schema, Map: m}
 	for _, part := range [...]struct {
@@ -190,10 +199,12 @@ func (d HistoryRows) open(log *history.Log, o data.OpenOptions) (*data.Splits, e
 		}
 		rows := s.Rows(part.of, d.MinHistory, o.Seed)
 		if rows.Rows() == 0 && (part.of == data.TrainPart || o.Only != "") {
-			return nil, fmt.Errorf("data: the split leaves no %s rows: users have too few actions, or lower min_history", part.of)
+			return nil, fmt.Errorf("data: %s: the split leaves no %s rows: users have too few actions, or lower min_history", from, part.of)
 		}
 		if rows.Rows() > 0 {
 			*part.to = rows
+		} else {
+			o.Log.Warn("data: the split leaves no rows of a part: users have too few actions", "part", part.of)
 		}
 	}
 	return out, nil
@@ -306,7 +317,8 @@ func (d SynthInteractions) Open(_ context.Context, o data.OpenOptions) (*data.Sp
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	s, err := d.open(log, o)
+	o.Log = parts.Logger(o.Log)
+	s, err := d.open("the generated log", log, o)
 	if err != nil {
 		return nil, err
 	}

@@ -83,8 +83,14 @@ func TestInteractionsRefuse(t *testing.T) {
 		{"empty", "", "layout: pairs", "has no actions"},
 		{"words", "u a b\n", "layout: pairs", ":1: 3 words, want two"},
 		{"core", "u a\nv b\n", "layout: pairs\nmin_user: 5", "min_user 5 and min_item 0 leave none of 2 actions"},
-		{"negatives", "u a\nu b\nu c\nu d\nv a\n", "layout: pairs\nnegatives: 3", "user u had all but 0 of 4 items, which leaves no 3 negatives"},
+		{"negatives", "u a\nu b\nu c\nu d\nv a\n", "layout: pairs\nnegatives: 3", `user "u" had all but 0 of 4 items, which leaves no 3 negatives`},
 		{"no times", "u a\n", "layout: pairs\nsplit: time", "has no times"},
+		{"ratings that are not named", "user,item\nu,a\n", "min_rating: 2", "min_rating: needs ratings; set rating to the name of their column"},
+		{"no ratings", "u a\n", "layout: pairs\nmin_rating: 2", "min_rating: the layout pairs has no ratings"},
+		{"a rating that is NaN", "u,a,nan,1\n", "layout: amazon\nmin_rating: 2", `:1: column rating: "nan" is not a number`},
+		{"no rating is high enough", "u,a,-1,1\n", "layout: amazon\nmin_rating: 2", "no action has a rating of 2 or more"},
+		{"drawn and timed", "u,a,1,1\n", "layout: amazon\norder: random\nsplit: time", "order: random has no moments to split at"},
+		{"one action each", "u a\nv b\n", "layout: pairs\nnegatives: 0", "the split leaves no train rows"},
 		{"binary", "u\x00 a\n", "layout: pairs", "NUL"},
 	} {
 		d, err := datatest.TrySection(fmt.Sprintf("type: interactions\npath: %s\neval_negatives: 0\n%s", datatest.WriteFile(t, "log", c.text), c.options))

@@ -31,6 +31,7 @@ type Builder struct {
 	Timed bool // actions have times, which order them; otherwise the files' order holds
 
 	users, items map[string]int32
+	last         int32       // the user of the last action: logs often have a user's actions together
 	names        [2][]string // of users and items
 	actions      []action
 }
@@ -48,7 +49,10 @@ func (b *Builder) Add(a Action) error {
 	if len(b.actions) == maxActions {
 		return fmt.Errorf("more than %d actions, which are too many to be held in memory", maxActions)
 	}
-	b.actions = append(b.actions, action{b.number(b.users, 0, a.User), b.number(b.items, 1, a.Item), a.Time})
+	if len(b.actions) == 0 || string(a.User) != b.names[0][b.last] {
+		b.last = b.number(b.users, 0, a.User)
+	}
+	b.actions = append(b.actions, action{b.last, b.number(b.items, 1, a.Item), a.Time})
 	return nil
 }
 
@@ -128,7 +132,10 @@ func (b *Builder) Log() *Log {
 	if b.Timed {
 		l.Time = make([]float64, len(sorted))
 		for u := range l.Users {
-			slices.SortStableFunc(sorted[l.Start[u]:l.Start[u+1]], func(x, y action) int { return cmp.Compare(x.time, y.time) })
+			byTime := func(x, y action) int { return cmp.Compare(x.time, y.time) }
+			if of := sorted[l.Start[u]:l.Start[u+1]]; !slices.IsSortedFunc(of, byTime) {
+				slices.SortStableFunc(of, byTime)
+			}
 		}
 	}
 	for i, a := range sorted {

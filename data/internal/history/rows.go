@@ -84,7 +84,7 @@ func NewSet(l *Log, p *Parts, m *data.FeatureMap, s Set) (*Set, error) {
 		slices.Sort(o)
 		s.Own[u] = slices.Compact(o)
 		if free := s.catalog - data.FirstID - len(s.Own[u]); most > 0 && free < most {
-			return nil, fmt.Errorf("user %s had all but %d of %d items, which leaves no %d negatives; lower negatives and eval_negatives",
+			return nil, fmt.Errorf("user %q had all but %d of %d items, which leaves no %d negatives; lower negatives and eval_negatives",
 				l.Users[u], free, s.catalog-data.FirstID, most)
 		}
 	}
