@@ -66,6 +66,7 @@ func attackSpaces(t *testing.T) map[string]string {
 	write(t, rows, "rows.libfm", strings.Repeat("1 2:1 7:0.5\n0 3:1 8:2\n-1 2:1 7:1\n", 20))
 	train2(t, rows, "train", "--config", "csv.yaml", "--run", "c")
 	train2(t, rows, "train", "--config", "fm.yaml", "--run", "l")
+	writeHistories(t, rows)
 	writeTextspace(t, texts)
 	train2(t, texts, "train", "--config", "run.yaml", "--run", "base", "--set", "train.epochs=1")
 	for _, f := range []string{"config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"} {
@@ -250,7 +251,7 @@ func (a *attack) faults(m measured) (all []string) {
 // TestAttack gives every parser inputs that are not what they should be.
 func TestAttack(t *testing.T) {
 	spaces := attackSpaces(t)
-	all := slices.Concat(attacksOnConfigs(), attacksOnRows(), attacksOnTexts(), attacksOnFiles(), attacksOnTensors(), attacksOnRuns(),
+	all := slices.Concat(attacksOnConfigs(), attacksOnRows(), attacksOnHistories(), attacksOnTexts(), attacksOnFiles(), attacksOnTensors(), attacksOnRuns(),
 		attacksOnPublished(), attacksOnTokenizers(), attacksOnTables(), attacksOnFlags(), attacksOnFetch(t))
 	seen := map[string]bool{}
 	for _, a := range all {
