@@ -63,6 +63,12 @@ func (l *Lab) NewParams(seed uint64) (*nn.Params, error) {
 	return models.NewParams(l.Model, l.Data.Schema, seed)
 }
 
+// WholeCatalogue reports whether the task's loss is over all items of a catalogue, whose table is then a weight of the graph.
+func (l *Lab) WholeCatalogue() bool {
+	r, ok := l.Task.(task.Ranking)
+	return ok && r.WholeCatalogue()
+}
+
 // BlankParams returns the model's parameters with all values 0, to be filled.
 func (l *Lab) BlankParams() (*nn.Params, error) { return models.BlankParams(l.Model, l.Data.Schema) }
 

@@ -21,6 +21,7 @@ type Catalogue struct {
 	Size   int     // V, the reserved ids included
 
 	name    string
+	table   string // full name
 	dim     int
 	history *History
 	drawer  *drawer // draws the negatives, if the loss wants any
@@ -41,8 +42,8 @@ func (in *Inputs) Rank(s *nn.Scope, name string, h *History, states *G.Node) *G.
 		return nil
 	}
 	dim := states.Shape()[1]
-	c := &Catalogue{States: states, Size: h.feature.Vocab, name: name, dim: dim, history: h}
 	sub, table := s.Sub(name), h.table()+".weight"
+	c := &Catalogue{States: states, Size: h.feature.Vocab, name: name, table: sub.Path(table), dim: dim, history: h}
 	if in.whole {
 		c.Items = in.tables[sub.Path(table)]
 	}
@@ -55,10 +56,7 @@ func (in *Inputs) Rank(s *nn.Scope, name string, h *History, states *G.Node) *G.
 	items := c.Items
 	if items == nil {
 		p := s.Params.Get(sub.Path(table))
-		if s.Derived(p) != nil {
-			s.Fail(fmt.Errorf("table %s is computed row by row, and so cannot rank all items", p.Name))
-			return nil
-		}
+		in.plan.DeriveAll(p)
 		items = sub.Values("items", p)
 	}
 	last := h.Last(s, states)
@@ -85,7 +83,9 @@ func (in *Inputs) sequenceInside(s *nn.Scope, name string, dim int, h *History) 
 			in.tables = map[string]*G.Node{}
 		}
 		in.tables[full] = w
-		in.inside = append(in.inside, TableUse{Param: s.Params.Get(full), Features: []*data.Feature{h.feature}})
+		if s.Frozen == nil || !s.Frozen(full) {
+			in.inside = append(in.inside, TableUse{Param: s.Params.Get(full), Features: []*data.Feature{h.feature}})
+		}
 		sub.Along(table, 0, s.Fixed(h.feature.Vocab))
 		sub.Along(table, 1, sub.Sub(table).Units(dim))
 	}

@@ -91,6 +91,16 @@ func lengthsOf(sc *data.Schema, given int) ([]int, error) {
 	return sc.Text.Lengths, nil
 }
 
+// Longest returns the length that the longest sequences of the data are padded to, or 0 without text and histories. A program of
+// that [CompileOptions].Length has one graph for all batches, so that its nodes can be looked at.
+func Longest(sc *data.Schema) int {
+	lengths, err := lengthsOf(sc, 0)
+	if err != nil {
+		return 0
+	}
+	return lengths[len(lengths)-1]
+}
+
 // build builds m's graph and returns its logits, nil after a mistake that is recorded in s.
 func build(m Model, s *nn.Scope, in *Inputs) *G.Node {
 	logits := m.Build(s, in)

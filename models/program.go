@@ -33,8 +33,8 @@ type CompileOptions struct {
 	Tape bool
 	// Fixed is what programs over the same weights share once the weights do not change any more. Without it they may change.
 	Fixed *ops.Constants
-	// Length is the number of positions to which sequences of text are padded. If it is 0, there is a graph for each bucket of
-	// the data.
+	// Length is the number of positions to which sequences of text, or histories, are padded. If it is 0, there is a graph for each
+	// of several lengths. [Longest] returns one that is enough for all batches.
 	Length int
 	// WholeCatalogue makes the tables of histories weights of the graph, with dense gradients, for a loss over all items.
 	WholeCatalogue bool
@@ -300,7 +300,14 @@ func (p *Program) RowGrads() []RowGrad { return p.last.rowGrads }
 func (p *Program) Trained() []*nn.Param { return p.last.trained }
 
 // Tables returns the embedding tables that take a gradient, those inside of the graph too.
-func (p *Program) Tables() []TableUse { return append(p.last.plan.Tables(), p.last.in.inside...) }
+func (p *Program) Tables() []TableUse {
+	in := p.last.in
+	out := append(p.last.plan.Tables(), in.inside...)
+	for i := range out {
+		out[i].Next = in.catalogue != nil && in.catalogue.table == out[i].Param.Name
+	}
+	return out
+}
 
 // BatchStats returns the running statistics of the model's batch norms and of Dice, in the order of its layers. A program in training
 // mode moves them at each Run.

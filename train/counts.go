@@ -20,7 +20,9 @@ import (
 )
 
 // counts are how often each row of each trained table was in a training batch: the occurrences of its id in the live rows, of
-// all features that share the table. Padding, row 0, is not counted.
+// all features that share the table. Padding, row 0, is not counted. Where next items are predicted, an item counts once as part of a
+// history, and once as the item that follows a position. So it does with the loss over all items too, by which each step moves the
+// rows of all others; items that are drawn as negatives do not count.
 type counts struct {
 	groups []*countGroup
 	table  map[string]*countGroup // by the table's name
@@ -31,6 +33,7 @@ type counts struct {
 // countGroup is the count of tables that the same features look up: embedding and linear term of a feature, for one.
 type countGroup struct {
 	features []*data.Feature
+	next     bool    // items that follow positions count too
 	n        []int64 // by row
 }
 
@@ -43,10 +46,10 @@ func newCounts(tables []models.TableUse) *counts {
 			names = append(names, f.Name)
 		}
 		slices.Sort(names)
-		key := fmt.Sprintf("%d\x00%s", t.Param.Shape[0], strings.Join(names, "\x00"))
+		key := fmt.Sprintf("%d\x00%v\x00%s", t.Param.Shape[0], t.Next, strings.Join(names, "\x00"))
 		g := byKey[key]
 		if g == nil {
-			g = &countGroup{t.Features, make([]int64, t.Param.Shape[0])}
+			g = &countGroup{t.Features, t.Next, make([]int64, t.Param.Shape[0])}
 			byKey[key] = g
 			c.groups = append(c.groups, g)
 		}
@@ -70,8 +73,28 @@ func (g *countGroup) add(b *data.Batch) {
 		for _, id := range embed.Live(b, f) {
 			g.n[id]++
 		}
+		if g.next && f.Kind == data.Sequence {
+			g.follow(b, f)
+		}
 	}
 	g.n[data.PadID] = 0
+}
+
+// follow counts the items that follow the positions of a batch's histories: those after the first, and the label. An item that is not
+// known is not predicted.
+func (g *countGroup) follow(b *data.Batch, f *data.Feature) {
+	ids := embed.Live(b, f)
+	for r := range b.N {
+		row := ids[r*f.MaxLen : (r+1)*f.MaxLen]
+		for _, id := range row[1:] {
+			if id >= data.FirstID {
+				g.n[id]++
+			}
+		}
+		if y := int(b.Label[r]); y >= data.FirstID && y < len(g.n) {
+			g.n[y]++
+		}
+	}
 }
 
 // save writes the counts.

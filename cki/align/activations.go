@@ -29,10 +29,7 @@ func Activations(ctx context.Context, m models.Model, a, b *nn.Params, src data.
 	if o.Batch == 0 {
 		o.Batch = 1024
 	}
-	compile := models.CompileOptions{Batch: o.Batch}
-	if t := src.Schema().Text; t != nil {
-		compile.Length = t.MaxLen() // one graph, whose nodes are looked at
-	}
+	compile := models.CompileOptions{Batch: o.Batch, Length: models.Longest(src.Schema())} // one graph, whose nodes are looked at
 	pa, err := models.Compile(m, a, src.Schema(), compile)
 	if err != nil {
 		return nil, err

@@ -47,6 +47,15 @@ var variants = map[string]func(*assess.CKI){
 
 func units(m *assess.CKI) { m.Perspective, m.Granularity = "local", "unit" }
 
+// TestHistories runs the published method and gates of every kind over every model of histories.
+func TestHistories(t *testing.T) {
+	for _, name := range []string{"published", "units, counts, valid", "layers, table gates"} {
+		t.Run(name, func(t *testing.T) {
+			mergetest.CheckHistories(t, method(t, variants[name]), mergetest.Traits{Min: 2, Lab: true})
+		})
+	}
+}
+
 func TestConformance(t *testing.T) {
 	for name, change := range variants {
 		t.Run(name, func(t *testing.T) {
@@ -59,8 +68,13 @@ func TestConformance(t *testing.T) {
 // merge merges two or more parents of a model and returns the result, the lab and the statistics.
 func merge(t *testing.T, m assess.CKI, model models.Model, n int, change func(*cki.Input)) (*nn.Params, *cki.Lab, assess.Stats) {
 	t.Helper()
-	lab := mergetest.Lab(t, model)
-	in := mergetest.Input(lab, mergetest.Parents(t, model, n))
+	return mergeIn(t, m, mergetest.RowsOf(model), n, change)
+}
+
+func mergeIn(t *testing.T, m assess.CKI, s mergetest.Setting, n int, change func(*cki.Input)) (*nn.Params, *cki.Lab, assess.Stats) {
+	t.Helper()
+	lab := s.Lab(t)
+	in := mergetest.Input(lab, s.Parents(t, n))
 	if change != nil {
 		change(in)
 	}
@@ -104,11 +118,15 @@ func with[M any](r interface {
 
 // The result scores on the validation rows exactly what the graph scored that learned: one function trains, is evaluated and is baked.
 func TestBakedIsTrained(t *testing.T) {
+	settings := mergetest.Histories()
 	for name, model := range testModels() {
+		settings[name] = mergetest.RowsOf(model)
+	}
+	for name, over := range settings {
 		for variant, change := range variants {
 			for _, n := range []int{2, 3} {
 				m := method(t, change)
-				if m.Train.Epochs == 0 || m.Splice == "hard" || m.Perspective == "global" || name != "mlp" && n == 3 {
+				if m.Train.Epochs == 0 || m.Splice == "hard" || m.Perspective == "global" || n == 3 && name != "mlp" && name != "sasrec/next/full" {
 					continue
 				}
 				m.Train.Rows = "train"
@@ -117,7 +135,7 @@ func TestBakedIsTrained(t *testing.T) {
 						continue
 					}
 					m.Encoder = encoder
-					p, lab, stats := merge(t, m, model, n, nil)
+					p, lab, stats := mergeIn(t, m, over, n, nil)
 					got, err := lab.Evaluate(t.Context(), p, lab.Data.Valid)
 					if err != nil {
 						t.Fatal(err)

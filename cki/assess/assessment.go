@@ -66,7 +66,8 @@ func (m CKI) prepare(ctx context.Context, in *cki.Input) (*assessment, error) {
 		a.lookup[p.Name] = true
 		return nil
 	}
-	prog, err := models.Compile(in.Lab.Model, a.params, in.Lab.Data.Schema, models.CompileOptions{Batch: 1, Derive: seen})
+	compile := models.CompileOptions{Batch: 1, Derive: seen, WholeCatalogue: in.Lab.WholeCatalogue()}
+	prog, err := models.Compile(in.Lab.Model, a.params, in.Lab.Data.Schema, compile)
 	if err != nil {
 		return nil, fmt.Errorf("assess: cki: %w", err)
 	}
@@ -93,7 +94,7 @@ func (a *assessment) check() error {
 			continue
 		}
 		cols, assessed := len(q.Data)/max(1, q.Shape[0]), a.Granularity == "weight" && a.form() != ops.SpliceGlobal
-		if assessed && !a.lookup[q.Name] && max(cols, vector(q.Shape)) > maxAssessor {
+		if assessed && !a.rowwise(q.Name) && max(cols, vector(q.Shape)) > maxAssessor {
 			return fmt.Errorf("assess: cki: tensor %s %v: its assessor would be %d by %d; use granularity: unit, or leave it out of select",
 				q.Name, q.Shape, cols, cols)
 		}
@@ -126,7 +127,14 @@ func (a *assessment) spliced(name string) bool {
 		a.in.Select != nil && !a.in.Select(name) {
 		return false
 	}
-	return !a.lookup[name] || a.Tables != "base"
+	return !a.rowwise(name) || a.Tables != "base"
+}
+
+// rowwise reports whether the tensor has gates of rows, and no assessor: a parameter of a lookup, or an embedding table that is a weight of
+// the graph.
+func (a *assessment) rowwise(name string) bool {
+	q := a.params.Get(name)
+	return a.lookup[name] || q != nil && q.Kind == nn.Table
 }
 
 // global returns the entropies and the global weights of a tensor.
@@ -162,6 +170,10 @@ func (a *assessment) splice(s *nn.Scope, name string, shape []int, values [][]fl
 	n := p.Logits(len(values))
 	var logits, parents G.Nodes
 	for k := range n {
+		if a.rowwise(name) {
+			logits = append(logits, a.rowLogits(at, name, shape[0], n, k))
+			continue
+		}
 		logits = append(logits, a.logits(at, which(n, k), shape, distance(values, k)))
 	}
 	for k, v := range values {
@@ -222,6 +234,26 @@ func (a *assessment) logits(at *nn.Scope, which string, shape []int, distance fu
 		return nil
 	}
 	return at.Check(ops.LinearMap(x, p, b))
+}
+
+// rowLogits returns the gate logits of a table that is a weight of the graph, for parent k of n: one a row, or one for all.
+func (a *assessment) rowLogits(at *nn.Scope, name string, rows, n, k int) *G.Node {
+	if a.Tables == "table" {
+		return a.trained(at, "gate"+which(n, k), nn.Zeros, 1)
+	}
+	z := a.trained(at, "gate"+which(n, k), nn.Zeros, rows)
+	if a.Start != "counts" || at.Err() != nil {
+		return z
+	}
+	start := make([]float32, rows)
+	for r, all := range slices.Collect(slices.Chunk(a.counts(name, rows, n), n)) {
+		start[r] = all[k]
+	}
+	c := at.Constant("start"+which(n, k), start, rows)
+	if at.Err() != nil {
+		return nil
+	}
+	return at.Check(ops.Add(z, c))
 }
 
 // trained returns the node of a gate's parameter, with the prior's pull.
@@ -287,7 +319,7 @@ func (a *assessment) bake(t *cki.Tensor) error {
 	}
 	copy(t.Out, node.Value().Data().([]float32))
 	g := a.global(t.Name, t.Parents)
-	c := newCollector(t.Name, t.Shape, a.gates(), g, a.splicing(g.g))
+	c := newCollector(t.Name, t.Shape, a.gates(t.Name), g, a.splicing(g.g))
 	z := make([]float64, len(logits))
 	n := 1
 	var x [][]float32
@@ -305,10 +337,13 @@ func (a *assessment) bake(t *cki.Tensor) error {
 	return nil
 }
 
-// gates is what the report calls the gates of weights.
-func (a *assessment) gates() string {
-	if a.form() == ops.SpliceGlobal {
+// gates is what the report calls the gates of a tensor.
+func (a *assessment) gates(name string) string {
+	switch {
+	case a.form() == ops.SpliceGlobal:
 		return "entropy"
+	case a.rowwise(name):
+		return a.Tables
 	}
 	return a.Granularity
 }

@@ -16,8 +16,6 @@ import (
 	"github.com/splice-ml/splice/models/ctr"
 	"github.com/splice-ml/splice/models/modeltest"
 	"github.com/splice-ml/splice/models/nn"
-	"github.com/splice-ml/splice/train"
-	"github.com/splice-ml/splice/train/task"
 )
 
 // Model is the suite's model: tables, two of which are one, numbers, a tower with batch norm.
@@ -25,25 +23,17 @@ func Model() models.Model {
 	return ctr.MLP{EmbeddingDim: 3, Tower: ctr.Tower{HiddenUnits: []int{6, 5}, HiddenActivations: "relu", BatchNorm: true}}
 }
 
-// Lab returns a lab with the model and a few rows. Reading its test rows fails the test.
+// Lab returns a lab with the model, over rows of every kind of feature. Reading its test rows fails the test.
 func Lab(t *testing.T, m models.Model) *cki.Lab {
 	t.Helper()
-	o := train.Defaults()
-	o.BatchSize, o.Epochs, o.LearningRate = 16, 1, 1e-2
-	return &cki.Lab{
-		Model: m, Task: task.Binary{MetricNames: []string{"logloss", "auc"}}, Options: o, Seed: 3, Dir: t.TempDir(), Log: quiet(),
-		Data: &data.Splits{
-			Schema: modeltest.Schema(), Train: rows(t, 64, 1), Valid: rows(t, 48, 2), Test: forbidden{rows(t, 1, 3), t},
-		},
-	}
+	return RowsOf(m).Lab(t)
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 // rows returns n random rows.
-func rows(t *testing.T, n int, seed uint64) data.Source {
+func rows(t *testing.T, sc *data.Schema, n int, seed uint64) data.Source {
 	t.Helper()
-	sc := modeltest.Schema()
 	b := modeltest.Batch(sc, n, n, seed)
 	out := make([]data.Row, n)
 	for i := range out {
@@ -74,17 +64,10 @@ func (f forbidden) Batches(int, int) iter.Seq2[*data.Batch, error] {
 	return func(func(*data.Batch, error) bool) {}
 }
 
-// Params returns the values of a parent: those of the base, which is parent 0, and a change of its own.
+// Params returns the values of a parent of the model over rows of every kind of feature.
 func Params(t *testing.T, m models.Model, k int) *nn.Params {
 	t.Helper()
-	p, err := models.NewParams(m, modeltest.Schema(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, q := range p.All() {
-		fill(q, k)
-	}
-	return p
+	return RowsOf(m).Params(t, k)
 }
 
 // fill gives a parameter values around those of a normal distribution, different ones for each parent; variances stay positive,
@@ -105,12 +88,18 @@ func fill(q *nn.Param, k int) {
 	}
 }
 
-// Parents returns n parents of the model, with counts of the tables' rows. Nobody trained the last row of a table.
+// Parents returns n parents of the model over rows of every kind of feature.
 func Parents(t *testing.T, m models.Model, n int) []*cki.Parent {
+	t.Helper()
+	return RowsOf(m).Parents(t, n)
+}
+
+// Parents returns n parents, with counts of the tables' rows. Nobody trained the last row of a table.
+func (s Setting) Parents(t *testing.T, n int) []*cki.Parent {
 	t.Helper()
 	var out []*cki.Parent
 	for k := range n {
-		p := Params(t, m, k)
+		p := s.Params(t, k)
 		c := cki.Counts{}
 		for _, q := range p.All() {
 			if q.Kind != nn.Table {

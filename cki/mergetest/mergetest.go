@@ -25,18 +25,38 @@ type Traits struct {
 	All        bool    // nor does the order of all
 }
 
-// Check runs the suite on a method. The method's Merge is called many times.
-func Check(t *testing.T, m cki.Method, tr Traits) {
-	s := &suite{m: m, Traits: tr, n: min(max(2, tr.Min), 3)}
+// CheckHistories runs on a method what depends on the model, for each of [Histories].
+func CheckHistories(t *testing.T, m cki.Method, tr Traits) {
+	for name, over := range Histories() {
+		t.Run(name, func(t *testing.T) {
+			s := newSuite(over, m, tr)
+			t.Run("result", s.result)
+			t.Run("unselected", s.unselected)
+			t.Run("blocks", s.blocks)
+			if s.Self {
+				t.Run("self", s.self)
+			}
+		})
+	}
+}
+
+func newSuite(over Setting, m cki.Method, tr Traits) *suite {
+	s := &suite{Setting: over, m: m, Traits: tr, n: min(max(2, tr.Min), 3)}
 	if s.n == 2 && (tr.Max == 0 || tr.Max > 2) {
 		s.n = 3
 	}
+	return s
+}
+
+// Check runs the suite on a method. The method's Merge is called many times.
+func Check(t *testing.T, m cki.Method, tr Traits) {
+	s := newSuite(RowsOf(Model()), m, tr)
 	t.Run("result", s.result)
 	t.Run("unselected", s.unselected)
 	t.Run("deterministic", s.deterministic)
 	t.Run("blocks", s.blocks)
 	t.Run("parents", s.parents)
-	if !s.Lab {
+	if !s.Traits.Lab {
 		t.Run("odd", s.odd)
 	}
 	if s.Self {
@@ -49,6 +69,7 @@ func Check(t *testing.T, m cki.Method, tr Traits) {
 }
 
 type suite struct {
+	Setting
 	Traits
 	m cki.Method
 	n int // parents of most tests
@@ -58,10 +79,10 @@ type suite struct {
 func (s *suite) input(t *testing.T, n int) *cki.Input {
 	t.Helper()
 	var lab *cki.Lab
-	if s.Lab {
-		lab = Lab(t, Model())
+	if s.Traits.Lab {
+		lab = s.Setting.Lab(t)
 	}
-	return Input(lab, Parents(t, Model(), n))
+	return Input(lab, s.Parents(t, n))
 }
 
 // Merge merges with the core's own loop and returns the result by name.
@@ -185,7 +206,9 @@ func (s *suite) result(t *testing.T) {
 
 // unselected: what is not selected is the base's, bit for bit; with nothing selected, everything.
 func (s *suite) unselected(t *testing.T) {
-	for _, prefix := range []string{"mlp.0", "embedding", "nothing"} {
+	all := s.Params(t, 0).All()
+	last, _, _ := strings.Cut(all[len(all)-1].Name, ".")
+	for _, prefix := range []string{"mlp.0", "embedding", last, "nothing"} {
 		in := s.input(t, s.n)
 		in.Select = func(name string) bool { return strings.HasPrefix(name, prefix) }
 		got, want := Merge(t, s.m, in), Values(t, in.Parents[0])
@@ -322,8 +345,8 @@ func (s *suite) order(t *testing.T) {
 // lab: without a Lab a method that needs one says so, and with one it ends when it is told to.
 func (s *suite) lab(t *testing.T) {
 	in := s.input(t, s.n)
-	if !s.Lab {
-		in.Lab = Lab(t, Model())
+	if !s.Traits.Lab {
+		in.Lab = s.Setting.Lab(t)
 		same(t, "with a lab", Merge(t, s.m, in), Merge(t, s.m, s.input(t, s.n)))
 		return
 	}

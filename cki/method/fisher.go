@@ -110,7 +110,7 @@ func (m Fisher) information(ctx context.Context, in *cki.Input, k int) (map[stri
 	}
 	batches := 0
 	p := &passes{in: in, name: "fisher", rows: m.Rows, compile: models.CompileOptions{
-		Batch: m.BatchSize, Train: true, Seed: rng.Key(in.Seed, "fisher"), Loss: in.Lab.Task.Loss,
+		Batch: m.BatchSize, Train: true, Seed: rng.Key(in.Seed, "fisher"), Loss: in.Lab.Task.Loss, WholeCatalogue: in.Lab.WholeCatalogue(),
 	}}
 	err := p.run(ctx, k, func(prog *models.Program, _ int) {
 		batches++

@@ -38,6 +38,17 @@ func TestSuite(t *testing.T) {
 	}
 }
 
+// TestHistories runs every method over every model of histories, those that rank a catalogue among them.
+func TestHistories(t *testing.T) {
+	for _, name := range cki.Registry.Names() {
+		m, _ := cki.Registry.Default(name)
+		t.Run(name, func(t *testing.T) { mergetest.CheckHistories(t, m, traits[name]) })
+	}
+	t.Run("average rows: counts", func(t *testing.T) {
+		mergetest.CheckHistories(t, method.Average{Rows: "counts", Smoothing: 1, Power: 1}, mergetest.Traits{Min: 1, Self: true})
+	})
+}
+
 // TestSuiteOptions runs the suite on options that make another formula.
 func TestSuiteOptions(t *testing.T) {
 	changes := func(origin string) method.Changes {

@@ -43,8 +43,8 @@ func (p *passes) run(ctx context.Context, k int, each func(prog *models.Program,
 		return wrap(err)
 	}
 	compile := p.compile
-	if t := lab.Data.Train.Schema().Text; t != nil && compile.Capture != nil {
-		compile.Length = t.MaxLen() // one graph, whose nodes are looked at
+	if compile.Capture != nil {
+		compile.Length = models.Longest(lab.Data.Train.Schema()) // one graph, whose nodes are looked at
 	}
 	prog, err := models.Compile(lab.Model, params, lab.Data.Train.Schema(), compile)
 	if err != nil {

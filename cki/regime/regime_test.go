@@ -8,7 +8,7 @@ import (
 
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/mergetest"
-	_ "github.com/splice-ml/splice/cki/regime"
+	"github.com/splice-ml/splice/cki/regime"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/train"
 )
@@ -33,6 +33,28 @@ func digest(t *testing.T, m *cki.Member) string {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// TestHistories: every regime makes parents that are models of histories.
+func TestHistories(t *testing.T) {
+	for _, name := range []string{"din", "sasrec/next/full", "gru4rec/next/sampled_softmax"} {
+		for _, of := range cki.Regimes.Names() {
+			r, _ := cki.Regimes.Default(of)
+			if s, ok := r.(regime.Shards); ok {
+				s.Trunk = 3
+				r = s
+			}
+			l := mergetest.Histories()[name].Lab(t)
+			l.Data.Train.(*data.Memory).Shuffle = true
+			f, err := r.Make(t.Context(), l)
+			if err != nil {
+				t.Fatalf("%s, %s: %v", name, of, err)
+			}
+			if len(f.Members) < 2 || digest(t, f.Members[0]) == digest(t, f.Members[1]) {
+				t.Errorf("%s, %s: %d parents, which are the same", name, of, len(f.Members))
+			}
+		}
+	}
 }
 
 // TestEveryRegime: every registered regime is valid as it is registered, makes parents that differ, keeps their runs apart,

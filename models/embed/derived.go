@@ -12,6 +12,7 @@ type derived struct {
 	param *nn.Param
 	field *Field // nil, or of a numeric feature: there is one row
 	run   func(chunk int)
+	all   func(chunk int) // computes all rows; nil if those of the batch are enough
 }
 
 // one reports whether the parameter is one row, not a table.
@@ -60,6 +61,20 @@ func (p *Plan) addDerived(param *nn.Param, n *nn.Derived, f *Field) {
 	p.derived = append(p.derived, d)
 }
 
+// DeriveAll makes each gather compute all rows of a derived table, not those of the batch alone. A table that is not derived has them.
+func (p *Plan) DeriveAll(param *nn.Param) {
+	for _, d := range p.derived {
+		if d.param == param && !d.one() {
+			rows := param.Shape[0]
+			d.all = func(c int) {
+				for id := max(1, rows*c/chunks); id < rows*(c+1)/chunks; id++ {
+					d.row(id)
+				}
+			}
+		}
+	}
+}
+
 // derive computes the derived rows of the batch: those of its distinct ids. Row 0, padding, stays as it is.
 func (p *Plan) derive(b *data.Batch) error {
 	for _, d := range p.derived {
@@ -86,9 +101,12 @@ func (p *Plan) derive(b *data.Batch) error {
 	}
 	kernel.Parallel(len(p.early), func(i int) { p.early[i].build(b) })
 	for _, d := range p.derived {
-		if d.one() {
+		switch {
+		case d.one():
 			d.row(0)
-		} else {
+		case d.all != nil:
+			kernel.Parallel(chunks, d.all)
+		default:
 			kernel.Parallel(chunks, d.run)
 		}
 	}

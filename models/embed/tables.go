@@ -9,6 +9,7 @@ import (
 type TableUse struct {
 	Param    *nn.Param
 	Features []*data.Feature // each once, in the order of the lookups
+	Next     bool            // the rows of next items are used too: the ids after the first of a history, and the label
 }
 
 // Tables returns the tables that take a gradient. A table that is derived row by row is replaced by what it is derived from.
