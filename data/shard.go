@@ -23,7 +23,7 @@ const (
 // ShardOptions say how the rows are dealt.
 type ShardOptions struct {
 	// rows: at random; order: one range after the other, that is by time if the file is in the order of time; or a categorical
-	// feature: rows of one id stay together
+	// feature, or user for a log of interactions: rows of one id stay together
 	By    string `yaml:"by"`
 	Count int    `yaml:"count"` // shards
 	Seed  uint64 `yaml:"seed"`  // of which row or id goes where, and of the order of each shard's rows
@@ -44,7 +44,8 @@ func (o ShardOptions) Validate() error {
 // Shard deals the rows of src to o.Count shards. Every row is in exactly one of them. By rows or by order, their sizes differ by at
 // most one row. By a feature, the ids that occur are put in an order that depends on the seed and on their tokens in m, or on the ids
 // themselves if m is nil. They are dealt in turn, so the numbers of ids differ by at most one. Rows of unknown tokens share one id and
-// stay together. The same tokens go to the same shards, whatever their ids are.
+// stay together. The same tokens go to the same shards, whatever their ids are. The groups of a Grouped source are dealt as the ids of
+// a feature are, by what a group is called there.
 //
 // Each shard is a Viewer, so it can be dealt again. It keeps the numbers of its rows, 4 bytes each. It shuffles as src does, in windows
 // of bounded memory, by a seed that depends on o.Seed and its place in the list.
@@ -124,28 +125,63 @@ func inOrder(sizes []int64) [][]uint32 {
 	return out
 }
 
+// ids are the ids that rows are dealt by: those of a feature, or the groups of the rows.
+type ids struct {
+	n     int                           // above all ids
+	each  func(do func(id int32)) error // by row
+	token func(id int32) (string, bool) // false for ids without a token of their own
+}
+
+// idsOf returns the ids of what the rows are dealt by.
+func idsOf(ctx context.Context, v Viewer, by string, m *FeatureMap) (ids, error) {
+	group := ""
+	if g, ok := v.(Grouped); ok {
+		name, n := g.Groups()
+		if name == by {
+			return ids{
+				n: n, each: func(do func(int32)) error { return g.EachGroup(ctx, do) },
+				token: func(id int32) (string, bool) { return g.GroupToken(id), true },
+			}, nil
+		}
+		group = name
+	}
+	f, err := oneID(v.Schema(), by, group)
+	if err != nil {
+		return ids{}, err
+	}
+	return ids{
+		n: f.Vocab, each: func(do func(int32)) error { return v.EachID(ctx, f, do) },
+		token: func(id int32) (string, bool) {
+			if m == nil {
+				return "", false
+			}
+			return m.Token(by, id)
+		},
+	}, nil
+}
+
 // byFeature deals ids, and with them the rows. It reads the rows twice rather than hold an id a row.
 func byFeature(ctx context.Context, v Viewer, o ShardOptions, m *FeatureMap) ([][]uint32, error) {
-	f, err := oneID(v.Schema(), o.By)
+	x, err := idsOf(ctx, v, o.By, m)
 	if err != nil {
 		return nil, err
 	}
-	count := make([]uint32, f.Vocab) // by id: rows
-	if err := v.EachID(ctx, f, func(id int32) { count[id]++ }); err != nil {
+	count := make([]uint32, x.n) // by id: rows
+	if err := x.each(func(id int32) { count[id]++ }); err != nil {
 		return nil, fmt.Errorf("data: shards by %s: %w", o.By, err)
 	}
-	order := idOrder(count, o, m)
+	order := x.order(count, o)
 	if len(order) < o.Count {
 		return nil, fmt.Errorf("data: %d shards by %s: it has %d values in %d rows; make fewer shards or take another feature", o.Count, o.By,
 			len(order), v.Rows())
 	}
-	shard, sizes := make([]int32, f.Vocab), make([]int64, o.Count)
+	shard, sizes := make([]int32, x.n), make([]int64, o.Count)
 	for i, id := range order {
 		shard[id] = int32(i % o.Count)
 		sizes[i%o.Count] += int64(count[id])
 	}
 	out, row := lists(sizes), uint32(0)
-	err = v.EachID(ctx, f, func(id int32) {
+	err = x.each(func(id int32) {
 		k := shard[id]
 		out[k] = append(out[k], row)
 		row++
@@ -156,8 +192,8 @@ func byFeature(ctx context.Context, v Viewer, o ShardOptions, m *FeatureMap) ([]
 	return out, nil
 }
 
-// idOrder returns the ids that occur, by the hash of their tokens.
-func idOrder(count []uint32, o ShardOptions, m *FeatureMap) []int32 {
+// order returns the ids that occur, by the hash of their tokens.
+func (x ids) order(count []uint32, o ShardOptions) []int32 {
 	type ranked struct {
 		hash uint64
 		id   int32
@@ -169,10 +205,8 @@ func idOrder(count []uint32, o ShardOptions, m *FeatureMap) []int32 {
 			continue
 		}
 		r := ranked{rng.Key(key, id), int32(id)}
-		if m != nil {
-			if token, ok := m.Token(o.By, r.id); ok {
-				r.hash = rng.Mix(key + xxhash.Sum64String(token))
-			}
+		if token, ok := x.token(r.id); ok {
+			r.hash = rng.Mix(key + xxhash.Sum64String(token))
 		}
 		list = append(list, r)
 	}
@@ -184,8 +218,8 @@ func idOrder(count []uint32, o ShardOptions, m *FeatureMap) []int32 {
 	return out
 }
 
-// oneID returns the categorical feature of that name, or an error that lists those that would do.
-func oneID(s *Schema, name string) (*Feature, error) {
+// oneID returns the categorical feature of that name, or an error that lists what would do: such features, and the groups.
+func oneID(s *Schema, name, group string) (*Feature, error) {
 	var have []string
 	why := "there is no such feature"
 	for i := range s.Features {
@@ -199,9 +233,13 @@ func oneID(s *Schema, name string) (*Feature, error) {
 			why = "it is " + f.Kind.String() + ", a row has no one id of it"
 		}
 	}
+	want := "rows, order"
+	if group != "" {
+		want += ", " + group
+	}
 	list := "; there are no categorical features"
 	if len(have) > 0 {
 		list = " or a categorical feature: " + bound.Names(have)
 	}
-	return nil, fmt.Errorf("data: shards by %q: %s; want rows, order%s", name, why, list)
+	return nil, fmt.Errorf("data: shards by %q: %s; want %s%s", name, why, want, list)
 }

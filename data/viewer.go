@@ -19,6 +19,17 @@ type Viewer interface {
 	EachID(ctx context.Context, f *Feature, do func(id int32)) error
 }
 
+// Grouped is a Viewer whose rows belong to groups that need be no feature, such as the users of a log.
+type Grouped interface {
+	Viewer
+	// Groups returns what a group is, such as "user", and the number of groups.
+	Groups() (name string, n int)
+	// GroupToken returns the token of a group.
+	GroupToken(group int32) string
+	// EachGroup calls do with the number of the group of one row after the other, in the order of the file.
+	EachGroup(ctx context.Context, do func(group int32)) error
+}
+
 // ViewOptions say which rows a view shows, and in which order.
 type ViewOptions struct {
 	Keep   []uint32 // places of the rows among the source's, in ascending order; nil keeps all rows

@@ -13,8 +13,8 @@ import (
 // Shards are parents that saw different rows: each was trained on its own shard of the training rows, from a short common
 // trunk.
 type Shards struct {
-	// what splits the rows: rows (at random), order (by time, in a file in the order of time) or a categorical feature, such as
-	// user or weekday
+	// what splits the rows: rows (at random), order (by time, in a file in the order of time), a categorical feature, such as
+	// user or weekday, or user for a log of interactions
 	By         string  `yaml:"by"`
 	Count      int     `yaml:"count"`       // parents
 	Trunk      int64   `yaml:"trunk_steps"` // optimizer steps of the common trunk; 0: none, parents share initial weights alone
@@ -27,7 +27,7 @@ func init() { cki.RegisterRegime("data", Shards{By: "rows", Count: 2, Trunk: 300
 func (r Shards) Validate() error {
 	errs := []error{checkCount(r.Count)}
 	if r.By == "" {
-		errs = append(errs, registry.Field("by", "must be rows, order or the name of a categorical feature"))
+		errs = append(errs, registry.Field("by", "must be rows, order, user for a log of interactions, or the name of a categorical feature"))
 	}
 	if r.Trunk < 0 {
 		errs = append(errs, registry.Field("trunk_steps", "must not be negative"))

@@ -294,3 +294,29 @@ func (r *Rows) EachID(ctx context.Context, f *data.Feature, do func(id int32)) e
 	}
 	return nil
 }
+
+// Groups returns that a group is a user, and the number of users.
+func (r *Rows) Groups() (name string, n int) { return "user", len(r.Set.Log.Users) }
+
+// GroupToken returns the name of a user.
+func (r *Rows) GroupToken(user int32) string { return r.Set.Log.Users[user] }
+
+// EachGroup calls do with the user of one row after the other. Those of an action and of its negatives are one.
+func (r *Rows) EachGroup(ctx context.Context, do func(user int32)) error {
+	per, rows := r.perAction(), r.Rows()
+	for i := range rows {
+		if i%(1<<16) == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		place := i
+		if r.kept != nil {
+			place = int64(r.kept[i])
+		}
+		u := r.all[place/per]
+		if !r.Open {
+			u = int64(r.Set.Log.userOf(u))
+		}
+		do(int32(u))
+	}
+	return nil
+}
