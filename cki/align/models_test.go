@@ -309,6 +309,32 @@ func TestActivationsRecoverAPermutedCopy(t *testing.T) {
 	})
 }
 
+// TestActivationsOfShortHistories: rows whose histories are short are seen like others.
+func TestActivationsOfShortHistories(t *testing.T) {
+	for _, name := range []string{"din", "gru4rec", "sasrec", "sasrec/next/full"} {
+		m := cases()[name]
+		p := fresh(t, m, 1)
+		sym := symmetry(t, m, p)
+		q := clone(t, p)
+		shuffle(t, q, sym, 9)
+		maps, err := align.Activations(context.Background(), m.Model, p, q, source{m.Schema, 300}, align.ActivationsOptions{Batch: 1})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for i, g := range sym.Groups {
+			if maps[i].Perm == nil {
+				continue
+			}
+			if err := align.Apply(q, g, maps[i].Perm); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := distance(q, p); d > 0 {
+			t.Errorf("%s: the aligned copy is %v away", name, d)
+		}
+	}
+}
+
 func TestRotationsAreRecovered(t *testing.T) {
 	for _, match := range []string{"weights", "activations"} {
 		forEach(t, func(t *testing.T, m mergetest.Setting, p *nn.Params, sym nn.Symmetry) {

@@ -189,6 +189,34 @@ func TestRegMean(t *testing.T) {
 	}
 }
 
+// TestRegMeanOfHistories: batches of other lengths count like one of all rows; layers over positions, gates of recurrent units among them,
+// are no plain means.
+func TestRegMeanOfHistories(t *testing.T) {
+	for _, c := range []struct{ name, layer string }{
+		{"gru4rec", "gru.weight_ih"}, {"sasrec", "blocks.1.linear2.weight"}, {"din", "attention.value.weight"},
+		{"sasrec/next/full", "blocks.0.attention.query.weight"},
+	} {
+		s := mergetest.Histories()[c.name]
+		merge := func(size int) map[string][]float32 {
+			m := method.RegMean{Alpha: 0.9, Rows: 64, BatchSize: size}
+			return mergetest.Merge(t, m, mergetest.Input(s.Lab(t), s.Parents(t, 2)))
+		}
+		plain := mergetest.Merge(t, method.Average{Rows: "equal"}, mergetest.Input(nil, s.Parents(t, 2)))
+		whole, single := merge(64), merge(1)
+		if slices.Equal(whole[c.layer], plain[c.layer]) {
+			t.Errorf("%s: %s is a plain mean", c.name, c.layer)
+		}
+		for name, w := range whole {
+			for i, v := range w {
+				if d := math.Abs(float64(single[name][i] - v)); d > 1e-4*max(1, math.Abs(float64(v))) {
+					t.Errorf("%s: %s[%d] is %v in batches of one row, %v in one of all", c.name, name, i, single[name][i], v)
+					break
+				}
+			}
+		}
+	}
+}
+
 // TestRegMeanLayers: which layers' inputs are known.
 func TestRegMeanLayers(t *testing.T) {
 	for _, c := range []struct {

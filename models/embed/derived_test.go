@@ -42,6 +42,21 @@ func TestDerived(t *testing.T) {
 				t.Errorf("%d rows of gates: row %d is %v, want %v times (%d, 1)", rows, r, leaf[r*dim:(r+1)*dim], at(id), id)
 			}
 		}
+		if table.Data[2*dim+1] != 0 {
+			t.Errorf("%d rows of gates: row 2, which the batch does not have, is computed", rows)
+		}
+		plan.DeriveAll(table)
+		if err := plan.Gather(b); err != nil {
+			t.Fatal(err)
+		}
+		for id := 1; id < vocab; id++ {
+			if row := table.Data[id*dim:][:dim]; row[0] != at(id)*float32(id) || row[1] != at(id) {
+				t.Errorf("%d rows of gates: of all rows, %d is %v, want %v times (%d, 1)", rows, id, row, at(id), id)
+			}
+		}
+		if table.Data[0] != 0 || table.Data[1] != 0 {
+			t.Errorf("%d rows of gates: the row of padding is %v", rows, table.Data[:dim])
+		}
 		rg, dg := plan.Scatter(b, [][]float32{{1, 0.5, 2, 4, 3, 0.25, 100, 100}})
 		want := map[int32]float64{1: 2 + 4, 3: 3*(1+3) + 0.75}
 		if trained := plan.Trained(); len(trained) != 1 || trained[0] != gate {
