@@ -84,6 +84,11 @@ func (e *Experiment) Validate() error {
 	if f := e.Fallback; f != FallbackNone && f != FallbackSynthetic && f != FallbackAlways {
 		errs = append(errs, registry.Field("fallback", "must be none, synthetic or always"))
 	}
+	if t := e.Merge.Finetune.Teacher; t != cki.NoTeacher && e.Task != nil {
+		if _, ok := e.Task.(task.Distiller); !ok {
+			errs = append(errs, registry.Field("merge.finetune.teacher", "%s: the task has no loss for soft labels; want none", t))
+		}
+	}
 	if m := e.Train.Monitor; m != "" && e.Task != nil {
 		ms, err := e.Task.Metrics()
 		if err != nil {

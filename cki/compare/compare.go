@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,6 +77,10 @@ func Run(ctx context.Context, l *cki.Lab, o cki.Options, f *cki.Family, each fun
 	if c.head, err = nn.Match(o.Head); err != nil {
 		return nil, fmt.Errorf("cki: merge.head: %w", err)
 	}
+	if o.Controls && !c.hasHead() {
+		l.Log.Warn("cki: merge.head matches none of the model's weights: there are no rows of the published method, which splices heads",
+			"head", o.Head)
+	}
 	if err := c.align(ctx); err != nil {
 		return nil, err
 	}
@@ -93,6 +98,11 @@ func Run(ctx context.Context, l *cki.Lab, o cki.Options, f *cki.Family, each fun
 	}
 	c.guard()
 	return c.out, nil
+}
+
+// hasHead reports whether the model has weights that merge.head matches.
+func (c *comparison) hasHead() bool {
+	return slices.ContainsFunc(c.base.Params.All(), func(q *nn.Param) bool { return q.Kind != nn.Buffer && c.head(q.Name) })
 }
 
 // row makes an entry and measures its model, unless another row has the same one.

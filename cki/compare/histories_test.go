@@ -2,12 +2,14 @@ package compare_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/mergetest"
 	"github.com/splice-ml/splice/cki/regime"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/train/task"
 )
 
 // TestHistories makes every row of a comparison for every model of histories, those that rank a catalogue among them.
@@ -38,7 +40,10 @@ func TestHistories(t *testing.T) {
 			if counted == 0 {
 				t.Error("no row of a table has a count")
 			}
-			for _, want := range []string{"average", "counts", "average, aligned", "CKI", "merge, round 2", "all data", "longer training"} {
+			if _, classifier := s.Task.(task.Binary); out.Rows.Get("CKI") != nil != (classifier && !strings.HasPrefix(name, "duet")) {
+				t.Errorf("rows of the published method, which splices the classifier: %v", out.Rows.Get("CKI") != nil)
+			}
+			for _, want := range []string{"average", "counts", "average, aligned", "merge, round 2", "all data", "longer training"} {
 				found := false
 				for _, r := range out.Rows {
 					found = found || string(r.Name) == want

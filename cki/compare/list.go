@@ -17,6 +17,7 @@ func (c *comparison) list() []*entry {
 		parents   = c.family.Members
 		baseAlone = parents[:1]
 		controls  = o.Controls
+		heads     = controls && c.hasHead()
 		aligned   = controls && o.Align.Match != align.None
 		otherRows = controls && c.family.SplitBy != ""
 		trains    = o.Finetune.Epochs > 0
@@ -43,21 +44,22 @@ func (c *comparison) list() []*entry {
 
 	mean := row(RowAverage, "all weights", c.merging(parents, all, defaults[method.Average]()))
 	published := row(RowCKI, "heads; as published", c.merging(parents, c.head, publishedCKI(form, publishedEpochs)))
+	add(controls, mean)
+	add(heads, row(RowHeadAverage, "the base's encoder", c.merging(parents, c.head, defaults[method.Average]())))
 	add(controls,
-		mean,
-		row(RowHeadAverage, "the base's encoder", c.merging(parents, c.head, defaults[method.Average]())),
 		row(RowCounts, "embedding rows by how often each parent trained them", c.merging(parents, all, byCounts())),
-		row(RowSoup, "", c.merging(parents, all, method.Soup{})),
+		row(RowSoup, "", c.merging(parents, all, method.Soup{})))
+	add(heads,
 		row(RowGraft, "heads; entropy gate alone", c.merging(parents, c.head, defaults[method.Graft]())),
 		row(RowPruneSigned, "heads; every weight <= 0.02 is zero, as published", c.merging(baseAlone, c.head, defaults[method.Prune]())),
 		row(RowPruneMagnitude, "heads", c.merging(baseAlone, c.head, byMagnitude())),
 		row(RowCKIUntrained, "heads; assessors at their start", c.merging(parents, c.head, publishedCKI(form, 0))),
 		published)
-	add(aligned,
-		row(RowAverageAligned, "all weights", c.merging(c.aligned, all, defaults[method.Average]())),
+	add(aligned, row(RowAverageAligned, "all weights", c.merging(c.aligned, all, defaults[method.Average]())))
+	add(aligned && heads,
 		row(RowCKIAligned, "heads; as published", c.merging(c.aligned, c.head, publishedCKI(form, publishedEpochs))))
 	add(otherRows, row(RowGates, "of rows and units, learned on held-out rows from the counts on", c.merging(parents, all, heldOutGates())))
-	add(trained, row(RowCKITrained, "", c.trained(published.model, hard)))
+	add(trained && heads, row(RowCKITrained, "", c.trained(published.model, hard)))
 
 	merge := result(row(RowMerge, "the configured method", c.configured()))
 	add(true, merge)
@@ -71,8 +73,8 @@ func (c *comparison) list() []*entry {
 		row(RowMergeHardLabels, "control: no teacher", c.trained(merge.model, hard)))
 	add(trained && o.Finetune.Teacher == cki.TeacherParents,
 		row(RowMergeSelfTeacher, "control: its own soft labels", c.trained(merge.model, o.Finetune.With(cki.TeacherSelf))))
+	add(trained && heads, row(RowHalfHeadTrained, "control: restart of the base's head", c.trained(c.halfHead, o.Finetune)))
 	add(trained,
-		row(RowHalfHeadTrained, "control: restart of the base's head", c.trained(c.halfHead, o.Finetune)),
 		row(RowPermutedTrained, "control: the base averaged with its own permuted copy", c.trained(c.permuted, o.Finetune)))
 	add(controls, row(RowLonger, fmt.Sprintf("control: %d times the epochs", count), c.longer(count)))
 	add(controls && len(epochs) > 1,
