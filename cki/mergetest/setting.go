@@ -34,11 +34,16 @@ func Histories() map[string]Setting {
 	items := seq.Output{Output: seq.Items}
 	out := map[string]Setting{}
 	for name, m := range map[string]models.Model{
-		"din":          seq.DIN{Columns: columns, Attention: "dot", Head: head},
-		"din/unit":     seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head},
+		"din":      seq.DIN{Columns: columns, Attention: "dot", Head: head},
+		"din/unit": seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head},
+		"din/dice": seq.DIN{
+			Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "dice",
+			Head: seq.Head{HiddenUnits: []int{8, 5}, HiddenActivations: "dice"},
+		},
 		"duet/din":     seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 4, Transformer: blocks, Head: head},
 		"duet/gru4rec": seq.DUET{Columns: columns, Encoder: "gru4rec", GeneratorUnits: 4, Transformer: blocks, Head: head},
 		"duet/sasrec":  seq.DUET{Columns: columns, Encoder: "sasrec", GeneratorUnits: 4, Transformer: blocks, Head: head},
+		"esasrec":      seq.ESASRec{Columns: columns, LiGR: seq.LiGR(blocks), Head: head},
 		"gru4rec":      seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head},
 		"sasrec":       seq.SASRec{Columns: columns, Transformer: blocks, Head: head},
 	} {
@@ -47,6 +52,7 @@ func Histories() map[string]Setting {
 	for name, m := range map[string]models.Model{
 		"gru4rec/next":      seq.GRU4Rec{Columns: columns, Output: items, Head: head},
 		"gru4rec/projected": seq.GRU4Rec{Columns: columns, HiddenSize: 5, Output: items, Head: head},
+		"esasrec/next":      seq.ESASRec{Columns: columns, LiGR: seq.LiGR(blocks), Output: items, Head: head},
 		"sasrec/next":       seq.SASRec{Columns: columns, Transformer: blocks, Output: items, Head: head},
 	} {
 		for _, loss := range []string{"full", "sampled_softmax"} {
