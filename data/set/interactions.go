@@ -78,10 +78,13 @@ type HistoryRows struct {
 
 	// candidates: a train row is one action, or an item that the user never had; sequences: it is all of a user's train actions, for
 	// models that predict the next item at each position
-	Rows       string `yaml:"rows"`
-	MaxLen     int    `yaml:"max_len"`     // longest history; of a longer one the last actions are kept
-	MinHistory int    `yaml:"min_history"` // an action with fewer before it is no train row
-	Negatives  int    `yaml:"negatives"`   // negatives of each train row of candidates, drawn anew in each epoch
+	Rows   string `yaml:"rows"`
+	MaxLen int    `yaml:"max_len"` // longest history; of a longer one the last actions are kept
+	// of sequences: a longer train history is cut into rows of max_len that begin this many actions apart, so that no action is lost; 0: its
+	// last max_len actions are the one row
+	Stride     int `yaml:"stride"`
+	MinHistory int `yaml:"min_history"` // an action with fewer before it is no train row
+	Negatives  int `yaml:"negatives"`   // negatives of each train row of candidates, drawn anew in each epoch
 	// how negatives are drawn among the items that a user never had: uniform, or popularity, by how often items were had
 	NegativesBy   string `yaml:"negatives_by"`
 	EvalNegatives int    `yaml:"eval_negatives"` // negatives of each action to predict of candidates, drawn once
@@ -101,6 +104,11 @@ func (d HistoryRows) Validate() error {
 		registry.In("max_len", d.MaxLen, 1, 1<<16), registry.AtLeast("min_history", d.MinHistory, 0),
 		registry.In("negatives", d.Negatives, 0, maxNegatives), registry.In("eval_negatives", d.EvalNegatives, 0, 100*maxNegatives),
 		registry.OneOf("negatives_by", d.NegativesBy, "uniform", "popularity"),
+	}
+	if d.Stride > 0 && d.Rows == candidateRows {
+		errs = append(errs, registry.Field("stride", "is for rows: sequences; candidates have a row for each action"))
+	} else if d.Rows == sequenceRows {
+		errs = append(errs, registry.In("stride", d.Stride, 0, d.MaxLen))
 	}
 	if d.Split != history.LeaveOneOut {
 		errs = append(errs, data.Split{By: data.SplitRandom, Ratio: d.Ratio}.Validate())
@@ -184,7 +192,7 @@ func (d HistoryRows) open(from string, log *history.Log, o data.OpenOptions) (*d
 	}
 	s, err := history.NewSet(log, p, m, history.Set{
 		MaxLen: m.Features[len(m.Features)-1].MaxLen, Sequences: d.Rows == sequenceRows, Negatives: [...]int{d.Negatives, d.EvalNegatives, d.EvalNegatives},
-		ByCount: d.NegativesBy == "popularity", EvalSeed: d.Seed,
+		ByCount: d.NegativesBy == "popularity", EvalSeed: d.Seed, Stride: d.Stride,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("data: %s: %w", from, err)

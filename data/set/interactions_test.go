@@ -52,6 +52,66 @@ func TestInteractionLayouts(t *testing.T) {
 	}
 }
 
+// TestWindows: with a stride, each action of a long history is the next one of some row; with max_len, of one row.
+func TestWindows(t *testing.T) {
+	var log strings.Builder
+	for u, n := range []int{1, 2, 3, 5, 6, 7, 8, 13, 40} {
+		fmt.Fprintf(&log, "u%d", u)
+		for i := range n {
+			fmt.Fprintf(&log, " i%d", i)
+		}
+		log.WriteString("\n")
+	}
+	path := datatest.WriteFile(t, "log", log.String())
+	const maxLen = 4
+	for _, stride := range []int{0, 1, 3, 4} {
+		d := datatest.Section(t, fmt.Sprintf("type: interactions\nlayout: sequences\nrows: sequences\nmax_len: %d\nstride: %d\npath: %s", maxLen, stride, path))
+		o, _ := datatest.Options(t)
+		s := datatest.Open(t, d, o)
+		r := datatest.Read(t, s.Train)
+		next := map[string]int{} // how often an action is the next one
+		for i, y := range r.Label {
+			row := r.IDs["history"][i*maxLen : (i+1)*maxLen]
+			n := slices.Index(row, data.PadID)
+			if n < 0 {
+				n = maxLen
+			}
+			for k := range n {
+				id := int32(y)
+				if k+1 < n {
+					id = row[k+1]
+				}
+				w, _ := s.Map.Token("history", id)
+				before, _ := s.Map.Token("history", row[k])
+				var have, want int
+				fmt.Sscanf(w, "i%d", &have)
+				if fmt.Sscanf(before, "i%d", &want); have != want+1 {
+					t.Fatalf("stride %d: %s is followed by %s", stride, before, w)
+				}
+				next[fmt.Sprint(r.Group[i], " ", w)]++
+			}
+		}
+		once, twice, want := 0, 0, 0
+		for _, n := range next {
+			if once++; n > 1 {
+				twice++
+			}
+		}
+		for _, n := range []int{1, 2, 3, 5, 6, 7, 8, 13, 40} {
+			if n >= 3 {
+				n -= 2
+			}
+			if stride == 0 {
+				n = min(n, maxLen+1)
+			}
+			want += n - 1
+		}
+		if once != want || (stride == 0 || stride == maxLen) && twice > 0 || stride == 1 && twice == 0 {
+			t.Errorf("stride %d: %d actions are predicted, %d of them more than once; want %d", stride, once, twice, want)
+		}
+	}
+}
+
 // rowWords returns rows as "history > item".
 func rowWords(t testing.TB, s *data.Splits, src data.Source) (out []string) {
 	t.Helper()
@@ -91,6 +151,8 @@ func TestInteractionsRefuse(t *testing.T) {
 		{"no rating is high enough", "u,a,-1,1\n", "layout: amazon\nmin_rating: 2", "no action has a rating of 2 or more"},
 		{"drawn and timed", "u,a,1,1\n", "layout: amazon\norder: random\nsplit: time", "order: random has no moments to split at"},
 		{"one action each", "u a\nv b\n", "layout: pairs\nnegatives: 0", "the split leaves no train rows"},
+		{"a stride that loses actions", "u a b c d\n", "layout: sequences\nrows: sequences\nmax_len: 3\nstride: 4", "stride"},
+		{"a stride of candidates", "u a b c d\n", "layout: sequences\nstride: 4", "stride: is for rows: sequences"},
 		{"binary", "u\x00 a\n", "layout: pairs", "NUL"},
 	} {
 		d, err := datatest.TrySection(fmt.Sprintf("type: interactions\npath: %s\neval_negatives: 0\n%s", datatest.WriteFile(t, "log", c.text), c.options))

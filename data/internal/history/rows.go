@@ -44,6 +44,7 @@ type Set struct {
 	Sequences bool                   // rows have no item: their label is the id of the next one
 	ByCount   bool                   // negatives are drawn by how often users had them, not uniformly
 	EvalSeed  uint64                 // of the negatives of validation and test
+	Stride    int                    // of Sequences: actions between the train rows of a user; 0: there is one
 
 	parts   *Parts
 	catalog int     // ids FirstID to catalog-1 are items
@@ -96,7 +97,7 @@ func NewSet(l *Log, p *Parts, m *data.FeatureMap, s Set) (*Set, error) {
 	return &s, nil
 }
 
-// Rows returns the rows of a part. Train rows are the actions with at least minHistory before them, or with whole those of users. There
+// Rows returns the rows of a part. Train rows are the actions with at least minHistory before them, or of sequences the windows of users. There
 // may be none.
 func (s *Set) Rows(part data.Part, minHistory int, seed uint64) *Rows {
 	r := &Rows{Set: s, Part: part, Seed: seed, drawn: seed, Whole: s.Sequences && part == data.TrainPart, mix: part == data.TrainPart}
@@ -105,9 +106,7 @@ func (s *Set) Rows(part data.Part, minHistory int, seed uint64) *Rows {
 		r.all = s.parts.Target[part]
 	case s.Sequences:
 		for u, end := range s.parts.TrainEnd {
-			if end-s.Log.Start[u] > int64(max(1, minHistory)) {
-				r.all = append(r.all, end-1)
-			}
+			r.all = s.windows(r.all, s.Log.Start[u], end-1, max(1, minHistory))
 		}
 	default:
 		for u, end := range s.parts.TrainEnd {
@@ -117,6 +116,20 @@ func (s *Set) Rows(part data.Part, minHistory int, seed uint64) *Rows {
 		}
 	}
 	return r
+}
+
+// windows appends the last actions of a user's train rows, ascending: the user's last one and, with a stride, those before it at that
+// distance, until the history of one begins with the user's first action.
+func (s *Set) windows(dst []int64, start, last int64, minHistory int) []int64 {
+	first := len(dst)
+	for at := last; at-start >= int64(minHistory); at -= int64(s.Stride) {
+		dst = append(dst, at)
+		if s.Stride == 0 || at-start <= int64(s.MaxLen) {
+			break
+		}
+	}
+	slices.Reverse(dst[first:])
+	return dst
 }
 
 // Schema returns the features of the rows.
