@@ -103,11 +103,12 @@ func (in *Inputs) sequenceInside(s *nn.Scope, name string, dim int, h *History) 
 func (c *Catalogue) Positives(s *nn.Scope, in *Inputs) *G.Node {
 	h := c.history
 	list(s, &h.positives, h.batch*h.L)
-	return c.lookup(s, in, "next", &h.positives, h.batch*h.L)
+	return c.lookup(s, in, "next", &h.positives, h.batch*h.L, nil)
 }
 
-func (c *Catalogue) lookup(s *nn.Scope, in *Inputs, what string, ids *[]int32, n int) *G.Node {
-	l := &embed.Lookup{Dim: c.dim, IDs: *ids, Count: n}
+// lookup looks n ids up, of which used are in use in a run; all, if that is nil.
+func (c *Catalogue) lookup(s *nn.Scope, in *Inputs, what string, ids *[]int32, n int, used *int) *G.Node {
+	l := &embed.Lookup{Dim: c.dim, IDs: *ids, Count: n, Used: used}
 	sp := in.fields(s.Sub(c.name), l, nn.Normal(in.std()), c.history.feature)
 	if s.Err() != nil {
 		return nil

@@ -32,8 +32,10 @@ type Negatives struct {
 
 // Drawn is what [Catalogue.Negatives] draws. Lists are filled at each run.
 type Drawn struct {
-	Embeddings *G.Node  // [N, D] if all positions share them, else [B·L·N, D], those of the first position first
-	IDs        *[]int32 // of its rows; data.PadID where a position has no next item
+	// [N, D] if all positions share them, else [B·L·N, D]: those of the positions that have a next item, one after the other, and behind
+	// them what is left of other runs
+	Embeddings *G.Node
+	IDs        *[]int32 // of its rows
 	// LogQ holds the logs of the probabilities of the next items and of the negatives, if they were asked for. An item that
 	// no train row has counts as had once. That those of a history are drawn again is not corrected.
 	LogQ ops.LogQ
@@ -44,6 +46,8 @@ type drawer struct {
 	Negatives
 	history *History
 	items   int          // of the catalogue: the ids from data.FirstID on
+	places  []int32      // the positions that have a next item, unless they share the negatives
+	used    int          // of ids
 	ids     []int32      // drawn: of all positions, or those of the first one first
 	stream  uint64       // of all steps
 	run     uint64       // of this one
@@ -69,6 +73,9 @@ func (c *Catalogue) Negatives(s *nn.Scope, in *Inputs, o Negatives) *Drawn {
 	d.fill = d.own
 	c.drawer = d
 	list(s, &d.ids, n)
+	if d.used = n; !o.Shared {
+		list(s, &d.places, positions)
+	}
 	if o.By == Popularity || o.LogQ {
 		counts := in.Schema.Counts[c.history.table()]
 		if counts == nil {
@@ -85,7 +92,7 @@ func (c *Catalogue) Negatives(s *nn.Scope, in *Inputs, o Negatives) *Drawn {
 	if o.By == InBatch {
 		list(s, &d.live, positions)
 	}
-	out := &Drawn{Embeddings: c.lookup(s, in, "negatives", &d.ids, n), IDs: &d.ids}
+	out := &Drawn{Embeddings: c.lookup(s, in, "negatives", &d.ids, n, &d.used), IDs: &d.ids}
 	if o.LogQ {
 		out.LogQ = ops.LogQ{Target: &d.q[0], Negative: &d.q[1]}
 	}
@@ -97,7 +104,7 @@ func (c *Catalogue) Drawn() []int32 {
 	if c.drawer == nil {
 		return nil
 	}
-	return c.drawer.ids
+	return c.drawer.ids[:c.drawer.used]
 }
 
 // weigh prepares draws by counts, and corrections for them.
@@ -145,13 +152,20 @@ func (d *drawer) draw(step *ops.Step) {
 			d.ids[i] = d.item(d.run, int64(i))
 		}
 	} else {
+		d.places = d.places[:0]
+		for p, id := range d.history.next {
+			if id >= 0 {
+				d.places = append(d.places, int32(p))
+			}
+		}
+		d.used = len(d.places) * d.N
 		kernel.Parallel(drawParts, d.fill)
 	}
 	if d.LogQ {
 		for i, id := range d.history.next {
 			d.q[0][i] = d.logq[max(id, data.PadID)]
 		}
-		for i, id := range d.ids {
+		for i, id := range d.ids[:d.used] {
 			d.q[1][i] = d.logq[id]
 		}
 	}
@@ -163,12 +177,9 @@ const drawParts = 64
 // own draws the negatives of each position of a part.
 func (d *drawer) own(part int) {
 	h := d.history
-	for p := part * len(h.next) / drawParts; p < (part+1)*len(h.next)/drawParts; p++ {
-		next, row, to := h.next[p], h.IDs[p/h.L*h.L:][:h.Live.Len[p/h.L]], d.ids[p*d.N:(p+1)*d.N]
-		if next < 0 {
-			clear(to)
-			continue
-		}
+	for i := part * len(d.places) / drawParts; i < (part+1)*len(d.places)/drawParts; i++ {
+		p := int(d.places[i])
+		next, row, to := h.next[p], h.IDs[p/h.L*h.L:][:h.Live.Len[p/h.L]], d.ids[i*d.N:(i+1)*d.N]
 		for k := range to {
 			own := rng.Mix(d.run + uint64(p*d.N+k))
 			for try := int64(0); ; try++ {

@@ -15,6 +15,7 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/ctr"
 	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/seq"
 	"github.com/splice-ml/splice/models/text"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/optim"
@@ -120,10 +121,30 @@ func sentences(rows, length int) *cycle {
 	return c
 }
 
+// shortHistories are batches of histories of up to 50 items, most of which are short, as those of Amazon's logs are.
+func shortHistories(rows, items int) *cycle {
+	const most = 50
+	sc := &data.Schema{Features: []data.Feature{{Name: "history", Kind: data.Sequence, Vocab: items + data.FirstID, MaxLen: most, Table: "item"}}}
+	c := &cycle{schema: sc}
+	r := rng.New(rng.Key(1, "bench"))
+	item := func() int32 { return int32(data.FirstID + r.IntN(items)) }
+	for range 8 {
+		b := data.NewBatch(sc, rows)
+		b.N = rows
+		for i := range rows {
+			b.Label[i] = float32(item())
+			for k := range min(most, int(3/math.Sqrt(1-r.Float64()))) {
+				b.IDs["history"][i*most+k] = item()
+			}
+		}
+		c.batches = append(c.batches, b)
+	}
+	return c
+}
+
 // stepTime trains m and reports the median time of a step: gather, forward, backward and optimizer.
-func stepTime(b *testing.B, m models.Model, src *cycle, taskName string, o train.Options) {
+func stepTime(b *testing.B, m models.Model, src *cycle, tk task.Task, o train.Options) {
 	c := &clock{warm: 10, n: max(b.N, 5)}
-	tk, _ := task.Registry.Default(taskName)
 	o.Epochs = 1
 	tr := &train.Trainer{
 		Options: o, Model: m, Task: tk, Data: &data.Splits{Schema: src.schema, Train: src}, Params: nn.NewParams(1), Dir: b.TempDir(),
@@ -140,7 +161,8 @@ func stepTime(b *testing.B, m models.Model, src *cycle, taskName string, o train
 }
 
 // BenchmarkStep times a training step: of recommenders at batch 4096, 39 fields, a million ids, embedding 16, tower 400x3; and of
-// MiniLM-L6 at batch 32, by the tokens of a row. Compare with scripts/bench_torch.py.
+// MiniLM-L6 at batch 32, by the tokens of a row; and of SASRec at batch 128, width 64, over all of 54,542 items and over 256 of 12,101 that are
+// drawn for each position. Compare with scripts/bench_torch.py.
 func BenchmarkStep(b *testing.B) {
 	tower := ctr.Tower{HiddenUnits: []int{400, 400, 400}, HiddenActivations: "relu"}
 	for name, m := range map[string]models.Model{
@@ -152,10 +174,11 @@ func BenchmarkStep(b *testing.B) {
 			b.Run(name+"/"+mode, func(b *testing.B) {
 				o := train.Defaults()
 				o.BatchSize, o.MaxGradNorm, o.Embeddings = 4096, 0, mode
-				stepTime(b, m, criteoLike(o.BatchSize), "binary_classification", o)
+				stepTime(b, m, criteoLike(o.BatchSize), task.Binary{MetricNames: []string{"auc"}}, o)
 			})
 		}
 	}
+	classification, _ := task.Registry.Default("classification")
 	for _, length := range []int{16, 32, 64, 128} {
 		b.Run(fmt.Sprintf("minilm/%d", length), func(b *testing.B) {
 			m := &text.BERT{
@@ -170,7 +193,25 @@ func BenchmarkStep(b *testing.B) {
 			o := train.Defaults()
 			o.BatchSize, o.MaxGradNorm, o.LearningRate = 32, 1, 5e-5
 			o.Optimizer, _ = optim.Types.Default("adamw")
-			stepTime(b, m, sentences(o.BatchSize, length), "classification", o)
+			stepTime(b, m, sentences(o.BatchSize, length), classification, o)
+		})
+	}
+	ranked := []string{"hr@10"}
+	for name, c := range map[string]struct {
+		items int
+		task  task.NextItem
+	}{
+		"full":    {54_542, task.NextItem{Objective: "full", MetricNames: ranked}},
+		"sampled": {12_101, task.NextItem{Objective: "sampled_softmax", Negatives: 256, MetricNames: ranked}},
+	} {
+		b.Run("sasrec/"+name, func(b *testing.B) {
+			o := train.Defaults()
+			o.BatchSize = 128
+			m := seq.SASRec{
+				Columns:     seq.Columns{Item: "item", History: "history", EmbeddingDim: 64, InitStd: .02},
+				Transformer: seq.Transformer{NumBlocks: 2, NumHeads: 1, Dropout: .2}, Output: seq.Output{Output: seq.Items},
+			}
+			stepTime(b, m, shortHistories(o.BatchSize, c.items), c.task, o)
 		})
 	}
 }

@@ -38,7 +38,9 @@ func historyCases() []historyCase {
 	blocks := seq.Transformer{NumBlocks: 1, NumHeads: 2, Dropout: .2}
 	head := seq.Head{HiddenUnits: []int{8}, HiddenActivations: "relu", NetDropout: .1}
 	ranked := []string{"ndcg@5", "hr@10"}
-	items := seq.SASRec{Columns: columns, Transformer: blocks, Output: seq.Output{Output: seq.Items}}
+	wide := columns
+	wide.EmbeddingDim = 64 // gradients of so wide a table are merged in parts
+	items := seq.SASRec{Columns: wide, Transformer: blocks, Output: seq.Output{Output: seq.Items}}
 	out := []historyCase{
 		{"candidates", "lazy", seq.SASRec{Columns: columns, Transformer: blocks, Head: head}, task.Binary{MetricNames: []string{"auc", "hr@5"}}, "candidates"},
 		{"candidates of popularity", "dense", seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head},

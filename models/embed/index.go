@@ -24,6 +24,7 @@ type lane struct {
 	slots   []int32 // [batch·width]: the slot of each id, -1 for padding
 	ids     []int32 // of the batch that is gathered
 	own     []int32 // a lookup's own ids, in place of the batch's
+	used    *int    // how many of them this run has; nil for all
 	counted bool    // it is one of own ids in a plan, which has none
 }
 
@@ -43,7 +44,7 @@ func (x *index) lane(f *data.Feature, l *Lookup) int {
 		x.plan.Count(4 * (2*float64(n) + float64(f.Vocab)))
 		return len(x.lanes) - 1
 	}
-	x.lanes = append(x.lanes, lane{feature: f, slots: make([]int32, n), own: own})
+	x.lanes = append(x.lanes, lane{feature: f, slots: make([]int32, n), own: own, used: l.Used})
 	if f.Vocab > len(x.mark) {
 		x.mark = make([]int32, f.Vocab)
 	}
@@ -81,7 +82,10 @@ func (x *index) build(b *data.Batch) {
 
 // live returns the ids of the lane's feature in the batch's live rows, or the lane's own.
 func (l *lane) live(b *data.Batch) []int32 {
-	if l.own != nil {
+	switch {
+	case l.used != nil:
+		return l.own[:*l.used]
+	case l.own != nil:
 		return l.own
 	}
 	return Live(b, l.feature)

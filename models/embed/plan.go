@@ -44,7 +44,8 @@ type Lookup struct {
 	// IDs, if not nil, are what the only field is looked up by in place of the batch's ids, one for each row of the leaf, [len(IDs), dim].
 	// They are read at each run. PadID gives zeros.
 	IDs         []int32
-	Count       int // of IDs
+	Count       int  // of IDs
+	Used        *int // if not nil, how many of IDs are looked up in this run; the rows of the leaf behind them stay as they are, and have no gradient
 	Fields      []Field
 	Reduce      bool
 	Bias        *nn.Param   // [dim], added to each row of a Reduce lookup; may be nil
@@ -151,9 +152,12 @@ func width(f *data.Feature) int {
 	return 1
 }
 
-// rows returns the rows of the batch, or of IDs.
+// rows returns the rows of the batch, or the IDs in use.
 func (l *Lookup) rows(p *Plan) int {
-	if l.Count > 0 {
+	switch {
+	case l.Used != nil:
+		return *l.Used
+	case l.Count > 0:
 		return l.Count
 	}
 	return p.batch

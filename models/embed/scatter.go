@@ -22,6 +22,9 @@ type tableGrad struct {
 	place    int       // position in Plan.rows
 	derived  *derived  // nil if param is trained itself
 	fromGrad []float32 // of what is trained in param's place
+	// cuts are the parts of the columns that are merged one beside the other; nil if all are merged at once. Each has room for the slots of a
+	// lookup's own ids, as rows of the part.
+	cuts [][]int32
 }
 
 // trained returns what takes the gradient.
@@ -83,7 +86,13 @@ func (p *Plan) prepare() {
 		}
 	}
 	for _, t := range p.tables {
-		p.tasks = append(p.tasks, func() { p.mergeRows(t) })
+		p.cut(t)
+		for c := range t.cuts {
+			p.tasks = append(p.tasks, func() { p.mergeColumns(t, c) })
+		}
+		if t.cuts == nil {
+			p.tasks = append(p.tasks, func() { p.mergeRows(t) })
+		}
 	}
 	for _, d := range p.dense {
 		p.tasks = append(p.tasks, func() { p.sumRows(d) })
@@ -166,33 +175,107 @@ func (p *Plan) Scatter(b *data.Batch, grads [][]float32) ([]RowGrad, []Grad) {
 		l.leafGrad = grads[i]
 	}
 	kernel.Parallel(len(p.indexes), p.buildIndex)
+	for _, t := range p.tables {
+		if t.cuts != nil {
+			p.rows[t.place].IDs, p.rows[t.place].Grad = t.index.ids, t.zeros()
+		}
+	}
 	kernel.Parallel(len(p.tasks), p.runTask)
 	return p.rows, p.grads
 }
 
-func (p *Plan) mergeRows(t *tableGrad) {
-	x, d := t.index, t.uses[0].lookup.Dim
-	n := len(x.ids) * d
+// Columns of a table that is merged in parts.
+const (
+	cutColumns = 32
+	mostCuts   = 4
+)
+
+// cut cuts the columns of a table of sequences, or of items that a lookup names, into parts: it is often the only one, and the other
+// threads would have nothing to do.
+func (p *Plan) cut(t *tableGrad) {
+	d, most := t.uses[0].lookup.Dim, 0
+	parts := min(mostCuts, d/cutColumns)
+	if parts < 2 || d%parts != 0 || t.derived != nil {
+		return
+	}
+	for _, u := range t.uses {
+		if u.lookup.Count == 0 && u.lookup.Length == 0 {
+			return
+		}
+		most = max(most, u.lookup.Count)
+	}
+	if p.Needs != nil {
+		p.Needs.Count(4 * float64(parts) * float64(most))
+		return
+	}
+	for range parts {
+		t.cuts = append(t.cuts, make([]int32, most))
+	}
+}
+
+// zeros returns room for the gradients of the batch's rows.
+func (t *tableGrad) zeros() []float32 {
+	n := len(t.index.ids) * t.uses[0].lookup.Dim
 	if cap(t.grad) < n {
 		t.grad = make([]float32, n, min(len(t.param.Data), n+n/2))
 	}
-	g := t.grad[:n]
-	clear(g)
+	t.grad = t.grad[:n]
+	clear(t.grad)
+	return t.grad
+}
+
+// mergeColumns merges part c of the columns of a table: each sum runs over the same rows in the same order as that of mergeRows.
+func (p *Plan) mergeColumns(t *tableGrad, c int) {
+	d, parts := t.uses[0].lookup.Dim, len(t.cuts)
+	width := d / parts
+	lo := c * width
+	for _, u := range t.uses {
+		slots, dy := t.index.lanes[u.field.lane].slots, u.lookup.leafGrad
+		if u.lookup.Count == 0 {
+			p.eachPosition(u, slots, func(slot, row int) {
+				kernel.Add(t.grad[slot*d+lo:][:width], dy[row*u.lookup.stride()+u.offset+lo:][:width])
+			})
+			continue
+		}
+		slots = slots[:u.lookup.rows(p)]
+		if len(slots) == 0 {
+			continue
+		}
+		cut := t.cuts[c][:len(slots)] // rows of the table as rows of its parts
+		for i, s := range slots {
+			cut[i] = s
+			if s >= 0 {
+				cut[i] = s*int32(parts) + int32(c)
+			}
+		}
+		kernel.ScatterAddRows(t.grad, width, cut, dy[lo:], d)
+	}
+}
+
+// eachPosition calls f with the slot of each position of a sequence, and its row in the leaf.
+func (p *Plan) eachPosition(u use, slots []int32, f func(slot, row int)) {
+	n, w := u.lookup.Length, width(u.field.Feature)
+	for r := range p.current.N {
+		for t, s := range slots[r*w : r*w+min(n, w)] {
+			if s >= 0 {
+				f(int(s), r*n+t)
+			}
+		}
+	}
+}
+
+func (p *Plan) mergeRows(t *tableGrad) {
+	x, d := t.index, t.uses[0].lookup.Dim
+	g := t.zeros()
 	for _, u := range t.uses {
 		w, stride := width(u.field.Feature), u.lookup.stride()
 		slots, dy := x.lanes[u.field.lane].slots, u.lookup.leafGrad
 		if u.lookup.Count > 0 {
-			kernel.ScatterAddRows(g, d, slots, dy, d)
+			kernel.ScatterAddRows(g, d, slots[:u.lookup.rows(p)], dy, d)
 			continue
 		}
-		if n := u.lookup.Length; n > 0 {
-			for r := range p.current.N {
-				for t, s := range slots[r*w : r*w+min(n, w)] {
-					if s >= 0 {
-						kernel.Add(g[int(s)*d:int(s)*d+d], dy[(r*n+t)*stride+u.offset:][:d])
-					}
-				}
-			}
+		if u.lookup.Length > 0 {
+			p.eachPosition(u, slots, func(slot, row int) { kernel.Add(g[slot*d:slot*d+d], dy[row*stride+u.offset:][:d]) })
 			continue
 		}
 		if u.field.Feature.Kind.Lists() {
@@ -218,7 +301,6 @@ func (p *Plan) mergeRows(t *tableGrad) {
 		}
 		kernel.ScatterAddRows(g, d, slots[:p.current.N], dy[u.offset:], stride)
 	}
-	t.grad = g
 	if t.derived != nil {
 		if !t.derived.shared() {
 			n := len(x.ids) * t.derived.From.Dim()

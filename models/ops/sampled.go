@@ -12,9 +12,12 @@ import (
 // SampledOptions describes a loss that compares each row's item with some others. Lists are shared by pointer and read at each run,
 // and their lengths must not change.
 type SampledOptions struct {
-	Target   *[]int32 // [R]: the item of each row; a row with [Ignored] or an id before From has none and takes no part; nil if all have one
-	From     int      // the first id that is an item
-	Own      bool     // each row has negatives of its own, neg [R*K, D], those of the first row first; else all share neg [K, D]
+	Target *[]int32 // [R]: the item of each row; a row with [Ignored] or an id before From has none and takes no part; nil if all have one
+	From   int      // the first id that is an item
+	Own    bool     // each row has negatives of its own, neg [R*K, D], those of the first row first; else all share neg [K, D]
+	// with Own, neg, Negative and its corrections have those of the rows with an item alone, one row's after the other's; what is behind
+	// them is not read, and its gradient is not written
+	Packed   bool
 	Negative *[]int32 // ids of the rows of neg: one that is Ignored, or is the row's own item, takes no part; nil if all take part
 }
 
@@ -231,6 +234,17 @@ func (n *sampled) rows(f func(chunk, i int)) (loop func(), chunks int) {
 	}), chunks
 }
 
+// first returns the first of row r's own negatives, where r is the i-th row with an item.
+func (n *sampled) first(i, r int) int {
+	switch {
+	case !n.Own:
+		return 0
+	case n.Packed:
+		return i * n.K
+	}
+	return r * n.K
+}
+
 func (n *sampled) apply(name string, x, pos, neg *G.Node) (*G.Node, error) {
 	if err := n.check(name, x, pos, neg); err != nil {
 		return nil, err
@@ -249,17 +263,13 @@ func (n *sampled) apply(name string, x, pos, neg *G.Node) (*G.Node, error) {
 	var space []float32
 	loop, chunks := n.rows(func(chunk, i int) {
 		r := int(n.at[i])
-		x, z := o.in[0][r*D:(r+1)*D], n.slopes[i*K:(i+1)*K]
+		x, z, first := o.in[0][r*D:(r+1)*D], n.slopes[i*K:(i+1)*K], n.first(i, r)
 		if n.Own {
-			kernel.GemmST(false, true, 1, K, D, x, D, o.in[2][r*K*D:], D, z, K, false)
+			kernel.GemmST(false, true, 1, K, D, x, D, o.in[2][first*D:], D, z, K, false)
 		}
 		s := float64(kernel.Dot(x, o.in[1][r*D:(r+1)*D]))
 		if n.q.Target != nil {
 			s -= float64((*n.q.Target)[r])
-		}
-		first := 0
-		if n.Own {
-			first = r * K
 		}
 		if n.q.Negative != nil {
 			kernel.Sub(z, z, (*n.q.Negative)[first:])
@@ -321,11 +331,11 @@ func (n *sampled) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error
 	scale := float32(0)
 	loop, _ := n.rows(func(_, i int) {
 		r := int(n.at[i])
-		x, slope := o.in[0][r*D:(r+1)*D], scale*n.slope[i]
+		x, slope, first := o.in[0][r*D:(r+1)*D], scale*n.slope[i], n.first(i, r)
 		if need[0] {
 			dx, neg := o.out[r*D:(r+1)*D], o.in[2]
 			if n.Own {
-				kernel.GemmST(false, false, 1, D, K, n.slopes[i*K:], K, neg[r*K*D:], D, dx, D, false)
+				kernel.GemmST(false, false, 1, D, K, n.slopes[i*K:], K, neg[first*D:], D, dx, D, false)
 				kernel.Scale(dx, dx, scale)
 			} else {
 				kernel.Scale(dx, product[i*D:(i+1)*D], scale)
@@ -337,7 +347,7 @@ func (n *sampled) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error
 		}
 		if dneg != nil && n.Own {
 			for k, v := range n.slopes[i*K : (i+1)*K] {
-				kernel.Scale(dneg[(r*K+k)*D:][:D], x, scale*v)
+				kernel.Scale(dneg[(first+k)*D:][:D], x, scale*v)
 			}
 		}
 	})
@@ -348,7 +358,7 @@ func (n *sampled) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error
 		if n.live < R {
 			clearX()
 			clearPos()
-			if n.Own {
+			if n.Own && !n.Packed {
 				clearNeg()
 			}
 		}

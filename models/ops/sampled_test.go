@@ -317,3 +317,67 @@ func TestSampledErrors(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// Negatives that are packed have the loss and the gradients, bit by bit, of those that lie where their rows are; nothing behind them is
+// read or written.
+func TestSampledPacked(t *testing.T) {
+	const R, K, D, live = 7, 3, 5, 4
+	nan := float32(math.NaN())
+	target := []int32{2, ops.Ignored, 0, 5, ops.Ignored, ops.Ignored, 1}
+	for _, l := range sampledLosses {
+		r := rand.New(rand.NewPCG(1, 2))
+		x, pos, neg := make([]float32, R*D), make([]float32, R*D), make([]float32, R*K*D)
+		for _, m := range [][]float32{x, pos, neg} {
+			opstest.Uniform(m, r)
+		}
+		packed, ids, packedIDs := slices.Repeat([]float32{nan}, R*K*D), make([]int32, R*K), make([]int32, R*K)
+		most, q, packedQ := make([]float32, R), make([]float32, R*K), slices.Repeat([]float32{nan}, R*K)
+		at := 0
+		for r, y := range target {
+			for k := range K {
+				ids[r*K+k], q[r*K+k] = int32((r+2*k)%6), float32(k)/4
+			}
+			if y != ops.Ignored {
+				copy(packed[at*K*D:], neg[r*K*D:(r+1)*K*D])
+				copy(packedIDs[at*K:], ids[r*K:(r+1)*K])
+				copy(packedQ[at*K:], q[r*K:(r+1)*K])
+				at++
+			}
+		}
+		values := func(neg []float32, o ops.SampledOptions, q ops.LogQ) (out [][]float32) {
+			o.Target, o.Own = &target, true
+			g := G.NewGraph()
+			in := G.Nodes{matrix(g, "x", R, D, x...), matrix(g, "pos", R, D, pos...), matrix(g, "neg", R*K, D, neg...)}
+			loss := must(l.op(in, o, q))
+			d, err := ops.Grad(loss, in...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			run(t, g)
+			for _, n := range append(G.Nodes{loss}, d...) {
+				out = append(out, slices.Clone(opstest.Values(n)))
+			}
+			return out
+		}
+		want := values(neg, ops.SampledOptions{Negative: &ids}, ops.LogQ{Target: &most, Negative: &q})
+		got := values(packed, ops.SampledOptions{Negative: &packedIDs, Packed: true}, ops.LogQ{Target: &most, Negative: &packedQ})
+		for i := range want[:3] {
+			if !slices.Equal(got[i], want[i]) {
+				t.Errorf("%s: result %d is %v packed, %v otherwise", l.name, i, got[i], want[i])
+			}
+		}
+		at = 0
+		for r, y := range target {
+			if y == ops.Ignored {
+				continue
+			}
+			if !slices.Equal(got[3][at*K*D:(at+1)*K*D], want[3][r*K*D:(r+1)*K*D]) {
+				t.Errorf("%s: gradient of the negatives of row %d is %v packed, %v otherwise", l.name, r, got[3][at*K*D:(at+1)*K*D], want[3][r*K*D:(r+1)*K*D])
+			}
+			at++
+		}
+		if at != live || slices.ContainsFunc(got[3][live*K*D:], func(v float32) bool { return v != 0 }) {
+			t.Errorf("%s: what is behind the negatives has the gradient %v", l.name, got[3][live*K*D:])
+		}
+	}
+}

@@ -101,7 +101,7 @@ func (t NextItem) Loss(s *nn.Scope, states *G.Node, in *models.Inputs) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	o := ops.SampledOptions{Target: c.Next(), From: data.FirstID, Own: !t.Shared, Negative: n.IDs}
+	o := ops.SampledOptions{Target: c.Next(), From: data.FirstID, Own: !t.Shared, Packed: !t.Shared, Negative: n.IDs}
 	switch t.Objective {
 	case sampledLoss:
 		return s.Check(ops.SampledSoftmax(states, positives, n.Embeddings, o, n.LogQ))

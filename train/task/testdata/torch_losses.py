@@ -63,7 +63,7 @@ for o in json.loads((HERE / "drawn.json").read_text()):
     drawn = None
     if o["drawn"]:
         ids = torch.tensor(o["drawn"])
-        drawn = ids[None].expand(len(y), -1) if o["shared"] else ids.view(B * L, -1)[has]
+        drawn = ids[None].expand(len(y), -1) if o["shared"] else ids.view(len(y), -1)
     v = loss(o, x, e, drawn)
     v.backward()
     e.grad[0] = 0  # padding takes no gradient
