@@ -10,22 +10,22 @@ import (
 // Appended is a history with a row's item behind its own. Positions are those of the items of the history, the oldest first, and then
 // that of the row's item, which stands alone if there is no history.
 type Appended struct {
-	L    int         // positions: one more than those of the history
-	Live *ops.Tokens // tells which of them hold an item
+	Live *ops.Tokens // tells which rows are whose positions
 
-	back []int32 // [B·L]: how many positions each stands before that of the row's item; -1 for padding
+	back []int32 // [R]: how many positions each stands before that of the row's item; -1 for padding
 	last []int32 // [B]: row of the item's position in a matrix over positions; -1 for padding
 }
 
-// Append puts the rows of items, [B, D], behind the positions of the history, [B·L, D] → [B·(L+1), D].
+// Append puts the rows of items, [B, D], behind the positions of the history, [R, D] → [R+B, D].
 func (h *History) Append(s *nn.Scope, x, items *G.Node) (*G.Node, *Appended) {
 	if s.Err() != nil {
 		return nil, nil
 	}
 	if h.appended == nil {
-		a := &Appended{L: h.L + 1, Live: &ops.Tokens{L: h.L + 1}}
+		a := &Appended{Live: &ops.Tokens{L: h.MaxLen() + 1, Batch: h.batch, Rows: h.Rows + h.batch}}
 		list(s, &a.Live.Len, h.batch)
-		list(s, &a.back, h.batch*a.L)
+		list(s, &a.Live.Start, h.batch)
+		list(s, &a.back, a.Live.Rows)
 		list(s, &a.last, h.batch)
 		h.appended = a
 	}
@@ -33,13 +33,13 @@ func (h *History) Append(s *nn.Scope, x, items *G.Node) (*G.Node, *Appended) {
 	return s.Columns(s.Check(ops.Append(x, items, h.Items(s))), s.SpaceOf(x)), h.appended
 }
 
-// Places returns a learned embedding of how far each position stands from that of the row's item, [B·L, dim]. Its parameter is weight,
+// Places returns a learned embedding of how far each position stands from that of the row's item, [R+B, dim]. Its parameter is weight,
 // [places, dim], in which the row's item has row 0 and the action before it row 1.
 func (h *History) Places(s *nn.Scope, a *Appended, dim int, init nn.Init) *G.Node {
 	return nn.Places(s, &a.back, h.MaxLen()+1, dim, init)
 }
 
-// Last returns the rows of the positions of the rows' items, [B·L, D] → [B, D].
+// Last returns the rows of the positions of the rows' items, [R+B, D] → [B, D].
 func (a *Appended) Last(s *nn.Scope, x *G.Node) *G.Node {
 	if s.Err() != nil {
 		return nil
@@ -47,13 +47,21 @@ func (a *Appended) Last(s *nn.Scope, x *G.Node) *G.Node {
 	return s.Columns(s.Check(ops.PickRows(x, &a.last)), s.SpaceOf(x))
 }
 
-// fill sets row r, whose history has that many items; live is false for padding of the batch.
-func (a *Appended) fill(r, items int, live bool) {
-	a.Live.Len[r], a.last[r] = 0, -1
-	if live {
-		a.Live.Len[r], a.last[r] = int32(items+1), int32(r*a.L+items)
+// clear makes all positions padding.
+func (a *Appended) clear() {
+	for i := range a.back {
+		a.back[i] = -1
 	}
-	for i := range a.L {
-		a.back[r*a.L+i] = int32(max(-1, int(a.Live.Len[r])-1-i))
+}
+
+// fill sets row r, whose history of so many items begins at row at; live is false for padding of the batch.
+func (a *Appended) fill(r, at, items int, live bool) {
+	at += r
+	a.Live.Len[r], a.Live.Start[r], a.last[r] = 0, int32(at), -1
+	if live {
+		a.Live.Len[r], a.last[r] = int32(items+1), int32(at+items)
+	}
+	for i := range int(a.Live.Len[r]) {
+		a.back[at+i] = int32(items - i)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // Catalogue is what a model that predicts next items leaves to the loss: the states of all positions, and the items to be scored
 // against them. The logits of a position are the products of its state with the items. There are too many of them to be held at once.
 type Catalogue struct {
-	States *G.Node // [B·L, D]
+	States *G.Node // [R, D]
 	Items  *G.Node // [V, D] if the table is a weight of the graph, else nil: see CompileOptions.WholeCatalogue
 	Size   int     // V, the reserved ids included
 
@@ -27,14 +27,14 @@ type Catalogue struct {
 	drawer  *drawer // draws the negatives, if the loss wants any
 }
 
-// Next returns the ids of the items that come after each position, [B·L], which are the labels; -1 for padding. They are filled at
+// Next returns the ids of the items that come after each position, [R], which are the labels; -1 for padding. They are filled at
 // each run.
 func (c *Catalogue) Next() *[]int32 { return &c.history.next }
 
 // Catalogue returns what the model of next items left to the loss, nil if the model is none.
 func (in *Inputs) Catalogue() *Catalogue { return in.catalogue }
 
-// Rank ends a model that predicts the next item after each position. states are [B·L, dim], and name is that of the lookups of h. In
+// Rank ends a model that predicts the next item after each position. states are [R, dim], and name is that of the lookups of h. In
 // training it leaves the rest to the loss and returns the states. Otherwise it returns the logits of all items after each row's last
 // position, [B, V].
 func (in *Inputs) Rank(s *nn.Scope, name string, h *History, states *G.Node) *G.Node {
@@ -49,7 +49,7 @@ func (in *Inputs) Rank(s *nn.Scope, name string, h *History, states *G.Node) *G.
 	}
 	s.Sub(name).Along(table, 1, s.SpaceOf(states))
 	if s.Train {
-		list(s, &h.next, h.batch*h.L)
+		list(s, &h.next, h.Rows)
 		in.catalogue = c
 		return states
 	}
@@ -89,7 +89,7 @@ func (in *Inputs) sequenceInside(s *nn.Scope, name string, dim int, h *History) 
 		sub.Along(table, 0, s.Fixed(h.feature.Vocab))
 		sub.Along(table, 1, sub.Sub(table).Units(dim))
 	}
-	list(s, &h.rows, h.batch*h.L)
+	list(s, &h.rows, h.Rows)
 	x := s.Check(ops.Lookup([]*G.Node{w}, []*[]int32{&h.rows}))
 	if s.Err() != nil {
 		return nil
@@ -99,46 +99,37 @@ func (in *Inputs) sequenceInside(s *nn.Scope, name string, dim int, h *History) 
 	return s.Columns(x, sp)
 }
 
-// Positives returns the embeddings of the next items, [B·L, D], from a table outside of the graph. Those of padding are zero.
+// Positives returns the embeddings of the next items, [R, D], from a table outside of the graph. Those of padding are zero.
 func (c *Catalogue) Positives(s *nn.Scope, in *Inputs) *G.Node {
 	h := c.history
-	list(s, &h.positives, h.batch*h.L)
-	return c.lookup(s, in, "next", &h.positives, h.batch*h.L, nil)
+	list(s, &h.positives, h.Rows)
+	return c.lookup(s, in, "next", &h.positives, h.Rows, nil)
 }
 
 // lookup looks n ids up, of which used are in use in a run; all, if that is nil.
 func (c *Catalogue) lookup(s *nn.Scope, in *Inputs, what string, ids *[]int32, n int, used *int) *G.Node {
-	l := &embed.Lookup{Dim: c.dim, IDs: *ids, Count: n, Used: used}
-	sp := in.fields(s.Sub(c.name), l, nn.Normal(in.std()), c.history.feature)
-	if s.Err() != nil {
-		return nil
-	}
-	node, leaf := s.Input(c.name+"."+what, n, c.dim)
-	if node == nil {
-		return nil
-	}
-	in.plan.Add(l, node, leaf)
-	return s.Columns(node, sp[0])
+	return in.lookup(s, s.Sub(c.name), c.name+"."+what, c.history.feature, &embed.Lookup{Dim: c.dim, IDs: *ids, Count: n, Used: used})
 }
 
 // follow fills what comes after each position: the item of the next one, and after the last one the row's label.
 func (h *History) follow(b *data.Batch) error {
+	for i := range h.next {
+		h.next[i] = -1
+	}
 	for r, n := range h.Live.Len {
-		row := h.next[r*h.L : (r+1)*h.L]
-		for t := range row {
-			row[t] = -1
-		}
 		if n == 0 {
 			continue
 		}
-		copy(row[:n-1], h.IDs[r*h.L+1:])
+		at := h.Live.Start[r]
+		row := h.next[at : at+n]
+		copy(row, h.IDs[at+1:at+n])
 		y := b.Label[r]
 		if !(y >= 0 && y < float32(h.feature.Vocab)) {
 			return fmt.Errorf("models: row %d has the label %v, which is the id of no item: "+
 				"next items need data whose labels are items, such as interactions with rows: sequences", r, y)
 		}
 		row[n-1] = int32(y)
-		for t := range row[:n] {
+		for t := range row {
 			if row[t] < data.FirstID { // an item that is not known is not predicted
 				row[t] = -1
 			}

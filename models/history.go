@@ -12,24 +12,33 @@ import (
 	"github.com/splice-ml/splice/models/ops"
 )
 
-// History is a column of sequences in a batch: B sequences of L positions, the oldest first. A matrix over positions, [B·L, D], holds
-// the positions of the first sequence, then those of the second, and so on.
+// History is a column of sequences in a batch, the oldest position first. A matrix over positions, [R, D], holds the positions of the
+// first sequence, then those of the second, and so on, and padding at the end: what is computed is what the batch has, not what its
+// longest sequence would need.
 //
 // A row without history has one position, of padding, whose embedding is zero: so a model needs no special case for it, and what it
 // computes of it is defined.
 type History struct {
-	L    int         // positions of a sequence
-	Live *ops.Tokens // tells which positions are not padding
-	IDs  []int32     // [B·L]: the ids of the batch that runs; data.PadID for padding
+	Rows int         // R, rows of a matrix over positions
+	Live *ops.Tokens // tells which rows are whose positions
+	IDs  []int32     // [R]: the ids of the batch that runs; data.PadID for padding
 
 	items     *ops.Tokens
 	appended  *Appended
-	rows      []int32 // [B·L]: IDs with -1 for padding, for tables inside of the graph; nil without them
-	next      []int32 // [B·L]: ids of the items after each position, -1 for none; nil unless they are predicted
-	positives []int32 // the same, with PadID for none; nil unless they are looked up outside of the graph
-	last      []int32 // [B]: row of the last live position in a matrix over positions; -1 for padding
+	places    []int32   // [R]: the place of each position in its sequence, -1 for padding; nil unless it is asked for
+	others    []aligned // columns of the same events
+	rows      []int32   // [R]: IDs with -1 for padding, for tables inside of the graph; nil without them
+	next      []int32   // [R]: ids of the items after each position, -1 for none; nil unless they are predicted
+	positives []int32   // the same, with PadID for none; nil unless they are looked up outside of the graph
+	last      []int32   // [B]: row of the last live position in a matrix over positions; -1 for padding
 	feature   *data.Feature
 	batch     int
+}
+
+// aligned is a column of sequences that describe the same events as those of a history.
+type aligned struct {
+	feature *data.Feature
+	ids     []int32 // [R]
 }
 
 // list makes a list of n numbers, or adds it to the plan of what a graph would need.
@@ -47,13 +56,28 @@ func (h *History) MaxLen() int { return h.feature.MaxLen }
 // Items tells which positions hold an item. They are the live ones, but for a row without history, which has none.
 func (h *History) Items(s *nn.Scope) *ops.Tokens {
 	if h.items == nil {
-		h.items = &ops.Tokens{L: h.L}
-		list(s, &h.items.Len, h.batch)
+		h.items = h.tokens(s)
 	}
 	return h.items
 }
 
-// Last returns the rows of the last live positions, [B·L, D] → [B, D].
+// tokens are the sequences' rows.
+func (h *History) tokens(s *nn.Scope) *ops.Tokens {
+	t := &ops.Tokens{L: h.feature.MaxLen, Batch: h.batch, Rows: h.Rows}
+	list(s, &t.Len, h.batch)
+	list(s, &t.Start, h.batch)
+	return t
+}
+
+// Positions returns the place of each position in its sequence, [R], -1 for padding. They are filled at each run.
+func (h *History) Positions(s *nn.Scope) *[]int32 {
+	if h.places == nil {
+		list(s, &h.places, h.Rows)
+	}
+	return &h.places
+}
+
+// Last returns the rows of the last live positions, [R, D] → [B, D].
 func (h *History) Last(s *nn.Scope, x *G.Node) *G.Node {
 	if s.Err() != nil {
 		return nil
@@ -69,8 +93,8 @@ func (in *Inputs) Embed(s *nn.Scope, name string, dim int, columns ...string) *G
 	return s.Columns(in.add(s, inputName(name, columns), l), nn.Join(sp...))
 }
 
-// Sequence returns the embeddings of the positions of a column of sequences, [B·L, dim]. With several columns, whose sequences
-// describe the same events, they lie side by side, [B·L, columns·dim]. The history is that of the first one. Tables are those of Embed.
+// Sequence returns the embeddings of the positions of a column of sequences, [R, dim]. With several columns, whose sequences
+// describe the same events, they lie side by side, [R, columns·dim]. The history is that of the first one. Tables are those of Embed.
 func (in *Inputs) Sequence(s *nn.Scope, name string, dim int, columns ...string) (*G.Node, *History) {
 	h := in.History(s, columns[0])
 	if h == nil {
@@ -86,9 +110,49 @@ func (in *Inputs) Sequence(s *nn.Scope, name string, dim int, columns ...string)
 	if in.whole && len(columns) == 1 {
 		return in.sequenceInside(s, name, dim, h), h
 	}
-	l := &embed.Lookup{Dim: dim, Length: h.L}
-	sp := in.fields(s.Sub(name), l, nn.Normal(in.std()), features...)
-	return s.Columns(in.add(s, inputName(name, columns), l), nn.Join(sp...)), h
+	var parts []*G.Node
+	for i, f := range features {
+		ids := &h.IDs
+		if i > 0 {
+			ids = h.aligned(s, f)
+		}
+		parts = append(parts, in.lookup(s, s.Sub(name), inputName(name, columns[i:i+1]), f, &embed.Lookup{Dim: dim, IDs: *ids, Count: h.Rows}))
+	}
+	return nn.Concat(s, parts...), h
+}
+
+// sequenceOf returns the ids of the sequence of a row.
+func (h *History) sequenceOf(row int) []int32 {
+	next, _ := slices.BinarySearchFunc(h.Live.Start, int32(row), func(start, row int32) int {
+		if start <= row {
+			return -1
+		}
+		return 1
+	})
+	at := h.Live.Start[next-1]
+	return h.IDs[at : at+h.Live.Len[next-1]]
+}
+
+// aligned returns the ids of a column whose sequences describe the same events.
+func (h *History) aligned(s *nn.Scope, f *data.Feature) *[]int32 {
+	h.others = append(h.others, aligned{feature: f})
+	o := &h.others[len(h.others)-1]
+	list(s, &o.ids, h.Rows)
+	return &o.ids
+}
+
+// lookup returns the rows of a feature's table, which is in the scope tables, for the ids of l: [n, dim].
+func (in *Inputs) lookup(s, tables *nn.Scope, name string, f *data.Feature, l *embed.Lookup) *G.Node {
+	sp := in.fields(tables, l, nn.Normal(in.std()), f)
+	if s.Err() != nil {
+		return nil
+	}
+	node, leaf := s.Scratch(name, l.Count, l.Dim)
+	if node == nil {
+		return nil
+	}
+	in.plan.Add(l, node, leaf)
+	return s.Columns(node, sp[0])
 }
 
 // History returns a column of sequences without its embeddings. If there is no such column, it records an error in s.
@@ -107,10 +171,10 @@ func (in *Inputs) History(s *nn.Scope, column string) *History {
 			return h
 		}
 	}
-	h := &History{L: in.length, feature: f, batch: s.Batch, Live: &ops.Tokens{L: in.length}}
-	list(s, &h.IDs, s.Batch*in.length)
+	h := &History{Rows: in.length, feature: f, batch: s.Batch}
+	h.Live = h.tokens(s)
+	list(s, &h.IDs, h.Rows)
 	list(s, &h.last, s.Batch)
-	list(s, &h.Live.Len, s.Batch)
 	in.histories = append(in.histories, h)
 	return h
 }
@@ -139,41 +203,78 @@ func inputName(name string, columns []string) string {
 
 // fill copies a batch's sequences.
 func (h *History) fill(b *data.Batch) error {
-	ids, n := b.IDs[h.feature.Name], h.feature.MaxLen
-	if len(ids) < len(h.Live.Len)*n {
-		return fmt.Errorf("models: feature %s: batch has %d ids, want %d", h.feature.Name, len(ids), len(h.Live.Len)*n)
+	ids, err := h.of(h.feature, b)
+	if err != nil {
+		return err
+	}
+	n, at := h.feature.MaxLen, int32(0)
+	if h.appended != nil {
+		h.appended.clear()
 	}
 	for r := range h.Live.Len {
-		row := ids[r*n : (r+1)*n]
-		live := liveIDs(row)
-		if live > h.L {
-			return fmt.Errorf("models: feature %s: row %d has a sequence of %d positions, the graph %d", h.feature.Name, r, live, h.L)
-		}
-		clear(h.IDs[r*h.L+copy(h.IDs[r*h.L:(r+1)*h.L], row) : (r+1)*h.L])
-		if h.appended != nil {
-			h.appended.fill(r, live, r < b.N)
-		}
-		h.Live.Len[r], h.last[r] = 0, -1
-		if h.items != nil {
-			h.items.Len[r] = 0
-		}
+		row, live := ids[r*n:(r+1)*n], 0
+		h.Live.Len[r], h.Live.Start[r], h.last[r] = 0, at, -1
 		if r < b.N {
-			if h.items != nil {
-				h.items.Len[r] = int32(live)
-			}
-			n := int32(max(1, live))
-			h.Live.Len[r], h.last[r] = n, int32(r*h.L)+n-1
+			live = liveIDs(row)
+			h.Live.Len[r] = int32(max(1, live))
+			h.last[r] = at + h.Live.Len[r] - 1
 		}
+		if int(h.last[r]) >= h.Rows {
+			return fmt.Errorf("models: feature %s: the sequences up to row %d have %d positions, the graph %d", h.feature.Name, r, h.last[r]+1, h.Rows)
+		}
+		if h.items != nil {
+			h.items.Len[r], h.items.Start[r] = int32(live), at
+		}
+		if h.appended != nil {
+			h.appended.fill(r, int(at), live, r < b.N)
+		}
+		copy(h.IDs[at:at+h.Live.Len[r]], row)
+		for t := range h.places[min(len(h.places), int(at)):min(len(h.places), int(at+h.Live.Len[r]))] {
+			h.places[int(at)+t] = int32(t)
+		}
+		at += h.Live.Len[r]
+	}
+	clear(h.IDs[at:])
+	for i := int(at); i < len(h.places); i++ {
+		h.places[i] = -1
 	}
 	for i := range h.rows {
 		if h.rows[i] = h.IDs[i]; h.rows[i] == data.PadID {
 			h.rows[i] = -1
 		}
 	}
+	for i := range h.others {
+		if err := h.fillAligned(&h.others[i], b); err != nil {
+			return err
+		}
+	}
 	if h.next != nil {
 		return h.follow(b)
 	}
 	return nil
+}
+
+// fillAligned copies the ids of another column. Those beyond the history's positions are left out.
+func (h *History) fillAligned(o *aligned, b *data.Batch) error {
+	ids, err := h.of(o.feature, b)
+	if err != nil {
+		return err
+	}
+	n := o.feature.MaxLen
+	clear(o.ids)
+	for r, live := range h.Live.Len {
+		copy(o.ids[h.Live.Start[r]:h.Live.Start[r]+live], ids[r*n:(r+1)*n])
+	}
+	return nil
+}
+
+// of returns a batch's ids of a feature.
+func (h *History) of(f *data.Feature, b *data.Batch) ([]int32, error) {
+	ids := b.IDs[f.Name]
+	if want := h.batch * f.MaxLen; len(ids) < want {
+		return nil, fmt.Errorf("models: feature %s: batch has %d ids, want %d", f.Name, len(ids), want)
+	}
+	return ids, nil
 }
 
 // liveIDs returns the number of ids up to the last one that is not padding.
@@ -185,31 +286,35 @@ func liveIDs(row []int32) int {
 	return n
 }
 
-// longest returns the positions that the batch's sequences need.
-func longest(histories []*History, b *data.Batch) int {
+// positions returns the rows that the batch's sequences need in a matrix over positions.
+func positions(histories []*History, b *data.Batch) int {
 	most := 1
 	for _, h := range histories {
-		n := h.feature.MaxLen
+		n, rows := h.feature.MaxLen, 0
 		ids := b.IDs[h.feature.Name]
 		for r := 0; r < b.N && (r+1)*n <= len(ids); r++ {
-			if n > most {
-				most += liveIDs(ids[r*n+most : (r+1)*n])
-			}
+			rows += max(1, liveIDs(ids[r*n:(r+1)*n]))
 		}
+		most = max(most, rows)
 	}
 	return most
 }
 
-// historyLengths returns the lengths that sequences of up to n positions are padded to: n, its half, and so on.
-func historyLengths(n int) []int {
-	lengths := []int{n}
-	for n > 2*shortestHistory {
-		n = (n + 1) / 2
-		lengths = append(lengths, n)
+// historyRows returns the numbers of rows that matrices over the positions of a batch have, ascending: those of batch sequences of n
+// positions, 7, 6 and 5 eighths of it, half of it and so on. Below fewRows there are halves alone.
+func historyRows(batch, n int) []int {
+	rows := []int{batch * n}
+	for at := batch * n; at > 2*shortestHistory; at = (at + 1) / 2 {
+		for eighths := 7; eighths > 4 && at >= fewRows; eighths-- {
+			rows = append(rows, (at*eighths+7)/8)
+		}
+		rows = append(rows, (at+1)/2)
 	}
-	slices.Reverse(lengths)
-	return lengths
+	slices.Reverse(rows)
+	return slices.Compact(rows)
 }
 
-// shortestHistory is the length under which another graph gains little.
-const shortestHistory = 4
+const (
+	shortestHistory = 4   // rows under which another graph gains little
+	fewRows         = 512 // rows under which several graphs between them and their half do
+)

@@ -137,7 +137,7 @@ func (in *Inputs) add(s *nn.Scope, name string, l *embed.Lookup) *G.Node {
 	if l.Reduce {
 		width = l.Dim
 	}
-	node, leaf := s.Input(name, s.Batch*max(1, l.Length), width)
+	node, leaf := s.Input(name, s.Batch, width)
 	if node != nil {
 		in.plan.Add(l, node, leaf)
 	}

@@ -64,7 +64,7 @@ func (c *Catalogue) Negatives(s *nn.Scope, in *Inputs, o Negatives) *Drawn {
 	if s.Err() != nil {
 		return nil
 	}
-	positions := c.history.batch * c.history.L
+	positions := c.history.Rows
 	n := o.N
 	if !o.Shared {
 		n *= positions
@@ -171,7 +171,7 @@ func (d *drawer) draw(step *ops.Step) {
 	}
 }
 
-// drawParts is into how many parts the positions are cut that have negatives of their own.
+// drawParts is into how many parts the sequences are cut whose positions have negatives of their own.
 const drawParts = 64
 
 // own draws the negatives of each position of a part.
@@ -179,7 +179,7 @@ func (d *drawer) own(part int) {
 	h := d.history
 	for i := part * len(d.places) / drawParts; i < (part+1)*len(d.places)/drawParts; i++ {
 		p := int(d.places[i])
-		next, row, to := h.next[p], h.IDs[p/h.L*h.L:][:h.Live.Len[p/h.L]], d.ids[i*d.N:(i+1)*d.N]
+		next, row, to := h.next[p], h.sequenceOf(p), d.ids[i*d.N:(i+1)*d.N]
 		for k := range to {
 			own := rng.Mix(d.run + uint64(p*d.N+k))
 			for try := int64(0); ; try++ {

@@ -12,7 +12,7 @@ import (
 
 // drawing returns a drawer over two histories, of three items and of one, in a catalogue of the ids 2 to 7.
 func drawing(o Negatives, counts []int64) *drawer {
-	h := &History{L: 3, IDs: []int32{2, 3, 4, 5, 0, 0}, next: []int32{3, 4, 6, 2, -1, -1}, Live: &ops.Tokens{L: 3, Len: []int32{3, 1}}}
+	h := &History{Rows: 6, IDs: []int32{2, 3, 4, 5, 0, 0}, next: []int32{3, 4, 6, 2, -1, -1}, Live: &ops.Tokens{L: 3, Len: []int32{3, 1}, Start: []int32{0, 3}}}
 	d := &drawer{Negatives: o, history: h, items: 6, stream: 5}
 	n := o.N
 	if !o.Shared {
@@ -53,7 +53,10 @@ func TestOwnNegatives(t *testing.T) {
 			last = slices.Clone(drawn)
 			for i, id := range drawn { // of the first four positions: the others are padding
 				p := i / each
-				row := h.IDs[p/h.L*h.L:][:h.L]
+				row := h.IDs[:3]
+				if p > 2 {
+					row = h.IDs[3:]
+				}
 				had := id == h.next[p] || slices.Contains(row, id)
 				switch {
 				case by == InBatch && p == 2: // its history has the batch's other next items, 2, 3 and 4

@@ -24,7 +24,7 @@ func BlankParams(m Model, sc *data.Schema) (*nn.Params, error) {
 
 // fill adds m's parameters to p.
 func fill(p *nn.Params, m Model, sc *data.Schema) (*nn.Params, error) {
-	lengths, err := lengthsOf(sc, 0)
+	lengths, err := lengthsOf(sc, 1, 0)
 	if err != nil {
 		return nil, fmt.Errorf("models: parameters: %w", err)
 	}
@@ -49,7 +49,7 @@ func Measure(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Need, e
 	if o.Batch < 1 {
 		return nil, fmt.Errorf("models: measure: batch of %d rows", o.Batch)
 	}
-	lengths, err := lengthsOf(sc, o.Length)
+	lengths, err := lengthsOf(sc, o.Batch, o.Length)
 	if err != nil {
 		return nil, fmt.Errorf("models: measure: %w", err)
 	}
@@ -69,9 +69,9 @@ func Measure(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Need, e
 	return &Need{Graphs: plan.Shared() + each*plan.Own(), Trained: g.trained, Tables: g.plan.Tables()}, nil
 }
 
-// lengthsOf returns the lengths that sequences of text, or histories, are padded to, ascending. They are the given one, if there is
-// one, else those of the data. Without text and histories there is a single length of 0.
-func lengthsOf(sc *data.Schema, given int) ([]int, error) {
+// lengthsOf returns the lengths that sequences of text are padded to, ascending: the given one, if there is one, else those of the data. Of
+// histories it returns the rows of matrices over the positions of a batch. Without text and histories there is a single length of 0.
+func lengthsOf(sc *data.Schema, batch, given int) ([]int, error) {
 	history := 0
 	for _, f := range sc.Features {
 		if f.Kind == data.Sequence {
@@ -81,10 +81,10 @@ func lengthsOf(sc *data.Schema, given int) ([]int, error) {
 	switch {
 	case sc.Text == nil && history == 0:
 		return []int{0}, nil
-	case given > 0:
+	case given > 0 && sc.Text != nil:
 		return []int{given}, nil
 	case sc.Text == nil:
-		return historyLengths(history), nil
+		return historyRows(batch, history), nil
 	case len(sc.Text.Lengths) == 0:
 		return nil, fmt.Errorf("the data has text, but no lengths of it")
 	}

@@ -91,7 +91,7 @@ func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program
 	if o.Batch < 1 {
 		return nil, fmt.Errorf("models: compile: batch of %d rows", o.Batch)
 	}
-	lengths, err := lengthsOf(sc, o.Length)
+	lengths, err := lengthsOf(sc, o.Batch, o.Length)
 	if err != nil {
 		return nil, fmt.Errorf("models: compile: %w", err)
 	}
@@ -162,12 +162,12 @@ func (p *Program) compiled(b *data.Batch) bool {
 	return at < len(p.graphs) && p.graphs[at] != nil
 }
 
-// positions returns the number of positions that the sequences of a batch need.
+// positions returns the number of positions that each sequence of a batch of text needs, or all histories of a batch together.
 func (p *Program) positions(b *data.Batch) int {
 	if b.Tokens != nil {
 		return b.Tokens.L
 	}
-	return longest(p.graphs[len(p.graphs)-1].in.histories, b)
+	return positions(p.graphs[len(p.graphs)-1].in.histories, b)
 }
 
 // pick returns the graph for a batch.

@@ -301,25 +301,20 @@ func (q *Sequences) fillTargets(label []float32, b *data.Batch) {
 func (p *Program) Rows(dst []int, node *G.Node, n int) ([]int, bool) {
 	batch, shape := p.options.Batch, node.Shape()
 	rows := shape.TotalSize() / shape[len(shape)-1]
+	for _, h := range p.last.in.histories {
+		if rows == h.Rows {
+			return liveRows(dst, h.Live, n), true
+		}
+		if h.appended != nil && rows == h.appended.Live.Rows {
+			return liveRows(dst, h.appended.Live, n), true
+		}
+	}
 	if rows%batch != 0 {
 		return dst, false
 	}
 	per, q := rows/batch, p.last.in.seq
-	var live []int32 // of histories
-	for _, h := range p.last.in.histories {
-		if per == h.L {
-			live = h.Live.Len
-			break
-		}
-		if h.appended != nil && per == h.appended.L {
-			live = h.appended.Live.Len
-		}
-	}
 	for r := range n {
 		for i := range per {
-			if live != nil && i >= int(live[r]) {
-				continue
-			}
 			if q != nil && per > 1 {
 				if per == q.L && i >= int(q.Live.Len[r]) || per != q.L && per == len(q.at)/batch && q.at[r*per+i] < 0 {
 					continue
@@ -329,4 +324,14 @@ func (p *Program) Rows(dst []int, node *G.Node, n int) ([]int, bool) {
 		}
 	}
 	return dst, true
+}
+
+// liveRows appends the rows of the positions of the first n sequences to dst.
+func liveRows(dst []int, t *ops.Tokens, n int) []int {
+	for r, live := range t.Len[:n] {
+		for i := range int(live) {
+			dst = append(dst, int(t.Start[r])+i)
+		}
+	}
+	return dst
 }

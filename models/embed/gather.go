@@ -36,7 +36,7 @@ func (p *Plan) Gather(b *data.Batch) error {
 		}
 	}
 	for _, l := range p.lookups {
-		if l.rows(p)*max(1, l.Length)*l.Dim*len(l.Fields) < smallGather {
+		if l.rows(p)*l.Dim*len(l.Fields) < smallGather {
 			if err := l.gatherRows(b, 0, l.rows(p)); err != nil {
 				return err
 			}
@@ -56,9 +56,6 @@ func (p *Plan) Gather(b *data.Batch) error {
 const smallGather = 1 << 13
 
 func (l *Lookup) gatherRows(b *data.Batch, lo, hi int) error {
-	if l.Length > 0 {
-		return l.gatherPositions(lo, hi)
-	}
 	if l.Count > 0 {
 		return l.gatherIDs(lo, hi)
 	}
@@ -153,34 +150,6 @@ func (l *Lookup) gatherIDs(lo, hi int) error {
 	}
 	if lo < hi {
 		kernel.GatherRows(l.leaf[lo*l.Dim:], l.Dim, f.Param.Data, l.Dim, l.IDs[lo:hi])
-	}
-	return nil
-}
-
-// gatherPositions gathers the positions of rows' sequences. Padding has the table's row 0, which is zero.
-func (l *Lookup) gatherPositions(lo, hi int) error {
-	d, stride := l.Dim, l.stride()
-	for i := range l.Fields {
-		f, off := &l.Fields[i], l.offset(i)
-		n := f.Feature.MaxLen
-		v, w, rows := f.index.lanes[f.lane].ids, f.Param.Data, int32(f.Param.Shape[0])
-		for r := lo; r < hi; r++ {
-			for t := range l.Length {
-				id := int32(data.PadID)
-				if t < n {
-					id = v[r*n+t]
-				}
-				if uint32(id) >= uint32(rows) {
-					return outside(f, r, id, rows)
-				}
-				dst := l.leaf[(r*l.Length+t)*stride+off:][:d]
-				if src := w[int(id)*d:][:d]; l.Reduce && i > 0 {
-					kernel.Add(dst, src)
-				} else {
-					copy(dst, src)
-				}
-			}
-		}
 	}
 	return nil
 }

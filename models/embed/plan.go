@@ -36,11 +36,9 @@ type Field struct {
 }
 
 // Lookup fills one leaf of the graph for each batch. The leaf is [B, F·dim], with the fields side by side, or with Reduce their
-// sum, [B, dim]. With a Length L the fields are sequences, and the leaf has a row for each of their first L positions: [B·L, F·dim],
-// or with Reduce [B·L, dim].
+// sum, [B, dim].
 type Lookup struct {
-	Dim    int
-	Length int // positions of each row's sequences; 0 to pool them
+	Dim int
 	// IDs, if not nil, are what the only field is looked up by in place of the batch's ids, one for each row of the leaf, [len(IDs), dim].
 	// They are read at each run. PadID gives zeros.
 	IDs         []int32

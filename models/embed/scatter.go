@@ -190,7 +190,7 @@ const (
 	mostCuts   = 4
 )
 
-// cut cuts the columns of a table of sequences, or of items that a lookup names, into parts: it is often the only one, and the other
+// cut cuts the columns of a table whose rows lookups name, such as those of sequences, into parts: it is often the only one, and the other
 // threads would have nothing to do.
 func (p *Plan) cut(t *tableGrad) {
 	d, most := t.uses[0].lookup.Dim, 0
@@ -199,7 +199,7 @@ func (p *Plan) cut(t *tableGrad) {
 		return
 	}
 	for _, u := range t.uses {
-		if u.lookup.Count == 0 && u.lookup.Length == 0 {
+		if u.lookup.Count == 0 {
 			return
 		}
 		most = max(most, u.lookup.Count)
@@ -231,12 +231,6 @@ func (p *Plan) mergeColumns(t *tableGrad, c int) {
 	lo := c * width
 	for _, u := range t.uses {
 		slots, dy := t.index.lanes[u.field.lane].slots, u.lookup.leafGrad
-		if u.lookup.Count == 0 {
-			p.eachPosition(u, slots, func(slot, row int) {
-				kernel.Add(t.grad[slot*d+lo:][:width], dy[row*u.lookup.stride()+u.offset+lo:][:width])
-			})
-			continue
-		}
 		slots = slots[:u.lookup.rows(p)]
 		if len(slots) == 0 {
 			continue
@@ -252,18 +246,6 @@ func (p *Plan) mergeColumns(t *tableGrad, c int) {
 	}
 }
 
-// eachPosition calls f with the slot of each position of a sequence, and its row in the leaf.
-func (p *Plan) eachPosition(u use, slots []int32, f func(slot, row int)) {
-	n, w := u.lookup.Length, width(u.field.Feature)
-	for r := range p.current.N {
-		for t, s := range slots[r*w : r*w+min(n, w)] {
-			if s >= 0 {
-				f(int(s), r*n+t)
-			}
-		}
-	}
-}
-
 func (p *Plan) mergeRows(t *tableGrad) {
 	x, d := t.index, t.uses[0].lookup.Dim
 	g := t.zeros()
@@ -272,10 +254,6 @@ func (p *Plan) mergeRows(t *tableGrad) {
 		slots, dy := x.lanes[u.field.lane].slots, u.lookup.leafGrad
 		if u.lookup.Count > 0 {
 			kernel.ScatterAddRows(g, d, slots[:u.lookup.rows(p)], dy, d)
-			continue
-		}
-		if u.lookup.Length > 0 {
-			p.eachPosition(u, slots, func(slot, row int) { kernel.Add(g[slot*d:slot*d+d], dy[row*stride+u.offset:][:d]) })
 			continue
 		}
 		if u.field.Feature.Kind.Lists() {

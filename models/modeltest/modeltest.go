@@ -203,7 +203,7 @@ func near(t *testing.T, name string, got, want []float32, tol float64) {
 // gradient: the loss changes along each parameter's gradient as the gradient says. Dropout's masks are fixed by the step.
 func gradient(t *testing.T, m suite) {
 	prog, p := fresh(t, m, 64, models.CompileOptions{})
-	b := Batch(m.sc, 64, 64, 6)
+	b := Batch(m.sc, 64, 64, 8)
 	run(t, prog, b)
 	grads := snapshot(prog)
 	seen := map[string]bool{}

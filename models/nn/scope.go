@@ -212,6 +212,15 @@ func (s *Scope) Input(name string, shape ...int) (*G.Node, []float32) {
 	return s.leaf("input."+s.Path(name), data, shape), data
 }
 
+// Scratch is Input for values that are all written before each run: the graphs of a program share their memory.
+func (s *Scope) Scratch(name string, shape ...int) (*G.Node, []float32) {
+	if !s.claim(name) {
+		return nil, nil
+	}
+	data := ops.Lend(s.Graph.Graph, shape...)
+	return s.leaf("input."+s.Path(name), data, shape), data
+}
+
 func (s *Scope) leaf(name string, data []float32, shape []int) *G.Node {
 	if s.Plan != nil {
 		return G.NewTensor(s.Graph.Graph, tensor.Float32, len(shape), G.WithShape(shape...), G.WithName(name))

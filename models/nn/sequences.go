@@ -37,23 +37,13 @@ func LayerNorm(s *Scope, x *G.Node, eps float64) *G.Node {
 	return s.scaled(x, s.Check(ops.LayerNorm(x, w, b, eps)), "weight", "bias")
 }
 
-// Positions adds a learned embedding of each place to the positions of sequences of length positions, [B·length, D] → the same. Its
-// parameter is weight, [most, D], of which the first length rows are used.
-func Positions(s *Scope, x *G.Node, length, most int, std float64) *G.Node {
+// Positions adds a learned embedding of its place to each position of sequences, [R, D] → the same. at has the places, [R], below most,
+// or -1 for padding; it is read at each run. Its parameter is weight, [most, D].
+func Positions(s *Scope, x *G.Node, at *[]int32, most int, std float64) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	rows := x.Shape()[0]
-	at := []int32{}
-	if s.Plan != nil {
-		s.Plan.List(&at, rows)
-	} else {
-		at = make([]int32, rows)
-	}
-	for i := range at {
-		at[i] = int32(i % length)
-	}
-	return Add(s, x, Places(s, &at, most, x.Shape()[1], Normal(std)))
+	return Add(s, x, Places(s, at, most, x.Shape()[1], Normal(std)))
 }
 
 // Places returns a learned embedding of places, one for each entry of at, [n] → [n, width]: zeros for -1. at is read at each run. The

@@ -5,7 +5,7 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Append puts a row behind the live positions of each sequence: x [B*L, D] and y [B, D] → [B*(L+1), D],
+// Append puts a row behind the live positions of each sequence: x [R, D] over the positions of B sequences and y [B, D] → [R+B, D],
 //
 //	z_i = x_i for i < n,  z_n = y,  0 behind it
 //
@@ -19,7 +19,6 @@ func Append(x, y *G.Node, t *Tokens) (*G.Node, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	L := t.L
 	live := room[int]([]*G.Node{x, y}, B)
 	each := func(f func(b, n int, mask []float32)) func() {
 		return rowParts(B, min(B, parts(R*D)), func(_, lo, hi int) {
@@ -28,10 +27,11 @@ func Append(x, y *G.Node, t *Tokens) (*G.Node, error) {
 			}
 		})
 	}
-	o := newOp("append", tensor.Shape{B * (L + 1), D}, x, y)
+	o := newOp("append", tensor.Shape{R + B, D}, x, y)
 	loop := each(func(b, n int, mask []float32) {
-		z := o.out[b*(L+1)*D:][:(L+1)*D]
-		copy(z, o.in[0][b*L*D:][:n*D])
+		at, end := t.span(b)
+		z := o.out[(at+b)*D : (end+b+1)*D]
+		copy(z, o.in[0][at*D:][:n*D])
 		for i := range n {
 			if !seen(mask, i) {
 				clear(z[i*D:][:D])
@@ -51,7 +51,8 @@ func Append(x, y *G.Node, t *Tokens) (*G.Node, error) {
 		o := newOp("append/dx", in[0].Shape(), dz, out) // out: only to run after it
 		dy := buffer(in, B, D)
 		loop := each(func(b, n int, mask []float32) {
-			dx, dz := o.out[b*L*D:][:L*D], o.in[0][b*(L+1)*D:][:(L+1)*D]
+			at, end := t.span(b)
+			dx, dz := o.out[at*D:end*D], o.in[0][(at+b)*D:][:(n+1)*D]
 			clear(dx[copy(dx, dz[:n*D]):])
 			for i := range n {
 				if !seen(mask, i) {

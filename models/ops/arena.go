@@ -57,6 +57,21 @@ func buffer(in []*G.Node, sizes ...int) []float32 {
 	return a.lend(size(sizes))
 }
 
+// Lend returns numbers for a leaf of g, as many as the product of the sizes and of any value: all must be written before each run. With
+// a plan it returns nil.
+func Lend(g *G.ExprGraph, sizes ...int) []float32 {
+	a, ok := arenas.Load(g)
+	switch a, _ := a.(*Arena); {
+	case !ok:
+		return make([]float32, size(sizes))
+	case a.Plan != nil:
+		a.Plan.lent += bytesOf[float32](sizes)
+		return nil
+	default:
+		return a.lend(size(sizes))
+	}
+}
+
 // tableGradient returns the gradient of a table of V rows of width H, of which n are looked up, for an op over inputs like in.
 func tableGradient(V, H, n int, in []*G.Node) *tableGrad {
 	a := arenaOf(in)

@@ -19,8 +19,8 @@ type AttentionOptions struct {
 	Step    *Step   // seed and step of the training; may be nil without dropout
 }
 
-// Attention is multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2): q, k and v [B*L, H] →
-// [B*L, H], for each sequence and each head of d = H/Heads columns
+// Attention is multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2): q, k and v [R, H] over the tokens of B sequences →
+// [R, H], for each sequence and each head of d = H/Heads columns
 //
 //	P = softmax(q·kᵀ/√d)  [n, n],  y = drop(P)·v  [n, d]
 //
@@ -108,7 +108,7 @@ func (a *attention) loop(in []*G.Node, f func(i int, space []float32)) func() {
 // piece returns the sequence of piece i, its live tokens, and where its columns begin in a matrix over tokens.
 func (a *attention) piece(i int) (b, n, at int) {
 	b, h := i/a.Heads, i%a.Heads
-	return b, a.live[b], b*a.L*a.H + h*a.d
+	return b, a.live[b], a.Tokens.at(b)*a.H + h*a.d
 }
 
 // drop sets dst to x [n, n] with the dropout of piece i; the gradient with the same call.
@@ -116,16 +116,17 @@ func (a *attention) drop(dst, x []float32, i int) {
 	kernel.DropoutMask(dst, x, a.now, uint64(i)<<32, float32(a.Dropout))
 }
 
-// clear sets the padding of a piece to zero.
-func (a *attention) clear(m []float32, n, at int) {
-	for r := n; r < a.L; r++ {
+// clear sets the padding of a piece of sequence b to zero.
+func (a *attention) clear(m []float32, b, n, at int) {
+	start, end := a.Tokens.span(b)
+	for r := n; r < end-start; r++ {
 		clear(m[at+r*a.H:][:a.d])
 	}
 }
 
 func (a *attention) forward(i int, in [][]float32, y, space []float32) {
 	b, n, at := a.piece(i)
-	a.clear(y, n, at)
+	a.clear(y, b, n, at)
 	if n == 0 {
 		return
 	}
@@ -249,10 +250,10 @@ func (a *attention) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, err
 }
 
 func (a *attention) backward(i int, in [][]float32, g *[3][]float32, space []float32) {
-	_, n, at := a.piece(i)
+	b, n, at := a.piece(i)
 	for _, m := range g {
 		if m != nil {
-			a.clear(m, n, at)
+			a.clear(m, b, n, at)
 		}
 	}
 	if n == 0 {

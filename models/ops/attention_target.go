@@ -9,7 +9,7 @@ import (
 )
 
 // TargetAttention is scaled dot-product attention with one query for each sequence, such as the item whose click is to be
-// predicted: q [B, D], k [B*L, D] and v [B*L, E] → [B, E],
+// predicted: q [B, D], k [R, D] and v [R, E] over the positions → [B, E],
 //
 //	p = softmax(q·kᵀ/√D)  [n],  y = p·v
 //
@@ -32,8 +32,7 @@ func TargetAttention(q, k, v *G.Node, t *Tokens) (*G.Node, error) {
 	w := newWeighted([]*G.Node{q, k, v}, B, t, true)
 	o := newOp("targetattention", tensor.Shape{B, E}, q, k, v)
 	loop := w.loop(D+E, func(b, n int, p []float32) {
-		at := b * w.L
-		mask := t.mask(b)
+		at, mask := t.at(b), t.mask(b)
 		for i := range n {
 			p[i] = float32(math.Inf(-1))
 			if seen(mask, i) {
@@ -61,13 +60,13 @@ func TargetAttention(q, k, v *G.Node, t *Tokens) (*G.Node, error) {
 		}
 		ds := room[float32](in, B, w.L)
 		loop := w.loop(D+E, func(b, n int, p []float32) {
-			at, mask := b*w.L, t.mask(b)
+			at, mask := t.at(b), t.mask(b)
 			dy, s := o.in[3][b*E:(b+1)*E], ds[b*w.L:][:n]
-			w.spread(dv, p, dy, at, mask)
+			w.spread(dv, p, dy, b, mask)
 			w.slopes(s, p, o.in[2][at*E:], dy, mask)
 			kernel.Scale(s, s, scale)
 			w.sum(o.out[b*D:(b+1)*D], s, o.in[1][at*D:], mask)
-			w.spread(dk, s, o.in[0][b*D:(b+1)*D], at, mask)
+			w.spread(dk, s, o.in[0][b*D:(b+1)*D], b, mask)
 		})
 		o.run = func() error {
 			loop()

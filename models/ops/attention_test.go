@@ -177,22 +177,26 @@ func TestAttentionPadding(t *testing.T) {
 func attentionPadding(t *testing.T, causal bool, length []int32) {
 	const B, heads, H = 3, 2, 10
 	var first [][]float32
-	for _, L := range []int{5, 6, 16, 40} {
+	for _, tok := range []*ops.Tokens{
+		{L: 5, Len: length}, {L: 6, Len: length}, {L: 16, Len: length}, {L: 40, Len: length},
+		packed(length, 5, 20), packed(length, 8, 40),
+	} {
 		g := G.NewGraph()
+		R, starts, ends := layout(tok)
 		var leaves G.Nodes
 		for i, name := range []string{"q", "k", "v", "dy"} {
 			r := rand.New(rand.NewPCG(1, uint64(i)))
-			x := make([]float32, B*L*H)
+			x := make([]float32, R*H)
 			for i := range x {
 				x[i] = float32(math.NaN())
 			}
 			for b := range B {
-				opstest.Uniform(x[b*L*H:][:int(length[b])*H], r)
+				opstest.Uniform(x[starts[b]*H:][:int(length[b])*H], r)
 			}
-			leaves = append(leaves, matrix(g, name, B*L, H, x...))
+			leaves = append(leaves, matrix(g, name, R, H, x...))
 		}
 		y := must(ops.Attention(leaves[0], leaves[1], leaves[2], ops.AttentionOptions{
-			Heads: heads, Tokens: &ops.Tokens{L: L, Len: length}, Causal: causal, Dropout: 0.2, Name: "a", Step: &ops.Step{Seed: 1},
+			Heads: heads, Tokens: tok, Causal: causal, Dropout: 0.2, Name: "a", Step: &ops.Step{Seed: 1},
 		}))
 		d, err := ops.VJP(y, leaves[3], leaves[:3]...)
 		if err != nil {
@@ -204,10 +208,10 @@ func attentionPadding(t *testing.T, causal bool, length []int32) {
 			x := opstest.Values(n)
 			for b := range B {
 				n := int(length[b]) * H
-				seq := x[b*L*H:][:L*H]
+				seq := x[starts[b]*H : ends[b]*H]
 				got = append(got, slices.Clone(seq[:n]))
 				if i := slices.IndexFunc(seq[n:], func(v float32) bool { return v != 0 }); i >= 0 {
-					t.Errorf("L = %d: padding of sequence %d is %v", L, b, seq[n+i])
+					t.Errorf("L = %d, %d rows: padding of sequence %d is %v", tok.L, R, b, seq[n+i])
 				}
 			}
 		}
@@ -216,7 +220,7 @@ func attentionPadding(t *testing.T, causal bool, length []int32) {
 		}
 		for i := range got {
 			if !slices.Equal(got[i], first[i]) {
-				t.Errorf("L = %d: result %d is %v, without padding %v", L, i, got[i], first[i])
+				t.Errorf("L = %d, %d rows: result %d is %v, without padding %v", tok.L, R, i, got[i], first[i])
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,11 +88,11 @@ func TestCatalogueCEPadding(t *testing.T) {
 		in:  []input{{perPosition, D, 0}, {ofWeight, D, V}},
 		out: input{kind: scalar, width: 1},
 		build: func(tok *ops.Tokens, x ...*G.Node) (*G.Node, error) {
-			target := make([]int32, len(tok.Len)*tok.L)
-			for i := range target {
-				target[i] = ops.Ignored
-				if b := i / tok.L; i%tok.L < int(tok.Len[b]) {
-					target[i] = int32(1 + (b*311+i%tok.L*17)%(V-1))
+			R, starts, _ := layout(tok)
+			target := slices.Repeat([]int32{ops.Ignored}, R)
+			for b, n := range tok.Len {
+				for i := range int(n) {
+					target[starts[b]+i] = int32(1 + (b*311+i*17)%(V-1))
 				}
 			}
 			return ops.CatalogueCE(x[0], x[1], &target, ops.CatalogueOptions{From: 1})

@@ -153,10 +153,10 @@ func (n *dice) plan() error {
 		return err
 	}
 	for b, length := range n.lengths {
-		mask := n.Tokens.mask(b)
+		at, mask := n.Tokens.at(b), n.Tokens.mask(b)
 		for i := range length {
 			if seen(mask, i) {
-				n.at[n.live] = int32(b*n.Tokens.L + i)
+				n.at[n.live] = int32(at + i)
 				n.live++
 			}
 		}

@@ -79,7 +79,7 @@ type gru struct {
 
 	live  []int   // [B]: positions of each sequence up to its last live one
 	steps []int   // [B]: live positions
-	at    []int32 // [B, L]: where these are
+	at    []int32 // [B, L]: the rows where these are
 	order []int   // [B]: the sequences, longest first
 	count []int   // [L+2]: workspace of the sort
 	start []int   // [pieces+1]: the first row of each piece, and the number of rows
@@ -125,10 +125,10 @@ func (g *gru) plan() error {
 	}
 	clear(g.count)
 	for b, n := range g.live {
-		mask, k := g.Tokens.mask(b), 0
+		at, mask, k := g.Tokens.at(b), g.Tokens.mask(b), 0
 		for i := range n {
 			if seen(mask, i) {
-				g.at[b*g.L+k] = int32(b*g.L + i)
+				g.at[b*g.L+k] = int32(at + i)
 				k++
 			}
 		}
@@ -161,7 +161,7 @@ func (g *gru) forward(p int, in [][]float32, y []float32) {
 	m, row := g.rows(p), g.start[p]
 	for k := range m {
 		b := g.sequence(p, k)
-		clearPadding(y, H, b, g.L, g.live[b], g.Tokens.mask(b))
+		clearPadding(y, H, b, g.live[b], g.Tokens)
 	}
 	clear(s.h)
 	for step := 0; ; step++ {
@@ -212,19 +212,21 @@ func (g *gru) update(u, z []float32, a float32) {
 }
 
 // clearPadding sets to zero the rows, H wide, of the positions of sequence b that are not live.
-func clearPadding(m []float32, H, b, L, live int, mask []float32) {
+func clearPadding(m []float32, H, b, live int, t *Tokens) {
+	mask := t.mask(b)
+	at, end := t.span(b)
 	for i := range mask[:min(live, len(mask))] {
 		if mask[i] == 0 {
-			clear(m[(b*L+i)*H:][:H])
+			clear(m[(at+i)*H:][:H])
 		}
 	}
-	clear(m[(b*L+live)*H : (b+1)*L*H])
+	clear(m[(at+live)*H : end*H])
 }
 
 // grad makes the gradients: one pass over the steps computes those of x and of the attention and leaves those of the gates, of
 // which one product makes that of the weights.
 func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
-	R, H := g.B*g.L, g.H
+	R, H := g.Tokens.rows(g.B), g.H
 	if g.gates == nil {
 		g.gates, g.news, g.prev = buffer(in, R, 3, H), buffer(in, R, H), buffer(in, R, H)
 	}
@@ -296,9 +298,10 @@ func (g *gru) backward(p int, in [][]float32, dy, dx, slopes, da []float32) {
 	for k := range g.rows(p) {
 		b := g.sequence(p, k)
 		longest = max(longest, g.steps[b])
-		clearPadding(dx, 3*H, b, g.L, g.live[b], g.Tokens.mask(b))
+		clearPadding(dx, 3*H, b, g.live[b], g.Tokens)
 		if da != nil {
-			clear(da[b*g.L : (b+1)*g.L])
+			at, end := g.Tokens.span(b)
+			clear(da[at:end])
 		}
 	}
 	clear(s.h) // the gradient of the state

@@ -66,7 +66,7 @@ type history struct {
 }
 
 // checkHistory checks the op over batches of many kinds, and that padding can hold anything: values and gradients of what is live
-// have the same bits for any L, and the gradients of padding are 0.
+// have the same bits for any L and in both layouts, and the gradients of padding are 0.
 func checkHistory(t *testing.T, h history) {
 	t.Helper()
 	t.Run(h.name, func(t *testing.T) {
@@ -107,13 +107,9 @@ func checkHistory(t *testing.T, h history) {
 func checkPadding(t *testing.T, h history) {
 	length := []int32{5, 0, 3, 1}
 	B := len(length)
-	// values draws an input; the live positions have the same values for any L.
-	values := func(in input, L, seed int) []float32 {
-		n := 1
-		for _, d := range in.shape(B, L) {
-			n *= d
-		}
-		x, r := make([]float32, n), rand.New(rand.NewPCG(1, uint64(seed)))
+	// values draws an input of so many rows; the live positions have the same values in any layout.
+	values := func(in input, rows int, starts []int, seed int) []float32 {
+		x, r := make([]float32, rows*in.width), rand.New(rand.NewPCG(1, uint64(seed)))
 		if in.kind != perPosition {
 			opstest.Uniform(x, r)
 			return x
@@ -122,17 +118,27 @@ func checkPadding(t *testing.T, h history) {
 			x[i] = float32(math.NaN())
 		}
 		for b, n := range length {
-			opstest.Uniform(x[b*L*in.width:][:int(n)*in.width], r)
+			opstest.Uniform(x[starts[b]*in.width:][:int(n)*in.width], r)
 		}
 		return x
 	}
 	var first [][]float32
-	for _, L := range []int{5, 6, 16, 40} {
+	for _, tok := range []*ops.Tokens{
+		{L: 5, Len: length}, {L: 6, Len: length}, {L: 16, Len: length}, {L: 40, Len: length},
+		packed(length, 5, 9), packed(length, 5, 10), packed(length, 8, 40),
+	} {
 		g := G.NewGraph()
-		tok := &ops.Tokens{L: L, Len: length}
+		R, starts, ends := layout(tok)
 		leaf := func(name string, in input, seed int) *G.Node {
-			if v := values(in, L, seed); in.kind != ofWeight || in.rows > 0 {
-				return matrix(g, name, in.shape(B, L)[0], in.width, v...)
+			rows := max(1, in.rows)
+			switch in.kind {
+			case perSequence:
+				rows = B
+			case perPosition:
+				rows = R
+			}
+			if v := values(in, rows, starts, seed); in.kind != ofWeight || in.rows > 0 {
+				return matrix(g, name, rows, in.width, v...)
 			} else {
 				return vector(g, name, v...)
 			}
@@ -168,10 +174,10 @@ func checkPadding(t *testing.T, h history) {
 				continue
 			}
 			for b, n := range length {
-				seq, n := v[b*L*in.width:][:L*in.width], int(n)*in.width
+				seq, n := v[starts[b]*in.width:ends[b]*in.width], int(n)*in.width
 				got = append(got, slices.Clone(seq[:n]))
 				if k := slices.IndexFunc(seq[n:], func(v float32) bool { return v != 0 }); k >= 0 {
-					t.Errorf("L = %d: padding of sequence %d of result %d is %v, want 0", L, b, i, seq[n+k])
+					t.Errorf("L = %d, %d rows: padding of sequence %d of result %d is %v, want 0", tok.L, R, b, i, seq[n+k])
 				}
 			}
 		}
@@ -180,10 +186,36 @@ func checkPadding(t *testing.T, h history) {
 		}
 		for i := range got {
 			if !slices.Equal(got[i], first[i]) {
-				t.Errorf("L = %d: result %d is %v, without padding %v", L, i, got[i], first[i])
+				t.Errorf("L = %d, %d rows: result %d is %v, without padding %v", tok.L, R, i, got[i], first[i])
 			}
 		}
 	}
+}
+
+// packed lays sequences one after the other, in so many rows.
+func packed(length []int32, L, rows int) *ops.Tokens {
+	t := &ops.Tokens{L: L, Len: length, Batch: len(length), Rows: rows}
+	at := int32(0)
+	for _, n := range length {
+		t.Start = append(t.Start, at)
+		at += n
+	}
+	return t
+}
+
+// layout returns the number of rows, and where the rows of each sequence begin and end, its padding included.
+func layout(t *ops.Tokens) (rows int, starts, ends []int) {
+	for b := range t.Len {
+		at := b * t.L
+		if t.Batch > 0 {
+			at = int(t.Start[b])
+		}
+		starts = append(starts, at)
+	}
+	if rows = t.Rows; t.Batch == 0 {
+		rows = len(t.Len) * t.L
+	}
+	return rows, starts, append(slices.Clone(starts[1:]), rows)
 }
 
 // checkAlone checks that the values of a sequence have the same bits in a batch of it alone and among others.
@@ -343,7 +375,14 @@ func TestAppend(t *testing.T) {
 			if err != nil {
 				return nil, err
 			}
-			return ops.WeightedPool(w, z, &ops.Tokens{L: t.L + 1}, false)
+			more := &ops.Tokens{L: t.L + 1}
+			if t.Batch > 0 {
+				more.Batch, more.Rows = t.Batch, t.Rows+t.Batch
+				for b, n := range t.Len {
+					more.Len, more.Start = append(more.Len, n+1), append(more.Start, t.Start[b]+int32(b))
+				}
+			}
+			return ops.WeightedPool(w, z, more, false)
 		},
 		oracle: func(s sequences, x ...[]float64) []float64 {
 			z, y := appended(s, x[0], x[1]), make([]float64, s.B*3)

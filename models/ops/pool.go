@@ -17,11 +17,10 @@ func FirstToken(x *G.Node, t *Tokens) (*G.Node, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	step := t.L * H
 	o := newOp("firsttoken", tensor.Shape{B, H}, x)
 	loop := rowwise(B, H, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
-			copy(o.out[b*H:(b+1)*H], o.in[0][b*step:])
+			copy(o.out[b*H:(b+1)*H], o.in[0][t.at(b)*H:])
 		}
 	})
 	o.run = func() error {
@@ -32,8 +31,9 @@ func FirstToken(x *G.Node, t *Tokens) (*G.Node, error) {
 		o := newOp("firsttoken/dx", in[0].Shape(), dy)
 		loop := rowwise(B, H, func(lo, hi int) {
 			for b := lo; b < hi; b++ {
-				copy(o.out[b*step:], o.in[0][b*H:(b+1)*H])
-				clear(o.out[b*step+H : (b+1)*step])
+				at, end := t.span(b)
+				copy(o.out[at*H:], o.in[0][b*H:(b+1)*H])
+				clear(o.out[(at+1)*H : end*H])
 			}
 		})
 		o.run = func() error {
@@ -60,19 +60,18 @@ func poolTokens(name string, x *G.Node, t *Tokens, mean bool) (*G.Node, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	L := t.L
 	p := &pooling{mean: mean, tokens: t, live: room[int]([]*G.Node{x}, B), scale: room[float32]([]*G.Node{x}, B)}
 	o := newOp(name, tensor.Shape{B, H}, x)
 	loop := rowParts(B, min(B, parts(R*H)), func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			y, mask := o.out[b*H:(b+1)*H], t.mask(b)
+			y, at, mask := o.out[b*H:(b+1)*H], t.at(b), t.mask(b)
 			clear(y)
 			if mask == nil {
-				addRows(y, o.in[0][b*L*H:][:p.live[b]*H])
+				addRows(y, o.in[0][at*H:][:p.live[b]*H])
 			}
 			for i, m := range mask[:min(p.live[b], len(mask))] {
 				if m != 0 {
-					kernel.Add(y, o.in[0][(b*L+i)*H:][:H])
+					kernel.Add(y, o.in[0][(at+i)*H:][:H])
 				}
 			}
 			kernel.Scale(y, y, p.scale[b])
@@ -90,8 +89,9 @@ func poolTokens(name string, x *G.Node, t *Tokens, mean bool) (*G.Node, error) {
 		loop := rowParts(B, min(B, parts(R*H)), func(_, lo, hi int) {
 			for b := lo; b < hi; b++ {
 				mask := t.mask(b)
-				for i := range L {
-					dx := o.out[(b*L+i)*H:][:H]
+				at, end := t.span(b)
+				for i := range end - at {
+					dx := o.out[(at+i)*H:][:H]
 					if i < p.live[b] && (mask == nil || mask[i] != 0) {
 						kernel.Scale(dx, o.in[0][b*H:(b+1)*H], p.scale[b])
 					} else {

@@ -122,7 +122,7 @@ func TestPoolErrors(t *testing.T) {
 		want string
 	}{
 		{ops.FirstToken, nil, "ops: firsttoken: no tokens to tell the sequences apart"},
-		{ops.FirstToken, &ops.Tokens{}, "ops: firsttoken: x has 6 rows, want sequences of 0"},
+		{ops.FirstToken, &ops.Tokens{}, "ops: firsttoken: sequences of 0, want 1 or more"},
 		{ops.MeanTokens, &ops.Tokens{L: 5}, "ops: meantokens: x has 6 rows, want sequences of 5"},
 	} {
 		if _, err := tc.f(x, tc.tok); err == nil || err.Error() != tc.want {

@@ -8,7 +8,7 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// WeightedPool is the sum of the live positions of each sequence with one weight for each of them: w [B*L, 1] and v [B*L, D] →
+// WeightedPool is the sum of the live positions of each sequence with one weight for each of them: w [R, 1] and v [R, D] over the positions →
 // [B, D],
 //
 //	y = Σ_i p_i·v_i,  p = w, or with softmax p_i = exp(w_i) / Σ_j exp(w_j)
@@ -30,8 +30,7 @@ func WeightedPool(w, v *G.Node, t *Tokens, softmax bool) (*G.Node, error) {
 	s := newWeighted([]*G.Node{w, v}, B, t, softmax)
 	o := newOp("weightedpool", tensor.Shape{B, D}, w, v)
 	loop := s.loop(D, func(b, n int, p []float32) {
-		at := b * s.L
-		mask := t.mask(b)
+		at, mask := t.at(b), t.mask(b)
 		for i := range n {
 			p[i] = float32(math.Inf(-1))
 			if seen(mask, i) {
@@ -57,11 +56,12 @@ func WeightedPool(w, v *G.Node, t *Tokens, softmax bool) (*G.Node, error) {
 			dv = buffer(in, R, D)
 		}
 		loop := s.loop(D, func(b, n int, p []float32) {
-			at, mask := b*s.L, t.mask(b)
+			at, mask := t.at(b), t.mask(b)
 			dy := o.in[2][b*D : (b+1)*D]
-			s.spread(dv, p, dy, at, mask)
+			s.spread(dv, p, dy, b, mask)
 			if need[0] {
-				clear(o.out[at+n : at+s.L])
+				_, end := t.span(b)
+				clear(o.out[at+n : end])
 				s.slopes(o.out[at:at+n], p, o.in[1][at*D:], dy, mask)
 			}
 		})
@@ -123,13 +123,14 @@ func (w *weighted) sum(y, p, x, mask []float32) {
 	}
 }
 
-// spread sets row i of a sequence, which begins at row at of dx, to p_i·x where the mask leaves it, and the others to 0. A nil dx
+// spread sets row i of sequence b in dx to p_i·x where the mask leaves it, and the others to 0. A nil dx
 // is left alone.
-func (w *weighted) spread(dx, p, x []float32, at int, mask []float32) {
+func (w *weighted) spread(dx, p, x []float32, b int, mask []float32) {
 	if dx == nil {
 		return
 	}
-	for i := range w.L {
+	at, end := w.tokens.span(b)
+	for i := range end - at {
 		row := dx[(at+i)*len(x):][:len(x)]
 		if i < len(p) && seen(mask, i) {
 			kernel.Scale(row, x, p[i])

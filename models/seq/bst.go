@@ -80,7 +80,7 @@ func (m BST) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 	return m.score(s.Sub("classifier"), item, x, others)
 }
 
-// block is attention over the positions and a feed-forward part, [B·L, D] → [B·L, D].
+// block is attention over the positions and a feed-forward part, [R, D] → [R, D].
 func (m BST) block(s *nn.Scope, x *G.Node, all *models.Appended) *G.Node {
 	if s.Err() != nil {
 		return nil

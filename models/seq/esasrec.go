@@ -60,7 +60,7 @@ func (m ESASRec) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 	return m.score(s.Sub("classifier"), h.Last(s, x), item, others)
 }
 
-// encode returns the states of the positions, [B·L, D].
+// encode returns the states of the positions, [R, D].
 func (l LiGR) encode(s *nn.Scope, x *G.Node, h *models.History) *G.Node {
 	if s.Err() != nil {
 		return nil
@@ -69,7 +69,7 @@ func (l LiGR) encode(s *nn.Scope, x *G.Node, h *models.History) *G.Node {
 	if inner == 0 {
 		inner = 4 * x.Shape()[1]
 	}
-	x = nn.Dropout(s.Sub("position"), nn.Positions(s.Sub("position"), x, h.L, h.MaxLen(), 0.02), l.Dropout)
+	x = nn.Dropout(s.Sub("position"), nn.Positions(s.Sub("position"), x, h.Positions(s), h.MaxLen(), 0.02), l.Dropout)
 	for i := range l.NumBlocks {
 		if s.Err() != nil { // as of a model of too many tensors
 			return nil

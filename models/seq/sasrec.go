@@ -73,9 +73,9 @@ func (m SASRec) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 	return m.score(s.Sub("classifier"), state, item, others)
 }
 
-// encode returns the states of the positions, [B·L, D].
+// encode returns the states of the positions, [R, D].
 func (t Transformer) encode(s *nn.Scope, x *G.Node, h *models.History) *G.Node {
-	x = nn.Dropout(s.Sub("position"), nn.Positions(s.Sub("position"), x, h.L, h.MaxLen(), 0.02), t.Dropout)
+	x = nn.Dropout(s.Sub("position"), nn.Positions(s.Sub("position"), x, h.Positions(s), h.MaxLen(), 0.02), t.Dropout)
 	for i := range t.NumBlocks {
 		b := s.Sub("blocks").Sub(strconv.Itoa(i))
 		x = nn.Add(b, x, nn.Dropout(b.Sub("attention"), t.attend(b.Sub("attention"), nn.LayerNorm(b.Sub("norm1"), x, normEps), h), t.Dropout))

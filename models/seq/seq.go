@@ -58,7 +58,7 @@ func (h Head) Validate() error {
 	return errors.Join(errs...)
 }
 
-// embed returns the embeddings of the item, [B, D], and of the history's positions, [B·L, D]. They share the table
+// embed returns the embeddings of the item, [B, D], and of the history's positions, [R, D]. They share the table
 // embedding.<table>.weight if the columns do. Columns beside the two are embedded side by side in others, which is nil without any.
 func (c Columns) embed(s *nn.Scope, in *models.Inputs) (item, history, others *G.Node, h *models.History) {
 	in.EmbeddingStd = c.InitStd
@@ -110,7 +110,7 @@ type Output struct {
 // Validate reports an unknown output.
 func (o Output) Validate() error { return registry.OneOf("output", o.Output, Classifier, Items) }
 
-// sequence returns the embeddings of the history's positions alone, [B·L, D].
+// sequence returns the embeddings of the history's positions alone, [R, D].
 func (c Columns) sequence(s *nn.Scope, in *models.Inputs) (*G.Node, *models.History) {
 	in.EmbeddingStd = c.InitStd
 	return in.Sequence(s, "embedding", c.EmbeddingDim, c.History)
