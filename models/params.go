@@ -81,7 +81,9 @@ func lengthsOf(sc *data.Schema, batch, given int) ([]int, error) {
 	switch {
 	case sc.Text == nil && history == 0:
 		return []int{0}, nil
-	case given > 0 && sc.Text != nil:
+	case given > 0 && sc.Text == nil:
+		return []int{batch * given}, nil
+	case given > 0:
 		return []int{given}, nil
 	case sc.Text == nil:
 		return historyRows(batch, history), nil
@@ -94,7 +96,7 @@ func lengthsOf(sc *data.Schema, batch, given int) ([]int, error) {
 // Longest returns the length that the longest sequences of the data are padded to, or 0 without text and histories. A program of
 // that [CompileOptions].Length has one graph for all batches, so that its nodes can be looked at.
 func Longest(sc *data.Schema) int {
-	lengths, err := lengthsOf(sc, 0)
+	lengths, err := lengthsOf(sc, 1, 0)
 	if err != nil {
 		return 0
 	}
