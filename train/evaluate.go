@@ -9,6 +9,7 @@ import (
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/task"
@@ -46,11 +47,38 @@ func (e *OutputError) Error() string {
 // CheckOutputs returns an [*OutputError] if one of the logits of n rows, [n, outputs] row-major, is no finite number. So many rows came
 // before them.
 func CheckOutputs(logits []float32, n int, before int64) error {
-	i := nn.NotFinite(logits)
+	i := -1
+	if len(logits) < manyOutputs {
+		i = nn.NotFinite(logits)
+	} else {
+		i = firstNotFinite(logits)
+	}
 	if i < 0 {
 		return nil
 	}
 	return &OutputError{before + int64(i/(len(logits)/n)) + 1, logits[i]}
+}
+
+// manyOutputs is the number of values from which looking for one that is not finite is worth several threads, as the scores of whole
+// catalogues are.
+const manyOutputs = 1 << 18
+
+// firstNotFinite is nn.NotFinite by several threads.
+func firstNotFinite(x []float32) int {
+	const parts = 16
+	var at [parts]int
+	kernel.Parallel(parts, func(i int) {
+		lo := len(x) * i / parts
+		if at[i] = nn.NotFinite(x[lo : len(x)*(i+1)/parts]); at[i] >= 0 {
+			at[i] += lo
+		}
+	})
+	for _, i := range at {
+		if i >= 0 {
+			return i
+		}
+	}
+	return -1
 }
 
 // EvaluateOptions are what an evaluation may be told. The zero value is ready to use.

@@ -134,3 +134,18 @@ func (u untouched) On(_ context.Context, e *train.Event) error {
 	u.t.Errorf("event %d of a training that cannot select", e.Kind)
 	return nil
 }
+
+// The first of many values that is no finite number is found, too: those are looked through by several threads.
+func TestCheckManyOutputs(t *testing.T) {
+	const rows, width = 300, 1000
+	z := make([]float32, rows*width)
+	if err := train.CheckOutputs(z, rows, 0); err != nil {
+		t.Error(err)
+	}
+	for _, row := range []int{299, 160, 17, 0} {
+		z[row*width+5] = float32(math.Inf(-1))
+		if err := train.CheckOutputs(z, rows, 100); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("row %d: the model's output is -Inf:", 101+row)) {
+			t.Errorf("row %d: %v", row, err)
+		}
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
 // Clone returns parameters of the same names, shapes and values, which share no memory with p.
@@ -75,5 +77,12 @@ func (p *Params) Finite() error {
 
 // NotFinite returns the index of the first value that is NaN or infinite, or -1 if there is none.
 func NotFinite(x []float32) int {
-	return slices.IndexFunc(x, func(v float32) bool { return v-v != 0 })
+	for lo := 0; lo < len(x); lo += 4096 {
+		part := x[lo:min(lo+4096, len(x))]
+		if s := kernel.SumSq(part); s-s == 0 { // squares do not overflow in float64
+			continue
+		}
+		return lo + slices.IndexFunc(part, func(v float32) bool { return v-v != 0 })
+	}
+	return -1
 }

@@ -2,6 +2,7 @@ package task_test
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -72,6 +73,38 @@ func TestRank(t *testing.T) {
 			if math.Abs(float64(got[2])-want) > 1e-6 {
 				t.Errorf("cross-entropy %v, want %v", got[2], want)
 			}
+		}
+	}
+}
+
+// TestPlaces compares the place of an item with what its definition says, over scores of any sign and size.
+func TestPlaces(t *testing.T) {
+	inf, tiny := float32(math.Inf(1)), float32(math.SmallestNonzeroFloat32)
+	negative := float32(math.Copysign(0, -1))
+	values := []float32{-inf, -math.MaxFloat32, -1, -tiny, negative, 0, tiny, 2 * tiny, 1, math.Nextafter32(1, 2), math.MaxFloat32}
+	r := rand.New(rand.NewPCG(1, 2))
+	d := task.NextItem{Seen: "include", MetricNames: []string{"hr@1"}}
+	for range 300 {
+		z := make([]float32, 2+1+r.IntN(40))
+		for i := range z {
+			z[i] = values[r.IntN(len(values))]
+		}
+		y := 2 + r.IntN(len(z)-2)
+		if z[y] < -math.MaxFloat32 {
+			z[y] = values[1+r.IntN(len(values)-1)]
+		}
+		want := metric.Place{Level: -1}
+		for _, v := range z[2:] {
+			if v > z[y] {
+				want.Above++
+			} else if v == z[y] {
+				want.Level++
+			}
+		}
+		scores := slices.Clone(z)
+		got, _ := d.Ranker(0).Rank(z, &data.Batch{N: 1, Size: 1, Label: []float32{float32(y)}})
+		if int(got[0]) != want.Above || int(got[1]) != want.Level {
+			t.Fatalf("item %d of %v is at %v, want %+v", y, scores, got, want)
 		}
 	}
 }

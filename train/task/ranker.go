@@ -46,6 +46,7 @@ type ranker struct {
 	best          [][]int32 // by row
 	drawn         [][]int32 // by row: the candidates, ascending
 	scores        [][]float32
+	ones          []float32 // as many as there are ids, for the cross-entropy
 }
 
 // Rank implements [Ranker].
@@ -55,6 +56,9 @@ func (r *ranker) Rank(logits []float32, b *data.Batch) (ranks, labels []float32)
 	if len(r.best) < b.Size {
 		r.ranks, r.best = make([]float32, b.Size*per), make([][]int32, b.Size)
 		r.drawn, r.scores = make([][]int32, b.Size), make([][]float32, b.Size)
+	}
+	if r.entropy && len(r.ones) < r.width {
+		r.ones = slices.Repeat([]float32{1}, r.width)
 	}
 	kernel.Parallel(b.N, r.row)
 	r.before += int64(b.N)
@@ -82,19 +86,14 @@ func (r *ranker) rankRow(i int) {
 	target := never
 	p := metric.Place{Above: len(z)}
 	if known := y >= data.FirstID && y < len(z); known {
-		target, p = z[y], metric.Place{Level: -1} // the target is level with itself
-		for _, v := range z {
-			if v > target {
-				p.Above++
-			} else if v == target {
-				p.Level++
-			}
-		}
+		target = z[y]
+		p = place(z, target)
+		p.Level-- // the target is level with itself
 	}
 	r.best[i] = Top(r.best[i][:0], z, r.top)
 	entropy := 0.0
 	if r.entropy {
-		entropy = crossEntropy(z, target)
+		entropy = crossEntropy(z, target, r.ones)
 	}
 	per := metric.RankWidth + r.top
 	out := metric.RankOf(r.ranks[i*per:i*per:(i+1)*per], p, entropy, r.best[i])
@@ -135,18 +134,32 @@ func (r *ranker) sample(i int, z []float32, y int) {
 	r.drawn[i], r.scores[i] = drawn, scores
 }
 
-// crossEntropy returns log Σ exp(z) − target. It overwrites z.
-func crossEntropy(z []float32, target float32) float64 {
-	most := kernel.Max(z)
-	for i := range z {
-		z[i] -= most
+// place counts the scores above the target, and those equal to it. Scores are numbers or −∞, and the target is a number.
+func place(z []float32, target float32) (p metric.Place) {
+	if target == 0 { // of which there are two
+		for _, v := range z {
+			if v > target {
+				p.Above++
+			} else if v == target {
+				p.Level++
+			}
+		}
+		return p
 	}
-	kernel.Exp(z, z)
-	sum := 0.0
+	var above, below uint64 // by the signs of differences, since branches that go either way are slow
 	for _, v := range z {
-		sum += float64(v)
+		above += uint64(math.Float32bits(target-v) >> 31)
+		below += uint64(math.Float32bits(v-target) >> 31)
 	}
-	return math.Log(sum) - float64(target-most)
+	return metric.Place{Above: int(above), Level: len(z) - int(above+below)}
+}
+
+// crossEntropy returns log Σ exp(z) − target. It overwrites z. ones are as many as z.
+func crossEntropy(z []float32, target float32, ones []float32) float64 {
+	most := kernel.Max(z)
+	kernel.Axpy(z, -most, ones)
+	kernel.Exp(z, z)
+	return math.Log(float64(kernel.Sum(z))) - float64(target-most)
 }
 
 // Top appends the ids of the k highest scores to dst, the highest first; of equal scores the lower id comes first. Scores of −∞ are left
