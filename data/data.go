@@ -114,7 +114,7 @@ func (s *Schema) BatchBytes(size int) float64 {
 		switch f.Kind {
 		case Categorical:
 			row += 4
-		case Multi:
+		case Multi, Sequence:
 			row += 4 * float64(f.MaxLen)
 		}
 	}

@@ -170,6 +170,9 @@ func TestEpochDraws(t *testing.T) {
 		if !slices.Equal(read(again, 1, 0), second) || !slices.Equal(read(again, 0, 0), first) || !slices.Equal(read(src, 1, 3), second[3:]) {
 			t.Errorf("%q: an epoch has other rows when it is read again", rows)
 		}
+		if n := len(read(src, 0, len(first))) + len(read(src, 0, 1000)); n > 0 {
+			t.Errorf("%q: %d batches behind the last one", rows, n)
+		}
 		if slices.Equal(first, second) || slices.Equal(first, read(open(2), 0, 0)) {
 			t.Errorf("%q: another epoch or seed has the same rows", rows)
 		}

@@ -159,21 +159,30 @@ func (r *Rows) Batches(epoch, size int) iter.Seq2[*data.Batch, error] {
 	return r.BatchesFrom(epoch, size, 0)
 }
 
-// BatchesFrom returns the rows of an epoch without the first skip batches.
+// BatchesFrom returns the rows of an epoch without the first skip batches. They are made ahead, beside what is done with them.
 func (r *Rows) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error] {
 	return func(yield func(*data.Batch, error) bool) {
 		if size <= 0 || skip < 0 {
 			yield(nil, fmt.Errorf("data: batches of %d rows after %d, want a positive size", size, skip))
 			return
 		}
-		b := data.NewBatch(r.Set.Schema, size)
-		rows := r.Rows()
+		rows, lo := r.Rows(), int64(skip)*int64(size)
 		order := newPermutation(rows, rng.Key(r.Seed, "shuffle", epoch))
 		d := drawer{r: r, key: rng.Key(r.drawn, "negatives", epoch), at: -1}
 		if r.Part != data.TrainPart {
 			d.key = rng.Key(r.Set.EvalSeed, "negatives", r.Part.String())
 		}
-		for lo := int64(skip) * int64(size); lo < rows; lo += int64(size) {
+		if lo >= rows {
+			return
+		}
+		made := make([]*data.Batch, min(scan.Prefetched, (rows-lo+int64(size)-1)/int64(size)))
+		for i := range made {
+			made[i] = data.NewBatch(r.Set.Schema, size)
+		}
+		scan.Prefetch(made, func(b *data.Batch) (bool, error) {
+			if lo >= rows {
+				return false, nil
+			}
 			b.N = int(min(int64(size), rows-lo))
 			for i := range b.N {
 				at := lo + int64(i)
@@ -186,10 +195,9 @@ func (r *Rows) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error] 
 				r.fill(b, i, at, &d)
 			}
 			r.pad(b)
-			if !yield(b, nil) {
-				return
-			}
-		}
+			lo += int64(size)
+			return true, nil
+		}, yield)
 	}
 }
 
