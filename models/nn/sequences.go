@@ -66,6 +66,15 @@ func Places(s *Scope, at *[]int32, most, width int, init Init) *G.Node {
 // PyTorch's form). Its parameters are weight_ih, [3·size, in], weight_hh, [3·size, size], bias_ih and bias_hh, [3·size], for the gates
 // r, z and n. The state before the first position is zero.
 func GRU(s *Scope, x *G.Node, size int, tokens *ops.Tokens) *G.Node {
+	return gru(s, x, size, ops.GRUOptions{Tokens: tokens})
+}
+
+// AUGRU is [GRU] with an update gate that attention, [R, 1], scales at each position (Zhou et al. 2019, eq. 14 to 17).
+func AUGRU(s *Scope, x, attention *G.Node, size int, tokens *ops.Tokens) *G.Node {
+	return gru(s, x, size, ops.GRUOptions{Tokens: tokens, Attention: attention})
+}
+
+func gru(s *Scope, x *G.Node, size int, o ops.GRUOptions) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
@@ -90,7 +99,7 @@ func GRU(s *Scope, x *G.Node, size int, tokens *ops.Tokens) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	return s.Columns(s.Check(ops.GRU(g, wh, bh, ops.GRUOptions{Tokens: tokens})), h)
+	return s.Columns(s.Check(ops.GRU(g, wh, bh, o)), h)
 }
 
 // LinearOwn returns act(W_r·x_r + b_r) with weights of its own for each row, [B, in] → [B, out], which linear layers make of z, [B, n]. Their

@@ -100,7 +100,7 @@ func (h *historyGraph) build(t *testing.T, B int, leaf func(name string, s ...in
 	y := mustOp(Attention(x, x, x, AttentionOptions{Heads: 4, Tokens: tok, Causal: true, Dropout: 0.1, Name: "a", Step: &Step{}}))
 	y = mustOp(GRU(mustOp(Linear(y, wih, bhh, kernel.None)), whh, bhh, GRUOptions{Tokens: tok}))
 	score := mustOp(SumCols(mustOp(Mul(y, mustOp(Repeat(q, tok))))))
-	y = mustOp(GRU(mustOp(Linear(y, wih, bhh, kernel.None)), whh, bhh, GRUOptions{Tokens: tok, Attention: score}))
+	y = mustOp(GRU(mustOp(Linear(y, wih, bhh, kernel.None)), whh, bhh, GRUOptions{Tokens: tok, Attention: mustOp(SoftmaxTokens(score, tok))}))
 	y = mustOp(Dice(y, b, DiceOptions{Stats: stats(), Tokens: tok, Train: true}))
 	u := mustOp(Add(
 		mustOp(TargetAttention(q, y, y, tok)), mustOp(WeightedPool(score, y, tok, true)), mustOp(WeightedPool(score, y, tok, false)), mustOp(SumTokens(mustOp(Append(mustOp(SwiGLU(y, y)), q, tok)), &Tokens{L: tok.L + 1})),

@@ -396,3 +396,35 @@ func TestAppend(t *testing.T) {
 		alone: true,
 	})
 }
+
+func TestSoftmaxTokens(t *testing.T) {
+	checkHistory(t, history{
+		name:  "scores",
+		in:    []input{{perPosition, 1, 0}},
+		out:   input{perPosition, 1, 0},
+		build: func(t *ops.Tokens, x ...*G.Node) (*G.Node, error) { return ops.SoftmaxTokens(x[0], t) },
+		oracle: func(s sequences, x ...[]float64) []float64 {
+			p := make([]float64, s.B*s.L)
+			for b := range s.B {
+				sum := 0.0
+				for i := range s.L {
+					if s.live(b, i) {
+						sum += math.Exp(x[0][b*s.L+i])
+					}
+				}
+				for i := range s.L {
+					if s.live(b, i) {
+						p[b*s.L+i] = math.Exp(x[0][b*s.L+i]) / sum
+					}
+				}
+			}
+			return p
+		},
+		fill: func(_ int, x []float32, r *rand.Rand) {
+			for i := range x {
+				x[i] = 6*r.Float32() - 3
+			}
+		},
+		alone: true,
+	})
+}

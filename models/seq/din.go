@@ -64,13 +64,25 @@ func (m DIN) dot(s *nn.Scope, item, x *G.Node, h *models.History) *G.Node {
 	return s.Columns(s.Check(ops.TargetAttention(q, k, v, h.Live)), s.SpaceOf(v))
 }
 
-// unit is the local activation unit (Zhou et al. 2018, figure 2 and eq. 3): Σ_i a_i·x_i with a_i = MLP(item, x_i, item − x_i, item ⊙ x_i).
-// Dice takes its statistics over the actions of all histories.
+// unit is the sum of the history with the weights of the local activation unit (Zhou et al. 2018, eq. 3): Σ_i a_i·x_i.
 func (m DIN) unit(s *nn.Scope, item, x *G.Node, h *models.History) *G.Node {
+	w := activationUnit(s, item, x, h, m.AttentionUnits, m.AttentionActivation)
 	if s.Err() != nil {
 		return nil
 	}
-	act, dice, err := activation(m.AttentionActivation)
+	return s.Columns(s.Check(ops.WeightedPool(w, x, h.Live, m.AttentionSoftmax)), s.SpaceOf(x))
+}
+
+// activationUnit returns a weight for each position, [R, 1], the local activation unit of DIN (Zhou et al. 2018, figure 2):
+//
+//	a_i = MLP(item, x_i, item − x_i, item ⊙ x_i)
+//
+// Dice takes its statistics over the actions of all histories.
+func activationUnit(s *nn.Scope, item, x *G.Node, h *models.History, units []int, name string) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	act, dice, err := activation(name)
 	s.Fail(err)
 	sp := s.SpaceOf(x)
 	s.Tie(s.SpaceOf(item), sp)
@@ -80,13 +92,9 @@ func (m DIN) unit(s *nn.Scope, item, x *G.Node, h *models.History) *G.Node {
 	}
 	minus := s.Columns(s.Check(ops.Scale(x, -1)), sp)
 	parts := nn.Concat(s, q, x, nn.Add(s, q, minus), nn.Mul(s, q, x))
-	o := nn.MLPOptions{Hidden: m.AttentionUnits, Activation: act, Dice: dice, Output: 1}
+	o := nn.MLPOptions{Hidden: units, Activation: act, Dice: dice, Output: 1}
 	if dice {
 		o.Live = h.Items(s)
 	}
-	w := nn.MLP(s, parts, o)
-	if s.Err() != nil {
-		return nil
-	}
-	return s.Columns(s.Check(ops.WeightedPool(w, x, h.Live, m.AttentionSoftmax)), sp)
+	return nn.MLP(s, parts, o)
 }

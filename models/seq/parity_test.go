@@ -43,6 +43,11 @@ func TestParity(t *testing.T) {
 		"bst":          {bst("mean", 2), modeltest.BCE, false},
 		"bst_sum":      {bst("sum", 1), modeltest.BCE, false},
 		"bst_target":   {bst("target", 1), modeltest.BCE, false},
+		"dien":         {seq.DIEN{Columns: columns, Attention: "bilinear", AttentionSoftmax: true, Head: head}, modeltest.BCE, false},
+		"dien_dot":     {seq.DIEN{Columns: columns, Attention: "dot", Head: head}, modeltest.BCE, false},
+		"dien_unit": {seq.DIEN{
+			Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "dice", SumPooling: true, Head: dice,
+		}, modeltest.BCE, false},
 	} {
 		t.Run(file, func(t *testing.T) {
 			var want struct {

@@ -101,7 +101,7 @@ func (t Transformer) attend(s *nn.Scope, y *G.Node, h *models.History) *G.Node {
 	return attend(s, y, ops.AttentionOptions{Heads: t.NumHeads, Tokens: h.Live, Causal: true, Dropout: t.Dropout})
 }
 
-// attend is self-attention over y, [B·L, D] → [B·L, D]. Its dropout is that of training.
+// attend is self-attention over y, [R, D] → [R, D]. Its dropout is that of training.
 func attend(s *nn.Scope, y *G.Node, o ops.AttentionOptions) *G.Node {
 	if s.Err() != nil {
 		return nil

@@ -26,6 +26,9 @@ func cases() map[string]models.Model {
 		"bst":          seq.BST{Columns: columns, NumBlocks: 2, NumHeads: 3, Inner: 10, Dropout: .1, SeqPooling: "mean", Head: head},
 		"bst/sum":      seq.BST{Columns: columns, NumBlocks: 1, NumHeads: 2, SeqPooling: "sum", Head: dice},
 		"bst/target":   seq.BST{Columns: columns, NumBlocks: 1, NumHeads: 2, SeqPooling: "target", Head: head},
+		"dien":         seq.DIEN{Columns: columns, Attention: "bilinear", AttentionSoftmax: true, Head: head},
+		"dien/dot":     seq.DIEN{Columns: columns, Attention: "dot", SumPooling: true, Head: head},
+		"dien/unit":    seq.DIEN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "dice", AttentionSoftmax: true, Head: dice},
 		"din":          seq.DIN{Columns: columns, Attention: "dot", Head: head},
 		"din/unit":     seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head},
 		"din/softmax":  seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "relu", AttentionSoftmax: true, Head: head},
@@ -120,6 +123,13 @@ inner: must not be negative
 dropout: must be in [0, 1)
 seq_pooling: must be mean, sum or target
 num_heads: 5 heads do not divide twice the embedding_dim of 32`},
+		"dien": {func(m models.Model) models.Model {
+			d := m.(seq.DIEN)
+			d.Attention, d.AttentionUnits, d.AttentionActivation = "cosine", []int{4, 0}, "gelu"
+			return d
+		}, `attention: must be bilinear, dot or unit
+attention_units: must be at least 1
+attention_activation: unknown activation "gelu": want none, relu, tanh, sigmoid or dice`},
 		"din": {func(m models.Model) models.Model {
 			d := m.(seq.DIN)
 			d.AttentionActivation, d.HiddenActivations = "gelu", "prelu"

@@ -138,10 +138,12 @@ func TestRows(t *testing.T) {
 
 // groups are those that a model must have, so that none is lost silently by being fixed.
 var groups = map[string][]string{
-	"din":      {"classifier.0:8", "classifier.1:4"},
-	"din/dice": {"attention.0:5", "attention.1:3", "classifier.0:8", "classifier.1:4", "embedding.item:6"},
-	"gru4rec":  {"gru:5", "classifier.0:8"},
-	"esasrec":  {"blocks.0.attention.heads:2", "blocks.0.feed_forward.gate_proj:24", "blocks.1.feed_forward.gate_proj:24", "classifier.0:8", "sequence:6"},
+	"din":        {"classifier.0:8", "classifier.1:4"},
+	"dien":       {"embedding.item:6", "extractor:6", "evolving:6", "classifier.0:8"},
+	"dien/apart": {"embedding.item:6", "embedding.history:6", "extractor:6", "evolving:6"},
+	"din/dice":   {"attention.0:5", "attention.1:3", "classifier.0:8", "classifier.1:4", "embedding.item:6"},
+	"gru4rec":    {"gru:5", "classifier.0:8"},
+	"esasrec":    {"blocks.0.attention.heads:2", "blocks.0.feed_forward.gate_proj:24", "blocks.1.feed_forward.gate_proj:24", "classifier.0:8", "sequence:6"},
 	"esasrec/catalogue": {
 		"blocks.0.attention.head0.qk:3", "blocks.0.attention.head1.v:3", "blocks.1.feed_forward.gate_proj:24", "embedding.item:6",
 	},

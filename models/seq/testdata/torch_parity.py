@@ -121,6 +121,45 @@ def ligr(p, x, heads, blocks, inner):
     return x
 
 
+def augru(p, x, a, size, path):
+    """The states after each item of a gated recurrent unit whose update gate attention scales."""
+    k = x.shape[-1]
+    wi, wh = p(path + ".weight_ih", 3 * size, k), p(path + ".weight_hh", 3 * size, size)
+    gates = F.linear(x, wi, p(path + ".bias_ih", 3 * size))
+    h, out, bh = torch.zeros(B, size), [], p(path + ".bias_hh", 3 * size)
+    for t in range(L):
+        xr, xz, xn = gates[:, t].chunk(3, 1)
+        hr, hz, hn = F.linear(h, wh, bh).chunk(3, 1)
+        u = a[:, t, None] * (1 - torch.sigmoid(xz + hz))
+        new = torch.tanh(xn + torch.sigmoid(xr + hr) * hn)
+        h = torch.where(HISTORY[:, t, None].ne(0), (1 - u) * h + u * new, h)
+        out.append(h)
+    return torch.stack(out, 1)
+
+
+def dien(p):
+    item, seq = lookups(p, False)
+    states = gru(p, seq, D, "extractor")
+    z = torch.einsum("bld,bd->bl", states, linear(p, "attention", item, D, False))
+    z = torch.where(HISTORY.ne(0), z, -1e30).softmax(1)
+    return classify(p, augru(p, states, z, D, "evolving")[:, -1], item)
+
+
+def dien_dot(p):
+    item, seq = lookups(p, False)
+    states = gru(p, seq, D, "extractor")
+    z = torch.einsum("bld,bd->bl", states, item)
+    return classify(p, augru(p, states, z, D, "evolving")[:, -1], item)
+
+
+def dien_unit(p):
+    item, seq = lookups(p, False)
+    states = gru(p, seq, D, "extractor")
+    z = unit(p, item, states, dice)
+    total = (seq * HISTORY.ne(0)[..., None]).sum(1)
+    return classify(p, augru(p, states, z, D, "evolving")[:, -1], item, total, item * total, act=dice)
+
+
 def unit(p, item, seq, act):
     """The weights of the local activation unit, [B, L]."""
     q = item[:, None].expand(-1, L, -1)
@@ -229,7 +268,8 @@ def esasrec_next(p):
     return next_items(p, ligr(p, F.embedding(HISTORY, e), 2, 2, 4 * D))
 
 
-for seed, model in enumerate((din_unit, duet, gru4rec, sasrec, gru4rec_next, sasrec_next, esasrec, esasrec_next, din_softmax, din_dice, bst, bst_sum, bst_target)):
+for seed, model in enumerate((din_unit, duet, gru4rec, sasrec, gru4rec_next, sasrec_next, esasrec, esasrec_next, din_softmax, din_dice, bst, bst_sum, bst_target,
+                              dien, dien_dot, dien_unit)):
     torch.manual_seed(seed)  # a further model changes no file of the others
     p = P()
     out = model(p)
