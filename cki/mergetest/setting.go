@@ -34,6 +34,11 @@ func Histories() map[string]Setting {
 	items := seq.Output{Output: seq.Items}
 	out := map[string]Setting{}
 	for name, m := range map[string]models.Model{
+		"bst":  seq.BST{Columns: columns, NumBlocks: 1, NumHeads: 2, Inner: 7, SeqPooling: "mean", Head: head},
+		"dien": seq.DIEN{Columns: columns, Attention: "bilinear", AttentionSoftmax: true, SumPooling: true, Head: head},
+		"dien/dice": seq.DIEN{
+			Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "dice", AttentionSoftmax: true, Head: head,
+		},
 		"din":      seq.DIN{Columns: columns, Attention: "dot", Head: head},
 		"din/unit": seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head},
 		"din/dice": seq.DIN{
