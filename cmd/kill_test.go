@@ -17,15 +17,40 @@ import (
 // TestKill kills a run at a random moment, 20 times, and resumes it: each time the model has the bytes of the run that was
 // not killed. With -short it is 3 times.
 func TestKill(t *testing.T) {
-	dir := workspace(t, 6000)
-	start := time.Now()
-	train(t, dir, "whole")
-	whole := time.Since(start)
-	want, wantResult := read(t, dir, "whole", "model.safetensors"), trimTimes(read(t, dir, "whole", "result.json"))
 	kills := 20
 	if testing.Short() {
 		kills = 3
 	}
+	killAndResume(t, workspace(t, 6000), kills)
+}
+
+// TestKillHistories does so with next items, whose negatives are drawn by popularity at each step, and with candidates, whose negatives are
+// drawn in each epoch.
+func TestKillHistories(t *testing.T) {
+	for _, text := range []string{
+		`data: {type: synthetic_interactions, users: 500, items: 200, rows: sequences, max_len: 20}
+model: {type: sasrec, output: catalogue, embedding_dim: 64, dropout: 0.2}
+task: {type: next_item, loss: sampled_softmax, negatives: 8, negatives_by: popularity, logq: true}
+train: {epochs: 4, batch_size: 16, checkpoint_steps: 10}
+`,
+		`data: {type: synthetic_interactions, users: 200, items: 200, max_len: 20}
+model: {type: din, embedding_dim: 8}
+task: {metrics: [auc, "ndcg@10"]}
+train: {epochs: 3, batch_size: 256, checkpoint_steps: 10}
+`,
+	} {
+		dir := workspace(t, 100)
+		write(t, dir, "run.yaml", text)
+		killAndResume(t, dir, 3)
+	}
+}
+
+func killAndResume(t *testing.T, dir string, kills int) {
+	t.Helper()
+	start := time.Now()
+	train(t, dir, "whole")
+	whole := time.Since(start)
+	want, wantResult := read(t, dir, "whole", "model.safetensors"), trimTimes(read(t, dir, "whole", "result.json"))
 	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
 	killed := 0
 	for i := range kills {
