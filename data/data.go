@@ -144,6 +144,18 @@ type Sampled interface {
 	Negatives() int
 }
 
+// Candidates is a Sampled source that can have all items as candidates.
+type Candidates interface {
+	Sampled
+	Everything() Whole // nil if its rows are others
+}
+
+// Whole is a Source of candidates that are all of a catalogue's items, but those that the user of a row had.
+type Whole interface {
+	Source
+	Items() int // of the catalogue
+}
+
 // Skipper is a Source that can start in the middle of an epoch without reading the rows before. Resuming a run needs that. Every
 // source that Dataset.Open returns is a Skipper.
 type Skipper interface {

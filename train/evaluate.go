@@ -166,6 +166,9 @@ func Protocol(src data.Source, t task.Task, candidates int) string {
 			}
 		}
 	}
+	if w, ok := src.(data.Whole); ok {
+		return task.AllItems(w.Items())
+	}
 	if s, ok := src.(data.Sampled); ok && s.Negatives() > 0 {
 		return task.Candidates(s.Negatives())
 	}

@@ -9,8 +9,7 @@ import (
 )
 
 func main() {
-	var path, split string
-	var candidates int
+	var path, split, candidates string
 	var runs app.RunFlags
 	c := app.New("evaluate", "measures a run's model on its validation and test rows, or on the rows of a file",
 		func(ctx context.Context, c *app.Command) error {
@@ -18,7 +17,9 @@ func main() {
 			if err != nil {
 				return err
 			}
-			e.Candidates = candidates
+			if err := e.RankAmong(candidates); err != nil {
+				return err
+			}
 			mode := ""
 			if len(e.Runs) > 1 {
 				mode = e.Mode
@@ -27,8 +28,8 @@ func main() {
 		})
 	runs.Flags(c, "`directory` of the run; given several times, the runs and their ensemble are measured, on the first one's data")
 	c.Flags.StringVar(&path, "data", "", "evaluate on all rows of this `file`, of the run's layout, with labels")
-	c.Flags.IntVar(&candidates, "candidates", 0, "of runs that rank a catalogue, rank each item among this `number` of others that are drawn, "+
-		"once, among those that its user has not had (default: among all items)")
+	c.Flags.StringVar(&candidates, "candidates", "", "rank each item among this `number` of others that are drawn, once, among those that its user "+
+		"has not had, of runs that rank a catalogue; or among all, of runs that score candidates (default: as the run was evaluated)")
 	c.Flags.StringVar(&split, "split", "", "`part` of the run's data: train, valid or test (default: valid and test)")
 	c.Main()
 }

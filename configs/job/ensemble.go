@@ -19,7 +19,8 @@ import (
 type Ensemble struct {
 	// Candidates, above 0, has Evaluate rank each item among so many others that are drawn, of runs that rank a catalogue.
 	Candidates int
-	TopK       int // items that Predict writes for a row, of runs that rank a catalogue; 1 if it is 0
+	Everything bool // Evaluate ranks each item among all of the catalogue, of runs that score an item and a history, too
+	TopK       int  // items that Predict writes for a row, of runs that rank a catalogue; 1 if it is 0
 	Runs       []*Run
 	Mode       string // ensemble.MeanLogits or ensemble.MeanProbabilities
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
+	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/metric"
@@ -25,13 +27,28 @@ type Scores struct {
 	Undefined []*metric.Undefined
 }
 
+// RankAmong says among what Evaluate ranks items, as --candidates does: a number of items that are drawn, all, or nothing.
+func (t *Ensemble) RankAmong(candidates string) error {
+	t.Candidates, t.Everything = 0, candidates == "all"
+	if candidates == "" || t.Everything {
+		return nil
+	}
+	n, err := strconv.Atoi(candidates)
+	if err != nil || n < 1 {
+		return run.BadInput(fmt.Errorf("--candidates %s: want a number of items above 0, or all", candidates))
+	}
+	t.Candidates = n
+	return nil
+}
+
 // Evaluate measures the runs, and their ensemble if there are several. If path is given, it does so on all rows of that file.
 // Otherwise it uses a part of the first run's data: split is train, valid or test, or empty for validation and test rows. each is
 // called for every model on every part, for the runs first and then for the ensemble.
 func (t *Ensemble) Evaluate(ctx context.Context, path, split string, each func(Scores) error) error {
 	var parts []part
-	if _, ranks := t.first().Task.(task.Ranking); t.Candidates != 0 && !ranks || t.Candidates < 0 {
-		return run.BadInput(fmt.Errorf("--candidates %d: want a number of items above 0, and runs that rank a catalogue, which those of the task next_item do", t.Candidates))
+	if _, ranks := t.first().Task.(task.Ranking); t.Candidates != 0 && !ranks {
+		return run.BadInput(fmt.Errorf("--candidates %d: %s ranks no catalogue, as runs of the task next_item do; how many candidates are drawn for it "+
+			"its data says, with eval_negatives", t.Candidates, t.first().Dir))
 	}
 	switch {
 	case path != "" && split != "":
@@ -52,6 +69,9 @@ func (t *Ensemble) Evaluate(ctx context.Context, path, split string, each func(S
 			return run.BadInput(fmt.Errorf("the data has no such part: --split %q (train, valid or test), or give --data", split))
 		}
 	}
+	if err := t.widen(parts); err != nil {
+		return err
+	}
 	if err := train.CheckGroups(parts[0].src[0].Schema(), t.first().Task); err != nil {
 		return run.BadInput(err)
 	}
@@ -63,6 +83,29 @@ func (t *Ensemble) Evaluate(ctx context.Context, path, split string, each func(S
 	for _, p := range parts {
 		if err := t.measure(ctx, progs, p, each); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// widen has rows of candidates be of all items, if that is wanted.
+func (t *Ensemble) widen(parts []part) error {
+	if _, ranks := t.first().Task.(task.Ranking); !t.Everything || ranks {
+		return nil
+	}
+	for _, p := range parts {
+		if p.name == "train" {
+			return run.BadInput(errors.New("--candidates all: a user has several train rows, and metrics rank those of a user together: give --split valid or test"))
+		}
+		for i, src := range p.src {
+			var all data.Whole
+			if c, ok := src.(data.Candidates); ok {
+				all = c.Everything()
+			}
+			if all == nil {
+				return run.BadInput(fmt.Errorf("--candidates all: the rows of %s are no candidates of a log, as those of data of type interactions are", p.name))
+			}
+			p.src[i] = all
 		}
 	}
 	return nil

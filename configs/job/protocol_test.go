@@ -95,12 +95,30 @@ func TestProtocols(t *testing.T) {
 	if !(few["hr@10"] > full["hr@10"]) || math.Abs(few["item_cross_entropy"]-math.Log(100)) > .5 {
 		t.Errorf("among candidates %v, among all items %v", few, full)
 	}
-	for dir, n := range map[string]int{"d": 9, "a": -1} {
+	among := func(dir, candidates, split string) (s job.Scores, err error) {
+		t.Helper()
 		e, err := job.OpenEnsemble([]string{dir}, nil, "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.Candidates = n
-		refused(t, e.Evaluate(t.Context(), "", "", nil), fmt.Sprintf("--candidates %d", n), "next_item")
+		if err := e.RankAmong(candidates); err != nil {
+			return s, err
+		}
+		return s, e.Evaluate(t.Context(), "", split, func(x job.Scores) error { s = x; return nil })
+	}
+	all, err := among("d", "all", "test")
+	some := measure(0, "d")[0]
+	if err != nil || !strings.HasPrefix(all.Protocol, "all 2") || !strings.HasSuffix(all.Protocol, "that the user had") || all.Rows < 60*200 || all.Rows > 60*300 ||
+		!(all.Metrics["hr@10"] < some.Metrics["hr@10"]) || math.Abs(all.Metrics["user_auc"]-some.Metrics["user_auc"]) > .1 {
+		t.Errorf("among all items %+v, %v; among some %+v", all, err, some)
+	}
+	if x, err := among("a", "all", "test"); err != nil || x.Metrics["hr@10"] != full["hr@10"] || x.Protocol != allItems {
+		t.Errorf("among all items %+v, %v, want %v", x, err, full)
+	}
+	for _, c := range []struct{ dir, candidates, split, want string }{
+		{"d", "9", "test", "next_item"}, {"a", "-1", "", "above 0, or all"}, {"a", "some", "", "above 0, or all"}, {"d", "all", "train", "--split valid or test"},
+	} {
+		_, err := among(c.dir, c.candidates, c.split)
+		refused(t, err, "--candidates "+c.candidates, c.want)
 	}
 }

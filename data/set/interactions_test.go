@@ -244,6 +244,46 @@ func TestCounts(t *testing.T) {
 	}
 }
 
+// TestEverything has each action to predict among all items that its user had not had, whatever the size of the batches.
+func TestEverything(t *testing.T) {
+	d := datatest.Section(t, "type: interactions\nlayout: sequences\nnegatives: 0\neval_negatives: 1\nmax_len: 2\npath: "+
+		datatest.WriteFile(t, "log", "u a b a c d\nv b e a\nw e b a b\n"))
+	o, _ := datatest.Options(t)
+	s := datatest.Open(t, d, o)
+	name := func(id int32) string {
+		w, _ := s.Map.Token("item", id)
+		return w
+	}
+	for _, size := range []int{1, 2, 3, 5, 100} {
+		src := s.Test.(data.Candidates).Everything()
+		if src.Items() != 5 {
+			t.Errorf("%d items, want 5", src.Items())
+		}
+		var got []string
+		for b, err := range src.Batches(0, size) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range b.N {
+				h := b.IDs["history"][2*i : 2*i+2]
+				got = append(got, fmt.Sprintf("%s%s>%s %v", name(h[0]), name(h[1]), name(b.IDs["item"][i]), b.Label[i]))
+			}
+			if b.Size != size || b.N < size && slices.ContainsFunc(b.IDs["item"][b.N:], func(id int32) bool { return id != 0 }) {
+				t.Errorf("batch of %d of %d rows, %d wanted: %v", b.N, b.Size, size, b.IDs["item"])
+			}
+		}
+		slices.Sort(got)
+		want := []string{"ac>d 1", "ac>e 0", "ba>b 1", "ba>c 0", "ba>d 0", "be>a 1", "be>c 0", "be>d 0"} // w had b before
+		if !slices.Equal(got, want) {
+			t.Errorf("in batches of %d: %q, want %q", size, got, want)
+		}
+	}
+	d = datatest.Section(t, "type: interactions\nlayout: sequences\nrows: sequences\npath: "+datatest.WriteFile(t, "log", "u a b a c d\n"))
+	if all := datatest.Open(t, d, o).Test.(data.Candidates).Everything(); all != nil {
+		t.Errorf("sequences have candidates: %v", all)
+	}
+}
+
 // interactionsCase is a log without negatives, which are others in each epoch: TestNegatives has them.
 func interactionsCase(t testing.TB, rows string) datatest.Case {
 	var log strings.Builder

@@ -146,7 +146,7 @@ func (t NextItem) Protocol(items, candidates int) string {
 	case candidates > 0:
 		return Candidates(candidates)
 	case t.Seen == "exclude":
-		return fmt.Sprintf("all %s items, without those that the user had", grouped(items))
+		return AllItems(items)
 	}
 	return fmt.Sprintf("all %s items", grouped(items))
 }

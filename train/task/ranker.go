@@ -190,6 +190,11 @@ func Top(dst []int32, z []float32, k int) []int32 {
 // Candidates says in words that an item is ranked among n that were drawn.
 func Candidates(n int) string { return fmt.Sprintf("1 + %s sampled candidates a user", grouped(n)) }
 
+// AllItems says in words that an item is ranked among all n of a catalogue, but those that its user had.
+func AllItems(n int) string {
+	return fmt.Sprintf("all %s items, without those that the user had", grouped(n))
+}
+
 // grouped writes a number with commas, such as 54,542.
 func grouped(n int) string {
 	s := fmt.Sprint(n)
