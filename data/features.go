@@ -29,6 +29,7 @@ type FeatureMap struct {
 type MapFeature struct {
 	Name      string  `json:"name"`
 	Kind      Kind    `json:"kind"`
+	From      string  `json:"from,omitempty"`      // the feature whose ids this one's follow from, by the Of of its table; empty: it has a column
 	Table     string  `json:"table,omitempty"`     // of tokens; empty for Numeric
 	Separator string  `json:"separator,omitempty"` // of a Multi or a Sequence
 	MaxLen    int     `json:"max_len,omitempty"`   // of a Multi or a Sequence
@@ -73,6 +74,36 @@ func (m *FeatureMap) Table(name string) *Vocabulary {
 		}
 	}
 	return nil
+}
+
+// Stored returns the map of the features that have columns, which is m if all have.
+func (m *FeatureMap) Stored() *FeatureMap {
+	out := &FeatureMap{Version: m.Version, Rows: m.Rows, Text: m.Text}
+	for _, f := range m.Features {
+		if f.From == "" {
+			out.Features = append(out.Features, f)
+			if t := m.Table(f.Table); t != nil && !slices.Contains(out.Tables, t) {
+				out.Tables = append(out.Tables, t)
+			}
+		}
+	}
+	if len(out.Features) == len(m.Features) {
+		return m
+	}
+	return out
+}
+
+// Derive fills the features of b that follow from others.
+func (m *FeatureMap) Derive(b *Batch) {
+	for i := range m.Features {
+		if f := &m.Features[i]; f.From != "" {
+			of := m.Table(f.Table).Of
+			to := b.IDs[f.Name]
+			for k, id := range b.IDs[f.From] {
+				to[k] = of[id]
+			}
+		}
+	}
 }
 
 // feature returns the feature of that name, nil if there is none.
@@ -183,6 +214,15 @@ func (m *FeatureMap) checkFeature(f *MapFeature) error {
 	}
 	if (f.Kind == Sequence) != (f.Keep != "") || f.Keep != "" && f.Keep != KeepLast && f.Keep != KeepFirst {
 		return fmt.Errorf("a %v that keeps %q", f.Kind, f.Keep)
+	}
+	if f.From != "" {
+		from := m.feature(f.From)
+		if from == nil || from.From != "" || f.Kind == Numeric || from.Kind != f.Kind || from.MaxLen != f.MaxLen {
+			return fmt.Errorf("cannot follow from %q", f.From)
+		}
+		if of := m.Table(f.Table).Of; len(of) != m.Table(from.Table).Size() {
+			return fmt.Errorf("table %s is of %d ids, not of the %d of table %s", f.Table, len(of), m.Table(from.Table).Size(), from.Table)
+		}
 	}
 	if f.Kind.Lists() && (f.Separator == "" || f.MaxLen < 1 || f.MaxLen > 1<<16) {
 		return fmt.Errorf("separator %q, %d ids", f.Separator, f.MaxLen)

@@ -72,6 +72,7 @@ func (f *MapFeature) differences(g *MapFeature) []string {
 	differ("max_len", g.MaxLen, f.MaxLen)
 	differ("pooling", g.pool(), f.pool())
 	differ("keep", g.Keep, f.Keep)
+	differ("from", g.From, f.From)
 	return out
 }
 
@@ -106,14 +107,18 @@ func (v *Vocabulary) difference(w *Vocabulary) string {
 	return fmt.Sprintf("has %d hash buckets, not %d", w.Hash, v.Hash)
 }
 
-// SameIDs reports whether every token of every feature has the same id in both maps. Rows of embedding tables then need no
+// SameIDs reports whether every token of every feature has the same id in both maps, and what is known of tokens is the same. Rows of embedding tables then need no
 // matching. Counts and statistics of numbers may differ.
 func (m *FeatureMap) SameIDs(o *FeatureMap) bool {
 	if len(m.Compatible(o)) > 0 {
 		return false
 	}
 	for i := range m.Features {
-		if f := &m.Features[i]; f.Kind != Numeric && !slices.Equal(m.Table(f.Table).Tokens, o.Table(f.Table).Tokens) {
+		f := &m.Features[i]
+		if f.Kind == Numeric {
+			continue
+		}
+		if t, u := m.Table(f.Table), o.Table(f.Table); !slices.Equal(t.Tokens, u.Tokens) || !slices.Equal(t.Of, u.Of) {
 			return false
 		}
 	}
@@ -161,7 +166,32 @@ func Union(base *FeatureMap, others ...*FeatureMap) (*FeatureMap, error) {
 		}
 		out.Tables = append(out.Tables, u)
 	}
+	out.deriveUnion(base, others)
 	return out, out.Check()
+}
+
+// deriveUnion gives the tables of out that are of another table what the maps know: of a token that several know, what the first one does.
+func (m *FeatureMap) deriveUnion(base *FeatureMap, others []*FeatureMap) {
+	for i := range m.Features {
+		f := &m.Features[i]
+		if f.From == "" || m.Table(f.Table).Of != nil {
+			continue
+		}
+		to, of := m.Table(f.Table), m.Table(m.feature(f.From).Table)
+		to.Of = make([]int32, of.Size())
+		for _, o := range append([]*FeatureMap{base}, others...) {
+			theirs, names := o.Table(f.Table), o.Table(of.Name)
+			at, value := RowMap(names, of), RowMap(to, theirs)
+			for id := range to.Of {
+				if to.Of[id] <= OOVID && at[id] >= 0 {
+					to.Of[id] = max(to.Of[id], value[theirs.Of[at[id]]])
+				}
+			}
+		}
+		for id := FirstID; id < len(to.Of); id++ {
+			to.Of[id] = max(to.Of[id], OOVID)
+		}
+	}
 }
 
 // add appends the tokens of w that v does not know and adds the counts.

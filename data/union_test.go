@@ -37,6 +37,60 @@ func mapOver(rows int64, mean float64, tables ...*data.Vocabulary) *data.Feature
 	return m
 }
 
+// TestUnionOf: what is known of items goes with them; of one that two maps know, what the first does, if it knows anything.
+func TestUnionOf(t *testing.T) {
+	of := func(items []string, categories ...string) *data.FeatureMap {
+		item := &data.Vocabulary{Name: "item", Tokens: items, Counts: make([]int64, 2+len(items))}
+		c := &data.Vocabulary{Name: "category", Of: []int32{0, 1}}
+		for _, name := range categories {
+			if name != "" && !slices.Contains(c.Tokens, name) {
+				c.Tokens = append(c.Tokens, name)
+			}
+		}
+		c.Counts = make([]int64, c.Size())
+		for _, name := range categories {
+			c.Of = append(c.Of, c.ID([]byte(name)))
+		}
+		return &data.FeatureMap{Version: data.MapVersion, Tables: []*data.Vocabulary{item, c}, Features: []data.MapFeature{
+			{Name: "item", Table: "item"}, {Name: "category", Table: "category", From: "item"},
+		}}
+	}
+	a, b := of([]string{"x", "y", "z"}, "red", "", "blue"), of([]string{"z", "y", "w"}, "green", "red", "white")
+	u, err := data.Union(a, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"x": "red", "y": "red", "z": "blue", "w": "white"}
+	for item, category := range want {
+		batch := data.NewBatch(u.Schema(false), 1)
+		id, err := u.ID("item", item)
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch.IDs["item"][0] = id
+		u.Derive(batch)
+		if got, _ := u.Token("category", batch.IDs["category"][0]); got != category {
+			t.Errorf("%s is %q, want %q", item, got, category)
+		}
+	}
+	if a.SameIDs(of([]string{"x", "y", "z"}, "red", "red", "blue")) || !a.SameIDs(of([]string{"x", "y", "z"}, "red", "", "blue")) {
+		t.Error("maps have the same ids if what is known of items is the same, and only then")
+	}
+	for name, spoil := range map[string]func(*data.FeatureMap){
+		"too few":    func(m *data.FeatureMap) { m.Tables[1].Of = m.Tables[1].Of[:3] },
+		"too large":  func(m *data.FeatureMap) { m.Tables[1].Of[3] = 9 },
+		"padding":    func(m *data.FeatureMap) { m.Tables[1].Of[3] = 0 },
+		"no feature": func(m *data.FeatureMap) { m.Features[1].From = "thing" },
+		"itself":     func(m *data.FeatureMap) { m.Features[1].From = "category" },
+		"a sequence": func(m *data.FeatureMap) { m.Features[1].Kind, m.Features[1].Keep = data.Sequence, "last" },
+	} {
+		m := of([]string{"x", "y", "z"}, "red", "", "blue")
+		if spoil(m); m.Check() == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
 func TestUnion(t *testing.T) {
 	dir := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {

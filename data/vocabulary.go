@@ -14,6 +14,8 @@ type Vocabulary struct {
 	// Tokens[i] has id i+2, each once; when fitted by falling count, then by rising text, and a Union appends others
 	Tokens []string `json:"tokens,omitempty"`
 	Counts []int64  `json:"counts"` // by id: how often it was met when fitted, by all maps of a Union together
+	// of a table of what is known of the tokens of another one, such as the categories of items: by id of that one, the id here
+	Of []int32 `json:"of,omitempty"`
 
 	once  sync.Once
 	index map[string]int32
@@ -47,6 +49,11 @@ func (v *Vocabulary) check() error {
 	}
 	if len(v.Counts) != v.Size() {
 		return fmt.Errorf("%d counts of %d ids", len(v.Counts), v.Size())
+	}
+	for id, of := range v.Of {
+		if of < 0 || int(of) >= v.Size() || (id == PadID) != (of == PadID) {
+			return fmt.Errorf("id %d of what it is of has %d of %d ids", id, of, v.Size())
+		}
 	}
 	v.once.Do(v.build)
 	if len(v.index) != len(v.Tokens) {

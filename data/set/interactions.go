@@ -1,12 +1,12 @@
 package set
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,6 +45,8 @@ type Interactions struct {
 
 	HistoryRows `yaml:",inline"`
 
+	Items Items `yaml:"items"` // what a file knows of the items
+
 	BadRows    string `yaml:"bad_rows"`     // error: stop at a line that cannot be read; skip: leave it out and report it
 	MaxBadRows int64  `yaml:"max_bad_rows"` // stop at more skipped lines than this
 	MaxLine    int    `yaml:"max_line"`     // bytes of the longest line
@@ -65,6 +67,7 @@ const (
 func init() {
 	data.Register("interactions", Interactions{
 		Layout: "log", User: "user", Item: "item", Time: "time", Delimiter: ",", Order: orderTime, HistoryRows: historyRows,
+		Items:   Items{Delimiter: ",", Encoding: "utf-8", Item: "item"},
 		BadRows: data.StopAtBadRow, MaxBadRows: 1000, MaxLine: 1 << 20,
 	})
 }
@@ -170,28 +173,35 @@ func (d Interactions) Open(ctx context.Context, o data.OpenOptions) (*data.Split
 		return nil, err
 	}
 	o.Log.Info("data: read interactions", "users", len(log.Users), "items", len(log.Names), "actions", len(log.Item), "seconds", parts.Seconds(start))
-	s, err := d.open(namelist.Show(d.Path), log, o)
+	sides, known, err := d.Items.read(ctx, log, d.MaxLine, o.Log)
 	if err != nil {
 		return nil, err
 	}
+	s, err := d.open(namelist.Show(d.Path), log, sides, o)
+	if err != nil {
+		return nil, err
+	}
+	sums = append(sums, known...)
 	s.Sources = parts.Sources(nil, data.TrainPart, sums)
 	return s, nil
 }
 
+func (d HistoryRows) candidates() bool { return d.Rows == candidateRows }
+
 // open makes the rows of a log. from is what it was read from.
-func (d HistoryRows) open(from string, log *history.Log, o data.OpenOptions) (*data.Splits, error) {
+func (d HistoryRows) open(from string, log *history.Log, sides []history.Side, o data.OpenOptions) (*data.Splits, error) {
 	p, err := history.Split{By: d.Split, Ratio: d.Ratio, Seed: d.Seed}.Of(log)
 	if err != nil {
 		return nil, fmt.Errorf("data: %s: %w", from, err)
 	}
 	m := o.Map
 	if m == nil {
-		m = d.fit(log)
-	} else if err := d.checkMap(m); err != nil {
+		m = history.Fit(log, sides, d.candidates(), d.MaxLen)
+	} else if err := history.CheckMap(m, sideNames(sides), d.candidates()); err != nil {
 		return nil, err
 	}
 	s, err := history.NewSet(log, p, m, history.Set{
-		MaxLen: m.Features[len(m.Features)-1].MaxLen, Sequences: d.Rows == sequenceRows, Negatives: [...]int{d.Negatives, d.EvalNegatives, d.EvalNegatives},
+		MaxLen: m.Features[history.Place(d.candidates())].MaxLen, Sequences: d.Rows == sequenceRows, Negatives: [...]int{d.Negatives, d.EvalNegatives, d.EvalNegatives},
 		ByCount: d.NegativesBy == "popularity", EvalSeed: d.Seed, Stride: d.Stride,
 	})
 	if err != nil {
@@ -218,53 +228,6 @@ func (d HistoryRows) open(from string, log *history.Log, o data.OpenOptions) (*d
 	return out, nil
 }
 
-// fit returns the feature map of a log.
-func (d HistoryRows) fit(l *history.Log) *data.FeatureMap {
-	count := make([]int64, len(l.Names))
-	for _, i := range l.Item {
-		count[i]++
-	}
-	order := make([]int, len(l.Names))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(count[b], count[a]), strings.Compare(l.Names[a], l.Names[b]))
-	})
-	v := &data.Vocabulary{Name: history.TableName, Counts: make([]int64, data.FirstID, data.FirstID+len(order))}
-	for _, i := range order {
-		v.Tokens, v.Counts = append(v.Tokens, l.Names[i]), append(v.Counts, count[i])
-	}
-	m := &data.FeatureMap{Version: data.MapVersion, Rows: int64(len(l.Item)), Tables: []*data.Vocabulary{v}}
-	if d.Rows == candidateRows {
-		m.Features = append(m.Features, data.MapFeature{Name: history.ItemColumn, Table: v.Name})
-	}
-	m.Features = append(m.Features, data.MapFeature{
-		Name: history.HistoryColumn, Kind: data.Sequence, Table: v.Name, Separator: "|", MaxLen: d.MaxLen, Pool: data.PoolMean,
-		Keep: data.KeepLast,
-	})
-	return m
-}
-
-// checkMap returns why m cannot be the map of the rows.
-func (d HistoryRows) checkMap(m *data.FeatureMap) error {
-	if err := m.Check(); err != nil {
-		return fmt.Errorf("data: feature map: %w", err)
-	}
-	want := []string{history.ItemColumn, history.HistoryColumn}
-	if d.Rows == sequenceRows {
-		want = want[1:]
-	}
-	var have []string
-	for _, f := range m.Features {
-		have = append(have, f.Name)
-	}
-	if !slices.Equal(have, want) || m.Features[len(want)-1].Kind != data.Sequence || m.Table(history.TableName) == nil {
-		return errors.New("data: the feature map is not one of interactions with these rows; was it made for other data?")
-	}
-	return nil
-}
-
 // Stream reads one file in order. Candidates are comma separated rows with a header, the columns item and history, whose items are
 // separated by |, and if need be user and label. Sequences are a log in the layout of the data: a row is a user, with all of their actions
 // or, if labels are wanted, with the last one as the label.
@@ -274,15 +237,23 @@ func (d Interactions) Stream(ctx context.Context, path string, m *data.FeatureMa
 	}
 	c := d.stored()
 	c.MaxLine = d.MaxLine
-	return c.Stream(ctx, path, m, o)
+	return history.Derived(c.Stream(ctx, path, m.Stored(), o), m, m.Schema(o.Labels))
 }
 
 // Encoder encodes rows in memory.
-func (d HistoryRows) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
-	if err := d.checkMap(m); err != nil {
+func (d Interactions) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
+	return d.encoder(m, d.Items.names())
+}
+
+func (d HistoryRows) encoder(m *data.FeatureMap, sides []string) (data.RowEncoder, error) {
+	if err := history.CheckMap(m, sides, d.candidates()); err != nil {
 		return nil, err
 	}
-	return d.stored().Encoder(m)
+	e, err := d.stored().Encoder(m.Stored())
+	if err != nil {
+		return nil, err
+	}
+	return history.DerivedEncoder(e, m), nil
 }
 
 // stored is the data set of files that have rows.
@@ -300,9 +271,10 @@ func (d HistoryRows) stored() CSV {
 // SynthInteractions is a generated log. Each item has a few items that often follow it; what else users have follows no rule. So a model
 // of the order learns what one of popularity cannot.
 type SynthInteractions struct {
-	Users       int `yaml:"users"`   // number of users
-	Items       int `yaml:"items"`   // number of items
-	Actions     int `yaml:"actions"` // mean number of a user's actions
+	Users       int `yaml:"users"`      // number of users
+	Items       int `yaml:"items"`      // number of items
+	Actions     int `yaml:"actions"`    // mean number of a user's actions
+	Categories  int `yaml:"categories"` // items have one of so many categories; 0: none is known
 	HistoryRows `yaml:",inline"`
 }
 
@@ -313,6 +285,7 @@ func init() {
 // Validate returns what is wrong with the options.
 func (d SynthInteractions) Validate() error {
 	return errors.Join(registry.In("users", d.Users, 1, 1<<24), registry.In("items", d.Items, 2, 1<<24), registry.In("actions", d.Actions, 3, 1<<12),
+		registry.In("categories", d.Categories, 0, 1<<20),
 		d.HistoryRows.Validate())
 }
 
@@ -326,7 +299,7 @@ func (d SynthInteractions) Open(_ context.Context, o data.OpenOptions) (*data.Sp
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	o.Log = parts.Logger(o.Log)
-	s, err := d.open("the generated log", log, o)
+	s, err := d.open("the generated log", log, d.sides(log), o)
 	if err != nil {
 		return nil, err
 	}
@@ -334,8 +307,29 @@ func (d SynthInteractions) Open(_ context.Context, o data.OpenOptions) (*data.Sp
 	return s, nil
 }
 
+// sides returns the categories of items: that of item i7 is c7 modulo their number.
+func (d SynthInteractions) sides(l *history.Log) []history.Side {
+	if d.Categories == 0 {
+		return nil
+	}
+	s := history.Side{Name: "category"}
+	for _, name := range l.Names {
+		i, _ := strconv.Atoi(strings.TrimPrefix(name, "i"))
+		s.Value = append(s.Value, "c"+strconv.Itoa(i%d.Categories))
+	}
+	return []history.Side{s}
+}
+
+// Encoder encodes rows in memory.
+func (d SynthInteractions) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
+	return d.encoder(m, sideNames(d.sides(&history.Log{})))
+}
+
 // Stream reads one file in order, as that of Interactions: sequences are "user item item ..." a line.
 func (d SynthInteractions) Stream(ctx context.Context, path string, m *data.FeatureMap, o data.StreamOptions) data.Source {
-	i := Interactions{Layout: "sequences", Order: orderTime, HistoryRows: d.HistoryRows, MaxLine: 1 << 20}
+	i := Interactions{Items: Items{Columns: map[string]ItemColumn{}}, Layout: "sequences", Order: orderTime, HistoryRows: d.HistoryRows, MaxLine: 1 << 20}
+	for _, side := range d.sides(&history.Log{}) {
+		i.Items.Columns[side.Name] = ItemColumn{}
+	}
 	return i.Stream(ctx, path, m, o)
 }

@@ -112,6 +112,78 @@ func TestWindows(t *testing.T) {
 	}
 }
 
+// itemsCase is the section of a file of what is known of the items i0 to i8, but for i5.
+func itemsCase(t testing.TB) string {
+	return "items: {path: " + datatest.WriteFile(t, "items", "item,kind,tags\ni0,a,x|y\ni1,b,\ni2,a,y\ni3,c,z|x\ni4,b,x\ni6,a,\ni7,c,x|y\ni8,b,y|x\nj1,d,q\n") +
+		", columns: {kind: {}, tag: {from: [tags], separator: '|'}}}"
+}
+
+// TestItems: what a file knows of items, in the layouts that files have, at the item and at each position of the history.
+func TestItems(t *testing.T) {
+	for _, c := range []struct {
+		name, text, options string
+		want                map[string]string // by item; d is not in the file
+	}{
+		{"header", "item,kind\na,A\nb,B\nc,A\nz,Z\n", "columns: {kind: {}}", map[string]string{"a": "A", "b": "B", "c": "A"}},
+		{"names", "a::x (1995)::A|B\nb::y::B\nc::z::C|A\n", "delimiter: '::', names: [item, title, genres], columns: {kind: {from: [genres], separator: '|'}}", map[string]string{"a": "A", "b": "B", "c": "C"}},
+		{"all", "a::x (1995)::A|B\nb::y::B\nc::z::C|A\n", "delimiter: '::', names: [item, title, genres], columns: {kind: {from: [genres], separator: '|', several: all}}", map[string]string{"a": "A|B", "b": "B", "c": "C|A"}},
+		{"latin1", "a|Caf\xe9|1|0\nb|x|0|1\nc|x|1|1\n", "delimiter: '|', encoding: latin1, names: [item, title, A, B], columns: {kind: {from: [A, B], several: all}}", map[string]string{"a": "A", "b": "B", "c": "A|B"}},
+		{"latin1 values", "a|Caf\xe9\nb|x\nc|x\n", "delimiter: '|', encoding: latin1, names: [item, title], columns: {kind: {from: [title]}}", map[string]string{"a": "Café", "b": "x", "c": "x"}},
+		{"pairs", "a,A\na,B\nb,B\nc,C\na,A\n", "names: [item, kind], columns: {kind: {several: all}}", map[string]string{"a": "A|B", "b": "B", "c": "C"}},
+		{"blanks", "item\tkind\r\na\t A \r\nb\t\r\nc\t\"C\"\r\n", "delimiter: tab, columns: {kind: {}}", map[string]string{"a": "A", "c": "C"}},
+	} {
+		for _, rows := range []string{"candidates", "sequences"} {
+			d := datatest.Section(t, fmt.Sprintf("type: interactions\nlayout: sequences\nrows: %s\nmax_len: 3\nnegatives: 0\neval_negatives: 0\npath: %s\nitems: {path: %s, %s}",
+				rows, datatest.WriteFile(t, "log", "u a b c d\nv d c b a\nw b a c\n"), datatest.WriteFile(t, "items", c.text), c.options))
+			o, log := datatest.Options(t)
+			s := datatest.Open(t, d, o)
+			known := func(item, column string, id, side int32) {
+				name, _ := s.Map.Token(item, id)
+				got, ok := s.Map.Token(column, side)
+				if want, have := c.want[name]; got != want || ok != have || (side == data.OOVID) != (name != "" && !have) {
+					t.Errorf("%s, %s: %s of %q is %q (%d), want %q", c.name, rows, column, name, got, side, want)
+				}
+			}
+			for _, src := range []data.Source{s.Train, s.Valid, s.Test} {
+				r := datatest.Read(t, src)
+				for i := range r.IDs["item"] {
+					known("item", "kind", r.IDs["item"][i], r.IDs["kind"][i])
+				}
+				for i := range r.IDs["history"] {
+					known("history", "history_kind", r.IDs["history"][i], r.IDs["history_kind"][i])
+				}
+			}
+			if !strings.Contains(log.String(), "items of which nothing is known") || !strings.Contains(log.String(), fmt.Sprint("items=", 4-len(c.want))) {
+				t.Errorf("%s: the log does not say that items lack: %s", c.name, log.String())
+			}
+		}
+	}
+	for _, c := range []struct{ name, text, options, want string }{
+		{"empty", "", "columns: {kind: {}}", "items: the file is empty"},
+		{"no column", "item,x\n", "columns: {kind: {}}", "items:1: no column kind (items.columns.kind); there are item, x"},
+		{"no item", "thing,kind\n", "columns: {kind: {}}", "items:1: no column item (items.item)"},
+		{"a cell less", "item,kind\na\n", "columns: {kind: {}}", "items:2: 1 cells, want 2"},
+		{"latin1 as UTF-8", "item,kind\na,Caf\xe9\n", "columns: {kind: {}}", "items:2: invalid UTF-8"},
+		{"a NUL", "item,kind\na,\x00\n", "columns: {kind: {}}", "items:2: holds a NUL"},
+		{"two", "item,A,B\na,1,2\n", "columns: {kind: {from: [A, B]}}", `items:2: column B: "2" is neither 0 nor 1`},
+		{"other items", "item,kind\nA,x\nB,y\n", "columns: {kind: {}}", "items: has no kind of any item of the log"},
+		{"a name that is taken", "item,kind\na,x\n", "columns: {history: {from: [kind]}}", `a feature cannot have the name "history"`},
+		{"several", "item,kind\na,x\n", "columns: {kind: {several: mean}}", `several is "mean"; want first or all`},
+		{"nothing", "item,kind\na,x\n", "item: item", "names no feature"},
+		{"encoding", "item,kind\na,x\n", "encoding: utf-16, columns: {kind: {}}", "encoding"},
+	} {
+		d, err := datatest.TrySection(fmt.Sprintf("type: interactions\nlayout: sequences\nnegatives: 0\neval_negatives: 0\npath: %s\nitems: {path: %s, %s}",
+			datatest.WriteFile(t, "log", "u a b c d\nv d c b a\nw b a c\n"), datatest.WriteFile(t, "items", c.text), c.options))
+		if err == nil {
+			o, _ := datatest.Options(t)
+			_, err = d.Open(t.Context(), o)
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
 // rowWords returns rows as "history > item".
 func rowWords(t testing.TB, s *data.Splits, src data.Source) (out []string) {
 	t.Helper()
@@ -285,7 +357,7 @@ func TestEverything(t *testing.T) {
 }
 
 // interactionsCase is a log without negatives, which are others in each epoch: TestNegatives has them.
-func interactionsCase(t testing.TB, rows string) datatest.Case {
+func interactionsCase(t testing.TB, rows, more string) datatest.Case {
 	var log strings.Builder
 	for u := range 12 {
 		fmt.Fprintf(&log, "u%d", u)
@@ -294,8 +366,8 @@ func interactionsCase(t testing.TB, rows string) datatest.Case {
 		}
 		log.WriteString("\n")
 	}
-	d := datatest.Section(t, fmt.Sprintf("type: interactions\nlayout: sequences\nrows: %s\nmax_len: 4\nnegatives: 0\neval_negatives: 0\npath: %s",
-		rows, datatest.WriteFile(t, "log", log.String())))
+	d := datatest.Section(t, fmt.Sprintf("type: interactions\nlayout: sequences\nrows: %s\nmax_len: 4\nnegatives: 0\neval_negatives: 0\npath: %s\n%s",
+		rows, datatest.WriteFile(t, "log", log.String()), more))
 	return datatest.Case{Data: d, Test: func(t testing.TB, s *data.Splits) (string, []map[string]any) {
 		if rows == "sequences" {
 			return sequencesOf(t, s)
@@ -331,6 +403,6 @@ func sequencesOf(t testing.TB, s *data.Splits) (path string, list []map[string]a
 
 // synthInteractionsCase has rows without negatives, which TestNegatives has.
 func synthInteractionsCase(t testing.TB) datatest.Case {
-	d := datatest.Section(t, "type: synthetic_interactions\nusers: 20\nitems: 30\nactions: 5\nrows: sequences\nmax_len: 4")
+	d := datatest.Section(t, "type: synthetic_interactions\nusers: 20\nitems: 30\nactions: 5\nrows: sequences\nmax_len: 4\ncategories: 3")
 	return datatest.Case{Data: d, Test: func(t testing.TB, s *data.Splits) (string, []map[string]any) { return sequencesOf(t, s) }}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/internal/scan"
@@ -14,14 +15,16 @@ import (
 
 // lines reads the lines of a file, compressed or not. Blank lines are none, and have a number.
 type lines struct {
-	path string
-	max  int   // bytes of the longest line
-	skip bool  // a longer line is read to its end; otherwise nothing is read behind it
-	at   int64 // number of the line that was read last, from 1
-	sum  scan.FileSum
+	path   string
+	max    int   // bytes of the longest line
+	skip   bool  // a longer line is read to its end; otherwise nothing is read behind it
+	latin1 bool  // the bytes are characters, as in ISO 8859-1
+	at     int64 // number of the line that was read last, from 1
+	sum    scan.FileSum
 
 	r    *bufio.Reader
 	long []byte // a line that is longer than the buffer of r
+	wide []byte // a line whose bytes were characters
 }
 
 // each calls do with each line, without its end. With bad, the line is longer than max and is not there; an error of do ends the reading.
@@ -56,6 +59,9 @@ func (f *lines) each(ctx context.Context, do func(text []byte, bad *data.RowErro
 		if bad == nil && len(bytes.TrimSpace(text)) == 0 {
 			continue
 		}
+		if f.latin1 && bad == nil {
+			text = f.decode(text)
+		}
 		if bad == nil {
 			if i, fault := scan.TextFault(text); i >= 0 {
 				bad = f.bad("", "%s", fault)
@@ -70,6 +76,15 @@ func (f *lines) each(ctx context.Context, do func(text []byte, bad *data.RowErro
 		return scan.ReadError(f.path, err)
 	}
 	return nil
+}
+
+// decode returns text in UTF-8 whose bytes are characters.
+func (f *lines) decode(text []byte) []byte {
+	f.wide = f.wide[:0]
+	for _, c := range text {
+		f.wide = utf8.AppendRune(f.wide, rune(c))
+	}
+	return f.wide
 }
 
 // next returns the next line without its end, and how many bytes were read, 0 at the end of the file. Of a line that is longer than max no

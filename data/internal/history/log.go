@@ -20,6 +20,12 @@ type Log struct {
 	Time  []float64 // by action; nil without times
 }
 
+// Side is what is known of the items of a log beside, such as their categories.
+type Side struct {
+	Name  string
+	Value []string // by item; empty if nothing is known of it
+}
+
 // Action is a user's action as a file has it.
 type Action struct {
 	User, Item []byte

@@ -18,6 +18,9 @@ const (
 	TableName     = "item"    // the table of both
 )
 
+// Beside returns the column of what is known of the items of a history by that name.
+func Beside(name string) string { return HistoryColumn + "_" + name }
+
 // Rows are the rows of a part of a split log. A row is an action to predict, or a negative of it, with the history before.
 type Rows struct {
 	Set   *Set
@@ -47,14 +50,15 @@ type Set struct {
 	Stride    int                    // of Sequences: actions between the train rows of a user; 0: there is one
 
 	parts   *Parts
-	catalog int     // ids FirstID to catalog-1 are items
-	drawn   []int32 // ids of all train actions, if negatives are drawn by their number
+	derive  func(*data.Batch) // fills the features that follow from items
+	catalog int               // ids FirstID to catalog-1 are items
+	drawn   []int32           // ids of all train actions, if negatives are drawn by their number
 }
 
 // NewSet returns the parts of a split log, encoded by m, whose table [TableName] has the items.
 func NewSet(l *Log, p *Parts, m *data.FeatureMap, s Set) (*Set, error) {
 	v := m.Table(TableName)
-	s.Log, s.parts, s.Schema, s.catalog = l, p, m.Schema(true), v.Size()
+	s.Log, s.parts, s.Schema, s.catalog, s.derive = l, p, m.Schema(true), v.Size(), m.Derive
 	ids := make([]int32, len(l.Names))
 	for i, name := range l.Names {
 		ids[i] = v.ID([]byte(name))
@@ -195,6 +199,7 @@ func (r *Rows) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error] 
 				r.fill(b, i, at, &d)
 			}
 			r.pad(b)
+			r.Set.derive(b)
 			lo += int64(size)
 			return true, nil
 		}, yield)
