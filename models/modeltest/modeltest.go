@@ -34,10 +34,26 @@ func CheckHistory(t *testing.T, m models.Model) {
 	check(t, suite{m: m, sc: Histories(), loss: BCE, large: 1024})
 }
 
+// CheckSide runs the suite on a model of histories that looks at the category of each item, over the rows of [Histories] with a column of
+// categories beside the item's and the history's.
+func CheckSide(t *testing.T, m models.Model) {
+	check(t, suite{m: m, sc: Sided(Histories()), loss: BCE, large: 1024})
+}
+
 // CheckNext runs the suite on a model that predicts next items, with a loss that wants the table of items as a weight of the graph or not.
 // Labels are items.
 func CheckNext(t *testing.T, m models.Model, loss models.LossFunc, whole bool) {
-	sc := &data.Schema{Features: Histories().Features[1:2], Counts: map[string][]int64{}}
+	checkNext(t, m, loss, whole, &data.Schema{Features: Histories().Features[1:2]})
+}
+
+// CheckNextSide is CheckNext with a column of the categories of the history's items.
+func CheckNextSide(t *testing.T, m models.Model, loss models.LossFunc, whole bool) {
+	sided := Sided(Histories()).Features
+	checkNext(t, m, loss, whole, &data.Schema{Features: []data.Feature{sided[1], sided[len(sided)-1]}})
+}
+
+func checkNext(t *testing.T, m models.Model, loss models.LossFunc, whole bool, sc *data.Schema) {
+	sc.Counts = map[string][]int64{}
 	for id := range sc.Features[0].Vocab {
 		sc.Counts[sc.Features[0].Table] = append(sc.Counts[sc.Features[0].Table], int64(1+id%5))
 	}

@@ -1,6 +1,8 @@
 package modeltest
 
 import (
+	"slices"
+
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/rng"
 )
@@ -27,6 +29,14 @@ func Histories() *data.Schema {
 	}}
 }
 
+// Sided returns a schema of histories with the columns category and history_category beside the item's and the history's.
+func Sided(sc *data.Schema) *data.Schema {
+	s := *sc
+	s.Features = append(slices.Clone(s.Features), data.Feature{Name: "category", Kind: data.Categorical, Vocab: 6, Table: "category"},
+		data.Feature{Name: "history_category", Kind: data.Sequence, Vocab: 6, MaxLen: 9, Table: "category"})
+	return &s
+}
+
 // Batch returns n random rows in a batch of size rows. The rows depend on seed only, not on size.
 func Batch(sc *data.Schema, n, size int, seed uint64) *data.Batch {
 	if sc.Text != nil {
@@ -49,7 +59,7 @@ func Batch(sc *data.Schema, n, size int, seed uint64) *data.Batch {
 			}
 		}
 		b.Label[i] = float32(r.IntN(2))
-		if f := sc.Features; len(f) == 1 && f[0].Kind == data.Sequence {
+		if f := sc.Features; f[0].Kind == data.Sequence {
 			next(b, i, &f[0])
 		}
 	}

@@ -5,6 +5,7 @@ package seq
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 
@@ -20,6 +21,11 @@ type Columns struct {
 	History      string  `yaml:"history"`       // column of sequences: what the user had before, the oldest first
 	EmbeddingDim int     `yaml:"embedding_dim"` // width of each column's embedding
 	InitStd      float64 `yaml:"init_std"`      // standard deviation of fresh embeddings
+	// columns of what is known of an item beside, such as its category. The column history_category, with the name of the history, has it of
+	// each position. A catalogue has items alone, and its histories what is beside
+	Side []string `yaml:"side"`
+	// how the embeddings of an item and what is beside it become one: add, or concat and a linear layer
+	SideMerge string `yaml:"side_merge"`
 }
 
 // Head holds the options of the classifier that scores an item against what the history came to.
@@ -31,16 +37,30 @@ type Head struct {
 
 // The defaults are those of the reproduction in CKI's recommendation experiments (Lv et al., AAAI 2025).
 var (
-	columns = Columns{Item: "item", History: "history", EmbeddingDim: 32, InitStd: 0.02}
+	columns = Columns{Item: "item", History: "history", EmbeddingDim: 32, InitStd: 0.02, SideMerge: sideAdd}
 	head    = Head{HiddenUnits: []int{128, 64}, HiddenActivations: "tanh"}
+)
+
+// Ways to make one embedding of several.
+const (
+	sideAdd    = "add"
+	sideConcat = "concat"
 )
 
 // Validate reports every option out of range.
 func (c Columns) Validate() error {
-	errs := []error{registry.AtLeast("embedding_dim", c.EmbeddingDim, 1), registry.InAbove("init_std", c.InitStd, 0, 10)}
+	errs := []error{
+		registry.OneOf("side_merge", c.SideMerge, sideAdd, sideConcat),
+		registry.AtLeast("embedding_dim", c.EmbeddingDim, 1), registry.InAbove("init_std", c.InitStd, 0, 10),
+	}
 	for _, o := range [...]struct{ key, name string }{{"item", c.Item}, {"history", c.History}} {
 		if o.name == "" {
 			errs = append(errs, registry.Field(o.key, "is missing; want the name of a column"))
+		}
+	}
+	for i, name := range c.Side {
+		if name == "" || name == c.Item || name == c.History || slices.Contains(c.Side[:i], name) {
+			errs = append(errs, registry.Field("side", "%q is blank, the item, the history or there twice", name))
 		}
 	}
 	return errors.Join(errs...)
@@ -62,11 +82,13 @@ func (h Head) Validate() error {
 // embedding.<table>.weight if the columns do. Columns beside the two are embedded side by side in others, which is nil without any.
 func (c Columns) embed(s *nn.Scope, in *models.Inputs) (item, history, others *G.Node, h *models.History) {
 	in.EmbeddingStd = c.InitStd
-	item = in.Embed(s, "embedding", c.EmbeddingDim, c.Item)
-	history, h = in.Sequence(s, "embedding", c.EmbeddingDim, c.History)
+	item = c.merge(s.Sub("side").Sub("item"), in.Embed(s, "embedding", c.EmbeddingDim, c.Item), func(name string) *G.Node {
+		return in.Embed(s, "embedding", c.EmbeddingDim, name)
+	})
+	history, h = c.sequence(s, in)
 	var names []string
 	for _, f := range in.Schema.Features {
-		if f.Name != c.Item && f.Name != c.History {
+		if f.Name != c.Item && f.Name != c.History && !slices.ContainsFunc(c.Side, func(n string) bool { return f.Name == n || f.Name == c.beside(n) }) {
 			names = append(names, f.Name)
 		}
 	}
@@ -74,6 +96,24 @@ func (c Columns) embed(s *nn.Scope, in *models.Inputs) (item, history, others *G
 		others = in.Embed(s, "embedding", c.EmbeddingDim, names...)
 	}
 	return item, history, others, h
+}
+
+// beside returns the column of what is known of the history's positions by that name.
+func (c Columns) beside(name string) string { return c.History + "_" + name }
+
+// merge returns what an embedding x, [N, D], and those of what is beside become, [N, D]. It is x if nothing is.
+func (c Columns) merge(s *nn.Scope, x *G.Node, lookup func(name string) *G.Node) *G.Node {
+	if len(c.Side) == 0 {
+		return x
+	}
+	all := []*G.Node{x}
+	for _, name := range c.Side {
+		all = append(all, lookup(name))
+	}
+	if c.SideMerge != sideConcat {
+		return nn.Add(s, all...)
+	}
+	return nn.Linear(s, nn.Concat(s, all...), c.EmbeddingDim, kernel.None)
 }
 
 // score returns the classifier's logit, [B, 1], of the parts side by side; those that are nil are left out.
@@ -113,7 +153,12 @@ func (o Output) Validate() error { return registry.OneOf("output", o.Output, Cla
 // sequence returns the embeddings of the history's positions alone, [R, D].
 func (c Columns) sequence(s *nn.Scope, in *models.Inputs) (*G.Node, *models.History) {
 	in.EmbeddingStd = c.InitStd
-	return in.Sequence(s, "embedding", c.EmbeddingDim, c.History)
+	x, h := in.Sequence(s, "embedding", c.EmbeddingDim, c.History)
+	x = c.merge(s.Sub("side").Sub("history"), x, func(name string) *G.Node {
+		y, _ := in.Sequence(s, "embedding", c.EmbeddingDim, c.beside(name))
+		return y
+	})
+	return x, h
 }
 
 // side returns the parts that are not nil side by side.

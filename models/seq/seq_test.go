@@ -18,7 +18,10 @@ import (
 
 // cases are all registered models, small, and what their options make of them.
 func cases() map[string]models.Model {
-	columns := seq.Columns{Item: "item", History: "history", EmbeddingDim: 6, InitStd: .1}
+	return casesOf(seq.Columns{Item: "item", History: "history", EmbeddingDim: 6, InitStd: .1})
+}
+
+func casesOf(columns seq.Columns) map[string]models.Model {
 	head := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "tanh"}
 	dice := seq.Head{HiddenUnits: []int{8, 4}, HiddenActivations: "dice", NetDropout: .1}
 	blocks := seq.Transformer{NumBlocks: 2, NumHeads: 2, Dropout: .1}
@@ -52,6 +55,58 @@ func TestModels(t *testing.T) {
 	}
 	for name, m := range cases() {
 		t.Run(name, func(t *testing.T) { modeltest.CheckHistory(t, m) })
+	}
+}
+
+// TestSide runs the suite over models that look at what is known of items beside. The one that adds has the logits of the model that does
+// not look if the table of what is beside is zero, and so has the one whose layer leaves it out.
+func TestSide(t *testing.T) {
+	plain := cases()
+	for _, merge := range []string{"add", "concat"} {
+		columns := seq.Columns{Item: "item", History: "history", EmbeddingDim: 6, InitStd: .1, Side: []string{"category"}, SideMerge: merge}
+		for name, m := range casesOf(columns) {
+			if strings.Contains(name, "/") && name != "din/unit" && name != "duet/gru4rec" { // what is beside is merged before these differ
+				continue
+			}
+			t.Run(merge+"/"+name, func(t *testing.T) {
+				modeltest.CheckSide(t, m)
+				b := modeltest.Batch(modeltest.Sided(modeltest.Histories()), 8, 8, 3)
+				score := func(m models.Model, sc *data.Schema, set func(*nn.Params)) []float32 {
+					p := nn.NewParams(1)
+					prog, err := models.Compile(m, p, sc, models.CompileOptions{Batch: 8})
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer prog.Close()
+					set(p)
+					if _, err := prog.Run(b, 0); err != nil {
+						t.Fatal(err)
+					}
+					return slices.Clone(prog.Logits())
+				}
+				want := score(plain[name], modeltest.Histories(), func(*nn.Params) {})
+				sc := modeltest.Sided(modeltest.Histories())
+				without := func(p *nn.Params) {
+					if merge == "add" {
+						clear(p.Get("embedding.category.weight").Data)
+						return
+					}
+					for _, of := range []string{"side.item", "side.history"} {
+						w := p.Get(of + ".weight")
+						clear(w.Data)
+						for i := range w.Shape[0] {
+							w.Data[i*w.Shape[1]+i] = 1
+						}
+					}
+				}
+				if got := score(m, sc, without); !slices.Equal(got, want) {
+					t.Errorf("logits %v without what is beside, want %v", got, want)
+				}
+				if got := score(m, sc, func(*nn.Params) {}); slices.Equal(got, want) {
+					t.Error("what is beside changes nothing")
+				}
+			})
+		}
 	}
 }
 

@@ -38,6 +38,11 @@ func TestNextItemModels(t *testing.T) {
 		}
 		t.Run("sasrec/"+name, func(t *testing.T) { modeltest.CheckNext(t, sasrec, loss.Loss, loss.WholeCatalogue()) })
 		if name == "full" || name == "sampled_softmax shared" {
+			for _, merge := range []string{"add", "concat"} {
+				side := sasrec
+				side.Side, side.SideMerge = []string{"category"}, merge
+				t.Run("sasrec side "+merge+"/"+name, func(t *testing.T) { modeltest.CheckNextSide(t, side, loss.Loss, loss.WholeCatalogue()) })
+			}
 			t.Run("esasrec/"+name, func(t *testing.T) { modeltest.CheckNext(t, esasrec, loss.Loss, loss.WholeCatalogue()) })
 			t.Run("gru4rec/"+name, func(t *testing.T) { modeltest.CheckNext(t, gru, loss.Loss, loss.WholeCatalogue()) })
 		}
