@@ -246,6 +246,8 @@ func table() (*data.Schema, *data.Batch) {
 		{Name: "c", Kind: data.Numeric, Table: "c"},
 		{Name: "item", Kind: data.Categorical, Vocab: 9, Table: "item"},
 		{Name: "history", Kind: data.Sequence, Vocab: 9, MaxLen: 4, Table: "item"},
+		{Name: "category", Kind: data.Categorical, Vocab: 4, Table: "category"},
+		{Name: "history_category", Kind: data.Sequence, Vocab: 4, MaxLen: 4, Table: "category"},
 	}}
 	b := data.NewBatch(sc, 4)
 	b.N = 2
@@ -253,6 +255,8 @@ func table() (*data.Schema, *data.Batch) {
 	copy(b.IDs["b"], []int32{2, 3, 0, 6, 0, 0})
 	copy(b.IDs["item"], []int32{5, 2})
 	copy(b.IDs["history"], []int32{2, 3, 7, 0, 6, 0, 0, 0})
+	copy(b.IDs["category"], []int32{3, 2})
+	copy(b.IDs["history_category"], []int32{2, 2, 1, 0, 3, 0, 0, 0})
 	copy(b.Dense, []float32{-1, 2})
 	copy(b.Label, []float32{1, 0})
 	return sc, b
