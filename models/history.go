@@ -121,6 +121,21 @@ func (in *Inputs) Sequence(s *nn.Scope, name string, dim int, columns ...string)
 	return nn.Concat(s, parts...), h
 }
 
+// Beside returns the embeddings of another column at the positions of h, whose sequences describe the same events: [R, dim]. A position that
+// the column does not have is zero. Its table is that of Embed, and no weight of the graph, whatever that of h is.
+func (in *Inputs) Beside(s *nn.Scope, name string, dim int, h *History, column string) *G.Node {
+	features := in.columns(s, []string{column})
+	if s.Err() != nil {
+		return nil
+	}
+	f := features[0]
+	if f.Kind != data.Sequence || f.MaxLen != h.feature.MaxLen {
+		s.Fail(fmt.Errorf("column %s is %v of up to %d tokens; want a sequence of up to %d, as %s is", column, f.Kind, f.MaxLen, h.feature.MaxLen, h.feature.Name))
+		return nil
+	}
+	return in.lookup(s, s.Sub(name), inputName(name, []string{column}), f, &embed.Lookup{Dim: dim, IDs: *h.aligned(s, f), Count: h.Rows})
+}
+
 // sequenceOf returns the ids of the sequence of a row.
 func (h *History) sequenceOf(row int) []int32 {
 	next, _ := slices.BinarySearchFunc(h.Live.Start, int32(row), func(start, row int32) int {

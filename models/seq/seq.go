@@ -154,9 +154,11 @@ func (o Output) Validate() error { return registry.OneOf("output", o.Output, Cla
 func (c Columns) sequence(s *nn.Scope, in *models.Inputs) (*G.Node, *models.History) {
 	in.EmbeddingStd = c.InitStd
 	x, h := in.Sequence(s, "embedding", c.EmbeddingDim, c.History)
+	if s.Err() != nil {
+		return nil, nil
+	}
 	x = c.merge(s.Sub("side").Sub("history"), x, func(name string) *G.Node {
-		y, _ := in.Sequence(s, "embedding", c.EmbeddingDim, c.beside(name))
-		return y
+		return in.Beside(s, "embedding", c.EmbeddingDim, h, c.beside(name))
 	})
 	return x, h
 }
