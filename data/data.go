@@ -80,6 +80,8 @@ type Batch struct {
 	// [Size]: the ids of all that each row's user had before, which a ranking of items may leave out: more than the longest history has.
 	// It is nil without histories, and a row's is nil if that is not known.
 	Seen [][]int32
+	// Of the next items of histories, a row has only the last one to learn: those before it belong to train rows.
+	LastOnly bool
 
 	Tokens   *Tokens   // text of the rows; nil without text
 	Row      []int64   // [Size], of text: the row's place in its part's file

@@ -130,7 +130,7 @@ func (h *History) follow(b *data.Batch) error {
 		}
 		row[n-1] = int32(y)
 		for t := range row {
-			if row[t] < data.FirstID { // an item that is not known is not predicted
+			if row[t] < data.FirstID || b.LastOnly && t < int(n)-1 { // an item that is not known is not predicted
 				row[t] = -1
 			}
 		}

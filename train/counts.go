@@ -87,7 +87,7 @@ func (g *countGroup) follow(b *data.Batch, f *data.Feature) {
 	for r := range b.N {
 		row := ids[r*f.MaxLen : (r+1)*f.MaxLen]
 		for _, id := range row[1:] {
-			if id >= data.FirstID {
+			if id >= data.FirstID && !b.LastOnly {
 				g.n[id]++
 			}
 		}

@@ -71,6 +71,25 @@ func TestShardsByUser(t *testing.T) {
 	}
 }
 
+// TestLastOnly: of rows of sequences to validate and test, and of a part of them that something learns on, the last item alone is new.
+func TestLastOnly(t *testing.T) {
+	o, _ := datatest.Options(t)
+	s := datatest.Open(t, datatest.Section(t, "type: synthetic_interactions\nusers: 20\nitems: 30\nactions: 5\nrows: sequences\nmax_len: 4"), o)
+	part, rest, err := data.HoldOut(s.Valid, .5, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, list := range map[bool][]data.Source{false: {s.Train}, true: {s.Valid, s.Test, part, rest}} {
+		for _, src := range list {
+			for b, err := range src.Batches(0, 8) {
+				if err != nil || b.LastOnly != want {
+					t.Errorf("%d rows: last only is %v, %v; want %v", src.Rows(), b.LastOnly, err, want)
+				}
+			}
+		}
+	}
+}
+
 // TestShardsFollowNames: another order of the log deals the same users to the same shards.
 func TestShardsFollowNames(t *testing.T) {
 	lines := []string{"u a b c\n", "v b c d\n", "w a c d\n", "x d b a\n", "y c a b\n", "z b a d\n"}

@@ -182,6 +182,7 @@ func (r *Rows) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error] 
 		made := make([]*data.Batch, min(scan.Prefetched, (rows-lo+int64(size)-1)/int64(size)))
 		for i := range made {
 			made[i] = data.NewBatch(r.Set.Schema, size)
+			made[i].LastOnly = r.Set.Sequences && !r.Whole
 		}
 		scan.Prefetch(made, func(b *data.Batch) (bool, error) {
 			if lo >= rows {
