@@ -1,55 +1,14 @@
 // Package gate computes the model-level weights of parents from the entropies of their weights, in closed form.
 package gate
 
-import "math"
+import (
+	"math"
 
-// Entropy returns the histogram entropy of w in nats, with `bins` equal bins between its minimum m and maximum M:
-//
-//	p_i = #{x in w: e_i <= x < e_(i+1)} / len(w),  e_i = m + i·(M - m)/bins
-//	H   = -sum_i p_i ln p_i                                 (Meng et al. 2020, section 3.2)
-//
-// Bins are half-open, so the maximum falls in none, unless the last edge is rounded above it. Edges are float32, as in the published
-// computation, so that the numbers are those of the paper. H is 0 for fewer than two distinct values, and for bins below 1.
-func Entropy(w []float32, bins int) float64 {
-	if len(w) == 0 || bins < 1 {
-		return 0
-	}
-	lo, hi := w[0], w[0]
-	for _, x := range w {
-		lo, hi = min(lo, x), max(hi, x)
-	}
-	d := (hi - lo) / float32(bins)
-	if d > math.MaxFloat32 { // the difference overflows
-		d = hi/float32(bins) - lo/float32(bins)
-	}
-	if !(d > 0) {
-		return 0
-	}
-	edge := make([]float32, bins+1)
-	for i := range edge {
-		step := float32(float32(i) * d) // rounded before the sum, on machines that fuse both, too
-		edge[i] = lo + step
-	}
-	count := make([]int, bins+1) // the last one is of what falls in no bin
-	for _, x := range w {
-		i := min(bins, int((float64(x)-float64(lo))/float64(d)))
-		for x < edge[i] {
-			i--
-		}
-		for i < bins && x >= edge[i+1] {
-			i++
-		}
-		count[i]++
-	}
-	var h float64
-	for _, n := range count[:bins] {
-		if n > 0 {
-			p := float64(n) / float64(len(w))
-			h -= p * math.Log(p)
-		}
-	}
-	return h
-}
+	"github.com/splice-ml/splice/models/ops"
+)
+
+// Entropy is [ops.Entropy].
+func Entropy(w []float32, bins int) float64 { return ops.Entropy(w, bins) }
 
 // Global returns the weights of K parents with entropies h, which sum to 1:
 //
