@@ -13,7 +13,9 @@ import (
 func TestFollow(t *testing.T) {
 	f := &data.Feature{Name: "history", Kind: data.Sequence, Vocab: 9, MaxLen: 3}
 	for last, want := range map[bool][]int32{false: {3, -1, 5, 7, -1, -1}, true: {-1, -1, 5, 7, -1, -1}} {
-		h := &History{L: 3, IDs: []int32{2, 3, data.OOVID, 4, 0, 0}, Live: &ops.Tokens{L: 3, Len: []int32{3, 1}}, next: make([]int32, 6), feature: f}
+		h := &History{
+			IDs: []int32{2, 3, data.OOVID, 4, 0, 0}, Live: &ops.Tokens{Len: []int32{3, 1}, Start: []int32{0, 3}}, next: make([]int32, 6), feature: f,
+		}
 		if err := h.follow(&data.Batch{N: 2, Label: []float32{5, 7}, LastOnly: last}); err != nil {
 			t.Fatal(err)
 		}

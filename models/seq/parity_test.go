@@ -30,11 +30,14 @@ func TestParity(t *testing.T) {
 		loss  models.LossFunc
 		next  bool
 	}{
-		"din_unit":     {seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head}, modeltest.BCE, false},
-		"din_softmax":  {seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", AttentionSoftmax: true, Head: head}, modeltest.BCE, false},
-		"din_dice":     {seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "dice", Head: dice}, modeltest.BCE, false},
-		"gru4rec":      {seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head}, modeltest.BCE, false},
-		"duet":         {seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 3, Transformer: blocks, Head: head}, modeltest.BCE, false},
+		"din_unit":    {seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head}, modeltest.BCE, false},
+		"din_softmax": {seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", AttentionSoftmax: true, Head: head}, modeltest.BCE, false},
+		"din_dice":    {seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "dice", Head: dice}, modeltest.BCE, false},
+		"gru4rec":     {seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head}, modeltest.BCE, false},
+		"duet":        {seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 3, Transformer: blocks, Head: head}, modeltest.BCE, false},
+		"duet_local": {
+			seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 3, Splice: "local", Transformer: blocks, Head: head}, modeltest.BCE, false,
+		},
 		"sasrec":       {seq.SASRec{Columns: columns, Transformer: blocks, Head: head}, modeltest.BCE, false},
 		"esasrec":      {seq.ESASRec{Columns: columns, LiGR: seq.LiGR{NumBlocks: 2, NumHeads: 2, Inner: 10}, Head: head}, modeltest.BCE, false},
 		"gru4rec_next": {seq.GRU4Rec{Columns: columns, HiddenSize: 5, Output: seq.Output{Output: seq.Items}}, full.Loss, true},

@@ -38,6 +38,7 @@ func casesOf(columns seq.Columns) map[string]models.Model {
 		"din/dice":     seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5, 3}, AttentionActivation: "dice", Head: dice},
 		"duet/dice":    seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 8, Transformer: blocks, Head: dice},
 		"duet/din":     seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 8, Transformer: blocks, Head: head},
+		"duet/local":   seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 6, Splice: "local", Transformer: blocks, Head: head},
 		"duet/gru4rec": seq.DUET{Columns: columns, Encoder: "gru4rec", GeneratorUnits: 8, Transformer: blocks, Head: head},
 		"duet/sasrec":  seq.DUET{Columns: columns, Encoder: "sasrec", GeneratorUnits: 8, Transformer: blocks, Head: head},
 		"esasrec":      seq.ESASRec{Columns: columns, LiGR: seq.LiGR(blocks), Head: head},

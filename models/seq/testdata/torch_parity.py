@@ -226,21 +226,33 @@ def esasrec(p):
     return classify(p, last(ligr(p, seq, 2, 2, 10)), item)
 
 
-def duet(p):
-    """The classifier of din with weights that are made of the clicks' last state."""
+def duet(p, splice=False):
+    """The classifier of din with weights that are made of the clicks' last state, or spliced by local weights with those of a static one."""
     clicks = F.embedding(HISTORY, p("embedding.item.weight", V, D))
     item, seq = lookups(p)
     q, k, v = (linear(p, "attention." + n, x, D, False) for n, x in (("query", item), ("key", seq), ("value", seq)))
     z = torch.einsum("bd,bld->bl", q, k) / math.sqrt(D)
     z = torch.where(MASK, z, -math.inf).softmax(1)
-    x = torch.cat([torch.einsum("bl,bld->bd", z, v), item], 1)
+    x = torch.cat([item, torch.einsum("bl,bld->bd", z, v)], 1)
     user = last(gru(p, clicks, 3, "generator.gru"))
     for i, out in enumerate([8, 4, 1]):
         g = F.relu(linear(p, f"generator.{i}.hidden", user, 3))
         w, b = linear(p, f"generator.{i}.weight", g, out * x.shape[1]), linear(p, f"generator.{i}.bias", g, out)
-        x = torch.einsum("boi,bi->bo", w.view(B, out, -1), x) + b
+        w = w.view(B, out, -1)
+        if splice:
+            size = x.shape[1]
+            static, bias = p(f"classifier.{i}.weight", out, size), p(f"classifier.{i}.bias", out)
+            base = torch.sigmoid((static - w).abs() @ p(f"assessor.{i}.weight", size, size).T)
+            w = base * static + (1 - base) * w
+            base = torch.sigmoid((bias - b).abs() @ p(f"assessor.{i}.bias", out, out).T)
+            b = base * bias + (1 - base) * b
+        x = torch.einsum("boi,bi->bo", w, x) + b
         x = torch.tanh(x) if i < 2 else x
     return x
+
+
+def duet_local(p):
+    return duet(p, True)
 
 
 def next_items(p, states):
@@ -269,7 +281,7 @@ def esasrec_next(p):
 
 
 for seed, model in enumerate((din_unit, duet, gru4rec, sasrec, gru4rec_next, sasrec_next, esasrec, esasrec_next, din_softmax, din_dice, bst, bst_sum, bst_target,
-                              dien, dien_dot, dien_unit)):
+                              dien, dien_dot, dien_unit, duet_local)):
     torch.manual_seed(seed)  # a further model changes no file of the others
     p = P()
     out = model(p)
