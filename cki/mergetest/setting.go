@@ -41,11 +41,13 @@ func Histories() map[string]Setting {
 		},
 		"din":      seq.DIN{Columns: columns, Attention: "dot", Head: head},
 		"din/unit": seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head},
+		"bst":      seq.BST{Columns: columns, NumBlocks: 1, NumHeads: 2, SeqPooling: "mean", Head: head},
 		"din/dice": seq.DIN{
 			Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "dice",
 			Head: seq.Head{HiddenUnits: []int{8, 5}, HiddenActivations: "dice"},
 		},
 		"duet/din":     seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 4, Transformer: blocks, Head: head},
+		"duet/local":   seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 4, Splice: "local", Transformer: blocks, Head: head},
 		"duet/gru4rec": seq.DUET{Columns: columns, Encoder: "gru4rec", GeneratorUnits: 4, Transformer: blocks, Head: head},
 		"duet/sasrec":  seq.DUET{Columns: columns, Encoder: "sasrec", GeneratorUnits: 4, Transformer: blocks, Head: head},
 		"esasrec":      seq.ESASRec{Columns: columns, LiGR: seq.LiGR(blocks), Head: head},
