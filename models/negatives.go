@@ -32,7 +32,7 @@ type Negatives struct {
 
 // Drawn is what [Catalogue.Negatives] draws. Lists are filled at each run.
 type Drawn struct {
-	// [N, D] if all positions share them, else [B·L·N, D]: those of the positions that have a next item, one after the other, and behind
+	// [N, D] if all positions share them, else [R·N, D]: those of the positions that have a next item, one after the other, and behind
 	// them what is left of other runs
 	Embeddings *G.Node
 	IDs        *[]int32 // of its rows

@@ -19,8 +19,9 @@ B = len(NEXT)
 live = HISTORY.ne(0).sum(1).clamp(min=1)
 follow = torch.cat([HISTORY[:, 1:], torch.zeros(B, 1, dtype=torch.long)], 1)
 follow[torch.arange(B), live - 1] = NEXT
-has = ((torch.arange(L)[None] < live[:, None]) & (follow >= FIRST)).reshape(-1)
-y = follow.reshape(-1)[has]  # the positions that have a next item
+mask = torch.arange(L)[None] < live[:, None]  # the positions that there are, one sequence's after the other's
+has = follow[mask] >= FIRST
+y = follow[mask][has]  # the positions that have a next item
 table0 = (torch.randn(V, D) * .8).float().double()
 table0[0] = 0
 states0 = (torch.randn(B * L, D) * .8).float().double()
@@ -59,7 +60,7 @@ def loss(o, x, e, drawn):
 cases = []
 for o in json.loads((HERE / "drawn.json").read_text()):
     e, p = table0.clone().requires_grad_(), states0.clone().requires_grad_()
-    x = (p + e[HISTORY.reshape(-1)])[has]
+    x = (p[: len(has)] + e[HISTORY[mask]])[has]
     drawn = None
     if o["drawn"]:
         ids = torch.tensor(o["drawn"])
