@@ -41,7 +41,6 @@ func Histories() map[string]Setting {
 		},
 		"din":      seq.DIN{Columns: columns, Attention: "dot", Head: head},
 		"din/unit": seq.DIN{Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "sigmoid", Head: head},
-		"bst":      seq.BST{Columns: columns, NumBlocks: 1, NumHeads: 2, SeqPooling: "mean", Head: head},
 		"din/dice": seq.DIN{
 			Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "dice",
 			Head: seq.Head{HiddenUnits: []int{8, 5}, HiddenActivations: "dice"},
