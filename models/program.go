@@ -321,9 +321,6 @@ func (p *Program) Symmetry() nn.Symmetry { return p.last.built.Symmetry(p.last.l
 // Batch returns the number of rows that the program runs at once.
 func (p *Program) Batch() int { return p.options.Batch }
 
-// Longest returns the positions of the longest sequences that the program runs; 0 if the model reads neither text nor histories.
-func (p *Program) Longest() int { return p.lengths[len(p.lengths)-1] }
-
 // Close frees the program's machines. The program must not be used after it.
 func (p *Program) Close() error {
 	var errs []error

@@ -37,7 +37,7 @@ func recomputeBatchNorm(ctx context.Context, m models.Model, p *nn.Params, src d
 	if len(prog.BatchStats()) == 0 {
 		return nil
 	}
-	if n := prog.Longest(); n > 0 && o.Length == 0 { // one graph, since each has statistics' momenta of its own
+	if n := models.Longest(src.Schema()); n > 0 && o.Length == 0 { // one graph, since each has statistics' momenta of its own
 		prog.Close()
 		o.Length = n
 		if prog, err = models.Compile(m, p, src.Schema(), o); err != nil {
