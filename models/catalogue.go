@@ -66,6 +66,21 @@ func (in *Inputs) Rank(s *nn.Scope, name string, h *History, states *G.Node) *G.
 	return s.Columns(s.Check(ops.Linear(last, items, nil, kernel.None)), s.Fixed(h.feature.Vocab))
 }
 
+// Within returns the catalogue of h for a loss beside that of the task, see [Inputs.AddLoss]: states, [R, dim], are compared with the item
+// of the position after theirs. The last position of a history has none. name is that of the lookups of h. It is for training.
+func (in *Inputs) Within(s *nn.Scope, name string, h *History, states *G.Node) *Catalogue {
+	if s.Err() != nil {
+		return nil
+	}
+	list(s, &h.next, h.Rows)
+	h.within = true
+	in.within = &Catalogue{States: states, Size: h.feature.Vocab, name: name, dim: states.Shape()[1], history: h}
+	return in.within
+}
+
+// AddLoss adds a scalar to the loss of a training.
+func (in *Inputs) AddLoss(loss *G.Node) { in.losses = append(in.losses, loss) }
+
 // table returns the name of a history's table.
 func (h *History) table() string { return cmp.Or(h.feature.Table, h.feature.Name) }
 
@@ -111,7 +126,8 @@ func (c *Catalogue) lookup(s *nn.Scope, in *Inputs, what string, ids *[]int32, n
 	return in.lookup(s, s.Sub(c.name), c.name+"."+what, c.history.feature, &embed.Lookup{Dim: c.dim, IDs: *ids, Count: n, Used: used})
 }
 
-// follow fills what comes after each position: the item of the next one, and after the last one the row's label.
+// follow fills what comes after each position: the item of the next one, and after the last one the row's label, or nothing if items are
+// predicted within histories.
 func (h *History) follow(b *data.Batch) error {
 	for i := range h.next {
 		h.next[i] = -1
@@ -123,12 +139,14 @@ func (h *History) follow(b *data.Batch) error {
 		at := h.Live.Start[r]
 		row := h.next[at : at+n]
 		copy(row, h.IDs[at+1:at+n])
-		y := b.Label[r]
-		if !(y >= 0 && y < float32(h.feature.Vocab)) {
-			return fmt.Errorf("models: row %d has the label %v, which is the id of no item: "+
-				"next items need data whose labels are items, such as interactions with rows: sequences", r, y)
+		if !h.within {
+			y := b.Label[r]
+			if !(y >= 0 && y < float32(h.feature.Vocab)) {
+				return fmt.Errorf("models: row %d has the label %v, which is the id of no item: "+
+					"next items need data whose labels are items, such as interactions with rows: sequences", r, y)
+			}
+			row[n-1] = int32(y)
 		}
-		row[n-1] = int32(y)
 		for t := range row {
 			if row[t] < data.FirstID || b.LastOnly && t < int(n)-1 { // an item that is not known is not predicted
 				row[t] = -1

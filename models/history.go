@@ -30,6 +30,7 @@ type History struct {
 	rows      []int32   // [R]: IDs with -1 for padding, for tables inside of the graph; nil without them
 	next      []int32   // [R]: ids of the items after each position, -1 for none; nil unless they are predicted
 	positives []int32   // the same, with PadID for none; nil unless they are looked up outside of the graph
+	within    bool      // no item comes after the last position; otherwise the row's label does
 	last      []int32   // [B]: row of the last live position in a matrix over positions; -1 for padding
 	feature   *data.Feature
 	batch     int

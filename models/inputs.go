@@ -25,6 +25,8 @@ type Inputs struct {
 	seq       *Sequences         // nil unless the model reads text
 	histories []*History         // that the model reads
 	catalogue *Catalogue         // what a model of next items leaves to the loss; nil for others
+	within    *Catalogue         // of a loss beside that of the task; nil without one
+	losses    G.Nodes            // losses beside that of the task
 	whole     bool               // tables of histories are weights of the graph
 	tables    map[string]*G.Node // those, by their names
 	inside    []TableUse         // those

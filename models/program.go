@@ -15,7 +15,7 @@ import (
 	"github.com/splice-ml/splice/models/ops"
 )
 
-// LossFunc returns the scalar loss of a batch's logits: the mean over its live rows.
+// LossFunc returns the scalar loss of a batch's logits: the mean over its live rows. A model may add to it in training, by [Inputs.AddLoss].
 type LossFunc func(s *nn.Scope, logits *G.Node, in *Inputs) *G.Node
 
 // CompileOptions says what a Program is for. All functions and pointers may be nil.
@@ -126,6 +126,9 @@ func (p *Program) compile(length int) (*graph, error) {
 	if o.Loss != nil && s.Err() == nil {
 		r.in.Label, r.in.label = s.Input("label", r.in.targets(o.Batch), 1)
 		r.loss = o.Loss(s, r.logits, r.in)
+		if more := r.in.losses; len(more) > 0 && s.Err() == nil {
+			r.loss = s.Check(ops.Add(append(G.Nodes{r.loss}, more...)...))
+		}
 	}
 	if err := s.Err(); err != nil {
 		return nil, err
@@ -239,8 +242,10 @@ func (p *Program) Run(b *data.Batch, step int64) (float64, error) {
 	if err := r.in.fill(b, r.batch); err != nil {
 		return 0, err
 	}
-	if c := r.in.catalogue; c != nil && c.drawer != nil {
-		c.drawer.draw(&r.step)
+	for _, c := range [...]*Catalogue{r.in.catalogue, r.in.within} {
+		if c != nil && c.drawer != nil {
+			c.drawer.draw(&r.step)
+		}
 	}
 	if err := r.plan.Gather(b); err != nil {
 		return 0, err

@@ -35,7 +35,7 @@ func Histories() map[string]Setting {
 	out := map[string]Setting{}
 	for name, m := range map[string]models.Model{
 		"bst":  seq.BST{Columns: columns, NumBlocks: 1, NumHeads: 2, Inner: 7, SeqPooling: "mean", Head: head},
-		"dien": seq.DIEN{Columns: columns, Attention: "bilinear", AttentionSoftmax: true, SumPooling: true, Head: head},
+		"dien": seq.DIEN{Columns: columns, Attention: "bilinear", AttentionSoftmax: true, SumPooling: true, AuxLoss: .5, Head: head},
 		"dien/dice": seq.DIEN{
 			Columns: columns, Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "dice", AttentionSoftmax: true, Head: head,
 		},

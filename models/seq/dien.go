@@ -6,6 +6,7 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops"
@@ -17,15 +18,21 @@ import (
 //	a = softmax_i(h_i·W·item), ũ_i = a_i·u_i, h′_i = (1 − ũ_i) ⊙ h′_{i−1} + ũ_i ⊙ n_i
 //
 // Without history the state is 0. Its units are embedding_dim, as in the authors' code.
+//
+// The auxiliary loss of the paper lets each state tell the next action e_{i+1} from an item ê that the history does not have, drawn
+// anew at each step. aux_loss weighs its mean over the positions with a next action:
+//
+//	−log σ(h_i·e_{i+1}) − log(1 − σ(h_i·ê))
 type DIEN struct {
 	Columns `yaml:",inline"`
 	// how a state and the item make a score: bilinear, h·W·item as in the paper; dot, h·item; unit, the small network of din, as in the
 	// authors' code
-	Attention           string `yaml:"attention"`
-	AttentionUnits      []int  `yaml:"attention_units"`      // hidden layers of that network
-	AttentionActivation string `yaml:"attention_activation"` // after each of them: relu, tanh, sigmoid, dice or none
-	AttentionSoftmax    bool   `yaml:"attention_softmax"`    // weights are a softmax of the scores over the history
-	SumPooling          bool   `yaml:"sum_pooling"`          // the sum of the history, and its product with the item, are scored too, as in the authors' code
+	Attention           string  `yaml:"attention"`
+	AttentionUnits      []int   `yaml:"attention_units"`      // hidden layers of that network
+	AttentionActivation string  `yaml:"attention_activation"` // after each of them: relu, tanh, sigmoid, dice or none
+	AttentionSoftmax    bool    `yaml:"attention_softmax"`    // weights are a softmax of the scores over the history
+	SumPooling          bool    `yaml:"sum_pooling"`          // the sum of the history, and its product with the item, are scored too, as in the authors' code
+	AuxLoss             float64 `yaml:"aux_loss"`             // weight of the auxiliary loss beside that of the task; 0: none
 	Head                `yaml:",inline"`
 }
 
@@ -37,7 +44,10 @@ func init() {
 
 // Validate reports every option out of range.
 func (m DIEN) Validate() error {
-	errs := []error{m.Columns.Validate(), m.Head.Validate(), registry.OneOf("attention", m.Attention, "bilinear", "dot", "unit")}
+	errs := []error{
+		m.Columns.Validate(), m.Head.Validate(), registry.OneOf("attention", m.Attention, "bilinear", "dot", "unit"),
+		registry.AtLeast("aux_loss", m.AuxLoss, 0),
+	}
 	for _, n := range m.AttentionUnits {
 		errs = append(errs, registry.AtLeast("attention_units", n, 1))
 	}
@@ -55,6 +65,9 @@ func (m DIEN) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 	}
 	live, width := h.Items(s), x.Shape()[1]
 	states := nn.GRU(s.Sub("extractor"), x, width, live)
+	if m.AuxLoss > 0 && s.Train {
+		m.auxiliary(s, in, h, states)
+	}
 	a := m.attend(s.Sub("attention"), item, states, h)
 	if s.Err() != nil {
 		return nil
@@ -99,4 +112,21 @@ func (m DIEN) product(s *nn.Scope, item, states *G.Node, h *models.History) *G.N
 		return nil
 	}
 	return s.Columns(s.Check(ops.SumCols(y)), s.Fixed(1))
+}
+
+// auxiliary adds the auxiliary loss to that of the task.
+func (m DIEN) auxiliary(s *nn.Scope, in *models.Inputs, h *models.History, states *G.Node) {
+	c := in.Within(s, "embedding", h, states)
+	if s.Err() != nil {
+		return
+	}
+	positives, n := c.Positives(s, in), c.Negatives(s, in, models.Negatives{N: 1, By: models.Uniform})
+	if s.Err() != nil {
+		return
+	}
+	o := ops.SampledOptions{Target: c.Next(), From: data.FirstID, Own: true, Packed: true, Negative: n.IDs}
+	loss := s.Check(ops.GBCE(states, positives, n.Embeddings, o, 1)) // half of it: the mean over both items
+	if s.Err() == nil {
+		in.AddLoss(s.Check(ops.Scale(loss, 2*m.AuxLoss)))
+	}
 }
