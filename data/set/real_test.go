@@ -3,6 +3,7 @@ package set_test
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/splice-ml/splice/data"
@@ -98,4 +99,60 @@ func rate(label []float32) float64 {
 		sum += float64(y)
 	}
 	return sum / float64(len(label))
+}
+
+// TestRealHistories reads logs as they are published: how many users, items and rows there are, and what is known of items.
+func TestRealHistories(t *testing.T) {
+	open := func(t *testing.T, text string) (*data.Splits, string) {
+		o, log := datatest.Options(t)
+		return datatest.Open(t, datatest.Section(t, "type: interactions\nnegatives: 4\neval_negatives: 99\nmax_len: 10\n"+text), o), log.String()
+	}
+	count := func(t *testing.T, s *data.Splits, items int, rows ...int64) {
+		t.Helper()
+		if n := len(s.Map.Table("item").Tokens); n != items {
+			t.Errorf("%d items, want %d", n, items)
+		}
+		if got := []int64{s.Train.Rows(), s.Valid.Rows(), s.Test.Rows()}; fmt.Sprint(got) != fmt.Sprint(rows) {
+			t.Errorf("%d rows, want %d", got, rows)
+		}
+	}
+	t.Run("MovieLens-100k", func(t *testing.T) {
+		genres := "unknown, Action, Adventure, Animation, Children, Comedy, Crime, Documentary, Drama, Fantasy, Film-Noir, Horror, Musical, Mystery, Romance, Sci-Fi, Thriller, War, Western"
+		s, log := open(t, fmt.Sprintf("layout: movielens_100k\npath: %s\nitems: {path: %s, delimiter: '|', encoding: latin1, names: [item, title, date, video, url, %s], columns: {genre: {from: [%s]}}}",
+			datatest.RealData(t, "ml-100k/u.data"), datatest.RealData(t, "ml-100k/u.item"), genres, genres))
+		count(t, s, 1682, 5*(100000-3*943), 100*943, 100*943)
+		if n := len(s.Map.Table("genre").Tokens); n > 19 || n < 15 {
+			t.Errorf("%d genres come first", n)
+		}
+		if strings.Contains(log, "nothing is known") {
+			t.Errorf("of some films nothing is known: %s", log)
+		}
+		id, err := s.Map.ID("item", "1") // Toy Story: Animation, Children, Comedy
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := s.Map.Token("genre", s.Map.Table("genre").Of[id]); got != "Animation" {
+			t.Errorf("Toy Story is of the genre %q", got)
+		}
+	})
+	t.Run("Amazon with categories", func(t *testing.T) {
+		s, _ := open(t, fmt.Sprintf("layout: log\ndelimiter: tab\nnames: [user, item, rating, time]\nrating: rating\nmin_rating: 4\npath: %s\nitems: {path: %s, names: [item, category], columns: {category: {several: all}}}",
+			datatest.RealData(t, "amazon_hin/user_item.dat"), datatest.RealData(t, "amazon_hin/item_category.dat")))
+		if c, m := s.Map.Table("category"), s.Map.Table("item"); len(c.Of) != m.Size() || len(c.Tokens) < 5 {
+			t.Errorf("%d categories of %d items, of %d", len(c.Tokens), len(c.Of), m.Size())
+		}
+	})
+	t.Run("Amazon's core", func(t *testing.T) {
+		s, _ := open(t, fmt.Sprintf("layout: sequences\nrows: sequences\nstride: 10\npath: %s", datatest.RealData(t, "amazon_s3rec/Beauty.txt")))
+		whole, _ := open(t, fmt.Sprintf("layout: sequences\nrows: sequences\npath: %s", datatest.RealData(t, "amazon_s3rec/Beauty.txt")))
+		count(t, whole, 12101, 22363, 22363, 22363)
+		if s.Train.Rows() <= whole.Train.Rows() {
+			t.Errorf("%d windows of %d users", s.Train.Rows(), whole.Train.Rows())
+		}
+	})
+	t.Run("Douban", func(t *testing.T) {
+		s, _ := open(t, fmt.Sprintf("layout: sequences\norder: random\npath: [%s, %s]", datatest.RealData(t, "douban_book/train.txt"), datatest.RealData(t, "douban_book/test.txt")))
+		tested := int64(13024 - 1325) // of 1325 users there are fewer than three actions
+		count(t, s, 22347, 5*(792062-13024-2*tested), 100*tested, 100*tested)
+	})
 }
