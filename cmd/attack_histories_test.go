@@ -104,5 +104,29 @@ func attacksOnHistories() []attack {
 		{name: "a log", text: good, want: "history"},
 		{name: "a cell less", text: rows + "u,i1,i2\n", want: ":2"},
 	})...)
+	known := "item,kind\ni0,a\ni1,b|a\ni2,\n"
+	all = append(all, attacksWith("items", "rows", "items.csv", []string{
+		"train", "--config", "candidates.yaml", "--run", "n",
+		"--set", "data.items={path: items.csv, columns: {kind: {separator: '|'}}}", "--set", "model.side=[kind]",
+	}, []file{
+		{name: "good", text: known, takes: true},
+		{name: "empty"},
+		{name: "a header alone", text: "item,kind\n"},
+		{name: "no header", text: "i0,a\ni1,b\n"},
+		{name: "a column twice", text: "item,kind,kind\ni0,a,b\n", want: ":1"},
+		{name: "a cell more", text: known + "i3,a,b\n", want: ":5"},
+		{name: "a cell less", text: known + "i3\n", want: ":5"},
+		{name: "an item twice", text: known + known[10:], takes: true},
+		{name: "no item of the log", text: "item,kind\nA,a\nB,b\n"},
+		{name: "a NUL", text: known + "i3,\x00\n", want: ":5"},
+		{name: "no UTF-8", text: known + "i3,\xff\n", want: ":5"},
+		{name: "an escape sequence", text: known + "i3,\x1b[2J\n", takes: true},
+		{name: "100,000 values", text: known + "i3," + strings.Repeat("x|", 100000) + "y\n", takes: true},
+		{name: "a value of 900 KB", text: known + "i3," + strings.Repeat("x", 900<<10) + "\n", takes: true},
+		{name: "a line of 50 MB", text: "x", times: 50 << 20},
+		{name: "gzip by another name", text: gzipped(known)},
+		{name: "CR", text: strings.ReplaceAll(known, "\n", "\r")},
+		{name: "CRLF", text: strings.ReplaceAll(known, "\n", "\r\n"), takes: true},
+	})...)
 	return append(all, attacksInPlaceOf("log", "rows", "log.csv", run)...)
 }

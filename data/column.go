@@ -56,6 +56,9 @@ type SequenceColumn struct {
 	Keep              string `yaml:"keep"`      // which tokens of a longer sequence: the last or the first
 	// how a row's embeddings become one, in models that do not look at the order: mean or sum
 	Pooling string `yaml:"pooling"`
+	// of CSV: another column of sequences that describes the same events, such as the items whose categories these are. A row must have as
+	// many tokens in both, none of them blank
+	Aligned string `yaml:"aligned" json:",omitempty"`
 }
 
 // IgnoreColumn is a column that nobody reads.

@@ -80,7 +80,22 @@ func (d CSV) check(names []string) []error {
 			errs = append(errs, registry.Field(r.key, "no column %s; there are %s", r.name, namelist.Show(names)))
 		}
 	}
+	column := table.Finder(d.Columns)
+	for _, n := range names {
+		if s, ok := sequenceOf(column, n); ok && s.Aligned != "" {
+			if o, ok := sequenceOf(column, s.Aligned); !ok || !slices.Contains(names, s.Aligned) || o.MaxLen != s.MaxLen || o.Keep != s.Keep {
+				errs = append(errs, registry.Field("columns."+n, "aligned: %s is no column of sequences with the same max_len and keep", s.Aligned))
+			}
+		}
+	}
 	return append(errs, d.refuse(names, d.undeclared(names)))
+}
+
+// sequenceOf returns the column of that name, if it is one of sequences.
+func sequenceOf(column func(string) (data.Column, bool), name string) (data.SequenceColumn, bool) {
+	c, _ := column(name)
+	s, ok := c.(data.SequenceColumn)
+	return s, ok
 }
 
 // undeclared returns the columns nobody said anything about. One without a name can only be ignored.
@@ -309,6 +324,13 @@ func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, 
 			a.num = p.Columns[i].At
 		} else {
 			a.tok = p.Columns[i].At
+		}
+	}
+	column := table.Finder(f.d.Columns)
+	for _, c := range p.Columns {
+		if s, ok := sequenceOf(column, c.Name); ok && s.Aligned != "" {
+			o, _ := sequenceOf(column, s.Aligned)
+			pr.aligned = append(pr.aligned, [2]alignedCell{{places[c.Name], c.At, s.Separator}, {places[s.Aligned], at(s.Aligned).tok, o.Separator}})
 		}
 	}
 	if len(missing) > 0 {

@@ -2,6 +2,7 @@ package set
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 
 	"github.com/splice-ml/splice/data/internal/scan"
@@ -14,6 +15,27 @@ type csvParser struct {
 	header   bool // names stand in the file
 	acts     []csvAct
 	labelled bool
+	aligned  [][2]alignedCell // columns that must have equally many tokens
+}
+
+// alignedCell is a cell of tokens.
+type alignedCell struct {
+	column    int // its number
+	tok       int // its place among the row's tokens
+	separator string
+}
+
+// tokens returns how many tokens the cell has; -1 if one is blank, which a row would not have.
+func (a alignedCell) tokens(text []byte) int {
+	n := 0
+	for len(text) > 0 {
+		token, rest, more := bytes.Cut(text, []byte(a.separator))
+		if len(token) == 0 || more && len(rest) == 0 {
+			return -1
+		}
+		n, text = n+1, rest
+	}
+	return n
 }
 
 // BlankRows reports whether a line with nothing on it is a row, as in a file of one column, whose value is blank.
@@ -235,8 +257,31 @@ func (r *csvRow) wrong(column int, format string, cell []byte) {
 	}
 }
 
+// unaligned returns the number of a column whose tokens are not aligned with those of another one, and what is wrong with them.
+func (r *csvRow) unaligned() (column int, fault string) {
+	for _, pair := range r.p.aligned {
+		var n [2]int
+		for i, a := range pair {
+			span := r.tok[a.tok]
+			if n[i] = a.tokens(r.c.Data[span.Lo:span.Hi]); n[i] < 0 {
+				return a.column, "has a blank token, of a column that is aligned with another one; give it a token of its own, such as none"
+			}
+		}
+		if n[0] != n[1] {
+			return pair[0].column, fmt.Sprintf("has %d tokens, but %s, which it is aligned with, has %d", n[0], r.p.names[pair[1].column], n[1])
+		}
+	}
+	return 0, ""
+}
+
 func (r *csvRow) finish() {
+	column, unaligned := 0, ""
+	if r.k == len(r.p.acts) && r.fault == "" && len(r.p.aligned) > 0 {
+		column, unaligned = r.unaligned()
+	}
 	switch {
+	case unaligned != "":
+		r.c.Reject(r.line, r.p.names[column], "%s", unaligned)
 	case r.k != len(r.p.acts):
 		r.c.Reject(r.line, "", "%d columns, want %d as in %s%s", r.k, len(r.p.acts), r.p.source(), r.moreAdvice())
 	case r.fault != "":

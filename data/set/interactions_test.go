@@ -166,6 +166,7 @@ func TestItems(t *testing.T) {
 		{"latin1 as UTF-8", "item,kind\na,Caf\xe9\n", "columns: {kind: {}}", "items:2: invalid UTF-8"},
 		{"a NUL", "item,kind\na,\x00\n", "columns: {kind: {}}", "items:2: holds a NUL"},
 		{"two", "item,A,B\na,1,2\n", "columns: {kind: {from: [A, B]}}", `items:2: column B: "2" is neither 0 nor 1`},
+		{"too many", "item,kind\na,0" + values(2000) + "\n", "columns: {kind: {separator: '|', several: all}}", "items:2: column kind: an item has more than 1000 values"},
 		{"other items", "item,kind\nA,x\nB,y\n", "columns: {kind: {}}", "items: has no kind of any item of the log"},
 		{"a name that is taken", "item,kind\na,x\n", "columns: {history: {from: [kind]}}", `a feature cannot have the name "history"`},
 		{"several", "item,kind\na,x\n", "columns: {kind: {several: mean}}", `several is "mean"; want first or all`},
@@ -180,6 +181,45 @@ func TestItems(t *testing.T) {
 		}
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
+// values returns n values, a separator before each.
+func values(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "|v%d", i)
+	}
+	return b.String()
+}
+
+// TestAligned: sequences of one row that describe the same events have equally many tokens, or the row cannot be read.
+func TestAligned(t *testing.T) {
+	for _, c := range []struct{ row, options, want string }{
+		{"1,a,a|b|c,x;y;x", "", ""},
+		{"1,a,,", "", ""},
+		{"1,a,\"a|b\",\"x;y\"", "", ""},
+		{"1,a,a|b,x", "", "rows.csv:4: column kinds: has 1 tokens, but items, which it is aligned with, has 2"},
+		{"1,a,a|b,\"x;y;z\"", "", "rows.csv:4: column kinds: has 3 tokens, but items, which it is aligned with, has 2"},
+		{"1,a,,x", "", "rows.csv:4: column kinds: has 1 tokens"},
+		{"1,a,a|b|c,x;;y", "", "rows.csv:4: column kinds: has a blank token"},
+		{"1,a,a|b|,x;y;z", "", "rows.csv:4: column items: has a blank token"},
+		{"1,a,a,x", "max_len: 3", "columns.kinds: aligned: items is no column of sequences with the same max_len and keep"},
+		{"1,a,a,x", "aligned: item", "aligned: item is no column of sequences"},
+	} {
+		if !strings.Contains(c.options, "aligned") {
+			c.options = "aligned: items, " + c.options
+		}
+		path := datatest.WriteFile(t, "rows.csv", "y,item,items,kinds\n0,a,b,x\n1,b,a|c,x;y\n"+c.row+"\n")
+		d, err := datatest.TrySection(fmt.Sprintf("type: csv\npath: %s\nlabel: y\ncolumns: {item: categorical, items: {type: sequence, share: item}, "+
+			"kinds: {type: sequence, separator: ';', %s}}", path, c.options))
+		if err == nil {
+			o, _ := datatest.Options(t)
+			_, err = d.Open(t.Context(), o)
+		}
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s, %s: %v, want %q", c.row, c.options, err, c.want)
 		}
 	}
 }

@@ -149,6 +149,9 @@ func (r *itemReader) file(ctx context.Context, path string) (scan.FileSum, error
 // add adds an item's values of a feature from the cells of a line, each once.
 func (r *itemReader) add(f *lines, to *[]string, feature ItemFeature, at []int) *data.RowError {
 	one := func(v []byte) {
+		if len(*to) > 0 && !feature.All || len(*to) > maxValues {
+			return
+		}
 		if v = bytes.TrimSpace(v); len(v) > 0 && !slices.Contains(*to, string(v)) {
 			*to = append(*to, string(v))
 		}
@@ -171,5 +174,11 @@ func (r *itemReader) add(f *lines, to *[]string, feature ItemFeature, at []int) 
 	default:
 		one(r.cells[at[0]])
 	}
+	if len(*to) > maxValues {
+		return f.bad(feature.Columns[0], "an item has more than %d values", maxValues)
+	}
 	return nil
 }
+
+// maxValues bounds the values of an item.
+const maxValues = 1000
