@@ -8,8 +8,8 @@ and prints the metrics of the test rows, of the epoch that is best on validation
 draws from the same seed, number for number; initial weights have the same distributions.
 step: prints the median of a training step's wall time in milliseconds, the steps of an epoch and the process's peak memory. MODEL is one
 of the above, or next_full (SASRec with the cross-entropy over all items, configs/beauty_sasrec.yaml, FILE of user and item a line) or
-next_sampled (256 drawn items, configs/beauty_core_sasrec.yaml, FILE of user, item, item, ... a line). Batches are made before the clock
-starts, and as long as their longest history, rounded up as Splice does.
+next_sampled (256 items drawn for each position, configs/beauty_core_sasrec.yaml, FILE of user, item, item, ... a line). Batches and
+negatives are made before the clock starts; batches are padded to their longest history, rounded up to a half of the longest, a quarter and so on.
 Environment: THREADS (2). Needs torch and numpy.
 """
 import json
@@ -262,7 +262,7 @@ class Next(nn.Module):
         if not self.drawn:
             return F.cross_entropy(x @ self.emb.weight[2:].T, follow - 2)
         pos = (x * self.emb(follow)).sum(1, keepdim=True)
-        neg = (x @ self.emb(draw).T).masked_fill(draw[None] == follow[:, None], -math.inf)
+        neg = torch.bmm(self.emb(draw), x[:, :, None])[:, :, 0].masked_fill(draw == follow[:, None], -math.inf)
         return F.cross_entropy(torch.cat([pos, neg], 1), torch.zeros(len(x), dtype=torch.long))
 
 
@@ -331,7 +331,7 @@ def fit(kind, path, seed, epochs, patience, max_len):
 # Steps.
 
 def rounded(n, most):
-    """The length that Splice compiles for histories of at most n: most, halved as often as n allows."""
+    """A length that batches of histories of at most n are padded to: most, halved as often as n allows."""
     while (most + 1) // 2 >= n:
         most = (most + 1) // 2
     return most
@@ -349,7 +349,7 @@ def next_batches(log, max_len, batch, drawn, n):
             a = a[-max_len - 1:]
             h[r, :len(a) - 1], f[r, :len(a) - 1] = a[:-1], a[1:]
         live = np.flatnonzero(h.reshape(-1))
-        draw = np.random.default_rng(lo).integers(2, log.vocab, max(1, drawn))
+        draw = np.random.default_rng(lo).integers(2, log.vocab, (len(live), max(1, drawn)))
         out.append([torch.from_numpy(x) for x in (h, live, f.reshape(-1)[live], draw)])
     return out, math.ceil(len(users) / batch)
 
