@@ -15,7 +15,7 @@ func Linear(s *Scope, x *G.Node, out int, act kernel.Act) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	w := s.Param("weight", XavierNormal, out, x.Shape()[1])
+	w := s.Param("weight", s.weights(), out, x.Shape()[1])
 	b := s.Param("bias", Zeros, out)
 	if s.Err() != nil {
 		return nil

@@ -49,6 +49,7 @@ type Leaf struct {
 type Scope struct {
 	*Graph
 	path string
+	init Init // of weights of linear maps; nil: XavierNormal
 }
 
 // NewScope returns the root scope of g.
@@ -58,7 +59,20 @@ func NewScope(g *Graph) *Scope {
 }
 
 // Sub returns the scope of a name below s.
-func (s *Scope) Sub(name string) *Scope { return &Scope{Graph: s.Graph, path: s.Path(name)} }
+func (s *Scope) Sub(name string) *Scope {
+	return &Scope{Graph: s.Graph, path: s.Path(name), init: s.init}
+}
+
+// Weights returns s with other initial values of the weights of linear maps, there and below.
+func (s *Scope) Weights(init Init) *Scope { return &Scope{Graph: s.Graph, path: s.path, init: init} }
+
+// weights returns the initial values of the weights of linear maps.
+func (s *Scope) weights() Init {
+	if s.init == nil {
+		return XavierNormal
+	}
+	return s.init
+}
 
 // Path returns the full name of a parameter of this scope.
 func (s *Scope) Path(name string) string {

@@ -12,7 +12,7 @@ func Project(s *Scope, x *G.Node, out int) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	w := s.Param("weight", XavierNormal, out, x.Shape()[1])
+	w := s.Param("weight", s.weights(), out, x.Shape()[1])
 	if s.Err() != nil {
 		return nil
 	}

@@ -89,7 +89,7 @@ func (m BST) block(s *nn.Scope, x *G.Node, all *models.Appended) *G.Node {
 	if inner == 0 {
 		inner = width
 	}
-	y := attend(s.Sub("attention"), x, ops.AttentionOptions{Heads: m.NumHeads, Tokens: all.Live, Dropout: m.Dropout})
+	y := attend(s.Sub("attention"), x, x, ops.AttentionOptions{Heads: m.NumHeads, Tokens: all.Live, Dropout: m.Dropout})
 	x = nn.LayerNorm(s.Sub("norm1"), nn.Add(s, x, nn.Dropout(s.Sub("attention"), y, m.Dropout)), torchEps)
 	y = nn.LeakyReLU(s, nn.Linear(s.Sub("linear1"), x, inner, kernel.None), leak)
 	y = nn.Linear(s.Sub("linear2"), y, width, kernel.None)

@@ -53,7 +53,7 @@ func (m DUET) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 	case "gru4rec":
 		state = h.Last(s, nn.GRU(s.Sub("gru"), x, m.EmbeddingDim, h.Live))
 	case "sasrec":
-		state = h.Last(s, m.encode(s, x, h))
+		state = h.Last(s, m.encode(s, x, h, ofInput))
 	default:
 		state = DIN{Columns: m.Columns}.dot(s.Sub("attention"), item, x, h)
 	}

@@ -75,7 +75,8 @@ func (l LiGR) encode(s *nn.Scope, x *G.Node, h *models.History) *G.Node {
 			return nil
 		}
 		b := s.Sub("blocks").Sub(strconv.Itoa(i))
-		y := Transformer(l).attend(b.Sub("attention"), nn.LayerNorm(b.Sub("norm1"), x, torchEps), h)
+		y := nn.LayerNorm(b.Sub("norm1"), x, torchEps)
+		y = Transformer(l).attend(b.Sub("attention"), y, y, h)
 		x = nn.Gate(b.Sub("gate1"), x, nn.Dropout(b.Sub("attention"), y, l.Dropout))
 		y = nn.SwiGLU(b.Sub("feed_forward"), nn.LayerNorm(b.Sub("norm2"), x, torchEps), inner, l.Dropout)
 		x = nn.Gate(b.Sub("gate2"), x, nn.Dropout(b.Sub("gate2"), y, l.Dropout))

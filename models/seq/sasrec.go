@@ -19,12 +19,22 @@ import (
 type SASRec struct {
 	Columns     `yaml:",inline"`
 	Transformer `yaml:",inline"`
-	Output      `yaml:",inline"`
-	Head        `yaml:",inline"`
+	// what the parts of a block are added to. input: their input, as pre-norm Transformers do; normalized: the layer norm of it, of which
+	// attention has its queries and the input its keys and values, as in the published code of SASRec
+	Residual         string  `yaml:"residual"`
+	InitializerRange float64 `yaml:"initializer_range"` // standard deviation of fresh weights of linear layers; 0: that of Glorot and Bengio
+	Output           `yaml:",inline"`
+	Head             `yaml:",inline"`
 }
 
 // normEps is added to the variances of layer norms, as in the authors' code.
 const normEps = 1e-8
+
+// What the parts of a block are added to.
+const (
+	ofInput    = "input"
+	normalized = "normalized"
+)
 
 // Transformer holds the options of a stack of causal blocks.
 type Transformer struct {
@@ -35,12 +45,15 @@ type Transformer struct {
 }
 
 func init() {
-	models.Register("sasrec", SASRec{Columns: columns, Transformer: Transformer{NumBlocks: 1, NumHeads: 1}, Output: Output{Classifier}, Head: head})
+	models.Register("sasrec", SASRec{
+		Columns: columns, Transformer: Transformer{NumBlocks: 1, NumHeads: 1}, Residual: ofInput, Output: Output{Classifier}, Head: head,
+	})
 }
 
 // Validate reports every option out of range.
 func (m SASRec) Validate() error {
-	return errors.Join(m.Columns.Validate(), m.Transformer.validate(m.EmbeddingDim), m.Output.Validate(), m.Head.Validate())
+	return errors.Join(m.Columns.Validate(), m.Transformer.validate(m.EmbeddingDim), registry.OneOf("residual", m.Residual, ofInput, normalized),
+		registry.In("initializer_range", m.InitializerRange, 0, 10), m.Output.Validate(), m.Head.Validate())
 }
 
 func (t Transformer) validate(width int) error {
@@ -56,30 +69,42 @@ func (t Transformer) validate(width int) error {
 
 // Build returns the logits, [B, 1], or of all items [B, items].
 func (m SASRec) Build(s *nn.Scope, in *models.Inputs) *G.Node {
+	encoder := s
+	if m.InitializerRange > 0 {
+		encoder = s.Weights(nn.Normal(m.InitializerRange))
+	}
 	if m.Output.Output == Items {
 		x, h := m.sequence(s, in)
 		if s.Err() != nil {
 			return nil
 		}
 		x = s.Columns(s.Check(ops.Scale(x, math.Sqrt(float64(m.EmbeddingDim)))), s.SpaceOf(x)) // as the authors' code does
-		return in.Rank(s, "embedding", h, m.encode(s, x, h))
+		return in.Rank(s, "embedding", h, m.encode(encoder, x, h, m.Residual))
 	}
 	item, x, others, h := m.embed(s, in)
 	if s.Err() != nil {
 		return nil
 	}
 	item, x = transform(s.Sub("target"), item), transform(s.Sub("sequence"), x)
-	state := h.Last(s, m.encode(s, x, h))
+	state := h.Last(s, m.encode(encoder, x, h, m.Residual))
 	return m.score(s.Sub("classifier"), state, item, others)
 }
 
 // encode returns the states of the positions, [R, D].
-func (t Transformer) encode(s *nn.Scope, x *G.Node, h *models.History) *G.Node {
+func (t Transformer) encode(s *nn.Scope, x *G.Node, h *models.History, residual string) *G.Node {
 	x = nn.Dropout(s.Sub("position"), nn.Positions(s.Sub("position"), x, h.Positions(s), h.MaxLen(), 0.02), t.Dropout)
 	for i := range t.NumBlocks {
 		b := s.Sub("blocks").Sub(strconv.Itoa(i))
-		x = nn.Add(b, x, nn.Dropout(b.Sub("attention"), t.attend(b.Sub("attention"), nn.LayerNorm(b.Sub("norm1"), x, normEps), h), t.Dropout))
-		y := nn.LayerNorm(b.Sub("norm2"), x, normEps)
+		y := nn.LayerNorm(b.Sub("norm1"), x, normEps)
+		if residual == normalized {
+			x = nn.Add(b, y, t.attend(b.Sub("attention"), y, x, h))
+		} else {
+			x = nn.Add(b, x, nn.Dropout(b.Sub("attention"), t.attend(b.Sub("attention"), y, y, h), t.Dropout))
+		}
+		y = nn.LayerNorm(b.Sub("norm2"), x, normEps)
+		if residual == normalized {
+			x = y
+		}
 		if s.Err() != nil {
 			return nil
 		}
@@ -93,21 +118,21 @@ func (t Transformer) encode(s *nn.Scope, x *G.Node, h *models.History) *G.Node {
 	return nn.LayerNorm(s.Sub("norm"), x, normEps)
 }
 
-// attend is causal self-attention over y.
-func (t Transformer) attend(s *nn.Scope, y *G.Node, h *models.History) *G.Node {
+// attend is causal attention with queries of y and keys and values of x.
+func (t Transformer) attend(s *nn.Scope, y, x *G.Node, h *models.History) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	return attend(s, y, ops.AttentionOptions{Heads: t.NumHeads, Tokens: h.Live, Causal: true, Dropout: t.Dropout})
+	return attend(s, y, x, ops.AttentionOptions{Heads: t.NumHeads, Tokens: h.Live, Causal: true, Dropout: t.Dropout})
 }
 
-// attend is self-attention over y, [R, D] → [R, D]. Its dropout is that of training.
-func attend(s *nn.Scope, y *G.Node, o ops.AttentionOptions) *G.Node {
+// attend is attention with queries of y and keys and values of x, [R, D] → [R, D]. Its dropout is that of training.
+func attend(s *nn.Scope, y, x *G.Node, o ops.AttentionOptions) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
 	width := y.Shape()[1]
-	q, k, v := nn.Linear(s.Sub("query"), y, width, kernel.None), nn.Linear(s.Sub("key"), y, width, kernel.None), nn.Linear(s.Sub("value"), y, width, kernel.None)
+	q, k, v := nn.Linear(s.Sub("query"), y, width, kernel.None), nn.Linear(s.Sub("key"), x, width, kernel.None), nn.Linear(s.Sub("value"), x, width, kernel.None)
 	if s.Err() != nil {
 		return nil
 	}

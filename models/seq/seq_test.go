@@ -48,6 +48,9 @@ func casesOf(columns seq.Columns) map[string]models.Model {
 		"esasrec":      seq.ESASRec{Columns: columns, LiGR: seq.LiGR(blocks), Head: head},
 		"gru4rec":      seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head},
 		"sasrec":       seq.SASRec{Columns: columns, Transformer: blocks, Head: head},
+		"sasrec/published": seq.SASRec{
+			Columns: columns, Transformer: blocks, Residual: "normalized", InitializerRange: .2, Head: head,
+		},
 	}
 }
 

@@ -88,11 +88,12 @@ def gru(p, x, size, path="gru"):
     return torch.func.functional_call(m, names, (x,))[0]
 
 
-def attend(p, name, y, heads, mask=None):
-    """Self-attention, causal unless a mask tells which positions are seen."""
+def attend(p, name, y, heads, mask=None, keys=None):
+    """Attention over y itself, or over keys, causal unless a mask tells which positions are seen."""
     n, width = y.shape[1:]
     mask = torch.ones(L, L).tril().bool()[None] & MASK[:, None] if mask is None else mask[:, None]
-    q, k, v = (linear(p, name + part, y, width).view(B, n, heads, -1).transpose(1, 2) for part in ("query", "key", "value"))
+    q, k, v = (linear(p, name + part, x, width).view(B, n, heads, -1).transpose(1, 2)
+               for part, x in (("query", y), ("key", y if keys is None else keys), ("value", y if keys is None else keys)))
     z = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None])
     return linear(p, name + "out", z.transpose(1, 2).reshape(B, n, width), width)
 
@@ -104,6 +105,17 @@ def transformer(p, x, heads, blocks):
         x = x + attend(p, b + "attention.", norm(p, b + "norm1", x), heads)
         y = norm(p, b + "norm2", x)
         x = x + linear(p, b + "linear2", F.relu(linear(p, b + "linear1", y, D)), D)
+    return norm(p, "norm", x)
+
+
+def published(p, x, heads, blocks):
+    """The blocks of SASRec's published code: what is added to is normalized."""
+    x = x + p("position.weight", L, D)
+    for i in range(blocks):
+        b = f"blocks.{i}."
+        q = norm(p, b + "norm1", x)
+        x = norm(p, b + "norm2", q + attend(p, b + "attention.", q, heads, keys=x))
+        x = x + linear(p, b + "linear2", F.relu(linear(p, b + "linear1", x, D)), D)
     return norm(p, "norm", x)
 
 
@@ -275,13 +287,18 @@ def sasrec_next(p):
     return next_items(p, transformer(p, F.embedding(HISTORY, e) * math.sqrt(D), 2, 2))
 
 
+def sasrec_published_next(p):
+    e = p("embedding.item.weight", V, D)
+    return next_items(p, published(p, F.embedding(HISTORY, e) * math.sqrt(D), 2, 2))
+
+
 def esasrec_next(p):
     e = p("embedding.item.weight", V, D)
     return next_items(p, ligr(p, F.embedding(HISTORY, e), 2, 2, 4 * D))
 
 
 for seed, model in enumerate((din_unit, duet, gru4rec, sasrec, gru4rec_next, sasrec_next, esasrec, esasrec_next, din_softmax, din_dice, bst, bst_sum, bst_target,
-                              dien, dien_dot, dien_unit, duet_local)):
+                              dien, dien_dot, dien_unit, duet_local, sasrec_published_next)):
     torch.manual_seed(seed)  # a further model changes no file of the others
     p = P()
     out = model(p)
