@@ -178,7 +178,10 @@ func attentionPadding(t *testing.T, causal bool, length []int32) {
 	const B, heads, H = 3, 2, 10
 	var first [][]float32
 	for _, tok := range []*ops.Tokens{
-		{L: 5, Len: length}, {L: 6, Len: length}, {L: 16, Len: length}, {L: 40, Len: length},
+		{L: 5, Len: length},
+		{L: 6, Len: length},
+		{L: 16, Len: length},
+		{L: 40, Len: length},
 		packed(length, 5, 20), packed(length, 8, 40),
 	} {
 		g := G.NewGraph()

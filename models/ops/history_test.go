@@ -124,7 +124,10 @@ func checkPadding(t *testing.T, h history) {
 	}
 	var first [][]float32
 	for _, tok := range []*ops.Tokens{
-		{L: 5, Len: length}, {L: 6, Len: length}, {L: 16, Len: length}, {L: 40, Len: length},
+		{L: 5, Len: length},
+		{L: 6, Len: length},
+		{L: 16, Len: length},
+		{L: 40, Len: length},
 		packed(length, 5, 9), packed(length, 5, 10), packed(length, 8, 40),
 	} {
 		g := G.NewGraph()
@@ -344,7 +347,8 @@ func appended(s sequences, x, y []float64) []float64 {
 
 func TestAppend(t *testing.T) {
 	for _, s := range []sequences{
-		{B: 1, L: 1}, {B: 1, L: 1, len: []int32{0}},
+		{B: 1, L: 1},
+		{B: 1, L: 1, len: []int32{0}},
 		{B: 3, L: 4, len: []int32{4, 0, 2}},
 		{B: 3, L: 4, len: []int32{3, 4, 2}, mask: []float32{0, 1, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1}},
 		{B: 130, L: 9},
