@@ -43,8 +43,12 @@ func historyCases() []historyCase {
 	items := seq.SASRec{Columns: wide, Transformer: blocks, Output: seq.Output{Output: seq.Items}}
 	out := []historyCase{
 		{"candidates", "lazy", seq.SASRec{Columns: columns, Transformer: blocks, Head: head}, task.Binary{MetricNames: []string{"auc", "hr@5"}}, "candidates"},
-		{"candidates of popularity", "dense", seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head},
-			task.Binary{MetricNames: []string{"auc", "gauc"}}, "candidates\nnegatives_by: popularity"},
+		{
+			"candidates of popularity", "dense",
+			seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head},
+			task.Binary{MetricNames: []string{"auc", "gauc"}},
+			"candidates\nnegatives_by: popularity",
+		},
 		{"full", "lazy", items, task.NextItem{Objective: "full", Seen: "exclude", MetricNames: ranked}, "sequences"},
 	}
 	for _, t := range []task.NextItem{
