@@ -105,9 +105,10 @@ func (f *fit) stepped(ctx context.Context) error {
 	return nil
 }
 
-// lastUnseen reports whether the parameters are the last ones and are kept, and were not evaluated yet.
+// lastUnseen reports whether the parameters are the last ones and are kept, and were not evaluated yet. In a training of fewer steps than
+// EvalSteps they are kept as the only ones.
 func (f *fit) lastUnseen(last bool) bool {
-	return last && f.Keep == "last" && f.st.Best.Step != f.st.Step
+	return last && (f.Keep == "last" && f.st.Best.Step != f.st.Step || !f.st.Best.Seen)
 }
 
 func (f *fit) batches() iter.Seq2[*data.Batch, error] {

@@ -262,3 +262,22 @@ func (c *counter) On(_ context.Context, e *train.Event) error {
 	}
 	return nil
 }
+
+// TestShorterThanEvalSteps: a training of fewer steps than eval_steps is evaluated once, at its end.
+func TestShorterThanEvalSteps(t *testing.T) {
+	tr := trainer(t, t.TempDir())
+	tr.EvalSteps = 1000
+	evaluated := 0
+	tr.Callbacks = append(tr.Callbacks, hear(func(e *train.Event) {
+		if e.Kind == train.EvalDone && e.Split == "valid" {
+			evaluated++
+		}
+	}))
+	r, err := tr.Fit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if evaluated != 1 || r.BestStep != r.Steps || len(r.Valid) == 0 {
+		t.Errorf("%d evaluations, best at step %d of %d, metrics %v", evaluated, r.BestStep, r.Steps, r.Valid)
+	}
+}
