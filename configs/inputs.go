@@ -48,7 +48,7 @@ func appendInputs(list []run.Input, n *yaml.Node, at string) []run.Input {
 			list = appendInputs(list, v, path)
 			continue
 		}
-		if !slices.Contains(inputKeys, key) {
+		if !slices.Contains(inputKeys, key) && at != "init.parts" {
 			continue
 		}
 		texts := []*yaml.Node{v}

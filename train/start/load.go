@@ -19,6 +19,7 @@ import (
 type Record struct {
 	From       string                   `json:"from,omitempty"`
 	File       string                   `json:"file,omitempty"`
+	Parts      map[string]string        `json:"parts,omitempty"`      // where the parameters of each pattern are from, if not from there
 	Digest     string                   `json:"digest,omitempty"`     // of the weights that training started from
 	Imported   bool                     `json:"imported,omitempty"`   // weights of another model, with a fresh head
 	Missing    []string                 `json:"missing,omitempty"`    // tensors that kept fresh values
@@ -58,12 +59,13 @@ func (w *Weights) Load(d *data.Splits) (*nn.Params, *Record, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("init.from: %w", err)
 	}
+	covered := w.Options.covered()
 	for _, q := range p.All() {
 		fresh := w.mayBeFresh(q.Name)
 		name, ok := names[q.Name]
 		if !ok {
 			rec.Missing = append(rec.Missing, q.Name)
-			if w.Options.Strict && !(fresh && w.imported()) {
+			if w.Options.Strict && !(fresh && w.imported()) && !covered(q.Name) {
 				bad("%s: tensor %s: missing, model wants %v", w.file, q.Name, q.Shape)
 			}
 			continue
@@ -117,6 +119,10 @@ func (w *Weights) Load(d *data.Splits) (*nn.Params, *Record, error) {
 			rec.Tables = append(rec.Tables, TableRecord{Name: q.Name, Rows: len(from), Matched: matched})
 		}
 	}
+	if err := w.parts(d, p, rec); err != nil {
+		return nil, nil, err
+	}
+	rec.Parts = w.Options.Parts
 	rec.Imported = w.imported() && len(rec.Missing) > 0
 	rec.Digest = p.Digest()
 	w.log(p, rec)

@@ -3,10 +3,12 @@
 package start
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
 	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/models/nn"
 )
 
 // Options is the `init:` section: the weights that training starts from. Without from they are fresh ones.
@@ -16,6 +18,8 @@ type Options struct {
 	From string `yaml:"from"`
 	// which weights of a run: best, last, ema, swa, or the number of an epoch that train.keep_epochs kept
 	Checkpoint Checkpoint `yaml:"checkpoint"`
+	// what comes from elsewhere: a run's directory or a file for each pattern of parameters, as of a static classifier beside a dynamic one
+	Parts map[string]string `yaml:"parts"`
 	// the tensors must be the model's; false: missing ones keep fresh values, unexpected ones are ignored, the log lists both
 	Strict bool `yaml:"strict"`
 	// run: read the data with the feature map that lies with the weights, if one does; data: fit a new map and match embedding
@@ -28,7 +32,19 @@ func Defaults() Options { return Options{Checkpoint: Best, Strict: true, Feature
 
 // Validate reports every option out of range.
 func (o Options) Validate() error {
-	return registry.OneOf("features", o.Features, "run", "data")
+	errs := []error{registry.OneOf("features", o.Features, "run", "data")}
+	if len(o.Parts) > 0 && o.From == "" {
+		errs = append(errs, registry.Field("parts", "are laid over the weights of from, which is missing"))
+	}
+	for pattern, from := range o.Parts {
+		if _, err := nn.Match([]string{pattern}); err != nil {
+			errs = append(errs, registry.Field("parts", "%v", err))
+		}
+		if from == "" {
+			errs = append(errs, registry.Field("parts", "%s is from nowhere; want a run's directory or a .safetensors file", pattern))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Checkpoint names weights of a run: one of the constants, or the number of an epoch, from 1.
