@@ -87,7 +87,7 @@ func TestOddHistories(t *testing.T) {
 			}
 		}
 		o = execute(t, dir, "evaluate", "--run", "h", "--data", "in.csv", "--quiet")
-		if want := fmt.Sprintf("in.csv (%d rows): ", c.rows); o.code != 0 || !strings.Contains(o.stdout, want) {
+		if want := fmt.Sprintf("in.csv (%d rows", c.rows); o.code != 0 || !strings.Contains(o.stdout, want) {
 			t.Errorf("%s: evaluate: exit %d, %s%s, want %q", c.name, o.code, o.stdout, o.stderr, want)
 		}
 	}
