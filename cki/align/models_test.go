@@ -309,28 +309,42 @@ func TestActivationsRecoverAPermutedCopy(t *testing.T) {
 	})
 }
 
-// TestActivationsOfShortHistories: rows whose histories are short are seen like others.
-func TestActivationsOfShortHistories(t *testing.T) {
+// cut is one list of rows, in batches of any size.
+type cut struct{ source }
+
+func (c cut) Batches(_, size int) iter.Seq2[*data.Batch, error] {
+	return func(yield func(*data.Batch, error) bool) {
+		all := modeltest.Batch(c.schema, c.rows, c.rows, 5)
+		for lo := 0; lo < c.rows; lo += size {
+			b := data.NewBatch(c.schema, size)
+			modeltest.Put(c.schema, b, all, lo, min(size, c.rows-lo))
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestActivationsInBatches: values of histories say the same in batches of any size, whose positions are more or fewer.
+func TestActivationsInBatches(t *testing.T) {
 	for _, name := range []string{"din", "gru4rec", "sasrec", "sasrec/next/full"} {
 		m := cases()[name]
-		p := fresh(t, m, 1)
-		sym := symmetry(t, m, p)
-		q := clone(t, p)
-		shuffle(t, q, sym, 9)
-		maps, err := align.Activations(context.Background(), m.Model, p, q, source{m.Schema, 300}, align.ActivationsOptions{Batch: 1})
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		for i, g := range sym.Groups {
-			if maps[i].Perm == nil {
-				continue
+		maps := func(size int) (out []string) {
+			list, err := align.Activations(context.Background(), m.Model, fresh(t, m, 1), fresh(t, m, 2), cut{source{m.Schema, 120}},
+				align.ActivationsOptions{Batch: size})
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
 			}
-			if err := align.Apply(q, g, maps[i].Perm); err != nil {
-				t.Fatal(err)
+			for _, x := range list {
+				out = append(out, fmt.Sprint(x.Perm))
 			}
+			return out
 		}
-		if d := distance(q, p); d > 0 {
-			t.Errorf("%s: the aligned copy is %v away", name, d)
+		want := maps(120)
+		for _, size := range []int{1, 16} {
+			if got := maps(size); !slices.Equal(got, want) {
+				t.Errorf("%s: in batches of %d rows units go to %v, in one to %v", name, size, got, want)
+			}
 		}
 	}
 }
