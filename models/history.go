@@ -26,6 +26,7 @@ type History struct {
 	items     *ops.Tokens
 	appended  *Appended
 	places    []int32   // [R]: the place of each position in its sequence, -1 for padding; nil unless it is asked for
+	back      []int32   // [R]: the same, counted from the last position
 	others    []aligned // columns of the same events
 	rows      []int32   // [R]: IDs with -1 for padding, for tables inside of the graph; nil without them
 	next      []int32   // [R]: ids of the items after each position, -1 for none; nil unless they are predicted
@@ -76,6 +77,14 @@ func (h *History) Positions(s *nn.Scope) *[]int32 {
 		list(s, &h.places, h.Rows)
 	}
 	return &h.places
+}
+
+// PositionsBack returns the place of each position in its sequence as Positions does, with 0 for the last one.
+func (h *History) PositionsBack(s *nn.Scope) *[]int32 {
+	if h.back == nil {
+		list(s, &h.back, h.Rows)
+	}
+	return &h.back
 }
 
 // Last returns the rows of the last live positions, [R, D] → [B, D].
@@ -245,14 +254,21 @@ func (h *History) fill(b *data.Batch) error {
 			h.appended.fill(r, int(at), live, r < b.N)
 		}
 		copy(h.IDs[at:at+h.Live.Len[r]], row)
-		for t := range h.places[min(len(h.places), int(at)):min(len(h.places), int(at+h.Live.Len[r]))] {
-			h.places[int(at)+t] = int32(t)
+		for t := range h.Live.Len[r] {
+			if h.places != nil {
+				h.places[at+t] = t
+			}
+			if h.back != nil {
+				h.back[at+t] = h.Live.Len[r] - 1 - t
+			}
 		}
 		at += h.Live.Len[r]
 	}
 	clear(h.IDs[at:])
-	for i := int(at); i < len(h.places); i++ {
-		h.places[i] = -1
+	for _, places := range [...][]int32{h.places, h.back} {
+		for i := int(at); i < len(places); i++ {
+			places[i] = -1
+		}
 	}
 	for i := range h.rows {
 		if h.rows[i] = h.IDs[i]; h.rows[i] == data.PadID {

@@ -30,7 +30,7 @@ type DUET struct {
 
 func init() {
 	models.Register("duet", DUET{
-		Columns: columns, Encoder: "din", GeneratorUnits: 32, Splice: "none", Transformer: Transformer{NumBlocks: 1, NumHeads: 1}, Head: head,
+		Columns: columns, Encoder: "din", GeneratorUnits: 32, Splice: "none", Transformer: Transformer{Positions: fromFirst, NumBlocks: 1, NumHeads: 1}, Head: head,
 	})
 }
 

@@ -16,8 +16,8 @@ import (
 //	x ← x + σ(W₁·x + b₁) ⊙ attention(norm(x))
 //	x ← x + σ(W₂·x + b₂) ⊙ W_down·(silu(W_gate·y) ⊙ W_up·y),  y = norm(x)
 //
-// The last state has no norm. Its loss is sampled_softmax of the task next_item. Positions are counted from the first one, as those of
-// sasrec; the authors' code counts from the last.
+// The last state has no norm. Its loss is sampled_softmax of the task next_item. Positions are counted from the last one, as in the
+// authors' code.
 type ESASRec struct {
 	Columns `yaml:",inline"`
 	LiGR    `yaml:",inline"`
@@ -27,6 +27,7 @@ type ESASRec struct {
 
 // LiGR holds the options of a stack of causal gated blocks.
 type LiGR struct {
+	Positions string  `yaml:"positions"`  // learned positions are counted from the first action or from the last: first or last
 	NumBlocks int     `yaml:"num_blocks"` // blocks of attention and a feed-forward part
 	NumHeads  int     `yaml:"num_heads"`  // heads of attention, which divide embedding_dim
 	Inner     int     `yaml:"inner"`      // width within the feed-forward part; 0: four times embedding_dim
@@ -37,7 +38,7 @@ type LiGR struct {
 const torchEps = 1e-5
 
 func init() {
-	models.Register("esasrec", ESASRec{Columns: columns, LiGR: LiGR{NumBlocks: 1, NumHeads: 1}, Output: Output{Classifier}, Head: head})
+	models.Register("esasrec", ESASRec{Columns: columns, LiGR: LiGR{Positions: fromLast, NumBlocks: 1, NumHeads: 1}, Output: Output{Classifier}, Head: head})
 }
 
 // Validate reports every option out of range.
@@ -69,7 +70,7 @@ func (l LiGR) encode(s *nn.Scope, x *G.Node, h *models.History) *G.Node {
 	if inner == 0 {
 		inner = 4 * x.Shape()[1]
 	}
-	x = nn.Dropout(s.Sub("position"), nn.Positions(s.Sub("position"), x, h.Positions(s), h.MaxLen(), 0.02), l.Dropout)
+	x = Transformer(l).positions(s, x, h)
 	for i := range l.NumBlocks {
 		if s.Err() != nil { // as of a model of too many tensors
 			return nil

@@ -39,9 +39,9 @@ func TestParity(t *testing.T) {
 			seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 3, Splice: "local", Transformer: blocks, Head: head}, modeltest.BCE, false,
 		},
 		"sasrec":       {seq.SASRec{Columns: columns, Transformer: blocks, Head: head}, modeltest.BCE, false},
-		"esasrec":      {seq.ESASRec{Columns: columns, LiGR: seq.LiGR{NumBlocks: 2, NumHeads: 2, Inner: 10}, Head: head}, modeltest.BCE, false},
+		"esasrec":      {seq.ESASRec{Columns: columns, LiGR: seq.LiGR{Positions: "last", NumBlocks: 2, NumHeads: 2, Inner: 10}, Head: head}, modeltest.BCE, false},
 		"gru4rec_next": {seq.GRU4Rec{Columns: columns, HiddenSize: 5, Output: seq.Output{Output: seq.Items}}, full.Loss, true},
-		"esasrec_next": {seq.ESASRec{Columns: columns, LiGR: seq.LiGR(blocks), Output: seq.Output{Output: seq.Items}}, full.Loss, true},
+		"esasrec_next": {seq.ESASRec{Columns: columns, LiGR: seq.LiGR{Positions: "last", NumBlocks: 2, NumHeads: 2}, Output: seq.Output{Output: seq.Items}}, full.Loss, true},
 		"sasrec_next":  {seq.SASRec{Columns: columns, Transformer: blocks, Output: seq.Output{Output: seq.Items}}, full.Loss, true},
 		"sasrec_published_next": {
 			seq.SASRec{Columns: columns, Transformer: blocks, Residual: "normalized", Output: seq.Output{Output: seq.Items}}, full.Loss, true,

@@ -30,14 +30,18 @@ type SASRec struct {
 // normEps is added to the variances of layer norms, as in the authors' code.
 const normEps = 1e-8
 
-// What the parts of a block are added to.
+// What the parts of a block are added to, and where positions are counted from.
 const (
+	fromFirst = "first"
+	fromLast  = "last"
+
 	ofInput    = "input"
 	normalized = "normalized"
 )
 
 // Transformer holds the options of a stack of causal blocks.
 type Transformer struct {
+	Positions string  `yaml:"positions"`  // learned positions are counted from the first action or from the last: first or last
 	NumBlocks int     `yaml:"num_blocks"` // blocks of attention and a feed-forward part
 	NumHeads  int     `yaml:"num_heads"`  // heads of attention, which divide embedding_dim
 	Inner     int     `yaml:"inner"`      // width within the feed-forward part; 0: embedding_dim
@@ -46,7 +50,7 @@ type Transformer struct {
 
 func init() {
 	models.Register("sasrec", SASRec{
-		Columns: columns, Transformer: Transformer{NumBlocks: 1, NumHeads: 1}, Residual: ofInput, Output: Output{Classifier}, Head: head,
+		Columns: columns, Transformer: Transformer{Positions: fromFirst, NumBlocks: 1, NumHeads: 1}, Residual: ofInput, Output: Output{Classifier}, Head: head,
 	})
 }
 
@@ -58,7 +62,7 @@ func (m SASRec) Validate() error {
 
 func (t Transformer) validate(width int) error {
 	errs := []error{
-		registry.AtLeast("num_blocks", t.NumBlocks, 1), registry.AtLeast("num_heads", t.NumHeads, 1), registry.AtLeast("inner", t.Inner, 0),
+		registry.OneOf("positions", t.Positions, fromFirst, fromLast), registry.AtLeast("num_blocks", t.NumBlocks, 1), registry.AtLeast("num_heads", t.NumHeads, 1), registry.AtLeast("inner", t.Inner, 0),
 		registry.InBelow("dropout", t.Dropout, 0, 1),
 	}
 	if t.NumHeads > 0 && width%t.NumHeads != 0 {
@@ -92,7 +96,7 @@ func (m SASRec) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 
 // encode returns the states of the positions, [R, D].
 func (t Transformer) encode(s *nn.Scope, x *G.Node, h *models.History, residual string) *G.Node {
-	x = nn.Dropout(s.Sub("position"), nn.Positions(s.Sub("position"), x, h.Positions(s), h.MaxLen(), 0.02), t.Dropout)
+	x = t.positions(s, x, h)
 	for i := range t.NumBlocks {
 		b := s.Sub("blocks").Sub(strconv.Itoa(i))
 		y := nn.LayerNorm(b.Sub("norm1"), x, normEps)
@@ -116,6 +120,19 @@ func (t Transformer) encode(s *nn.Scope, x *G.Node, h *models.History, residual 
 		x = nn.Add(b, x, nn.Dropout(b.Sub("linear2"), nn.Linear(b.Sub("linear2"), y, width, kernel.None), t.Dropout))
 	}
 	return nn.LayerNorm(s.Sub("norm"), x, normEps)
+}
+
+// positions adds the learned positions to x.
+func (t Transformer) positions(s *nn.Scope, x *G.Node, h *models.History) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	at := h.Positions
+	if t.Positions == fromLast {
+		at = h.PositionsBack
+	}
+	s = s.Sub("position")
+	return nn.Dropout(s, nn.Positions(s, x, at(s), h.MaxLen(), 0.02), t.Dropout)
 }
 
 // attend is causal attention with queries of y and keys and values of x.

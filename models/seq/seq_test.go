@@ -45,7 +45,7 @@ func casesOf(columns seq.Columns) map[string]models.Model {
 		"duet/local":   seq.DUET{Columns: columns, Encoder: "din", GeneratorUnits: 6, Splice: "local", Transformer: blocks, Head: head},
 		"duet/gru4rec": seq.DUET{Columns: columns, Encoder: "gru4rec", GeneratorUnits: 8, Transformer: blocks, Head: head},
 		"duet/sasrec":  seq.DUET{Columns: columns, Encoder: "sasrec", GeneratorUnits: 8, Transformer: blocks, Head: head},
-		"esasrec":      seq.ESASRec{Columns: columns, LiGR: seq.LiGR(blocks), Head: head},
+		"esasrec":      seq.ESASRec{Columns: columns, LiGR: seq.LiGR{Positions: "last", NumBlocks: 2, NumHeads: 2, Dropout: .1}, Head: head},
 		"gru4rec":      seq.GRU4Rec{Columns: columns, HiddenSize: 5, Head: head},
 		"sasrec":       seq.SASRec{Columns: columns, Transformer: blocks, Head: head},
 		"sasrec/published": seq.SASRec{

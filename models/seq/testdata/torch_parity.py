@@ -121,7 +121,8 @@ def published(p, x, heads, blocks):
 
 def ligr(p, x, heads, blocks, inner):
     """Blocks of attention and SwiGLU whose results a gate of their input lets in."""
-    x = x + p("position.weight", L, D)
+    back = (LIVE[:, None] - 1 - torch.arange(L)).clamp(min=0)  # places counted from the last action
+    x = x + p("position.weight", L, D)[back]
     for i in range(blocks):
         b = f"blocks.{i}."
         y = attend(p, b + "attention.", norm(p, b + "norm1", x, 1e-5), heads)
