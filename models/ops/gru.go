@@ -9,11 +9,11 @@ import (
 // GRUOptions describes a recurrent layer.
 type GRUOptions struct {
 	Tokens    *Tokens // which rows are the positions of a sequence, and which of them are live
-	Attention *G.Node // [B*L, 1]: scores that scale the update gate, as DIEN's AUGRU has them; nil for a plain GRU
+	Attention *G.Node // [R, 1]: scores that scale the update gate, as DIEN's AUGRU has them; nil for a plain GRU
 }
 
 // GRU is a gated recurrent unit over the live positions of each sequence, with the gates r, z, n of PyTorch's nn.GRU (Cho et al.
-// 2014): x [B*L, 3H], whh [3H, H] and bhh [3H] → [B*L, H],
+// 2014): x [R, 3H] over the positions, whh [3H, H] and bhh [3H] → [R, H],
 //
 //	r = σ(x_r + W_r·h + b_r), z = σ(x_z + W_z·h + b_z), n = tanh(x_n + r⊙(W_n·h + b_n))
 //	h′ = (1 − z)⊙n + z⊙h
@@ -29,7 +29,7 @@ type GRUOptions struct {
 // The paper's update gate u is the share of the new state, and PyTorch's z that of the old one. So u = 1 − z, and a score of 1
 // makes the plain GRU. To read weights of a cell whose update gate is u, change the signs of those of z.
 //
-// Its backward pass uses the gates that the forward pass leaves behind, 5·B·L·H numbers that only a graph with a backward pass
+// Its backward pass uses the gates that the forward pass leaves behind, 5·R·H numbers that only a graph with a backward pass
 // keeps. With dh the gradient of h′, and u = a·(1 − z):
 //
 //	dn = dh⊙u⊙(1 − n²), dr = dn⊙(W_n·h + b_n)⊙r⊙(1 − r), dz = −a·dh⊙(n − h)⊙z⊙(1 − z), da = Σ dh⊙(n − h)⊙(1 − z)
@@ -84,17 +84,29 @@ type gru struct {
 	count []int   // [L+2]: workspace of the sort
 	start []int   // [pieces+1]: the first row of each piece, and the number of rows
 	space []gruSpace
-	ones  []float32 // [H]
+	ones  []float32 // as many as a piece has states
 
-	gates []float32 // [rows, 3H]: r, z and W_n·h + b_n; nil without a backward pass
-	news  []float32 // [rows, H]: n
-	prev  []float32 // [rows, H]: the state before
+	kept   gruGates     // of all rows, for the backward pass; nil without one
+	prev   []float32    // [rows, H]: the state before
+	slopes [3][]float32 // [rows, H] each: the gradients of the gates, that of the last through W_n·h + b_n
 }
 
-// gruSpace is the workspace of a piece.
+// gruGates are r, z, W_n·h + b_n and n, each [rows, H]: apart from each other, so that a step computes them for all of its sequences
+// at once.
+type gruGates struct{ r, z, hn, n []float32 }
+
+// of returns the gates of m rows from row on.
+func (g gruGates) of(row, m, H int) gruGates {
+	return gruGates{g.r[row*H:][:m*H], g.z[row*H:][:m*H], g.hn[row*H:][:m*H], g.n[row*H:][:m*H]}
+}
+
+// gruSpace is the workspace of a piece. Each part has as many rows as the piece has sequences, H wide.
 type gruSpace struct {
-	h, gates, news []float32 // as many rows as the piece has sequences
-	u, t           []float32 // [H]
+	h     []float32
+	gates gruGates
+	x     [3][]float32 // the inputs of a step's gates
+	bias  [3][]float32 // bhh's parts in each row
+	u, t  []float32
 }
 
 func newGRU(in []*G.Node, B, H int, opt GRUOptions) *gru {
@@ -102,14 +114,15 @@ func newGRU(in []*G.Node, B, H int, opt GRUOptions) *gru {
 	g := &gru{GRUOptions: opt, B: B, L: L, H: H, pieces: max(1, min(gruPieces, B/gruRows))}
 	g.live, g.steps, g.order = room[int](in, B), room[int](in, B), room[int](in, B)
 	g.at, g.count, g.start = room[int32](in, B, L), room[int](in, L+2), room[int](in, g.pieces+1)
-	g.ones = room[float32](in, H)
+	g.ones = room[float32](in, g.rows(0), H)
 	kernel.Fill(g.ones, 1)
 	g.space = make([]gruSpace, g.pieces)
 	for p := range g.space {
 		n := g.rows(p)
+		part := func() []float32 { return room[float32](in, n, H) }
 		g.space[p] = gruSpace{
-			h: room[float32](in, n, H), gates: room[float32](in, n, 3, H), news: room[float32](in, n, H),
-			u: room[float32](in, H), t: room[float32](in, H),
+			h: part(), gates: gruGates{part(), part(), part(), part()}, u: part(), t: part(),
+			x: [3][]float32{part(), part(), part()}, bias: [3][]float32{part(), part(), part()},
 		}
 	}
 	return g
@@ -162,6 +175,9 @@ func (g *gru) forward(p int, in [][]float32, y []float32) {
 	for k := range m {
 		b := g.sequence(p, k)
 		clearPadding(y, H, b, g.live[b], g.Tokens)
+		for i := range s.bias {
+			copy(s.bias[i][k*H:(k+1)*H], bhh[i*H:])
+		}
 	}
 	clear(s.h)
 	for step := 0; ; step++ {
@@ -171,44 +187,69 @@ func (g *gru) forward(p int, in [][]float32, y []float32) {
 		if m == 0 {
 			return
 		}
-		gates, news := s.gates[:m*3*H], s.news[:m*H]
-		if g.gates != nil {
-			gates, news = g.gates[row*3*H:][:m*3*H], g.news[row*H:][:m*H]
-			copy(g.prev[row*H:], s.h[:m*H])
+		n, h := s.gates.of(0, m, H), s.h[:m*H]
+		if g.kept.r != nil {
+			n = g.kept.of(row, m, H)
+			copy(g.prev[row*H:], h)
 		}
-		if step == 0 {
-			clear(gates)
-		} else {
-			kernel.GemmRows(m, 3*H, H, s.h, H, whh, H, gates, 3*H, nil)
+		for i, gate := range [...][]float32{n.r, n.z, n.hn} {
+			if step == 0 {
+				clear(gate)
+			} else {
+				kernel.GemmRows(m, H, H, s.h, H, whh[i*H*H:], H, gate, H, nil)
+			}
+			kernel.Add(gate, s.bias[i][:m*H])
 		}
 		for k := range m {
-			i := int(g.at[g.sequence(p, k)*g.L+step])
-			x, rzn, n, h := x[i*3*H:][:3*H], gates[k*3*H:][:3*H], news[k*H:][:H], s.h[k*H:][:H]
-			kernel.Add(rzn, bhh)
-			kernel.Add(rzn[:2*H], x)
-			kernel.Activate(rzn[:2*H], rzn[:2*H], kernel.Sigmoid)
-			kernel.Mul(n, rzn[:H], rzn[2*H:])
-			kernel.Add(n, x[2*H:])
-			kernel.Activate(n, n, kernel.Tanh)
-			if g.Attention == nil {
-				kernel.Sub(h, h, n)
-				kernel.Mul(h, h, rzn[H:])
-				kernel.Add(h, n)
-			} else {
-				kernel.Sub(s.t, n, h)
-				g.update(s.u, rzn[H:2*H], in[3][i])
-				kernel.MulAdd(h, s.u, s.t)
+			x := x[g.row(p, k, step)*3*H:]
+			for i := range s.x {
+				copy(s.x[i][k*H:(k+1)*H], x[i*H:])
 			}
-			copy(y[i*H:], h)
+		}
+		kernel.Add(n.r, s.x[0][:m*H])
+		kernel.Activate(n.r, n.r, kernel.Sigmoid)
+		kernel.Add(n.z, s.x[1][:m*H])
+		kernel.Activate(n.z, n.z, kernel.Sigmoid)
+		kernel.Mul(n.n, n.r, n.hn)
+		kernel.Add(n.n, s.x[2][:m*H])
+		kernel.Activate(n.n, n.n, kernel.Tanh)
+		if g.Attention == nil {
+			kernel.Sub(h, h, n.n)
+			kernel.Mul(h, h, n.z)
+			kernel.Add(h, n.n)
+		} else {
+			kernel.Sub(s.t[:m*H], n.n, h)
+			g.update(s.u[:m*H], n.z, in[3], p, step)
+			kernel.MulAdd(h, s.u[:m*H], s.t[:m*H])
+		}
+		for k := range m {
+			copy(y[g.row(p, k, step)*H:], h[k*H:(k+1)*H])
 		}
 		row += m
 	}
 }
 
-// update sets u to the update gate a·(1 − z).
-func (g *gru) update(u, z []float32, a float32) {
-	kernel.Scale(u, z, -a)
-	kernel.Axpy(u, a, g.ones)
+// row returns the row of a step of the k-th sequence of piece p.
+func (g *gru) row(p, k, step int) int { return int(g.at[g.sequence(p, k)*g.L+step]) }
+
+// update sets u to the update gates a·(1 − z) of a step; a is 1 without attention.
+func (g *gru) update(u, z, attention []float32, p, step int) {
+	if g.Attention == nil {
+		g.rest(u, z)
+		return
+	}
+	H := g.H
+	for k := range len(u) / H {
+		a := attention[g.row(p, k, step)]
+		kernel.Scale(u[k*H:(k+1)*H], z[k*H:(k+1)*H], -a)
+		kernel.Axpy(u[k*H:(k+1)*H], a, g.ones[:H])
+	}
+}
+
+// rest sets u to 1 − z.
+func (g *gru) rest(u, z []float32) {
+	kernel.Scale(u, z, -1)
+	kernel.Axpy(u, 1, g.ones[:len(u)])
 }
 
 // clearPadding sets to zero the rows, H wide, of the positions of sequence b that are not live.
@@ -227,19 +268,22 @@ func clearPadding(m []float32, H, b, live int, t *Tokens) {
 // which one product makes that of the weights.
 func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	R, H := g.Tokens.rows(g.B), g.H
-	if g.gates == nil {
-		g.gates, g.news, g.prev = buffer(in, R, 3, H), buffer(in, R, H), buffer(in, R, H)
+	if g.kept.r == nil {
+		g.kept = gruGates{buffer(in, R, H), buffer(in, R, H), buffer(in, R, H), buffer(in, R, H)}
+		g.prev = buffer(in, R, H)
 	}
 	args := append(G.Nodes{}, in...)
 	args = append(args, dy, out) // out: only to run after it
 	o := newOp("gru/dx", in[0].Shape(), args...)
-	slopes := buffer(in, R, 3, H)
+	for i := range g.slopes {
+		g.slopes[i] = buffer(in, R, H)
+	}
 	var da []float32
 	scored := len(in) > 3 && need[3]
 	if scored {
 		da = buffer(in, R)
 	}
-	loop := rowParts(g.pieces, g.pieces, func(p, _, _ int) { g.backward(p, o.in, o.in[len(in)], o.out, slopes, da) })
+	loop := rowParts(g.pieces, g.pieces, func(p, _, _ int) { g.backward(p, o.in, o.in[len(in)], o.out, da) })
 	o.run = func() error {
 		loop()
 		return nil
@@ -260,7 +304,9 @@ func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	if need[1] {
 		o := newOp("gru/dwhh", in[1].Shape(), first)
 		o.run = func() error {
-			kernel.Gemm(true, false, 3*H, H, g.start[g.pieces], slopes, 3*H, g.prev, H, o.out, H, false, nil)
+			for i, slopes := range g.slopes {
+				kernel.Gemm(true, false, H, H, g.start[g.pieces], slopes, H, g.prev, H, o.out[i*H*H:], H, false, nil)
+			}
 			return nil
 		}
 		if d[1], err = o.apply(first); err != nil {
@@ -274,7 +320,9 @@ func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 			rows := g.start[g.pieces]
 			sum := sums[i*3*H:][:3*H]
 			clear(sum)
-			addRows(sum, slopes[rows*i/maxParts*3*H:rows*(i+1)/maxParts*3*H])
+			for k, slopes := range g.slopes {
+				addRows(sum[k*H:(k+1)*H], slopes[rows*i/maxParts*H:rows*(i+1)/maxParts*H])
+			}
 		})
 		o.run = func() error {
 			loop()
@@ -292,7 +340,7 @@ func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 }
 
 // backward computes the gradients of piece p, from the last step to the first.
-func (g *gru) backward(p int, in [][]float32, dy, dx, slopes, da []float32) {
+func (g *gru) backward(p int, in [][]float32, dy, dx, da []float32) {
 	H, s := g.H, &g.space[p]
 	m, row, longest := 0, g.start[p+1], 0
 	for k := range g.rows(p) {
@@ -310,36 +358,50 @@ func (g *gru) backward(p int, in [][]float32, dy, dx, slopes, da []float32) {
 			m++
 		}
 		row -= m
+		n, h, dh := g.kept.of(row, m, H), g.prev[row*H:][:m*H], s.h[:m*H]
+		dr, dz, dhn := g.slopes[0][row*H:][:m*H], g.slopes[1][row*H:][:m*H], g.slopes[2][row*H:][:m*H]
+		dn, u, t, above := s.x[0][:m*H], s.u[:m*H], s.t[:m*H], s.x[1][:m*H]
 		for k := range m {
-			i := int(g.at[g.sequence(p, k)*g.L+step])
-			r, z, hn := g.gates[(row+k)*3*H:][:H], g.gates[(row+k)*3*H+H:][:H], g.gates[(row+k)*3*H+2*H:][:H]
-			n, h, dh, u, t := g.news[(row+k)*H:][:H], g.prev[(row+k)*H:][:H], s.h[k*H:][:H], s.u, s.t
-			dx, slope := dx[i*3*H:][:3*H], slopes[(row+k)*3*H:][:3*H]
-			dr, dz, dn := slope[:H], slope[H:2*H], dx[2*H:]
-			a := float32(1)
-			if g.Attention != nil {
-				a = in[3][i]
+			copy(above[k*H:(k+1)*H], dy[g.row(p, k, step)*H:])
+		}
+		kernel.Add(dh, above)
+		kernel.Sub(t, n.n, h)
+		kernel.Mul(t, t, dh) // the gradient of u
+		if da != nil {
+			g.rest(u, n.z)
+			for k := range m {
+				da[g.row(p, k, step)] = kernel.Dot(t[k*H:(k+1)*H], u[k*H:])
 			}
-			kernel.Add(dh, dy[i*H:][:H])
-			kernel.Sub(t, n, h)
-			kernel.Mul(t, t, dh) // the gradient of u
-			if da != nil {
-				g.update(u, z, 1)
-				da[i] = kernel.Dot(t, u)
+		}
+		if g.Attention == nil {
+			kernel.Scale(t, t, -1)
+		} else {
+			for k := range m {
+				kernel.Scale(t[k*H:(k+1)*H], t[k*H:(k+1)*H], -in[3][g.row(p, k, step)])
 			}
-			kernel.Scale(t, t, -a)
-			kernel.ActGrad(dz, z, t, kernel.Sigmoid)
-			g.update(u, z, a)
-			kernel.Mul(u, u, dh)
-			kernel.Sub(dh, dh, u)
-			kernel.ActGrad(dn, n, u, kernel.Tanh)
-			kernel.Mul(t, dn, hn)
-			kernel.ActGrad(dr, r, t, kernel.Sigmoid)
-			kernel.Mul(slope[2*H:], dn, r)
-			copy(dx, slope[:2*H])
+		}
+		kernel.ActGrad(dz, n.z, t, kernel.Sigmoid)
+		var attention []float32
+		if g.Attention != nil {
+			attention = in[3]
+		}
+		g.update(u, n.z, attention, p, step)
+		kernel.Mul(u, u, dh)
+		kernel.Sub(dh, dh, u)
+		kernel.ActGrad(dn, n.n, u, kernel.Tanh)
+		kernel.Mul(t, dn, n.hn)
+		kernel.ActGrad(dr, n.r, t, kernel.Sigmoid)
+		kernel.Mul(dhn, dn, n.r)
+		for k := range m {
+			dx := dx[g.row(p, k, step)*3*H:][:3*H]
+			copy(dx, dr[k*H:(k+1)*H])
+			copy(dx[H:], dz[k*H:(k+1)*H])
+			copy(dx[2*H:], dn[k*H:(k+1)*H])
 		}
 		if step > 0 {
-			kernel.GemmST(false, false, m, H, 3*H, slopes[row*3*H:], 3*H, in[1], H, s.h, H, true)
+			for i, slopes := range g.slopes {
+				kernel.GemmST(false, false, m, H, H, slopes[row*H:], H, in[1][i*H*H:], H, s.h, H, true)
+			}
 		}
 	}
 }
