@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Times the training step of models of histories against PyTorch's, on the same rows, in turns on this machine. It prints the mean
-# milliseconds of a step and the peak memory in MB of each, PyTorch in each of its modes, then medians and the ratio to the best mode.
+# Times the training step of models of histories against PyTorch's, on the same rows, in turns on this machine. It prints the mean of our steps and
+# the median of PyTorch's, which leaves out the steps that it compiles in, in
+# milliseconds, and the peak memory of both, PyTorch in each of its modes, then medians over the pairs and ratios.
 # Usage: scripts/bench_histories.sh MODEL FILE [PAIRS=3] [STEPS=40]      PYTHON=python3 (with torch) THREADS=2 MODES="eager compile bf16 compile-bf16"
 # MODEL: din, gru4rec, sasrec or duet_* of configs/ml100k_*.yaml (FILE is u.data), next_full (configs/beauty_sasrec.yaml, beauty.txt) or
 # next_sampled (configs/beauty_core_sasrec.yaml, Beauty.txt).
@@ -35,7 +36,7 @@ for i in $(seq "$pairs"); do
 	line="splice $t ($(grep -oE 'peak [0-9]+ MB' "$out/log"))"
 	for mode in ${MODES:-eager compile bf16 compile-bf16}; do
 		"$python" scripts/histories_torch.py step "$model" "$file" mode="$mode" steps="$steps" >"$out/torch"
-		m=$(grep -oE 'mean [0-9.]+' "$out/torch" | cut -d' ' -f2)
+		m=$(grep -oE '[0-9.]+ ms a step' "$out/torch" | cut -d' ' -f1)
 		line="$line, torch $mode $m ($(grep -oE 'peak [0-9]+ MB' "$out/torch"))"
 		echo "$t $m" >>"$out/pairs.$mode"
 	done
