@@ -117,15 +117,27 @@ func newGRU(in []*G.Node, B, H int, opt GRUOptions) *gru {
 	g.ones = room[float32](in, g.rows(0), H)
 	kernel.Fill(g.ones, 1)
 	g.space = make([]gruSpace, g.pieces)
+	parts := cutInto(buffer(in, 13, B, H), 13) // of all pieces, one after the other
+	at := 0
 	for p := range g.space {
-		n := g.rows(p)
-		part := func() []float32 { return room[float32](in, n, H) }
+		end := at + g.rows(p)*H
+		part := func(i int) []float32 { return parts[i][min(at, len(parts[i])):min(end, len(parts[i]))] }
 		g.space[p] = gruSpace{
-			h: part(), gates: gruGates{part(), part(), part(), part()}, u: part(), t: part(),
-			x: [3][]float32{part(), part(), part()}, bias: [3][]float32{part(), part(), part()},
+			h: part(0), gates: gruGates{part(1), part(2), part(3), part(4)}, u: part(5), t: part(6),
+			x: [3][]float32{part(7), part(8), part(9)}, bias: [3][]float32{part(10), part(11), part(12)},
 		}
+		at = end
 	}
 	return g
+}
+
+// cutInto returns n parts of x of the same size; they are empty in a plan, in which x is nil.
+func cutInto(x []float32, n int) [][]float32 {
+	parts, size := make([][]float32, n), len(x)/n
+	for i := range parts {
+		parts[i] = x[i*size : (i+1)*size]
+	}
+	return parts
 }
 
 // rows is the number of sequences of piece p.
@@ -269,15 +281,13 @@ func clearPadding(m []float32, H, b, live int, t *Tokens) {
 func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	R, H := g.Tokens.rows(g.B), g.H
 	if g.kept.r == nil {
-		g.kept = gruGates{buffer(in, R, H), buffer(in, R, H), buffer(in, R, H), buffer(in, R, H)}
-		g.prev = buffer(in, R, H)
+		kept := cutInto(buffer(in, 5, R, H), 5)
+		g.kept, g.prev = gruGates{kept[0], kept[1], kept[2], kept[3]}, kept[4]
 	}
 	args := append(G.Nodes{}, in...)
 	args = append(args, dy, out) // out: only to run after it
 	o := newOp("gru/dx", in[0].Shape(), args...)
-	for i := range g.slopes {
-		g.slopes[i] = buffer(in, R, H)
-	}
+	copy(g.slopes[:], cutInto(buffer(in, 3, R, H), 3))
 	var da []float32
 	scored := len(in) > 3 && need[3]
 	if scored {
