@@ -31,7 +31,8 @@ const Magic = "SPLICE\x00\x01"
 type Entry struct {
 	Sources []scan.FileSum `json:"sources"` // the files that it was made from
 	Parts   [3]File        `json:"parts"`
-	Map     string         `json:"map,omitempty"` // digest of a fitted feature map
+	Map     string         `json:"map,omitempty"`    // digest of a fitted feature map
+	Folder  uint64         `json:"folder,omitempty"` // xxhash of all files of a fitted map that has several
 	Rows    int64          `json:"rows"`
 	Skipped int64          `json:"skipped"`
 	First   []string       `json:"first,omitempty"` // of the skipped rows

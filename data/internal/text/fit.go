@@ -6,10 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/crash"
@@ -55,7 +59,13 @@ func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data
 	if e := o.Cache.Open(key, files); e != nil {
 		m, err := data.LoadFeatureMap(path)
 		if err == nil && m.Digest() == e.Map {
-			return m, nil
+			var sum uint64
+			if sum, err = folderSum(dir); err == nil && sum == e.Folder {
+				return m, nil
+			}
+		}
+		if err == nil {
+			err = errors.New("it was changed")
 		}
 		o.Options.Log.Warn("data: cache is built again", "cache", path, "reason", err)
 	}
@@ -79,7 +89,32 @@ func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data
 	}
 	o.Options.Log.Info("data: read the train texts", "rows", m.Rows, "labels", namelist.ShowOrNone(labels), "vocabulary", m.Text.Vocab,
 		"seconds", parts.Seconds(start))
-	return m, o.Cache.WriteIndex(key, &cache.Entry{Sources: read.sums, Map: m.Digest()})
+	sum, err := folderSum(dir)
+	if err != nil {
+		return nil, err
+	}
+	return m, o.Cache.WriteIndex(key, &cache.Entry{Sources: read.sums, Map: m.Digest(), Folder: sum})
+}
+
+// folderSum returns a hash of the names and the bytes of the files in a folder: a tokenizer's identity does not cover all of its files.
+func folderSum(dir string) (uint64, error) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	h := xxhash.New()
+	for _, f := range list {
+		if !f.Type().IsRegular() || strings.HasPrefix(f.Name(), ".") { // a file that is being written
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			return 0, err
+		}
+		fmt.Fprintf(h, "%q %d\n", f.Name(), len(text))
+		h.Write(text)
+	}
+	return h.Sum64(), nil
 }
 
 // newMap returns the map of a tokenizer and labels.
