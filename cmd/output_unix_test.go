@@ -178,7 +178,7 @@ func TestVanishedRun(t *testing.T) {
 					t.Errorf("exit 0 and a run that evaluates with exit %d\n%s%s", o.code, o.stderr, log.String())
 				}
 			case 1:
-				if !strings.Contains(log.String(), r) || name == "config" || name == "features" || name == "last" {
+				if !strings.Contains(log.String(), r) || name == "config" || name == "features" { // "last" may go between two steps of one write
 					t.Errorf("exit 1\n%s", log.String())
 				}
 			default:
