@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"path/filepath"
@@ -107,14 +108,23 @@ func folderSum(dir string) (uint64, error) {
 		if !f.Type().IsRegular() || strings.HasPrefix(f.Name(), ".") { // a file that is being written
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(dir, f.Name()))
-		if err != nil {
+		fmt.Fprintf(h, "%q\n", f.Name())
+		if err := addFile(h, filepath.Join(dir, f.Name())); err != nil {
 			return 0, err
 		}
-		fmt.Fprintf(h, "%q %d\n", f.Name(), len(text))
-		h.Write(text)
 	}
 	return h.Sum64(), nil
+}
+
+// addFile adds the bytes of a file and their number to a hash.
+func addFile(h io.Writer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(h, f)
+	fmt.Fprintf(h, " %d\n", n)
+	return errors.Join(err, f.Close())
 }
 
 // newMap returns the map of a tokenizer and labels.
