@@ -189,21 +189,29 @@ func TestGetData(t *testing.T) {
 		want        map[string]string // files that are got
 	}{
 		{
-			"get_movielens.sh", "1m", map[string]string{"/datasets/movielens/ml-1m.zip": zipped.String()}, []string{archive, sum(zipped.String())},
+			"get_movielens.sh", "1m",
+			map[string]string{"/datasets/movielens/ml-1m.zip": zipped.String()},
+			[]string{archive, sum(zipped.String())},
 			map[string]string{"datasets/ml-1m/ratings.dat": ratings},
 		},
 		{
-			"get_amazon.sh", "beauty", map[string]string{"/FeiSun/BERT4Rec/master/data/beauty.txt": pairs}, []string{beauty, sum(pairs)},
+			"get_amazon.sh", "beauty",
+			map[string]string{"/FeiSun/BERT4Rec/master/data/beauty.txt": pairs},
+			[]string{beauty, sum(pairs)},
 			map[string]string{"datasets/beauty/beauty.txt": pairs},
 		},
 		{
-			"get_amazon.sh", "sports", map[string]string{"/RUCAIBox/CIKM2020-S3Rec/master/data/Sports_and_Outdoors.txt": pairs}, []string{sports, sum(pairs)},
+			"get_amazon.sh", "sports",
+			map[string]string{"/RUCAIBox/CIKM2020-S3Rec/master/data/Sports_and_Outdoors.txt": pairs},
+			[]string{sports, sum(pairs)},
 			map[string]string{"datasets/sports/Sports_and_Outdoors.txt": pairs},
 		},
 		{
-			"get_douban.sh", "", map[string]string{
+			"get_douban.sh", "",
+			map[string]string{
 				"/wangyu0627/IHGCL/main/data/douban-book/train.txt": books[0], "/wangyu0627/IHGCL/main/data/douban-book/test.txt": books[1],
-			}, []string{train, sum(books[0]), test, sum(books[1])},
+			},
+			[]string{train, sum(books[0]), test, sum(books[1])},
 			map[string]string{"datasets/douban_book/train.txt": books[0], "datasets/douban_book/test.txt": books[1]},
 		},
 	} {

@@ -193,7 +193,9 @@ func TestRegMean(t *testing.T) {
 // are no plain means.
 func TestRegMeanOfHistories(t *testing.T) {
 	for _, c := range []struct{ name, layer string }{
-		{"gru4rec", "gru.weight_ih"}, {"sasrec", "blocks.1.linear2.weight"}, {"din", "attention.value.weight"},
+		{"gru4rec", "gru.weight_ih"},
+		{"sasrec", "blocks.1.linear2.weight"},
+		{"din", "attention.value.weight"},
 		{"sasrec/next/full", "blocks.0.attention.query.weight"},
 	} {
 		s := mergetest.Histories()[c.name]

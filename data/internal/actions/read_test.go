@@ -33,11 +33,12 @@ func read(t *testing.T, name, text string, o Options) ([]string, error) {
 	}
 	var out []string
 	for u, user := range l.Users {
-		line := user + ":"
+		var line strings.Builder
+		line.WriteString(user + ":")
 		for _, i := range l.Item[l.Start[u]:l.Start[u+1]] {
-			line += " " + l.Names[i]
+			line.WriteString(" " + l.Names[i])
 		}
-		out = append(out, line)
+		out = append(out, line.String())
 	}
 	return out, nil
 }
