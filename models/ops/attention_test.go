@@ -184,7 +184,8 @@ func attentionPadding(t *testing.T, causal bool, length []int32) {
 		{L: 40, Len: length},
 		packed(length, 5, 20), packed(length, 8, 40),
 	} {
-		g := G.NewGraph()
+		g, arena := G.NewGraph(), &ops.Arena{}
+		done := ops.Share(g, arena)
 		R, starts, ends := layout(tok)
 		var leaves G.Nodes
 		for i, name := range []string{"q", "k", "v", "dy"} {
@@ -205,6 +206,8 @@ func attentionPadding(t *testing.T, causal bool, length []int32) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		done()
+		arena.Fill(float32(math.NaN()))
 		run(t, g)
 		var got [][]float32
 		for _, n := range append(G.Nodes{y}, d...) {

@@ -118,6 +118,33 @@ func TestSide(t *testing.T) {
 	}
 }
 
+// TestShorterBatch: after a batch of more positions a shorter one, of the same graph, has gradients of its own items alone.
+func TestShorterBatch(t *testing.T) {
+	sc := modeltest.Histories()
+	for name, m := range cases() {
+		prog, err := models.Compile(m, nn.NewParams(1), sc, models.CompileOptions{Batch: 4, Train: true, Loss: modeltest.BCE})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := data.NewBatch(sc, 4)
+		b.N = 2
+		n := sc.Features[slices.IndexFunc(sc.Features, func(f data.Feature) bool { return f.Name == "history" })].MaxLen
+		item, history := b.IDs["item"], b.IDs["history"]
+		copy(item, []int32{2, 3})
+		for _, ids := range [][2][]int32{{{4, 5}, {6, 7}}, {{8, 0}, {9, 0}}} {
+			copy(history, ids[0])
+			copy(history[n:], ids[1])
+			run(t, prog, b)
+		}
+		for _, g := range prog.RowGrads() {
+			if strings.HasSuffix(g.Param.Name, "item.weight") && !slices.Equal(g.IDs, []int32{2, 3, 8, 9}) {
+				t.Errorf("%s: %s has gradients of the rows %v, want those of 2, 3, 8 and 9", name, g.Param.Name, g.IDs)
+			}
+		}
+		prog.Close()
+	}
+}
+
 // TestMeasure: what a program needs is known before anything is allocated.
 func TestMeasure(t *testing.T) {
 	heap := func() float64 {
