@@ -103,32 +103,17 @@ func (in *Inputs) Embed(s *nn.Scope, name string, dim int, columns ...string) *G
 	return s.Columns(in.add(s, inputName(name, columns), l), nn.Join(sp...))
 }
 
-// Sequence returns the embeddings of the positions of a column of sequences, [R, dim]. With several columns, whose sequences
-// describe the same events, they lie side by side, [R, columns·dim]. The history is that of the first one. Tables are those of Embed.
-func (in *Inputs) Sequence(s *nn.Scope, name string, dim int, columns ...string) (*G.Node, *History) {
-	h := in.History(s, columns[0])
+// Sequence returns the embeddings of the positions of a column of sequences, [R, dim]. Its table is that of Embed. Other columns of the
+// same events are looked up by Beside.
+func (in *Inputs) Sequence(s *nn.Scope, name string, dim int, column string) (*G.Node, *History) {
+	h := in.History(s, column)
 	if h == nil {
 		return nil, nil
 	}
-	features := in.columns(s, columns)
-	for _, f := range features {
-		if f.Kind != data.Sequence {
-			s.Fail(fmt.Errorf("column %s is %v, want a sequence", f.Name, f.Kind))
-			return nil, nil
-		}
-	}
-	if in.whole && len(columns) == 1 {
+	if in.whole {
 		return in.sequenceInside(s, name, dim, h), h
 	}
-	var parts []*G.Node
-	for i, f := range features {
-		ids := &h.IDs
-		if i > 0 {
-			ids = h.aligned(s, f)
-		}
-		parts = append(parts, in.lookup(s, s.Sub(name), inputName(name, columns[i:i+1]), f, &embed.Lookup{Dim: dim, IDs: *ids, Count: h.Rows}))
-	}
-	return nn.Concat(s, parts...), h
+	return in.lookup(s, s.Sub(name), inputName(name, []string{column}), h.feature, &embed.Lookup{Dim: dim, IDs: h.IDs, Count: h.Rows}), h
 }
 
 // Beside returns the embeddings of another column at the positions of h, whose sequences describe the same events: [R, dim]. A position that

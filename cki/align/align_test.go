@@ -239,7 +239,7 @@ func TestBadMaps(t *testing.T) {
 		if err := align.Apply(p, bad, make([]int, 24)); err == nil {
 			t.Errorf("Apply along %+v says nothing", u)
 		}
-		if err := align.Rotate(p, bad, orthogonal(24, 1)); err == nil {
+		if err := align.Rotate(p, bad, modeltest.Rotation(24, 1)); err == nil {
 			t.Errorf("Rotate along %+v says nothing", u)
 		}
 	}

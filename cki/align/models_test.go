@@ -8,8 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/splice-ml/splice/cki/align"
 	"github.com/splice-ml/splice/cki/mergetest"
 	"github.com/splice-ml/splice/data"
@@ -156,22 +154,6 @@ func shuffle(t *testing.T, p *nn.Params, sym nn.Symmetry, seed uint64) {
 	}
 }
 
-// orthogonal returns a random orthogonal matrix.
-func orthogonal(n int, seed uint64) *mat.Dense {
-	r := rng.New(seed)
-	a := mat.NewDense(n, n, nil)
-	for i := range n {
-		for j := range n {
-			a.Set(i, j, r.NormFloat64())
-		}
-	}
-	var qr mat.QR
-	qr.Factorize(a)
-	var q mat.Dense
-	qr.QTo(&q)
-	return &q
-}
-
 func TestEveryAxisIsDeclared(t *testing.T) {
 	forEach(t, func(t *testing.T, _ mergetest.Setting, p *nn.Params, sym nn.Symmetry) {
 		for _, axis := range sym.Uncovered(p) {
@@ -208,7 +190,7 @@ func TestRotationsPreserveLogits(t *testing.T) {
 		want := logits(t, m, p)
 		q := clone(t, p)
 		for i, g := range sym.Groups {
-			err := align.Rotate(q, g, orthogonal(g.Size, uint64(i)))
+			err := align.Rotate(q, g, modeltest.Rotation(g.Size, uint64(i)))
 			if (err == nil) != g.Orthogonal {
 				t.Errorf("group %s, orthogonal %v: Rotate says %v", g.Name, g.Orthogonal, err)
 			}
@@ -364,7 +346,7 @@ func TestRotationsAreRecovered(t *testing.T) {
 			}
 			for i, g := range sym.Groups {
 				if g.Orthogonal && !within[i] {
-					if err := align.Rotate(q, g, orthogonal(g.Size, uint64(i))); err != nil {
+					if err := align.Rotate(q, g, modeltest.Rotation(g.Size, uint64(i))); err != nil {
 						t.Fatal(err)
 					}
 				}

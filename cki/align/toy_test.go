@@ -10,6 +10,7 @@ import (
 
 	"github.com/splice-ml/splice/cki/align"
 	"github.com/splice-ml/splice/data/rng"
+	"github.com/splice-ml/splice/models/modeltest"
 	"github.com/splice-ml/splice/models/nn"
 )
 
@@ -51,7 +52,7 @@ func preserved(t *testing.T, p *nn.Params, sym nn.Symmetry, f func(p *nn.Params)
 			t.Errorf("permuting %s changes the output by %v of the largest", g.Name, d)
 		}
 		if g.Orthogonal {
-			if err := align.Rotate(q, g, orthogonal(g.Size, uint64(i))); err != nil {
+			if err := align.Rotate(q, g, modeltest.Rotation(g.Size, uint64(i))); err != nil {
 				t.Fatal(err)
 			}
 			if d := apart(f(q), want); d > 1e-5 {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/splice-ml/splice/cki/align"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/rng"
@@ -82,7 +80,7 @@ func TestSymmetry(t *testing.T) {
 					t.Fatal(err)
 				}
 				if g.Orthogonal {
-					if err := align.Rotate(p, g, rotation(g.Size, uint64(i))); err != nil {
+					if err := align.Rotate(p, g, modeltest.Rotation(g.Size, uint64(i))); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -147,20 +145,4 @@ var groups = map[string][]string{
 	"esasrec/catalogue": {
 		"blocks.0.attention.head0.qk:3", "blocks.0.attention.head1.v:3", "blocks.1.feed_forward.gate_proj:24", "embedding.item:6",
 	},
-}
-
-// rotation returns a random orthogonal matrix.
-func rotation(n int, seed uint64) *mat.Dense {
-	r := rng.New(seed)
-	a := mat.NewDense(n, n, nil)
-	for i := range n {
-		for j := range n {
-			a.Set(i, j, r.NormFloat64())
-		}
-	}
-	var qr mat.QR
-	qr.Factorize(a)
-	var q mat.Dense
-	qr.QTo(&q)
-	return &q
 }

@@ -7,11 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/splice-ml/splice/cki/align"
 	"github.com/splice-ml/splice/data/rng"
 	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/modeltest"
 	"github.com/splice-ml/splice/models/nn"
 )
 
@@ -46,7 +45,7 @@ func TestSymmetry(t *testing.T) {
 					t.Fatal(err)
 				}
 				if g.Orthogonal {
-					if err := align.Rotate(p, g, rotation(g.Size, uint64(i))); err != nil {
+					if err := align.Rotate(p, g, modeltest.Rotation(g.Size, uint64(i))); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -78,20 +77,4 @@ func TestSymmetry(t *testing.T) {
 			}
 		})
 	}
-}
-
-// rotation is a random orthogonal matrix.
-func rotation(n int, seed uint64) *mat.Dense {
-	r := rng.New(seed)
-	a := mat.NewDense(n, n, nil)
-	for i := range n {
-		for j := range n {
-			a.Set(i, j, r.NormFloat64())
-		}
-	}
-	var qr mat.QR
-	qr.Factorize(a)
-	var q mat.Dense
-	qr.QTo(&q)
-	return &q
 }
