@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"math"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -147,39 +146,11 @@ func TestShorterBatch(t *testing.T) {
 
 // TestMeasure: what a program needs is known before anything is allocated.
 func TestMeasure(t *testing.T) {
-	heap := func() float64 {
-		runtime.GC()
-		runtime.GC()
-		var s runtime.MemStats
-		runtime.ReadMemStats(&s)
-		return float64(s.HeapAlloc)
-	}
 	sc := modeltest.Histories()
 	for name, m := range cases() {
-		o := models.CompileOptions{Batch: 2048, Train: true, Loss: modeltest.BCE, Length: models.Longest(sc)}
-		p := nn.NewShapes()
-		start := heap()
-		need, err := models.Measure(m, p, sc, o)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		if grown := heap() - start; grown > 2<<20 {
-			t.Errorf("%s: measuring took %.1f MB", name, grown/1e6)
-		}
-		start = heap()
-		prog, err := models.Compile(m, nn.NewParams(1), sc, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		run(t, prog, modeltest.Batch(sc, 2000, 2048, 1))
-		got, want := need.Graphs, heap()-start
-		if got < .8*want-1e6 || got > 1.25*want+2e6 {
-			t.Errorf("%s: needs %.1f MB, the heap grew by %.1f", name, got/1e6, want/1e6)
-		}
-		t.Logf("%s: %.1f MB, measured %.1f", name, got/1e6, want/1e6)
-		prog.Close()
-		runtime.KeepAlive(prog)
+		t.Run(name, func(t *testing.T) {
+			modeltest.CheckNeed(t, m, sc, models.CompileOptions{Batch: 2048, Length: models.Longest(sc)})
+		})
 	}
 }
 
