@@ -91,6 +91,9 @@ func (in *Inputs) sequenceInside(s *nn.Scope, name string, dim int, h *History) 
 	w := in.tables[full]
 	if w == nil {
 		w = sub.TableParam(table, h.feature.Vocab, dim, paddedRow(nn.Normal(in.std())))
+		if s.Train && in.ItemDropout > 0 {
+			w = s.Check(ops.Dropout(w, in.ItemDropout, sub.Path(h.table()), s.Step))
+		}
 		if s.Err() != nil {
 			return nil
 		}
@@ -123,7 +126,8 @@ func (c *Catalogue) Positives(s *nn.Scope, in *Inputs) *G.Node {
 
 // lookup looks n ids up, of which used are in use in a run; all, if that is nil.
 func (c *Catalogue) lookup(s *nn.Scope, in *Inputs, what string, ids *[]int32, n int, used *int) *G.Node {
-	return in.lookup(s, s.Sub(c.name), c.name+"."+what, c.history.feature, &embed.Lookup{Dim: c.dim, IDs: *ids, Count: n, Used: used})
+	x := in.lookup(s, s.Sub(c.name), c.name+"."+what, c.history.feature, &embed.Lookup{Dim: c.dim, IDs: *ids, Count: n, Used: used})
+	return in.dropItems(s, x, s.Sub(c.name).Path(c.history.table()), ids, used)
 }
 
 // follow fills what comes after each position: the item of the next one, and after the last one the row's label, or nothing if items are

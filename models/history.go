@@ -113,7 +113,8 @@ func (in *Inputs) Sequence(s *nn.Scope, name string, dim int, column string) (*G
 	if in.whole {
 		return in.sequenceInside(s, name, dim, h), h
 	}
-	return in.lookup(s, s.Sub(name), inputName(name, []string{column}), h.feature, &embed.Lookup{Dim: dim, IDs: h.IDs, Count: h.Rows}), h
+	x := in.lookup(s, s.Sub(name), inputName(name, []string{column}), h.feature, &embed.Lookup{Dim: dim, IDs: h.IDs, Count: h.Rows})
+	return in.dropItems(s, x, s.Sub(name).Path(h.table()), &h.IDs, nil), h
 }
 
 // Beside returns the embeddings of another column at the positions of h, whose sequences describe the same events: [R, dim]. A position that
@@ -129,6 +130,15 @@ func (in *Inputs) Beside(s *nn.Scope, name string, dim int, h *History, column s
 		return nil
 	}
 	return in.lookup(s, s.Sub(name), inputName(name, []string{column}), f, &embed.Lookup{Dim: dim, IDs: *h.aligned(s, f), Count: h.Rows})
+}
+
+// dropItems drops of rows of a table outside of the graph what ItemDropout says. They are the rows of ids, of which used are in use in
+// a run; all, if that is nil.
+func (in *Inputs) dropItems(s *nn.Scope, x *G.Node, table string, ids *[]int32, used *int) *G.Node {
+	if s.Err() != nil || !s.Train || in.ItemDropout == 0 {
+		return x
+	}
+	return s.Columns(s.Check(ops.DropoutRows(x, in.ItemDropout, table, s.Step, ids, used)), s.SpaceOf(x))
 }
 
 // sequenceOf returns the ids of the sequence of a row.

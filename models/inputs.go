@@ -18,8 +18,11 @@ type Inputs struct {
 	Label *G.Node
 	// EmbeddingStd is the standard deviation of fresh embeddings. A model sets it before its lookups if it wants another than FuxiCTR's.
 	EmbeddingStd float64
-	plan         *embed.Plan
-	label        []float32 // the values of Label
+	// ItemDropout is the dropped share of the items' vectors in training, of histories that are looked up by Sequence and of what a catalogue
+	// compares their states with. What is dropped of an item at a step is the same wherever it stands. A model sets it before its lookups.
+	ItemDropout float64
+	plan        *embed.Plan
+	label       []float32 // the values of Label
 
 	length    int                // positions of a sequence, of text or of a history
 	seq       *Sequences         // nil unless the model reads text
@@ -28,7 +31,7 @@ type Inputs struct {
 	within    *Catalogue         // of a loss beside that of the task; nil without one
 	losses    G.Nodes            // losses beside that of the task
 	whole     bool               // tables of histories are weights of the graph
-	tables    map[string]*G.Node // those, by their names
+	tables    map[string]*G.Node // those, by their names; with ItemDropout, after it
 	inside    []TableUse         // those
 	features  []float32          // nil unless the model starts from features
 }

@@ -68,6 +68,12 @@ func historyCases() []historyCase {
 			out = append(out, historyCase{fmt.Sprintf("%s by %s, shared %v", t.Objective, t.NegativesBy, t.Shared), embeddings, items, t, "sequences"})
 		}
 	}
+	for i, t := range []task.NextItem{{Objective: "full"}, {Objective: "sampled_softmax", NegativesBy: models.Uniform, Negatives: 5}} {
+		t.Seen, t.MetricNames = "exclude", ranked
+		dropped := items
+		dropped.ItemDropout, dropped.EmbeddingScale = .2, 1
+		out = append(out, historyCase{t.Objective + " of dropped items", []string{"lazy", "dense"}[i], dropped, t, "sequences"})
+	}
 	return out
 }
 

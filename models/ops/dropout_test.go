@@ -3,6 +3,7 @@ package ops_test
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/splice-ml/splice/models/ops"
@@ -131,5 +132,67 @@ func TestDropoutStep(t *testing.T) {
 	}
 	if same := must(ops.Dropout(x, 0, "d", step)); same != x {
 		t.Errorf("dropout with probability 0 is %v, want its input", same)
+	}
+}
+
+// TestDropoutRows compares the rows of a table with those of the table that Dropout made.
+func TestDropoutRows(t *testing.T) {
+	const V = 19
+	for _, s := range shapes() {
+		if len(s) != 2 {
+			continue
+		}
+		step := &ops.Step{Seed: 3, N: 7}
+		m := mask(t, []int{V, s[1]}, 0.3, "items", step)
+		ids := make([]int32, s[0])
+		for i := range ids {
+			ids[i] = int32(i*7%(V+1)) - 1
+		}
+		opstest.Check(t, opstest.Case{
+			Name:   "dropoutrows",
+			Shapes: [][]int{s},
+			Build:  func(x ...*G.Node) (*G.Node, error) { return ops.DropoutRows(x[0], 0.3, "items", step, &ids, nil) },
+			Oracle: func(x ...[]float64) []float64 {
+				y := slices.Clone(x[0])
+				for i := range y {
+					if id := int(ids[i/s[1]]); id < 0 {
+						y[i] = 0
+					} else {
+						y[i] *= float64(m[id*s[1]+i%s[1]])
+					}
+				}
+				return y
+			},
+			Big: isBig(s),
+		})
+	}
+}
+
+// Rows that are not in use are neither read nor written, and lists of another length are refused.
+func TestDropoutRowsUsed(t *testing.T) {
+	g := G.NewGraph()
+	step, ids, used := &ops.Step{}, []int32{4, 2, -1, 9, 0}, 3
+	nan := float32(math.NaN())
+	x := matrix(g, "x", 5, 2, 1, 1, 1, 1, 1, 1, nan, nan, nan, nan)
+	y := must(ops.DropoutRows(x, .5, "a", step, &ids, &used))
+	run(t, g)
+	for i, v := range opstest.Values(y) {
+		if v != 0 && (v != 2 || i >= 4) {
+			t.Errorf("element %d is %v", i, v)
+		}
+	}
+	step2 := ids[:4]
+	for _, c := range []struct {
+		name string
+		p    float64
+		step *ops.Step
+		ids  *[]int32
+	}{{"probability", 1, step, &ids}, {"probability", -.1, step, &ids}, {"probability", math.NaN(), step, &ids}, {"step", .5, nil, &ids}, {"ids", .5, step, &step2}} {
+		if _, err := ops.DropoutRows(x, c.p, "a", c.step, c.ids, nil); err == nil || !strings.Contains(err.Error(), c.name) {
+			t.Errorf("%s: error %v", c.name, err)
+		}
+	}
+	if same, err := ops.DropoutRows(x, 0, "a", step, &ids, nil); same != x || err != nil {
+		t.Errorf("nothing to drop: %v, %v", same, err)
 	}
 }

@@ -38,7 +38,7 @@ type LiGR struct {
 const torchEps = 1e-5
 
 func init() {
-	models.Register("esasrec", ESASRec{Columns: columns, LiGR: LiGR{Positions: fromLast, NumBlocks: 1, NumHeads: 1}, Output: Output{Classifier}, Head: head})
+	models.Register("esasrec", ESASRec{Columns: columns, LiGR: LiGR{Positions: fromLast, NumBlocks: 1, NumHeads: 1}, Output: Output{Output: Classifier}, Head: head})
 }
 
 // Validate reports every option out of range.
@@ -49,6 +49,7 @@ func (m ESASRec) Validate() error {
 // Build returns the logits, [B, 1], or of all items [B, items].
 func (m ESASRec) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 	if m.Output.Output == Items {
+		in.ItemDropout = m.ItemDropout
 		x, h := m.sequence(s, in)
 		return in.Rank(s, "embedding", h, m.encode(s, x, h))
 	}

@@ -19,7 +19,7 @@ type GRU4Rec struct {
 }
 
 func init() {
-	models.Register("gru4rec", GRU4Rec{Columns: columns, Output: Output{Classifier}, Head: head})
+	models.Register("gru4rec", GRU4Rec{Columns: columns, Output: Output{Output: Classifier}, Head: head})
 }
 
 // Validate reports every option out of range.
@@ -34,6 +34,7 @@ func (m GRU4Rec) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 		size = m.EmbeddingDim
 	}
 	if m.Output.Output == Items {
+		in.ItemDropout = m.ItemDropout
 		x, h := m.sequence(s, in)
 		if s.Err() != nil {
 			return nil

@@ -23,8 +23,10 @@ type SASRec struct {
 	// attention has its queries and the input its keys and values, as in the published code of SASRec
 	Residual         string  `yaml:"residual"`
 	InitializerRange float64 `yaml:"initializer_range"` // standard deviation of fresh weights of linear layers; 0: that of Glorot and Bengio
-	Output           `yaml:",inline"`
-	Head             `yaml:",inline"`
+	// factor of the items' vectors of a catalogue before positions are added; 0: the square root of embedding_dim, as in the authors' code
+	EmbeddingScale float64 `yaml:"embedding_scale"`
+	Output         `yaml:",inline"`
+	Head           `yaml:",inline"`
 }
 
 // normEps is added to the variances of layer norms, as in the authors' code.
@@ -50,14 +52,15 @@ type Transformer struct {
 
 func init() {
 	models.Register("sasrec", SASRec{
-		Columns: columns, Transformer: Transformer{Positions: fromFirst, NumBlocks: 1, NumHeads: 1}, Residual: ofInput, Output: Output{Classifier}, Head: head,
+		Columns: columns, Transformer: Transformer{Positions: fromFirst, NumBlocks: 1, NumHeads: 1}, Residual: ofInput, Output: Output{Output: Classifier}, Head: head,
 	})
 }
 
 // Validate reports every option out of range.
 func (m SASRec) Validate() error {
 	return errors.Join(m.Columns.Validate(), m.Transformer.validate(m.EmbeddingDim), registry.OneOf("residual", m.Residual, ofInput, normalized),
-		registry.In("initializer_range", m.InitializerRange, 0, 10), m.Output.Validate(), m.Head.Validate())
+		registry.In("initializer_range", m.InitializerRange, 0, 10),
+		registry.In("embedding_scale", m.EmbeddingScale, 0, 1e3), m.Output.Validate(), m.Head.Validate())
 }
 
 func (t Transformer) validate(width int) error {
@@ -78,11 +81,16 @@ func (m SASRec) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 		encoder = s.Weights(nn.Normal(m.InitializerRange))
 	}
 	if m.Output.Output == Items {
+		in.ItemDropout = m.ItemDropout
 		x, h := m.sequence(s, in)
 		if s.Err() != nil {
 			return nil
 		}
-		x = s.Columns(s.Check(ops.Scale(x, math.Sqrt(float64(m.EmbeddingDim)))), s.SpaceOf(x)) // as the authors' code does
+		scale := m.EmbeddingScale
+		if scale == 0 {
+			scale = math.Sqrt(float64(m.EmbeddingDim))
+		}
+		x = s.Columns(s.Check(ops.Scale(x, scale)), s.SpaceOf(x))
 		return in.Rank(s, "embedding", h, m.encode(encoder, x, h, m.Residual))
 	}
 	item, x, others, h := m.embed(s, in)

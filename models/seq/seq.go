@@ -145,10 +145,19 @@ type Output struct {
 	// classifier: one logit, of the row's item; catalogue: a logit of each item of the catalogue, learned at each position of the
 	// history (task next_item)
 	Output string `yaml:"output"`
+	// of catalogue: dropped share of the items' vectors, in [0, 1). What is dropped of an item at a step is the same wherever it stands: in
+	// histories, as the next item, and as one that it is compared with
+	ItemDropout float64 `yaml:"item_dropout"`
 }
 
-// Validate reports an unknown output.
-func (o Output) Validate() error { return registry.OneOf("output", o.Output, Classifier, Items) }
+// Validate reports every option out of range.
+func (o Output) Validate() error {
+	errs := []error{registry.OneOf("output", o.Output, Classifier, Items), registry.InBelow("item_dropout", o.ItemDropout, 0, 1)}
+	if o.ItemDropout > 0 && o.Output == Classifier {
+		errs = append(errs, registry.Field("item_dropout", "is of output: catalogue; remove it"))
+	}
+	return errors.Join(errs...)
+}
 
 // sequence returns the embeddings of the history's positions alone, [R, D].
 func (c Columns) sequence(s *nn.Scope, in *models.Inputs) (*G.Node, *models.History) {

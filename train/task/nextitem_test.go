@@ -43,6 +43,9 @@ func TestNextItemModels(t *testing.T) {
 				side.Side, side.SideMerge = []string{"category"}, merge
 				t.Run("sasrec side "+merge+"/"+name, func(t *testing.T) { modeltest.CheckNextSide(t, side, loss.Loss, loss.WholeCatalogue()) })
 			}
+			dropped := sasrec
+			dropped.ItemDropout, dropped.EmbeddingScale = .2, 1
+			t.Run("sasrec of dropped items/"+name, func(t *testing.T) { modeltest.CheckNext(t, dropped, loss.Loss, loss.WholeCatalogue()) })
 			t.Run("esasrec/"+name, func(t *testing.T) { modeltest.CheckNext(t, esasrec, loss.Loss, loss.WholeCatalogue()) })
 			t.Run("gru4rec/"+name, func(t *testing.T) { modeltest.CheckNext(t, gru, loss.Loss, loss.WholeCatalogue()) })
 		}
