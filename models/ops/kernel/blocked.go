@@ -22,6 +22,8 @@ const (
 	colGroups   = 8       // so many column groups
 	minGroup    = 4       // panels in a column group
 	packRows    = 64      // rows of B in a packing task
+	// panels of one operand up to which the other is read where it is: packing it costs about what this many uses of it do
+	inPlacePanels = 4
 )
 
 // plan is how a product is cut into tasks: it depends on the sizes and the micro-kernel alone.
@@ -31,6 +33,10 @@ type plan struct {
 	rowPanels int
 	rowBlocks int
 	share     bool // A is packed ahead for all tiles, not by each tile for itself
+	aInPlace  bool // A is read where it is, but for the last panel if that is short
+	bInPlace  bool // and B
+	tall      int  // panels of mr rows; those behind them have mr2
+	mr2       int
 
 	// the block of B that is packed
 	j0, jn, colPanels, colGroups int
@@ -64,13 +70,13 @@ func pieceOf(k, most int) int {
 func (g *product) blocked() {
 	g.mr, g.nr, g.kc = microSize()
 	g.kc = pieceOf(g.k, g.kc)
-	g.rowPanels = ceil(g.m, g.mr)
+	g.inPlace()
 	g.rowBlocks = ceil(g.rowPanels, blockPanels)
 	g.share = false
 	if g.rowBlocks >= manyBlocks {
 		g.rowBlocks = min(g.rowPanels, ceil(g.rowBlocks, manyBlocks)*manyBlocks)
 	} else if g.m*g.n*g.k >= smallWork {
-		g.share = true
+		g.share = !g.aInPlace
 		g.rowBlocks = max(g.rowBlocks, min(g.rowPanels, rowGroups))
 	}
 	for g.j0 = 0; g.j0 < g.n; g.j0 += maxNC {
@@ -83,6 +89,9 @@ func (g *product) blocked() {
 			limit = maxShared
 		}
 		kb := max(1, limit/(g.kc*g.colPanels*g.nr)) * g.kc
+		if g.bInPlace {
+			kb = g.k
+		}
 		for g.k0 = 0; g.k0 < g.k; g.k0 += kb {
 			g.kn = min(kb, g.k-g.k0)
 			g.block()
@@ -90,10 +99,50 @@ func (g *product) blocked() {
 	}
 }
 
+// inPlace decides what is packed, and cuts the rows into panels. What is read in place is not split, so that the bits of C do not depend
+// on it: packing costs about what two uses of an operand do.
+func (g *product) inPlace() {
+	g.mr2 = g.mr
+	g.tall = ceil(g.m, g.mr)
+	g.rowPanels = g.tall
+	g.aInPlace, g.bInPlace = false, false
+	short := microShort()
+	if short == 0 || g.m < short || g.n < g.nr {
+		return
+	}
+	const page = 1024 // elements: rows that lie so far apart share cache lines' places
+	g.aInPlace = g.n <= inPlacePanels*g.nr && (g.transA || g.lda%page != 0)
+	g.bInPlace = !g.transB && g.m <= inPlacePanels*g.mr && g.n%g.nr == 0
+	if !g.aInPlace {
+		g.bInPlace = false
+		return
+	}
+	g.mr2 = short
+	g.tall = g.m / g.mr
+	for p := g.tall; p >= 0 && p > g.tall-short; p-- { // as few rows left over as can be
+		if (g.m-p*g.mr)%short == 0 {
+			g.tall = p
+			break
+		}
+	}
+	g.rowPanels = g.tall + ceil(g.m-g.tall*g.mr, short)
+}
+
+// start returns the first row of a panel.
+func (g *product) start(panel int) int {
+	if panel <= g.tall {
+		return min(panel*g.mr, g.m)
+	}
+	return min(g.tall*g.mr+(panel-g.tall)*g.mr2, g.m)
+}
+
 // block multiplies columns [k0, k0+kn) of op(A) with columns [j0, j0+jn) of op(B).
 func (g *product) block() {
-	g.packed = room(g.packed, g.kn*g.colPanels*g.nr)
-	tasks := g.packTasks()
+	tasks := 0
+	if !g.bInPlace {
+		g.packed = room(g.packed, g.kn*g.colPanels*g.nr)
+		tasks = g.packTasks()
+	}
 	if g.share {
 		g.shared = room(g.shared, g.kn*g.rowPanels*g.mr)
 		tasks += g.rowBlocks
@@ -146,7 +195,7 @@ func (g *product) pack(i int) {
 // rows returns the panels and rows of a row block.
 func (g *product) rows(block int) (p0, p1, r0, r1 int) {
 	p0, p1 = g.rowPanels*block/g.rowBlocks, g.rowPanels*(block+1)/g.rowBlocks
-	return p0, p1, p0 * g.mr, min(p1*g.mr, g.m)
+	return p0, p1, g.start(p0), g.start(p1)
 }
 
 // packA packs columns [k0, k0+kn) of a row block of op(A) at its place in dst, or at the start of dst if dst is no more
@@ -180,9 +229,13 @@ func (g *product) tile(t int) {
 	for k := 0; k < g.kn; k += g.kc {
 		kc := min(g.kc, g.kn-k)
 		var a []float32
-		if g.share {
+		switch {
+		case g.aInPlace:
+			g.tileInPlace(space, k, kc, p0, p1, q0, q1)
+			continue
+		case g.share:
 			a = g.shared[(k*g.rowPanels+p0*kc)*g.mr:]
-		} else {
+		default:
 			space.packed = room(space.packed, (p1-p0)*kc*g.mr)
 			a = space.packed
 			g.packA(a, g.k0+k, kc, block)
@@ -202,19 +255,67 @@ func (g *product) tile(t int) {
 					continue
 				}
 				micro(kc, &a[(p-p0)*kc*g.mr], panel, &space.edge[0], g.nr, false)
-				for i := range height {
-					src, dst := space.edge[i*g.nr:][:width], g.c[at+i*g.ldc:][:width]
-					if add {
-						Add(dst, src)
-					} else {
-						copy(dst, src)
-					}
-				}
+				g.edge(space.edge, at, height, width, add)
 			}
 		}
 	}
 	spaces.put(space)
 	if g.epi != nil && g.k0+g.kn == g.k && g.j0+g.jn == g.n && g.left[block].Add(-1) == 0 {
 		g.epi(r0, r1)
+	}
+}
+
+// edge writes the part of a tile that is in C.
+func (g *product) edge(tile []float32, at, height, width int, add bool) {
+	for i := range height {
+		src, dst := tile[i*g.nr:][:width], g.c[at+i*g.ldc:][:width]
+		if add {
+			Add(dst, src)
+		} else {
+			copy(dst, src)
+		}
+	}
+}
+
+// tileInPlace multiplies columns [k, k+kc) of the panels [p0, p1) of A, which is not packed, with the column panels [q0, q1).
+func (g *product) tileInPlace(space *tileSpace, k, kc, p0, p1, q0, q1 int) {
+	add := g.acc || g.k0+k > 0
+	row, step := g.lda, 1
+	if g.transA {
+		row, step = 1, g.lda
+	}
+	for p := p0; p < p1; p++ {
+		r, mr := g.start(p), g.mr
+		if p >= g.tall {
+			mr = g.mr2
+		}
+		height := min(mr, g.m-r)
+		a, row, step := &g.a[r*row+(g.k0+k)*step], row, step
+		if height < mr { // the rest of the rows of the kernel would be behind A
+			space.packed = room(space.packed, kc*mr)
+			if g.transA {
+				copyRows(space.packed, g.a[(g.k0+k)*g.lda+r:], g.lda, 0, kc, kc, mr, height)
+			} else {
+				packColumns(space.packed, g.a[r*g.lda+g.k0+k:], g.lda, kc, mr, height)
+			}
+			a, row, step = &space.packed[0], 1, mr
+		}
+		for q := q0; q < q1; q++ {
+			j := g.j0 + q*g.nr
+			b, ldb := &g.b[0], g.ldb
+			if g.bInPlace {
+				b = &g.b[(g.k0+k)*g.ldb+j]
+			} else {
+				b, ldb = &g.packed[(k*g.colPanels+q*kc)*g.nr], g.nr
+			}
+			at := r*g.ldc + j
+			width := min(g.nr, g.j0+g.jn-j)
+			if width == g.nr && height == mr {
+				microInPlace(mr, kc, a, row, step, b, ldb, &g.c[at], g.ldc, add)
+				continue
+			}
+			microInPlace(mr, kc, a, row, step, b, ldb, &space.edge[0], g.nr, false)
+			g.edge(space.edge, at, height, width, add)
+		}
 	}
 }

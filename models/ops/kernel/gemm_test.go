@@ -107,6 +107,10 @@ func gemmCases(r *rand.Rand) []gemmCase {
 		{m: 150, n: 40, k: 530, tb: true},
 		{m: 2500, n: 17, k: 20, tb: true}, // many row blocks
 		{m: 2500, n: 17, k: 20, ta: true},
+		{m: 46, n: 32, k: 900, ta: true}, // read in place, in tall and short tiles
+		{m: 33, n: 64, k: 500, ta: true},
+		{m: 700, n: 96, k: 40, tb: true},
+		{m: 701, n: 70, k: 40},
 		{m: 20, n: 5000, k: 10},  // columns packed in two parts
 		{m: 16, n: 3001, k: 400}, // k packed in two parts
 		{m: 7, n: 3001, k: 400, ta: true, tb: true},

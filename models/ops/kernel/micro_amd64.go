@@ -24,6 +24,31 @@ func micro(k int, a, b, c *float32, ldc int, acc bool) {
 	}
 }
 
+// microShort returns the rows of the lower tile of microInPlace, whose taller one is that of micro; 0 where there is no such kernel.
+func microShort() int {
+	switch path {
+	case avx512:
+		return 8
+	case avx2:
+		return 4
+	}
+	return 0
+}
+
+// microInPlace is c[i*ldc+j] (+)= sum over p < k of a[i*row+p*step] * b[p*ldb+j] for i < mr, which is that of micro or microShort.
+func microInPlace(mr, k int, a *float32, row, step int, b *float32, ldb int, c *float32, ldc int, acc bool) {
+	switch mr {
+	case 14:
+		gemmInPlace14AVX512(k, a, row, step, b, ldb, c, ldc, acc)
+	case 8:
+		gemmInPlace8AVX512(k, a, row, step, b, ldb, c, ldc, acc)
+	case 6:
+		gemmInPlace6AVX2(k, a, row, step, b, ldb, c, ldc, acc)
+	case 4:
+		gemmInPlace4AVX2(k, a, row, step, b, ldb, c, ldc, acc)
+	}
+}
+
 // transposeVec packs what the vector kernels can of a panel: groups of 8 lines, or of 6 and 14 if all are there.
 func transposeVec(dst, src []float32, ld, kc, w, live int) (done transposed) {
 	k := kc &^ 7

@@ -149,6 +149,16 @@ func dropoutAVX2(n int, dst *float32, x *float32, counter uint32, k0 uint32, k1 
 //go:noescape
 func gemmAVX2(k int, a *float32, b *float32, c *float32, ldc int, acc bool)
 
+// gemmInPlace6AVX2: c[i*ldc+j] (+)= sum over p < k of a[i*row+p*step] * b[p*ldb+j] for i < 6, j < 16; k > 0.
+//
+//go:noescape
+func gemmInPlace6AVX2(k int, a *float32, row int, step int, b *float32, ldb int, c *float32, ldc int, acc bool)
+
+// gemmInPlace4AVX2: c[i*ldc+j] (+)= sum over p < k of a[i*row+p*step] * b[p*ldb+j] for i < 4, j < 16; k > 0.
+//
+//go:noescape
+func gemmInPlace4AVX2(k int, a *float32, row int, step int, b *float32, ldb int, c *float32, ldc int, acc bool)
+
 // peakAVX2: n times 12 multiply-adds of 8 lanes.
 //
 //go:noescape
@@ -298,6 +308,16 @@ func dropoutAVX512(n int, dst *float32, x *float32, counter uint32, k0 uint32, k
 //
 //go:noescape
 func gemmAVX512(k int, a *float32, b *float32, c *float32, ldc int, acc bool)
+
+// gemmInPlace14AVX512: c[i*ldc+j] (+)= sum over p < k of a[i*row+p*step] * b[p*ldb+j] for i < 14, j < 32; k > 0.
+//
+//go:noescape
+func gemmInPlace14AVX512(k int, a *float32, row int, step int, b *float32, ldb int, c *float32, ldc int, acc bool)
+
+// gemmInPlace8AVX512: c[i*ldc+j] (+)= sum over p < k of a[i*row+p*step] * b[p*ldb+j] for i < 8, j < 32; k > 0.
+//
+//go:noescape
+func gemmInPlace8AVX512(k int, a *float32, row int, step int, b *float32, ldb int, c *float32, ldc int, acc bool)
 
 // peakAVX512: n times 12 multiply-adds of 16 lanes.
 //

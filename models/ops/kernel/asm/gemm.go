@@ -19,8 +19,6 @@ func (g *gen) gemm() {
 	g.begin("gemm", "(k int, a, b, c *float32, ldc int, acc bool)", fmt.Sprintf(
 		"c[i*ldc+j] (+)= sum over p < k of a[p*%d+i] * b[p*%d+j] for i < %d, j < %d; k > 0.", mr, nr, mr, nr))
 	k, a, b, c, ldc := g.gp("k"), g.gp("a"), g.gp("b"), g.gp("c"), g.gp("ldc")
-	add := g.GP8()
-	g.Load(g.Param("acc"), add)
 	g.SHLQ(operand.U8(2), ldc)
 
 	sum := make([][]reg.VecVirtual, mr)
@@ -75,27 +73,103 @@ func (g *gen) gemm() {
 	g.JNZ(operand.LabelRef("one"))
 
 	g.Label("finish")
+	g.store(sum)
+	g.end()
+}
+
+// tiles are the rows that gemmInPlace has kernels for, the tallest first.
+func (g *gen) tiles() []int {
+	if g.lanes == 16 {
+		return []int{14, 8}
+	}
+	return []int{6, 4}
+}
+
+// gemmInPlace is the micro-kernel that reads a and b where they are, with any strides: operands that are read but once or twice are not
+// worth packing.
+func (g *gen) gemmInPlace(mr int) {
+	nr := 2 * g.lanes
+	g.begin(fmt.Sprintf("gemmInPlace%d", mr), "(k int, a *float32, row, step int, b *float32, ldb int, c *float32, ldc int, acc bool)", fmt.Sprintf(
+		"c[i*ldc+j] (+)= sum over p < k of a[i*row+p*step] * b[p*ldb+j] for i < %d, j < %d; k > 0.", mr, nr))
+	k, a, row, step, b, ldb := g.gp("k"), g.gp("a"), g.gp("row"), g.gp("step"), g.gp("b"), g.gp("ldb")
+	for _, stride := range []reg.Register{row, step, ldb} {
+		g.SHLQ(operand.U8(2), stride)
+	}
+	row3 := g.GP64()
+	g.LEAQ(operand.Mem{Base: row, Index: row, Scale: 2}, row3)
+	bases := []reg.GPVirtual{a} // of five rows each
+	for len(bases)*5 < mr {
+		next := g.GP64()
+		g.LEAQ(operand.Mem{Base: bases[len(bases)-1], Index: row, Scale: 4}, next)
+		g.ADDQ(row, next)
+		bases = append(bases, next)
+	}
+	from := func(i int) operand.Mem {
+		m := operand.Mem{Base: bases[i/5]}
+		switch i % 5 {
+		case 1, 2, 4:
+			m.Index, m.Scale = row, uint8(i%5)
+		case 3:
+			m.Index, m.Scale = row3, 1
+		}
+		return m
+	}
+	sum := make([][]reg.VecVirtual, mr)
+	for i := range sum {
+		sum[i] = g.vecs(2)
+		g.zero(sum[i][0])
+		g.zero(sum[i][1])
+	}
+	bv, av := g.vecs(2), g.vecs(2)
+	g.Label("loop")
+	g.PREFETCHT0(operand.Mem{Base: a, Index: step, Scale: 8})
+	g.PREFETCHT0(operand.Mem{Base: a, Index: step, Scale: 8, Disp: 4*mr-4})
+	g.PREFETCHT0(operand.Mem{Base: b, Index: ldb, Scale: 8})
+	for j := range bv {
+		g.VMOVUPS(operand.Mem{Base: b, Disp: j * g.bytes()}, bv[j])
+	}
+	for i := range sum {
+		g.VBROADCASTSS(from(i), av[i%2])
+		for j := range bv {
+			g.VFMADD231PS(bv[j], av[i%2], sum[i][j])
+		}
+	}
+	for _, base := range bases {
+		g.ADDQ(step, base)
+	}
+	g.ADDQ(ldb, b)
+	g.SUBQ(operand.I32(1), k)
+	g.JNZ(operand.LabelRef("loop"))
+	g.store(sum)
+	g.end()
+}
+
+// store writes the tile sum to c, or adds it if acc.
+func (g *gen) store(sum [][]reg.VecVirtual) {
+	c, ldc, add := g.gp("c"), g.gp("ldc"), g.GP8()
+	g.Load(g.Param("acc"), add)
+	g.SHLQ(operand.U8(2), ldc)
 	g.TESTB(add, add)
 	g.JZ(operand.LabelRef("store"))
+	row := g.GP64()
 	g.MOVQ(c, row)
 	for i := range sum {
-		for j := range bv {
+		for j := range sum[i] {
 			g.VADDPS(operand.Mem{Base: row, Disp: j * g.bytes()}, sum[i][j], sum[i][j])
 		}
-		if i < mr-1 {
+		if i < len(sum)-1 {
 			g.ADDQ(ldc, row)
 		}
 	}
 	g.Label("store")
 	for i := range sum {
-		for j := range bv {
+		for j := range sum[i] {
 			g.VMOVUPS(sum[i][j], operand.Mem{Base: c, Disp: j * g.bytes()})
 		}
-		if i < mr-1 {
+		if i < len(sum)-1 {
 			g.ADDQ(ldc, c)
 		}
 	}
-	g.end()
 }
 
 // peak is a loop of independent multiply-adds, to measure what the processor can do.

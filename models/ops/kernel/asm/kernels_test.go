@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -324,6 +325,53 @@ func TestGemm(t *testing.T) {
 				for i := range c {
 					if c[i] != got[i] {
 						t.Fatalf("gemm%s: wrote between the rows of c", w.suffix)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestGemmInPlace interprets the kernels that read strided operands, both of which may be stored either way.
+func TestGemmInPlace(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, w := range widths {
+		g := &gen{lanes: w.lanes}
+		nr := 2 * w.lanes
+		for _, mr := range g.tiles() {
+			name := fmt.Sprintf("gemmInPlace%d%s", mr, w.suffix)
+			for _, k := range []int{1, 2, 5} {
+				for _, trans := range []bool{false, true} {
+					row, step, ldb, ldc := k+3, 1, nr+5, nr+k%3
+					if trans {
+						row, step = 1, mr+2
+					}
+					a, b, c := make([]float32, (mr-1)*row+(k-1)*step+1), make([]float32, (k-1)*ldb+nr), make([]float32, (mr-1)*ldc+nr)
+					for _, x := range [][]float32{a, b, c} {
+						for i := range x {
+							x[i] = r.Float32()*2 - 1
+						}
+					}
+					m := newMachine(code)
+					out := toBytes(c)
+					if err := m.call(function(t, name), k, m.place(toBytes(a)), row, step, m.place(toBytes(b)), ldb, m.place(out), ldc, trans); err != nil {
+						t.Fatal(err)
+					}
+					got := toFloats[float32](out)
+					for i := range c {
+						want, y, x := c[i], i/ldc, i%ldc
+						if x < nr {
+							want = 0
+							for p := range k {
+								want = fma32(a[y*row+p*step], b[p*ldb+x], want)
+							}
+							if trans {
+								want += c[i]
+							}
+						}
+						if got[i] != want {
+							t.Fatalf("%s: k=%d trans=%v: [%d, %d] is %v, want %v", name, k, trans, y, x, got[i], want)
+						}
 					}
 				}
 			}

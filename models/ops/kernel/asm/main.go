@@ -81,6 +81,9 @@ func compile() (*ir.File, error) {
 			k.emit(g, k)
 		}
 		g.gemm()
+		for _, mr := range g.tiles() {
+			g.gemmInPlace(mr)
+		}
 		g.peak()
 	}
 	pack(c)
