@@ -84,29 +84,34 @@ type gru struct {
 	count []int   // [L+2]: workspace of the sort
 	start []int   // [pieces+1]: the first row of each piece, and the number of rows
 	space []gruSpace
-	ones  []float32 // as many as a piece has states
+	ones  []float32 // [H]
 
-	kept   gruGates     // of all rows, for the backward pass; nil without one
-	prev   []float32    // [rows, H]: the state before
-	slopes [3][]float32 // [rows, H] each: the gradients of the gates, that of the last through W_n·h + b_n
+	kept   gruGates  // of all rows, for the backward pass; nil without one
+	prev   []float32 // [rows, H]: the state before
+	slopes gruGates  // the gradients of r, z and W_n·h + b_n
 }
 
-// gruGates are r, z, W_n·h + b_n and n, each [rows, H]: apart from each other, so that a step computes them for all of its sequences
-// at once.
-type gruGates struct{ r, z, hn, n []float32 }
+// gruGates are gates of several rows, each [rows, H].
+type gruGates kernel.GRUGates
 
-// of returns the gates of m rows from row on.
+// of returns the gates of m rows from row on; those that are not there stay so.
 func (g gruGates) of(row, m, H int) gruGates {
-	return gruGates{g.r[row*H:][:m*H], g.z[row*H:][:m*H], g.hn[row*H:][:m*H], g.n[row*H:][:m*H]}
+	g.R, g.Z, g.HN = g.R[row*H:][:m*H], g.Z[row*H:][:m*H], g.HN[row*H:][:m*H]
+	if g.N != nil {
+		g.N = g.N[row*H:][:m*H]
+	}
+	return g
 }
+
+// each returns the three that have weights.
+func (g gruGates) each() [3][]float32 { return [...][]float32{g.R, g.Z, g.HN} }
 
 // gruSpace is the workspace of a piece. Each part has as many rows as the piece has sequences, H wide.
 type gruSpace struct {
 	h     []float32
 	gates gruGates
-	x     [3][]float32 // the inputs of a step's gates
-	bias  [3][]float32 // bhh's parts in each row
 	u, t  []float32
+	at    []int32 // the rows of a step
 }
 
 func newGRU(in []*G.Node, B, H int, opt GRUOptions) *gru {
@@ -114,17 +119,16 @@ func newGRU(in []*G.Node, B, H int, opt GRUOptions) *gru {
 	g := &gru{GRUOptions: opt, B: B, L: L, H: H, pieces: max(1, min(gruPieces, B/gruRows))}
 	g.live, g.steps, g.order = room[int](in, B), room[int](in, B), room[int](in, B)
 	g.at, g.count, g.start = room[int32](in, B, L), room[int](in, L+2), room[int](in, g.pieces+1)
-	g.ones = room[float32](in, g.rows(0), H)
+	g.ones = room[float32](in, H)
 	kernel.Fill(g.ones, 1)
 	g.space = make([]gruSpace, g.pieces)
-	parts := cutInto(buffer(in, 13, B, H), 13) // of all pieces, one after the other
+	parts := cutInto(buffer(in, 7, B, H), 7) // of all pieces, one after the other
 	at := 0
 	for p := range g.space {
 		end := at + g.rows(p)*H
 		part := func(i int) []float32 { return parts[i][min(at, len(parts[i])):min(end, len(parts[i]))] }
 		g.space[p] = gruSpace{
-			h: part(0), gates: gruGates{part(1), part(2), part(3), part(4)}, u: part(5), t: part(6),
-			x: [3][]float32{part(7), part(8), part(9)}, bias: [3][]float32{part(10), part(11), part(12)},
+			h: part(0), gates: gruGates{part(1), part(2), part(3), part(4)}, u: part(5), t: part(6), at: room[int32](in, g.rows(p)),
 		}
 		at = end
 	}
@@ -187,9 +191,6 @@ func (g *gru) forward(p int, in [][]float32, y []float32) {
 	for k := range m {
 		b := g.sequence(p, k)
 		clearPadding(y, H, b, g.live[b], g.Tokens)
-		for i := range s.bias {
-			copy(s.bias[i][k*H:(k+1)*H], bhh[i*H:])
-		}
 	}
 	clear(s.h)
 	for step := 0; ; step++ {
@@ -200,68 +201,50 @@ func (g *gru) forward(p int, in [][]float32, y []float32) {
 			return
 		}
 		n, h := s.gates.of(0, m, H), s.h[:m*H]
-		if g.kept.r != nil {
+		if g.kept.R != nil {
 			n = g.kept.of(row, m, H)
 			copy(g.prev[row*H:], h)
 		}
-		for i, gate := range [...][]float32{n.r, n.z, n.hn} {
+		for i, gate := range n.each() {
 			if step == 0 {
 				clear(gate)
 			} else {
 				kernel.GemmRows(m, H, H, s.h, H, whh[i*H*H:], H, gate, H, nil)
 			}
-			kernel.Add(gate, s.bias[i][:m*H])
 		}
-		for k := range m {
-			x := x[g.row(p, k, step)*3*H:]
-			for i := range s.x {
-				copy(s.x[i][k*H:(k+1)*H], x[i*H:])
-			}
-		}
-		kernel.Add(n.r, s.x[0][:m*H])
-		kernel.Activate(n.r, n.r, kernel.Sigmoid)
-		kernel.Add(n.z, s.x[1][:m*H])
-		kernel.Activate(n.z, n.z, kernel.Sigmoid)
-		kernel.Mul(n.n, n.r, n.hn)
-		kernel.Add(n.n, s.x[2][:m*H])
-		kernel.Activate(n.n, n.n, kernel.Tanh)
+		at := g.rowsOf(s, p, m, step)
 		if g.Attention == nil {
-			kernel.Sub(h, h, n.n)
-			kernel.Mul(h, h, n.z)
-			kernel.Add(h, n.n)
+			kernel.GRUCells(kernel.GRUGates(n), h, y, x, bhh, at)
 		} else {
-			kernel.Sub(s.t[:m*H], n.n, h)
-			g.update(s.u[:m*H], n.z, in[3], p, step)
+			copy(s.t, h)
+			kernel.GRUCells(kernel.GRUGates(n), h, y, x, bhh, at)
+			copy(h, s.t) // it has its own way to the next state
+			kernel.Sub(s.t[:m*H], n.N, h)
+			g.update(s.u[:m*H], n.Z, in[3], at)
 			kernel.MulAdd(h, s.u[:m*H], s.t[:m*H])
-		}
-		for k := range m {
-			copy(y[g.row(p, k, step)*H:], h[k*H:(k+1)*H])
+			for k, at := range at {
+				copy(y[int(at)*H:], h[k*H:(k+1)*H])
+			}
 		}
 		row += m
 	}
 }
 
-// row returns the row of a step of the k-th sequence of piece p.
-func (g *gru) row(p, k, step int) int { return int(g.at[g.sequence(p, k)*g.L+step]) }
-
-// update sets u to the update gates a·(1 − z) of a step; a is 1 without attention.
-func (g *gru) update(u, z, attention []float32, p, step int) {
-	if g.Attention == nil {
-		g.rest(u, z)
-		return
+// rowsOf returns the rows of a step of the first m sequences of piece p.
+func (g *gru) rowsOf(s *gruSpace, p, m, step int) []int32 {
+	for k := range m {
+		s.at[k] = g.at[g.sequence(p, k)*g.L+step]
 	}
-	H := g.H
-	for k := range len(u) / H {
-		a := attention[g.row(p, k, step)]
-		kernel.Scale(u[k*H:(k+1)*H], z[k*H:(k+1)*H], -a)
-		kernel.Axpy(u[k*H:(k+1)*H], a, g.ones[:H])
-	}
+	return s.at[:m]
 }
 
-// rest sets u to 1 − z.
-func (g *gru) rest(u, z []float32) {
-	kernel.Scale(u, z, -1)
-	kernel.Axpy(u, 1, g.ones[:len(u)])
+// update sets u to the update gates a·(1 − z) of the rows at, whose scores are a.
+func (g *gru) update(u, z, a []float32, at []int32) {
+	H := g.H
+	for k, at := range at {
+		kernel.Scale(u[k*H:(k+1)*H], z[k*H:(k+1)*H], -a[at])
+		kernel.Axpy(u[k*H:(k+1)*H], a[at], g.ones)
+	}
 }
 
 // clearPadding sets to zero the rows, H wide, of the positions of sequence b that are not live.
@@ -280,14 +263,15 @@ func clearPadding(m []float32, H, b, live int, t *Tokens) {
 // which one product makes that of the weights.
 func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	R, H := g.Tokens.rows(g.B), g.H
-	if g.kept.r == nil {
+	if g.kept.R == nil {
 		kept := cutInto(buffer(in, 5, R, H), 5)
 		g.kept, g.prev = gruGates{kept[0], kept[1], kept[2], kept[3]}, kept[4]
 	}
 	args := append(G.Nodes{}, in...)
 	args = append(args, dy, out) // out: only to run after it
 	o := newOp("gru/dx", in[0].Shape(), args...)
-	copy(g.slopes[:], cutInto(buffer(in, 3, R, H), 3))
+	slopes := cutInto(buffer(in, 3, R, H), 3)
+	g.slopes = gruGates{R: slopes[0], Z: slopes[1], HN: slopes[2]}
 	var da []float32
 	scored := len(in) > 3 && need[3]
 	if scored {
@@ -314,7 +298,7 @@ func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	if need[1] {
 		o := newOp("gru/dwhh", in[1].Shape(), first)
 		o.run = func() error {
-			for i, slopes := range g.slopes {
+			for i, slopes := range g.slopes.each() {
 				kernel.Gemm(true, false, H, H, g.start[g.pieces], slopes, H, g.prev, H, o.out[i*H*H:], H, false, nil)
 			}
 			return nil
@@ -330,7 +314,7 @@ func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 			rows := g.start[g.pieces]
 			sum := sums[i*3*H:][:3*H]
 			clear(sum)
-			for k, slopes := range g.slopes {
+			for k, slopes := range g.slopes.each() {
 				addRows(sum[k*H:(k+1)*H], slopes[rows*i/maxParts*H:rows*(i+1)/maxParts*H])
 			}
 		})
@@ -368,50 +352,51 @@ func (g *gru) backward(p int, in [][]float32, dy, dx, da []float32) {
 			m++
 		}
 		row -= m
-		n, h, dh := g.kept.of(row, m, H), g.prev[row*H:][:m*H], s.h[:m*H]
-		dr, dz, dhn := g.slopes[0][row*H:][:m*H], g.slopes[1][row*H:][:m*H], g.slopes[2][row*H:][:m*H]
-		dn, u, t, above := s.x[0][:m*H], s.u[:m*H], s.t[:m*H], s.x[1][:m*H]
-		for k := range m {
-			copy(above[k*H:(k+1)*H], dy[g.row(p, k, step)*H:])
-		}
-		kernel.Add(dh, above)
-		kernel.Sub(t, n.n, h)
-		kernel.Mul(t, t, dh) // the gradient of u
-		if da != nil {
-			g.rest(u, n.z)
-			for k := range m {
-				da[g.row(p, k, step)] = kernel.Dot(t[k*H:(k+1)*H], u[k*H:])
-			}
-		}
+		gates, d, prev, dh := g.kept.of(row, m, H), g.slopes.of(row, m, H), g.prev[row*H:][:m*H], s.h[:m*H]
+		at := g.rowsOf(s, p, m, step)
 		if g.Attention == nil {
-			kernel.Scale(t, t, -1)
+			kernel.GRUCellsGrad(dh, kernel.GRUGates(d), dx, kernel.GRUGates(gates), prev, dy, at)
 		} else {
-			for k := range m {
-				kernel.Scale(t[k*H:(k+1)*H], t[k*H:(k+1)*H], -in[3][g.row(p, k, step)])
-			}
-		}
-		kernel.ActGrad(dz, n.z, t, kernel.Sigmoid)
-		var attention []float32
-		if g.Attention != nil {
-			attention = in[3]
-		}
-		g.update(u, n.z, attention, p, step)
-		kernel.Mul(u, u, dh)
-		kernel.Sub(dh, dh, u)
-		kernel.ActGrad(dn, n.n, u, kernel.Tanh)
-		kernel.Mul(t, dn, n.hn)
-		kernel.ActGrad(dr, n.r, t, kernel.Sigmoid)
-		kernel.Mul(dhn, dn, n.r)
-		for k := range m {
-			dx := dx[g.row(p, k, step)*3*H:][:3*H]
-			copy(dx, dr[k*H:(k+1)*H])
-			copy(dx[H:], dz[k*H:(k+1)*H])
-			copy(dx[2*H:], dn[k*H:(k+1)*H])
+			g.scored(s, dh, d, dx, gates, prev, dy, in[3], da, at)
 		}
 		if step > 0 {
-			for i, slopes := range g.slopes {
+			for i, slopes := range g.slopes.each() {
 				kernel.GemmST(false, false, m, H, H, slopes[row*H:], H, in[1][i*H*H:], H, s.h, H, true)
 			}
+		}
+	}
+}
+
+// scored is the gradient of a step of an AUGRU, whose update gates a scales. That of a goes to da, if it is wanted.
+func (g *gru) scored(s *gruSpace, dh []float32, d gruGates, dx []float32, n gruGates, h, dy, a, da []float32, at []int32) {
+	H, size := g.H, len(dh)
+	dn, u, t := s.gates.N[:size], s.u[:size], s.t[:size]
+	for k, at := range at {
+		kernel.Add(dh[k*H:(k+1)*H], dy[int(at)*H:][:H])
+	}
+	kernel.Sub(t, n.N, h)
+	kernel.Mul(t, t, dh) // the gradient of u
+	for k, at := range at {
+		t := t[k*H : (k+1)*H]
+		if da != nil {
+			kernel.Scale(u[:H], n.Z[k*H:(k+1)*H], -1)
+			kernel.Add(u[:H], g.ones)
+			da[at] = kernel.Dot(t, u[:H])
+		}
+		kernel.Scale(t, t, -a[at])
+	}
+	kernel.ActGrad(d.Z, n.Z, t, kernel.Sigmoid)
+	g.update(u, n.Z, a, at)
+	kernel.Mul(u, u, dh)
+	kernel.Sub(dh, dh, u)
+	kernel.ActGrad(dn, n.N, u, kernel.Tanh)
+	kernel.Mul(t, dn, n.HN)
+	kernel.ActGrad(d.R, n.R, t, kernel.Sigmoid)
+	kernel.Mul(d.HN, dn, n.R)
+	for k, at := range at {
+		dx := dx[int(at)*3*H:][:3*H]
+		for i, part := range [...][]float32{d.R, d.Z, dn} {
+			copy(dx[i*H:], part[k*H:(k+1)*H])
 		}
 	}
 }

@@ -331,6 +331,30 @@ func geluVec(n int, y, d, z *float32) (done int) {
 	return done
 }
 
+func gruCellVec(n int, r, z, hn, new, h, y, xr, xz, xn, br, bz, bn *float32) (done int) {
+	if path == avx512 && n >= 16 {
+		done = n &^ 15
+		gruCellAVX512(done, r, z, hn, new, h, y, xr, xz, xn, br, bz, bn)
+	}
+	if rest := (n - done) &^ 7; rest > 0 && path != generic {
+		gruCellAVX2(rest, at(r, done), at(z, done), at(hn, done), at(new, done), at(h, done), at(y, done), at(xr, done), at(xz, done), at(xn, done), at(br, done), at(bz, done), at(bn, done))
+		done += rest
+	}
+	return done
+}
+
+func gruCellGradVec(n int, dh, dr, dz, dhn, xr, xz, xn, r, z, hn, new, h, dy *float32) (done int) {
+	if path == avx512 && n >= 16 {
+		done = n &^ 15
+		gruCellGradAVX512(done, dh, dr, dz, dhn, xr, xz, xn, r, z, hn, new, h, dy)
+	}
+	if rest := (n - done) &^ 7; rest > 0 && path != generic {
+		gruCellGradAVX2(rest, at(dh, done), at(dr, done), at(dz, done), at(dhn, done), at(xr, done), at(xz, done), at(xn, done), at(r, done), at(z, done), at(hn, done), at(new, done), at(h, done), at(dy, done))
+		done += rest
+	}
+	return done
+}
+
 func dropoutVec(n int, dst, x *float32, counter, k0, k1, thr uint32, scale float32) (done int) {
 	if path == avx512 && n >= 16 {
 		done = n &^ 15

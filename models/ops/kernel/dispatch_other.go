@@ -58,6 +58,12 @@ func tanhVec(n int, dst, x *float32) (done int) { return 0 }
 
 func geluVec(n int, y, d, z *float32) (done int) { return 0 }
 
+func gruCellVec(n int, r, z, hn, new, h, y, xr, xz, xn, br, bz, bn *float32) (done int) { return 0 }
+
+func gruCellGradVec(n int, dh, dr, dz, dhn, xr, xz, xn, r, z, hn, new, h, dy *float32) (done int) {
+	return 0
+}
+
 func dropoutVec(n int, dst, x *float32, counter, k0, k1, thr uint32, scale float32) (done int) {
 	return 0
 }

@@ -139,6 +139,16 @@ func tanhAVX2(n int, dst *float32, x *float32)
 //go:noescape
 func geluAVX2(n int, y *float32, d *float32, z *float32)
 
+// gruCellAVX2: r = sigmoid(r+br+xr), z = sigmoid(z+bz+xz), hn += bn, new = tanh(r*hn+xn), h = y = (h-new)*z + new.
+//
+//go:noescape
+func gruCellAVX2(n int, r *float32, z *float32, hn *float32, new *float32, h *float32, y *float32, xr *float32, xz *float32, xn *float32, br *float32, bz *float32, bn *float32)
+
+// gruCellGradAVX2: dh += dy, u = dh*(1-z), xn = u*(1-new*new), xz = dz = dh*(h-new)*z*(1-z), xr = dr = xn*hn*r*(1-r), dhn = xn*r, dh -= u.
+//
+//go:noescape
+func gruCellGradAVX2(n int, dh *float32, dr *float32, dz *float32, dhn *float32, xr *float32, xz *float32, xn *float32, r *float32, z *float32, hn *float32, new *float32, h *float32, dy *float32)
+
 // dropoutAVX2: dst = hash(counter+i)>>1 < thr ? 0 : x*scale; see dropHash.
 //
 //go:noescape
@@ -298,6 +308,16 @@ func tanhAVX512(n int, dst *float32, x *float32)
 //
 //go:noescape
 func geluAVX512(n int, y *float32, d *float32, z *float32)
+
+// gruCellAVX512: r = sigmoid(r+br+xr), z = sigmoid(z+bz+xz), hn += bn, new = tanh(r*hn+xn), h = y = (h-new)*z + new.
+//
+//go:noescape
+func gruCellAVX512(n int, r *float32, z *float32, hn *float32, new *float32, h *float32, y *float32, xr *float32, xz *float32, xn *float32, br *float32, bz *float32, bn *float32)
+
+// gruCellGradAVX512: dh += dy, u = dh*(1-z), xn = u*(1-new*new), xz = dz = dh*(h-new)*z*(1-z), xr = dr = xn*hn*r*(1-r), dhn = xn*r, dh -= u.
+//
+//go:noescape
+func gruCellGradAVX512(n int, dh *float32, dr *float32, dz *float32, dhn *float32, xr *float32, xz *float32, xn *float32, r *float32, z *float32, hn *float32, new *float32, h *float32, dy *float32)
 
 // dropoutAVX512: dst = hash(counter+i)>>1 < thr ? 0 : x*scale; see dropHash.
 //

@@ -1968,6 +1968,220 @@ DATA c3ecc422a<>+56(SB)/4, $0x3ecc422a
 DATA c3ecc422a<>+60(SB)/4, $0x3ecc422a
 GLOBL c3ecc422a<>(SB), RODATA|NOPTR, $64
 
+// func gruCellAVX2(n int, r *float32, z *float32, hn *float32, new *float32, h *float32, y *float32, xr *float32, xz *float32, xn *float32, br *float32, bz *float32, bn *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·gruCellAVX2(SB), $0-104
+	MOVQ         n+0(FP), AX
+	MOVQ         r+8(FP), CX
+	MOVQ         z+16(FP), DX
+	MOVQ         hn+24(FP), BX
+	MOVQ         new+32(FP), SI
+	MOVQ         h+40(FP), DI
+	MOVQ         y+48(FP), R8
+	MOVQ         xr+56(FP), R9
+	MOVQ         xz+64(FP), R10
+	MOVQ         xn+72(FP), R11
+	MOVQ         br+80(FP), R12
+	MOVQ         bz+88(FP), R13
+	MOVQ         bn+96(FP), R14
+	MOVL         $0xc2d00000, R15
+	VMOVD        R15, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x42b20000, R15
+	VMOVD        R15, X1
+	VPBROADCASTD X1, Y1
+	MOVL         $0x3f800000, R15
+	VMOVD        R15, X2
+	VPBROADCASTD X2, Y2
+	MOVL         $0x41200000, R15
+	VMOVD        R15, X3
+	VPBROADCASTD X3, Y3
+	MOVL         $0x80000000, R15
+	VMOVD        R15, X4
+	VPBROADCASTD X4, Y4
+	XORQ         R15, R15
+
+one:
+	VMOVUPS      (CX)(R15*4), Y5
+	VADDPS       (R12)(R15*4), Y5, Y5
+	VADDPS       (R9)(R15*4), Y5, Y5
+	VPXOR        Y5, Y4, Y5
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y6
+	VADDPS       c4b400000<>+0(SB), Y6, Y6
+	VSUBPS       c4b400000<>+0(SB), Y6, Y7
+	VPSUBD       c4b400000<>+0(SB), Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
+	VMOVUPS      c39506967<>+0(SB), Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y8
+	VFMADD213PS  c3c088908<>+0(SB), Y5, Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e2aaaaa<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y8
+	VMULPS       Y5, Y5, Y7
+	VFMADD213PS  Y5, Y7, Y8
+	VADDPS       c3f800000<>+0(SB), Y8, Y8
+	VPSRAD       $0x01, Y6, Y5
+	VPSUBD       Y5, Y6, Y6
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y8, Y8
+	VPADDD       c0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y8, Y8
+	VADDPS       Y2, Y8, Y8
+	VDIVPS       Y8, Y2, Y8
+	VMOVUPS      Y8, (CX)(R15*4)
+	VMOVUPS      (DX)(R15*4), Y5
+	VADDPS       (R13)(R15*4), Y5, Y5
+	VADDPS       (R10)(R15*4), Y5, Y5
+	VPXOR        Y5, Y4, Y5
+	VMAXPS       Y5, Y0, Y5
+	VMINPS       Y5, Y1, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y6
+	VADDPS       c4b400000<>+0(SB), Y6, Y6
+	VSUBPS       c4b400000<>+0(SB), Y6, Y7
+	VPSUBD       c4b400000<>+0(SB), Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
+	VMOVUPS      c39506967<>+0(SB), Y8
+	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y8
+	VFMADD213PS  c3c088908<>+0(SB), Y5, Y8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e2aaaaa<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y8
+	VMULPS       Y5, Y5, Y7
+	VFMADD213PS  Y5, Y7, Y8
+	VADDPS       c3f800000<>+0(SB), Y8, Y8
+	VPSRAD       $0x01, Y6, Y5
+	VPSUBD       Y5, Y6, Y6
+	VPADDD       c0000007f<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y8, Y8
+	VPADDD       c0000007f<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y8, Y8
+	VADDPS       Y2, Y8, Y8
+	VDIVPS       Y8, Y2, Y8
+	VMOVUPS      Y8, (DX)(R15*4)
+	VMOVUPS      (BX)(R15*4), Y5
+	VADDPS       (R14)(R15*4), Y5, Y5
+	VMOVUPS      Y5, (BX)(R15*4)
+	VMULPS       (CX)(R15*4), Y5, Y5
+	VADDPS       (R11)(R15*4), Y5, Y5
+	VPAND        Y5, Y4, Y6
+	VPXOR        Y6, Y5, Y5
+	VMINPS       Y5, Y3, Y5
+	VADDPS       Y5, Y5, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y7
+	VADDPS       c4b400000<>+0(SB), Y7, Y7
+	VSUBPS       c4b400000<>+0(SB), Y7, Y8
+	VPSUBD       c4b400000<>+0(SB), Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y5
+	VMOVUPS      c39506967<>+0(SB), Y9
+	VFMADD213PS  c3ab743ce<>+0(SB), Y5, Y9
+	VFMADD213PS  c3c088908<>+0(SB), Y5, Y9
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Y5, Y9
+	VFMADD213PS  c3e2aaaaa<>+0(SB), Y5, Y9
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y9
+	VMULPS       Y5, Y5, Y8
+	VFMADD213PS  Y5, Y8, Y9
+	VPADDD       c0000007f<>+0(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VSUBPS       c3f800000<>+0(SB), Y7, Y5
+	VFMADD231PS  Y9, Y7, Y5
+	VADDPS       c40000000<>+0(SB), Y5, Y9
+	VDIVPS       Y9, Y5, Y5
+	VPOR         Y6, Y5, Y5
+	VMOVUPS      Y5, (SI)(R15*4)
+	VMOVUPS      (DI)(R15*4), Y6
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       (DX)(R15*4), Y6, Y6
+	VADDPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (DI)(R15*4)
+	VMOVUPS      Y6, (R8)(R15*4)
+	ADDQ         $+8, R15
+	SUBQ         $+8, AX
+	JNZ          one
+	VZEROUPPER
+	RET
+
+// func gruCellGradAVX2(n int, dh *float32, dr *float32, dz *float32, dhn *float32, xr *float32, xz *float32, xn *float32, r *float32, z *float32, hn *float32, new *float32, h *float32, dy *float32)
+// Requires: AVX, AVX2
+TEXT ·gruCellGradAVX2(SB), $8-112
+	MOVQ n+0(FP), AX
+	MOVQ dh+8(FP), CX
+	MOVQ dr+16(FP), DX
+	MOVQ dz+24(FP), BX
+	MOVQ dhn+32(FP), SI
+	MOVQ xr+40(FP), DI
+	MOVQ xz+48(FP), R8
+	MOVQ xn+56(FP), R9
+	MOVQ r+64(FP), R10
+	MOVQ z+72(FP), R11
+	MOVQ hn+80(FP), R12
+	MOVQ new+88(FP), R13
+	MOVQ h+96(FP), R14
+	MOVQ dy+104(FP), R15
+	XORQ BP, BP
+
+one:
+	VMOVUPS (CX)(BP*4), Y0
+	VMOVUPS (R13)(BP*4), Y1
+	VMOVUPS (R11)(BP*4), Y2
+	VADDPS  (R15)(BP*4), Y0, Y0
+	VMOVUPS c3f800000<>+0(SB), Y5
+	VSUBPS  (R14)(BP*4), Y1, Y3
+	VMULPS  Y0, Y3, Y3
+	VPXOR   c80000000<>+0(SB), Y3, Y3
+	VSUBPS  Y2, Y5, Y4
+	VMULPS  Y4, Y2, Y2
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, (BX)(BP*4)
+	VMOVUPS Y2, (R8)(BP*4)
+	VMULPS  Y0, Y4, Y4
+	VSUBPS  Y4, Y0, Y0
+	VMOVUPS Y0, (CX)(BP*4)
+	VMULPS  Y1, Y1, Y1
+	VSUBPS  Y1, Y5, Y1
+	VMULPS  Y4, Y1, Y1
+	VMOVUPS Y1, (R9)(BP*4)
+	VMOVUPS (R10)(BP*4), Y0
+	VMULPS  Y0, Y1, Y2
+	VMOVUPS Y2, (SI)(BP*4)
+	VMULPS  (R12)(BP*4), Y1, Y1
+	VSUBPS  Y0, Y5, Y2
+	VMULPS  Y0, Y2, Y2
+	VMULPS  Y1, Y2, Y2
+	VMOVUPS Y2, (DX)(BP*4)
+	VMOVUPS Y2, (DI)(BP*4)
+	ADDQ    $+8, BP
+	SUBQ    $+8, AX
+	JNZ     one
+	VZEROUPPER
+	RET
+
+DATA c80000000<>+0(SB)/4, $0x80000000
+DATA c80000000<>+4(SB)/4, $0x80000000
+DATA c80000000<>+8(SB)/4, $0x80000000
+DATA c80000000<>+12(SB)/4, $0x80000000
+DATA c80000000<>+16(SB)/4, $0x80000000
+DATA c80000000<>+20(SB)/4, $0x80000000
+DATA c80000000<>+24(SB)/4, $0x80000000
+DATA c80000000<>+28(SB)/4, $0x80000000
+DATA c80000000<>+32(SB)/4, $0x80000000
+DATA c80000000<>+36(SB)/4, $0x80000000
+DATA c80000000<>+40(SB)/4, $0x80000000
+DATA c80000000<>+44(SB)/4, $0x80000000
+DATA c80000000<>+48(SB)/4, $0x80000000
+DATA c80000000<>+52(SB)/4, $0x80000000
+DATA c80000000<>+56(SB)/4, $0x80000000
+DATA c80000000<>+60(SB)/4, $0x80000000
+GLOBL c80000000<>(SB), RODATA|NOPTR, $64
+
 // func dropoutAVX2(n int, dst *float32, x *float32, counter uint32, k0 uint32, k1 uint32, thr uint32, scale float32)
 // Requires: AVX, AVX2
 TEXT ·dropoutAVX2(SB), $0-44
@@ -4001,6 +4215,202 @@ one:
 	ADDQ         $+16, SI
 	SUBQ         $+16, AX
 	JNZ          one
+	VZEROUPPER
+	RET
+
+// func gruCellAVX512(n int, r *float32, z *float32, hn *float32, new *float32, h *float32, y *float32, xr *float32, xz *float32, xn *float32, br *float32, bz *float32, bn *float32)
+// Requires: AVX, AVX512F
+TEXT ·gruCellAVX512(SB), $0-104
+	MOVQ         n+0(FP), AX
+	MOVQ         r+8(FP), CX
+	MOVQ         z+16(FP), DX
+	MOVQ         hn+24(FP), BX
+	MOVQ         new+32(FP), SI
+	MOVQ         h+40(FP), DI
+	MOVQ         y+48(FP), R8
+	MOVQ         xr+56(FP), R9
+	MOVQ         xz+64(FP), R10
+	MOVQ         xn+72(FP), R11
+	MOVQ         br+80(FP), R12
+	MOVQ         bz+88(FP), R13
+	MOVQ         bn+96(FP), R14
+	MOVL         $0xc2d00000, R15
+	VMOVD        R15, X0
+	VPBROADCASTD X0, Z0
+	MOVL         $0x42b20000, R15
+	VMOVD        R15, X1
+	VPBROADCASTD X1, Z1
+	MOVL         $0x3f800000, R15
+	VMOVD        R15, X2
+	VPBROADCASTD X2, Z2
+	MOVL         $0x41200000, R15
+	VMOVD        R15, X3
+	VPBROADCASTD X3, Z3
+	MOVL         $0x80000000, R15
+	VMOVD        R15, X4
+	VPBROADCASTD X4, Z4
+	XORQ         R15, R15
+
+one:
+	VMOVUPS      (CX)(R15*4), Z5
+	VADDPS       (R12)(R15*4), Z5, Z5
+	VADDPS       (R9)(R15*4), Z5, Z5
+	VPXORD       Z5, Z4, Z5
+	VMAXPS       Z5, Z0, Z5
+	VMINPS       Z5, Z1, Z5
+	VMULPS       c3fb8aa3b<>+0(SB), Z5, Z6
+	VADDPS       c4b400000<>+0(SB), Z6, Z6
+	VSUBPS       c4b400000<>+0(SB), Z6, Z7
+	VPSUBD       c4b400000<>+0(SB), Z6, Z6
+	VFNMADD231PS c3f318000<>+0(SB), Z7, Z5
+	VFNMADD231PS cb95e8083<>+0(SB), Z7, Z5
+	VMOVUPS      c39506967<>+0(SB), Z8
+	VFMADD213PS  c3ab743ce<>+0(SB), Z5, Z8
+	VFMADD213PS  c3c088908<>+0(SB), Z5, Z8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Z5, Z8
+	VFMADD213PS  c3e2aaaaa<>+0(SB), Z5, Z8
+	VFMADD213PS  c3f000000<>+0(SB), Z5, Z8
+	VMULPS       Z5, Z5, Z7
+	VFMADD213PS  Z5, Z7, Z8
+	VADDPS       c3f800000<>+0(SB), Z8, Z8
+	VPSRAD       $0x01, Z6, Z5
+	VPSUBD       Z5, Z6, Z6
+	VPADDD       c0000007f<>+0(SB), Z5, Z5
+	VPSLLD       $0x17, Z5, Z5
+	VMULPS       Z5, Z8, Z8
+	VPADDD       c0000007f<>+0(SB), Z6, Z6
+	VPSLLD       $0x17, Z6, Z6
+	VMULPS       Z6, Z8, Z8
+	VADDPS       Z2, Z8, Z8
+	VDIVPS       Z8, Z2, Z8
+	VMOVUPS      Z8, (CX)(R15*4)
+	VMOVUPS      (DX)(R15*4), Z5
+	VADDPS       (R13)(R15*4), Z5, Z5
+	VADDPS       (R10)(R15*4), Z5, Z5
+	VPXORD       Z5, Z4, Z5
+	VMAXPS       Z5, Z0, Z5
+	VMINPS       Z5, Z1, Z5
+	VMULPS       c3fb8aa3b<>+0(SB), Z5, Z6
+	VADDPS       c4b400000<>+0(SB), Z6, Z6
+	VSUBPS       c4b400000<>+0(SB), Z6, Z7
+	VPSUBD       c4b400000<>+0(SB), Z6, Z6
+	VFNMADD231PS c3f318000<>+0(SB), Z7, Z5
+	VFNMADD231PS cb95e8083<>+0(SB), Z7, Z5
+	VMOVUPS      c39506967<>+0(SB), Z8
+	VFMADD213PS  c3ab743ce<>+0(SB), Z5, Z8
+	VFMADD213PS  c3c088908<>+0(SB), Z5, Z8
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Z5, Z8
+	VFMADD213PS  c3e2aaaaa<>+0(SB), Z5, Z8
+	VFMADD213PS  c3f000000<>+0(SB), Z5, Z8
+	VMULPS       Z5, Z5, Z7
+	VFMADD213PS  Z5, Z7, Z8
+	VADDPS       c3f800000<>+0(SB), Z8, Z8
+	VPSRAD       $0x01, Z6, Z5
+	VPSUBD       Z5, Z6, Z6
+	VPADDD       c0000007f<>+0(SB), Z5, Z5
+	VPSLLD       $0x17, Z5, Z5
+	VMULPS       Z5, Z8, Z8
+	VPADDD       c0000007f<>+0(SB), Z6, Z6
+	VPSLLD       $0x17, Z6, Z6
+	VMULPS       Z6, Z8, Z8
+	VADDPS       Z2, Z8, Z8
+	VDIVPS       Z8, Z2, Z8
+	VMOVUPS      Z8, (DX)(R15*4)
+	VMOVUPS      (BX)(R15*4), Z5
+	VADDPS       (R14)(R15*4), Z5, Z5
+	VMOVUPS      Z5, (BX)(R15*4)
+	VMULPS       (CX)(R15*4), Z5, Z5
+	VADDPS       (R11)(R15*4), Z5, Z5
+	VPANDD       Z5, Z4, Z6
+	VPXORD       Z6, Z5, Z5
+	VMINPS       Z5, Z3, Z5
+	VADDPS       Z5, Z5, Z5
+	VMULPS       c3fb8aa3b<>+0(SB), Z5, Z7
+	VADDPS       c4b400000<>+0(SB), Z7, Z7
+	VSUBPS       c4b400000<>+0(SB), Z7, Z8
+	VPSUBD       c4b400000<>+0(SB), Z7, Z7
+	VFNMADD231PS c3f318000<>+0(SB), Z8, Z5
+	VFNMADD231PS cb95e8083<>+0(SB), Z8, Z5
+	VMOVUPS      c39506967<>+0(SB), Z9
+	VFMADD213PS  c3ab743ce<>+0(SB), Z5, Z9
+	VFMADD213PS  c3c088908<>+0(SB), Z5, Z9
+	VFMADD213PS  c3d2aa9c1<>+0(SB), Z5, Z9
+	VFMADD213PS  c3e2aaaaa<>+0(SB), Z5, Z9
+	VFMADD213PS  c3f000000<>+0(SB), Z5, Z9
+	VMULPS       Z5, Z5, Z8
+	VFMADD213PS  Z5, Z8, Z9
+	VPADDD       c0000007f<>+0(SB), Z7, Z7
+	VPSLLD       $0x17, Z7, Z7
+	VSUBPS       c3f800000<>+0(SB), Z7, Z5
+	VFMADD231PS  Z9, Z7, Z5
+	VADDPS       c40000000<>+0(SB), Z5, Z9
+	VDIVPS       Z9, Z5, Z5
+	VPORD        Z6, Z5, Z5
+	VMOVUPS      Z5, (SI)(R15*4)
+	VMOVUPS      (DI)(R15*4), Z6
+	VSUBPS       Z5, Z6, Z6
+	VMULPS       (DX)(R15*4), Z6, Z6
+	VADDPS       Z5, Z6, Z6
+	VMOVUPS      Z6, (DI)(R15*4)
+	VMOVUPS      Z6, (R8)(R15*4)
+	ADDQ         $+16, R15
+	SUBQ         $+16, AX
+	JNZ          one
+	VZEROUPPER
+	RET
+
+// func gruCellGradAVX512(n int, dh *float32, dr *float32, dz *float32, dhn *float32, xr *float32, xz *float32, xn *float32, r *float32, z *float32, hn *float32, new *float32, h *float32, dy *float32)
+// Requires: AVX, AVX512F
+TEXT ·gruCellGradAVX512(SB), $8-112
+	MOVQ n+0(FP), AX
+	MOVQ dh+8(FP), CX
+	MOVQ dr+16(FP), DX
+	MOVQ dz+24(FP), BX
+	MOVQ dhn+32(FP), SI
+	MOVQ xr+40(FP), DI
+	MOVQ xz+48(FP), R8
+	MOVQ xn+56(FP), R9
+	MOVQ r+64(FP), R10
+	MOVQ z+72(FP), R11
+	MOVQ hn+80(FP), R12
+	MOVQ new+88(FP), R13
+	MOVQ h+96(FP), R14
+	MOVQ dy+104(FP), R15
+	XORQ BP, BP
+
+one:
+	VMOVUPS (CX)(BP*4), Z0
+	VMOVUPS (R13)(BP*4), Z1
+	VMOVUPS (R11)(BP*4), Z2
+	VADDPS  (R15)(BP*4), Z0, Z0
+	VMOVUPS c3f800000<>+0(SB), Z5
+	VSUBPS  (R14)(BP*4), Z1, Z3
+	VMULPS  Z0, Z3, Z3
+	VPXORD  c80000000<>+0(SB), Z3, Z3
+	VSUBPS  Z2, Z5, Z4
+	VMULPS  Z4, Z2, Z2
+	VMULPS  Z3, Z2, Z2
+	VMOVUPS Z2, (BX)(BP*4)
+	VMOVUPS Z2, (R8)(BP*4)
+	VMULPS  Z0, Z4, Z4
+	VSUBPS  Z4, Z0, Z0
+	VMOVUPS Z0, (CX)(BP*4)
+	VMULPS  Z1, Z1, Z1
+	VSUBPS  Z1, Z5, Z1
+	VMULPS  Z4, Z1, Z1
+	VMOVUPS Z1, (R9)(BP*4)
+	VMOVUPS (R10)(BP*4), Z0
+	VMULPS  Z0, Z1, Z2
+	VMOVUPS Z2, (SI)(BP*4)
+	VMULPS  (R12)(BP*4), Z1, Z1
+	VSUBPS  Z0, Z5, Z2
+	VMULPS  Z0, Z2, Z2
+	VMULPS  Z1, Z2, Z2
+	VMOVUPS Z2, (DX)(BP*4)
+	VMOVUPS Z2, (DI)(BP*4)
+	ADDQ    $+16, BP
+	SUBQ    $+16, AX
+	JNZ     one
 	VZEROUPPER
 	RET
 

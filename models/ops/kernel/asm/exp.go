@@ -98,32 +98,45 @@ func sigmoidKernel(g *gen) func(int, mem) {
 	return func(_ int, p mem) {
 		x := g.vec()
 		g.xor(p["x"], sign, x)
-		e := g.exp(x, lo, hi)
-		g.VADDPS(one, e, e)
-		g.VDIVPS(e, one, e)
-		g.VMOVUPS(e, p["dst"])
+		g.VMOVUPS(g.logistic(x, lo, hi, one), p["dst"])
 	}
 }
 
-// tanhKernel computes d/(d+2) with d = exp(2|x|)-1 = 2^n·(exp(r)-1) + (2^n-1), which is exact near 0, where n = 0.
+// logistic returns 1/(1 + exp(x)), the sigmoid of −x. It overwrites x.
+func (g *gen) logistic(x, lo, hi, one reg.VecVirtual) reg.VecVirtual {
+	e := g.exp(x, lo, hi)
+	g.VADDPS(one, e, e)
+	g.VDIVPS(e, one, e)
+	return e
+}
+
+// tanhHigh is where tanh is 1 in float32.
+const tanhHigh = 10
+
 func tanhKernel(g *gen) func(int, mem) {
-	hi, sign := g.num(10), g.bits(1<<31) // tanh(10) is 1 in float32
+	hi, sign := g.num(tanhHigh), g.bits(1<<31)
 	return func(_ int, p mem) {
-		x, s := g.load(p["x"]), g.vec()
-		g.and(x, sign, s)
-		g.xor(s, x, x)
-		g.VMINPS(x, hi, x)
-		g.VADDPS(x, x, x)
-		n, e := g.expReduce(x)
-		n = g.power(n)
-		d := g.vec()
-		g.VSUBPS(g.constant(1), n, d)
-		g.VFMADD231PS(e, n, d)
-		g.VADDPS(g.constant(2), d, e)
-		g.VDIVPS(e, d, d)
-		g.or(s, d, d)
-		g.VMOVUPS(d, p["dst"])
+		g.VMOVUPS(g.tanh(g.load(p["x"]), hi, sign), p["dst"])
 	}
+}
+
+// tanh returns d/(d+2) with d = exp(2|x|)-1 = 2^n·(exp(r)-1) + (2^n-1), which is exact near 0, where n = 0. It overwrites x. hi
+// holds tanhHigh.
+func (g *gen) tanh(x, hi, sign reg.VecVirtual) reg.VecVirtual {
+	s := g.vec()
+	g.and(x, sign, s)
+	g.xor(s, x, x)
+	g.VMINPS(x, hi, x)
+	g.VADDPS(x, x, x)
+	n, e := g.expReduce(x)
+	n = g.power(n)
+	d := g.vec()
+	g.VSUBPS(g.constant(1), n, d)
+	g.VFMADD231PS(e, n, d)
+	g.VADDPS(g.constant(2), d, e)
+	g.VDIVPS(e, d, d)
+	g.or(s, d, d)
+	return d
 }
 
 // geluPoly holds the coefficients c_7 … c_0 of

@@ -123,7 +123,7 @@ func (g *gen) gemmInPlace(mr int) {
 	bv, av := g.vecs(2), g.vecs(2)
 	g.Label("loop")
 	g.PREFETCHT0(operand.Mem{Base: a, Index: step, Scale: 8})
-	g.PREFETCHT0(operand.Mem{Base: a, Index: step, Scale: 8, Disp: 4*mr-4})
+	g.PREFETCHT0(operand.Mem{Base: a, Index: step, Scale: 8, Disp: 4*mr - 4})
 	g.PREFETCHT0(operand.Mem{Base: b, Index: ldb, Scale: 8})
 	for j := range bv {
 		g.VMOVUPS(operand.Mem{Base: b, Disp: j * g.bytes()}, bv[j])

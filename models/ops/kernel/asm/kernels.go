@@ -275,6 +275,14 @@ var kernels = []routine{
 	{name: "tanh", ptrs: "dst x", doc: "dst = tanh(x).", emit: each(2, tanhKernel)},
 	{name: "gelu", ptrs: "y d z", doc: "y = z*Phi(z), d = Phi(z) + z*phi(z).", emit: each(1, geluKernel)},
 	{
+		name: "gruCell", ptrs: "r z hn new h y xr xz xn br bz bn",
+		doc: "r = sigmoid(r+br+xr), z = sigmoid(z+bz+xz), hn += bn, new = tanh(r*hn+xn), h = y = (h-new)*z + new.", emit: each(1, gruCell),
+	},
+	{
+		name: "gruCellGrad", ptrs: "dh dr dz dhn xr xz xn r z hn new h dy",
+		doc: "dh += dy, u = dh*(1-z), xn = u*(1-new*new), xz = dz = dh*(h-new)*z*(1-z), xr = dr = xn*hn*r*(1-r), dhn = xn*r, dh -= u.", emit: each(1, gruCellGrad),
+	},
+	{
 		name: "dropout", ptrs: "dst x", rest: "counter, k0, k1, thr uint32, scale float32",
 		doc: "dst = hash(counter+i)>>1 < thr ? 0 : x*scale; see dropHash.", emit: each(1, dropout),
 	},
