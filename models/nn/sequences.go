@@ -23,6 +23,22 @@ func Project(s *Scope, x *G.Node, out int) *G.Node {
 	return s.Columns(s.Check(ops.Linear(x, w, nil, kernel.None)), sp)
 }
 
+// ProjectBack returns q·W, [B, out] → [B, in], for scores of q with rows that [Project] would have projected: (x·Wᵀ)·q = x·(q·W). x has such
+// rows, [·, in]. The parameter is that of Project.
+func ProjectBack(s *Scope, q, x *G.Node) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	w := s.Param("weight", s.weights(), q.Shape()[1], x.Shape()[1])
+	if s.Err() != nil {
+		return nil
+	}
+	s.captured("weight", x)
+	s.Along("weight", 0, s.SpaceOf(q))
+	s.Along("weight", 1, s.SpaceOf(x))
+	return s.Columns(s.Check(ops.LinearBack(q, w)), s.SpaceOf(x))
+}
+
 // LayerNorm normalises each row of x over its columns, with weight and bias of one value a column (Ba et al. 2016); eps is added to
 // the variance.
 func LayerNorm(s *Scope, x *G.Node, eps float64) *G.Node {

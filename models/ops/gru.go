@@ -209,7 +209,7 @@ func (g *gru) forward(p int, in [][]float32, y []float32) {
 			if step == 0 {
 				clear(gate)
 			} else {
-				kernel.GemmRows(m, H, H, s.h, H, whh[i*H*H:], H, gate, H, nil)
+				kernel.GemmRows(true, m, H, H, s.h, H, whh[i*H*H:], H, gate, H, nil)
 			}
 		}
 		at := g.rowsOf(s, p, m, step)

@@ -17,6 +17,39 @@ func Linear(x, w, b *G.Node, act kernel.Act) (*G.Node, error) { return linear(x,
 // quicker way, whose last bits may differ.
 func LinearMap(x, w, b *G.Node) (*G.Node, error) { return linear(x, w, b, kernel.None, newMap) }
 
+// LinearBack is the transposed map of a fully connected layer, x·w: x [B, O], w [O, I] → [B, I]. As in [Linear], a row of x has the same bits
+// in y whatever the number of rows. Its backward pass is dx = dy·wᵀ and dw = xᵀ·dy.
+func LinearBack(x, w *G.Node) (*G.Node, error) {
+	c := checker{op: "linearback"}
+	B, O := c.mat("x", x)
+	_, I := c.mat("w", w)
+	c.shape("w", w, "x is as wide as w has rows", O, I)
+	if c.err != nil {
+		return nil, c.err
+	}
+	o := newOp("linearback", tensor.Shape{B, I}, x, w)
+	p := newProduct([]*G.Node{w}, false, false, B, I, O, nil)
+	p.layer = true
+	o.run = func() error {
+		p.run(o.out, o.in[0], o.in[1])
+		return nil
+	}
+	o.grad = func(in G.Nodes, _, dy *G.Node, need []bool) (G.Nodes, error) {
+		d := make(G.Nodes, 2)
+		var err error
+		if need[0] {
+			if d[0], err = matmul("linearback/dx", false, true, dy, in[1], nil); err != nil {
+				return nil, err
+			}
+		}
+		if need[1] {
+			d[1], err = matmul("linearback/dw", true, false, in[0], dy, nil)
+		}
+		return d, err
+	}
+	return o.apply(x, w)
+}
+
 func linear(x, w, b *G.Node, act kernel.Act, mul func(rows, out, in int, w *G.Node, epi func(r0, r1 int)) *product) (*G.Node, error) {
 	c := checker{op: "linear"}
 	B, I := c.mat("x", x)

@@ -128,3 +128,28 @@ func TestLinear(t *testing.T) {
 		}
 	}
 }
+
+func TestLinearBack(t *testing.T) {
+	for _, s := range shapes() {
+		B, O := s[0], s[1]
+		for _, I := range []int{1, 7, 33} {
+			opstest.Check(t, opstest.Case{
+				Name:   "linearback",
+				Shapes: [][]int{{B, O}, {O, I}},
+				Build:  func(x ...*G.Node) (*G.Node, error) { return ops.LinearBack(x[0], x[1]) },
+				Oracle: func(x ...[]float64) []float64 {
+					y := make([]float64, B*I)
+					for r := range B {
+						for o := range O {
+							for i := range I {
+								y[r*I+i] += x[0][r*O+o] * x[1][o*I+i]
+							}
+						}
+					}
+					return y
+				},
+				Big: isBig(s),
+			})
+		}
+	}
+}

@@ -16,7 +16,7 @@ type product struct {
 	epi     func(r0, r1 int)
 	special func() // takes the place of GEMM; may be nil
 
-	layer     bool               // x·wᵀ of a layer: a row has the same bits whatever the number of rows
+	layer     bool               // of a layer: a row has the same bits whatever the number of rows
 	constants *Constants         // keeps the transpose of b for a single row if b does not change; may be nil
 	columns   *kernel.Transposed // b, from the first run on
 }
@@ -79,16 +79,16 @@ func (p *product) run(c, a, b []float32) {
 		}
 		return
 	}
-	if p.layer {
-		kernel.GemmRows(p.m, p.n, p.k, a, p.k, b, p.k, c, p.n, p.epi)
-		return
-	}
 	lda, ldb := p.k, p.n
 	if p.ta {
 		lda = p.m
 	}
 	if p.tb {
 		ldb = p.k
+	}
+	if p.layer {
+		kernel.GemmRows(p.tb, p.m, p.n, p.k, a, lda, b, ldb, c, p.n, p.epi)
+		return
 	}
 	kernel.Gemm(p.ta, p.tb, p.m, p.n, p.k, a, lda, b, ldb, c, p.n, false, p.epi)
 }

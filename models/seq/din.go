@@ -54,14 +54,15 @@ func (m DIN) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 	return m.score(s.Sub("classifier"), item, m.dot(pooled, item, x, h), others)
 }
 
-// dot is attention by scaled products.
+// dot is attention by scaled products. The key's and the value's weights are linear, and so are applied to the query and to the sum of the
+// history, one row each, instead of each position: (W_k·x_i)·q = x_i·(W_kᵀ·q), Σ p_i·(W_v·x_i) = W_v·Σ p_i·x_i.
 func (m DIN) dot(s *nn.Scope, item, x *G.Node, h *models.History) *G.Node {
-	q, k, v := nn.Project(s.Sub("query"), item, m.EmbeddingDim), nn.Project(s.Sub("key"), x, m.EmbeddingDim), nn.Project(s.Sub("value"), x, m.EmbeddingDim)
+	q := nn.ProjectBack(s.Sub("key"), nn.Project(s.Sub("query"), item, m.EmbeddingDim), x)
 	if s.Err() != nil {
 		return nil
 	}
-	s.Tie(s.SpaceOf(q), s.SpaceOf(k))
-	return s.Columns(s.Check(ops.TargetAttention(q, k, v, h.Live)), s.SpaceOf(v))
+	sum := s.Columns(s.Check(ops.TargetAttention(q, x, x, h.Live)), s.SpaceOf(x))
+	return nn.Project(s.Sub("value"), sum, m.EmbeddingDim)
 }
 
 // unit is the sum of the history with the weights of the local activation unit (Zhou et al. 2018, eq. 3): Σ_i a_i·x_i.

@@ -17,11 +17,11 @@ func Gemm(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, l
 	multiply(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, epi, Parallel, n == 1 || m == 1)
 }
 
-// GemmRows is Gemm for A·Bᵀ, the product of a layer's inputs with its weights, without acc. A row of it has the same bits whatever
+// GemmRows is Gemm for A·op(B), the product of a layer's inputs with its weights, without acc. A row of it has the same bits whatever
 // the number of rows, so that a row of data has the same score alone and among others. Gemm takes another way for one row.
-func GemmRows(m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, epi func(r0, r1 int)) {
-	checkGemm(false, true, m, n, k, a, lda, b, ldb, c, ldc)
-	multiply(false, true, m, n, k, a, lda, b, ldb, c, ldc, false, epi, Parallel, n == 1)
+func GemmRows(transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, epi func(r0, r1 int)) {
+	checkGemm(false, transB, m, n, k, a, lda, b, ldb, c, ldc)
+	multiply(false, transB, m, n, k, a, lda, b, ldb, c, ldc, false, epi, Parallel, n == 1)
 }
 
 // GemmST is Gemm without epi on the calling goroutine alone, for use inside tasks of [Parallel]. The result has the same

@@ -6,24 +6,24 @@ import (
 	"testing"
 )
 
-// TestRowBits checks that a row of A·Bᵀ has the same bits alone and among others, and against a transpose that is kept.
+// TestRowBits checks that a row of A·Bᵀ or of A·B has the same bits alone and among others, and against a transpose that is kept.
 func TestRowBits(t *testing.T) {
 	paths(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(9, 10))
-		sizes := [][2]int{{2, 2}, {16, 256}, {400, 624}, {17, 257}, {255, 400}, {257, 385}, {512, 769}, {4100, 300}}
+		sizes := [][2]int{{2, 2}, {16, 256}, {400, 624}, {17, 257}, {255, 400}, {257, 385}, {512, 769}, {4100, 300}, {32, 32}, {96, 40}, {64, 1000}}
 		for range 30 {
 			sizes = append(sizes, [2]int{2 + r.IntN(600), 2 + r.IntN(900)})
 		}
 		for _, s := range sizes {
 			n, k := s[0], s[1]
-			const rows = 15
+			const rows = 31 // tall and short tiles, and some rows beside them
 			a, b, c := values(r, rows*k), values(r, n*k), make([]float32, rows*n)
-			GemmRows(rows, n, k, a, k, b, k, c, n, nil)
+			GemmRows(true, rows, n, k, a, k, b, k, c, n, nil)
 			kept := Transpose(n, k, b)
 			alone, times := make([]float32, n), values(r, n+1)
 			times[n] = guard
 			for i := range rows {
-				GemmRows(1, n, k, a[i*k:], k, b, k, alone, n, nil)
+				GemmRows(true, 1, n, k, a[i*k:], k, b, k, alone, n, nil)
 				kept.Times(times[:n], a[i*k:(i+1)*k])
 				for j, want := range c[i*n : (i+1)*n] {
 					if math.Float32bits(alone[j]) != math.Float32bits(want) || math.Float32bits(times[j]) != math.Float32bits(want) {
@@ -34,6 +34,15 @@ func TestRowBits(t *testing.T) {
 			}
 			if times[n] != guard {
 				t.Fatalf("n=%d k=%d: Times wrote behind its slice", n, k)
+			}
+			GemmRows(false, rows, n, k, a, k, b, n, c, n, nil)
+			for i := range rows {
+				GemmRows(false, 1, n, k, a[i*k:], k, b, n, alone, n, nil)
+				for j, want := range c[i*n : (i+1)*n] {
+					if math.Float32bits(alone[j]) != math.Float32bits(want) {
+						t.Fatalf("n=%d k=%d: element %d of A·B is %v alone, %v among others", n, k, j, alone[j], want)
+					}
+				}
 			}
 		}
 	})
