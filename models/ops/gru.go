@@ -86,32 +86,16 @@ type gru struct {
 	space []gruSpace
 	ones  []float32 // [H]
 
-	kept   gruGates  // of all rows, for the backward pass; nil without one
-	prev   []float32 // [rows, H]: the state before
-	slopes gruGates  // the gradients of r, z and W_n·h + b_n
+	// for the backward pass, of all rows; nil without one
+	gates, n, prev []float32 // r, z and W_n·h + b_n side by side, [rows, 3H], n and the state before, [rows, H]
+	slopes         []float32 // the gradients of gates
 }
-
-// gruGates are gates of several rows, each [rows, H].
-type gruGates kernel.GRUGates
-
-// of returns the gates of m rows from row on; those that are not there stay so.
-func (g gruGates) of(row, m, H int) gruGates {
-	g.R, g.Z, g.HN = g.R[row*H:][:m*H], g.Z[row*H:][:m*H], g.HN[row*H:][:m*H]
-	if g.N != nil {
-		g.N = g.N[row*H:][:m*H]
-	}
-	return g
-}
-
-// each returns the three that have weights.
-func (g gruGates) each() [3][]float32 { return [...][]float32{g.R, g.Z, g.HN} }
 
 // gruSpace is the workspace of a piece. Each part has as many rows as the piece has sequences, H wide.
 type gruSpace struct {
-	h     []float32
-	gates gruGates
-	u, t  []float32
-	at    []int32 // the rows of a step
+	gates      []float32 // r, z and W_n·h + b_n side by side
+	n, h, u, t []float32
+	at         []int32 // the rows of a step
 }
 
 func newGRU(in []*G.Node, B, H int, opt GRUOptions) *gru {
@@ -122,26 +106,18 @@ func newGRU(in []*G.Node, B, H int, opt GRUOptions) *gru {
 	g.ones = room[float32](in, H)
 	kernel.Fill(g.ones, 1)
 	g.space = make([]gruSpace, g.pieces)
-	parts := cutInto(buffer(in, 7, B, H), 7) // of all pieces, one after the other
-	at := 0
+	space := buffer(in, 7, B, H)
 	for p := range g.space {
-		end := at + g.rows(p)*H
-		part := func(i int) []float32 { return parts[i][min(at, len(parts[i])):min(end, len(parts[i]))] }
-		g.space[p] = gruSpace{
-			h: part(0), gates: gruGates{part(1), part(2), part(3), part(4)}, u: part(5), t: part(6), at: room[int32](in, g.rows(p)),
+		size := g.rows(p) * H
+		next := func(n int) []float32 {
+			n = min(n, len(space)) // it is empty in a plan
+			part := space[:n]
+			space = space[n:]
+			return part
 		}
-		at = end
+		g.space[p] = gruSpace{next(3 * size), next(size), next(size), next(size), next(size), room[int32](in, g.rows(p))}
 	}
 	return g
-}
-
-// cutInto returns n parts of x of the same size; they are empty in a plan, in which x is nil.
-func cutInto(x []float32, n int) [][]float32 {
-	parts, size := make([][]float32, n), len(x)/n
-	for i := range parts {
-		parts[i] = x[i*size : (i+1)*size]
-	}
-	return parts
 }
 
 // rows is the number of sequences of piece p.
@@ -200,30 +176,30 @@ func (g *gru) forward(p int, in [][]float32, y []float32) {
 		if m == 0 {
 			return
 		}
-		n, h := s.gates.of(0, m, H), s.h[:m*H]
-		if g.kept.R != nil {
-			n = g.kept.of(row, m, H)
+		gates, n, h := s.gates[:3*m*H], s.n[:m*H], s.h[:m*H]
+		if g.gates != nil {
+			gates, n = g.gates[3*row*H:][:3*m*H], g.n[row*H:][:m*H]
 			copy(g.prev[row*H:], h)
 		}
-		for i, gate := range n.each() {
-			if step == 0 {
-				clear(gate)
-			} else {
-				kernel.GemmRows(true, m, H, H, s.h, H, whh[i*H*H:], H, gate, H, nil)
-			}
+		if step == 0 {
+			clear(gates)
+		} else {
+			kernel.GemmRows(true, m, 3*H, H, h, H, whh, H, gates, 3*H, nil)
 		}
 		at := g.rowsOf(s, p, m, step)
 		if g.Attention == nil {
-			kernel.GRUCells(kernel.GRUGates(n), h, y, x, bhh, at)
+			kernel.GRUCells(gates, n, h, y, x, bhh, at)
 		} else {
 			copy(s.t, h)
-			kernel.GRUCells(kernel.GRUGates(n), h, y, x, bhh, at)
+			kernel.GRUCells(gates, n, h, y, x, bhh, at)
 			copy(h, s.t) // it has its own way to the next state
-			kernel.Sub(s.t[:m*H], n.N, h)
-			g.update(s.u[:m*H], n.Z, in[3], at)
+			kernel.Sub(s.t[:m*H], n, h)
+			for k, row := range at {
+				g.update(s.u[k*H:(k+1)*H], gates[(3*k+1)*H:], in[3][row])
+			}
 			kernel.MulAdd(h, s.u[:m*H], s.t[:m*H])
-			for k, at := range at {
-				copy(y[int(at)*H:], h[k*H:(k+1)*H])
+			for k, row := range at {
+				copy(y[int(row)*H:], h[k*H:(k+1)*H])
 			}
 		}
 		row += m
@@ -238,13 +214,10 @@ func (g *gru) rowsOf(s *gruSpace, p, m, step int) []int32 {
 	return s.at[:m]
 }
 
-// update sets u to the update gates a·(1 − z) of the rows at, whose scores are a.
-func (g *gru) update(u, z, a []float32, at []int32) {
-	H := g.H
-	for k, at := range at {
-		kernel.Scale(u[k*H:(k+1)*H], z[k*H:(k+1)*H], -a[at])
-		kernel.Axpy(u[k*H:(k+1)*H], a[at], g.ones)
-	}
+// update sets u to the update gate a·(1 − z) of a sequence.
+func (g *gru) update(u, z []float32, a float32) {
+	kernel.Scale(u, z[:len(u)], -a)
+	kernel.Axpy(u, a, g.ones)
 }
 
 // clearPadding sets to zero the rows, H wide, of the positions of sequence b that are not live.
@@ -263,15 +236,13 @@ func clearPadding(m []float32, H, b, live int, t *Tokens) {
 // which one product makes that of the weights.
 func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	R, H := g.Tokens.rows(g.B), g.H
-	if g.kept.R == nil {
-		kept := cutInto(buffer(in, 5, R, H), 5)
-		g.kept, g.prev = gruGates{kept[0], kept[1], kept[2], kept[3]}, kept[4]
+	if g.gates == nil {
+		g.gates, g.n, g.prev = buffer(in, R, 3*H), buffer(in, R, H), buffer(in, R, H)
 	}
 	args := append(G.Nodes{}, in...)
 	args = append(args, dy, out) // out: only to run after it
 	o := newOp("gru/dx", in[0].Shape(), args...)
-	slopes := cutInto(buffer(in, 3, R, H), 3)
-	g.slopes = gruGates{R: slopes[0], Z: slopes[1], HN: slopes[2]}
+	g.slopes = buffer(in, R, 3*H)
 	var da []float32
 	scored := len(in) > 3 && need[3]
 	if scored {
@@ -298,9 +269,7 @@ func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	if need[1] {
 		o := newOp("gru/dwhh", in[1].Shape(), first)
 		o.run = func() error {
-			for i, slopes := range g.slopes.each() {
-				kernel.Gemm(true, false, H, H, g.start[g.pieces], slopes, H, g.prev, H, o.out[i*H*H:], H, false, nil)
-			}
+			kernel.Gemm(true, false, 3*H, H, g.start[g.pieces], g.slopes, 3*H, g.prev, H, o.out, H, false, nil)
 			return nil
 		}
 		if d[1], err = o.apply(first); err != nil {
@@ -314,9 +283,7 @@ func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 			rows := g.start[g.pieces]
 			sum := sums[i*3*H:][:3*H]
 			clear(sum)
-			for k, slopes := range g.slopes.each() {
-				addRows(sum[k*H:(k+1)*H], slopes[rows*i/maxParts*H:rows*(i+1)/maxParts*H])
-			}
+			addRows(sum, g.slopes[rows*i/maxParts*3*H:rows*(i+1)/maxParts*3*H])
 		})
 		o.run = func() error {
 			loop()
@@ -352,51 +319,44 @@ func (g *gru) backward(p int, in [][]float32, dy, dx, da []float32) {
 			m++
 		}
 		row -= m
-		gates, d, prev, dh := g.kept.of(row, m, H), g.slopes.of(row, m, H), g.prev[row*H:][:m*H], s.h[:m*H]
+		gates, d, n, h, dh := g.gates[3*row*H:][:3*m*H], g.slopes[3*row*H:][:3*m*H], g.n[row*H:][:m*H], g.prev[row*H:][:m*H], s.h[:m*H]
 		at := g.rowsOf(s, p, m, step)
 		if g.Attention == nil {
-			kernel.GRUCellsGrad(dh, kernel.GRUGates(d), dx, kernel.GRUGates(gates), prev, dy, at)
+			kernel.GRUCellsGrad(dh, d, dx, gates, n, h, dy, at)
 		} else {
-			g.scored(s, dh, d, dx, gates, prev, dy, in[3], da, at)
+			for k, row := range at {
+				lo, hi := k*H, (k+1)*H
+				a := g.scored(s, dh[lo:hi], d[3*lo:3*hi], dx[int(row)*3*H:][:3*H], gates[3*lo:3*hi], n[lo:hi], h[lo:hi], dy[int(row)*H:][:H], in[3][row])
+				if da != nil {
+					da[row] = a
+				}
+			}
 		}
 		if step > 0 {
-			for i, slopes := range g.slopes.each() {
-				kernel.GemmST(false, false, m, H, H, slopes[row*H:], H, in[1][i*H*H:], H, s.h, H, true)
-			}
+			kernel.GemmST(false, false, m, H, 3*H, d, 3*H, in[1], H, dh, H, true)
 		}
 	}
 }
 
-// scored is the gradient of a step of an AUGRU, whose update gates a scales. That of a goes to da, if it is wanted.
-func (g *gru) scored(s *gruSpace, dh []float32, d gruGates, dx []float32, n gruGates, h, dy, a, da []float32, at []int32) {
-	H, size := g.H, len(dh)
-	dn, u, t := s.gates.N[:size], s.u[:size], s.t[:size]
-	for k, at := range at {
-		kernel.Add(dh[k*H:(k+1)*H], dy[int(at)*H:][:H])
-	}
-	kernel.Sub(t, n.N, h)
+// scored is the gradient of a cell of an AUGRU, whose update gate a scales. It returns that of a.
+func (g *gru) scored(s *gruSpace, dh, d, dx, gates, n, h, dy []float32, a float32) (da float32) {
+	H := g.H
+	r, z, hn := gates[:H], gates[H:2*H], gates[2*H:]
+	dr, dz, dn, u, t := d[:H], d[H:2*H], dx[2*H:], s.u[:H], s.t[:H]
+	kernel.Add(dh, dy)
+	kernel.Sub(t, n, h)
 	kernel.Mul(t, t, dh) // the gradient of u
-	for k, at := range at {
-		t := t[k*H : (k+1)*H]
-		if da != nil {
-			kernel.Scale(u[:H], n.Z[k*H:(k+1)*H], -1)
-			kernel.Add(u[:H], g.ones)
-			da[at] = kernel.Dot(t, u[:H])
-		}
-		kernel.Scale(t, t, -a[at])
-	}
-	kernel.ActGrad(d.Z, n.Z, t, kernel.Sigmoid)
-	g.update(u, n.Z, a, at)
+	g.update(u, z, 1)
+	da = kernel.Dot(t, u)
+	kernel.Scale(t, t, -a)
+	kernel.ActGrad(dz, z, t, kernel.Sigmoid)
+	g.update(u, z, a)
 	kernel.Mul(u, u, dh)
 	kernel.Sub(dh, dh, u)
-	kernel.ActGrad(dn, n.N, u, kernel.Tanh)
-	kernel.Mul(t, dn, n.HN)
-	kernel.ActGrad(d.R, n.R, t, kernel.Sigmoid)
-	kernel.Mul(d.HN, dn, n.R)
-	for k, at := range at {
-		dx := dx[int(at)*3*H:][:3*H]
-		for i, part := range [...][]float32{d.R, d.Z, dn} {
-			copy(dx[i*H:], part[k*H:(k+1)*H])
-		}
-	}
+	kernel.ActGrad(dn, n, u, kernel.Tanh)
+	kernel.Mul(t, dn, hn)
+	kernel.ActGrad(dr, r, t, kernel.Sigmoid)
+	kernel.Mul(d[2*H:], dn, r)
+	copy(dx, d[:2*H])
+	return da
 }

@@ -1,26 +1,21 @@
 package kernel
 
-// GRUGates are the parts of the gates of a recurrent unit, each as wide as the state: the reset gate, the update gate, W_n·h + b_n and the
-// new state, or their gradients.
-type GRUGates struct{ R, Z, HN, N []float32 }
-
 // GRUCells is a step of a gated recurrent unit (Cho et al. 2014, in the form of PyTorch's nn.GRU) for some sequences, of which h, [m, H],
-// holds the states. R, Z and HN, of the same size, hold the products of the weights with the states, and bias, [3H], and the rows at of x,
-// [·, 3H], what is added to them. They become
+// holds the states. gates, [m, 3H], holds the products of the weights with the states, and bias, [3H], and the rows at of x, [·, 3H], what is
+// added to them. They become r, z and W_n·h + b_n of
 //
 //	r = σ(r + b_r + x_r), z = σ(z + b_z + x_z), hn = hn + b_n, n = tanh(r·hn + x_n), h = (h − n)·z + n
 //
-// The rows at of y, [·, H], get the states, too.
-func GRUCells(g GRUGates, h, y, x, bias []float32, at []int32) {
+// n is [m, H]. The rows at of y, [·, H], get the states, too.
+func GRUCells(gates, n, h, y, x, bias []float32, at []int32) {
 	H, m := len(bias)/3, len(at)
-	R, Z, HN, N := g.R[:m*H], g.Z[:m*H], g.HN[:m*H], g.N[:m*H]
-	h = h[:m*H]
+	gates, n, h = gates[:3*m*H], n[:m*H], h[:m*H]
 	for k, row := range at {
 		x, y := x[int(row)*3*H:][:3*H], y[int(row)*H:][:H]
-		lo, hi := k*H, (k+1)*H
-		i := gruCellVec(H, &R[lo], &Z[lo], &HN[lo], &N[lo], &h[lo], &y[0], &x[0], &x[H], &x[2*H], &bias[0], &bias[H], &bias[2*H])
+		g, n, h := gates[3*k*H:][:3*H], n[k*H:][:H], h[k*H:][:H]
+		i := gruCellVec(H, &g[0], &g[H], &g[2*H], &n[0], &h[0], &y[0], &x[0], &x[H], &x[2*H], &bias[0], &bias[H], &bias[2*H])
 		if i < H {
-			gruCell(R[lo+i:hi], Z[lo+i:hi], HN[lo+i:hi], N[lo+i:hi], h[lo+i:hi], y[i:], x[i:], bias[i:], H)
+			gruCell(g[i:H], g[H+i:2*H], g[2*H+i:], n[i:], h[i:], y[i:], x[i:], bias[i:], H)
 		}
 	}
 }
@@ -42,32 +37,30 @@ func gruCell(r, z, hn, n, h, y, x, bias []float32, H int) {
 	copy(y, h)
 }
 
-// GRUCellsGrad is the gradient of [GRUCells], whose gates are g and whose states were h before. dh holds the gradient of the states after it but
-// for that of y, whose rows are those of dy. The gradients of R, Z and HN go to d, and those of x to the rows at of dx. dh becomes
-// the gradient of the states before, but for what comes through the products.
-func GRUCellsGrad(dh []float32, d GRUGates, dx []float32, g GRUGates, h, dy []float32, at []int32) {
-	if len(at) == 0 {
+// GRUCellsGrad is the gradient of [GRUCells], which left gates and n and whose states were h before. dh holds the gradient of the states after it
+// but for that of y, whose rows are those of dy. The gradients of the products go to d, [m, 3H], and those of x to the rows at of dx. dh
+// becomes the gradient of the states before, but for what comes through the products.
+func GRUCellsGrad(dh, d, dx, gates, n, h, dy []float32, at []int32) {
+	m := len(at)
+	if m == 0 {
 		return
 	}
-	m := len(at)
 	H := len(dh) / m
-	dR, dZ, dHN := d.R[:m*H], d.Z[:m*H], d.HN[:m*H]
-	R, Z, HN, N := g.R[:m*H], g.Z[:m*H], g.HN[:m*H], g.N[:m*H]
-	h = h[:m*H]
+	d, gates, n, h = d[:3*m*H], gates[:3*m*H], n[:m*H], h[:m*H]
 	for k, row := range at {
 		dx, dy := dx[int(row)*3*H:][:3*H], dy[int(row)*H:][:H]
-		lo := k * H
-		i := gruCellGradVec(H, &dh[lo], &dR[lo], &dZ[lo], &dHN[lo], &dx[0], &dx[H], &dx[2*H], &R[lo], &Z[lo], &HN[lo], &N[lo], &h[lo], &dy[0])
+		d, g := d[3*k*H:][:3*H], gates[3*k*H:][:3*H]
+		dh, n, h := dh[k*H:][:H], n[k*H:][:H], h[k*H:][:H]
+		i := gruCellGradVec(H, &dh[0], &d[0], &d[H], &d[2*H], &dx[0], &dx[H], &dx[2*H], &g[0], &g[H], &g[2*H], &n[0], &h[0], &dy[0])
 		for ; i < H; i++ {
-			j := lo + i
-			a := dh[j] + dy[i]
-			u := float32(a * (1 - Z[j]))
-			dn := float32(u * (1 - float32(N[j]*N[j])))
-			dZ[j] = -float32((N[j]-h[j])*a) * float32(Z[j]*(1-Z[j]))
-			dR[j] = float32(dn*HN[j]) * float32(R[j]*(1-R[j]))
-			dHN[j] = dn * R[j]
-			dh[j] = a - u
-			dx[i], dx[H+i], dx[2*H+i] = dR[j], dZ[j], dn
+			a, r, z := dh[i]+dy[i], g[i], g[H+i]
+			u := float32(a * (1 - z))
+			dn := float32(u * (1 - float32(n[i]*n[i])))
+			d[H+i] = -float32((n[i]-h[i])*a) * float32(z*(1-z))
+			d[i] = float32(dn*g[2*H+i]) * float32(r*(1-r))
+			d[2*H+i] = dn * r
+			dh[i] = a - u
+			dx[i], dx[H+i], dx[2*H+i] = d[i], d[H+i], dn
 		}
 	}
 }

@@ -18,9 +18,9 @@ func TestGRUCell(t *testing.T) {
 			return x
 		}
 		for _, H := range []int{1, 3, 7, 8, 9, 16, 23, 24, 32, 47} {
-			gates := func() GRUGates { return GRUGates{R: random(H), Z: random(H), HN: random(H), N: random(H)} }
-			g, h, y, x, bias := gates(), random(H), random(H), random(3*H), random(3*H)
-			want := GRUGates{R: slices.Clone(g.R), Z: slices.Clone(g.Z), HN: slices.Clone(g.HN), N: make([]float32, H)}
+			g, n, h, y, x, bias := random(3*H), random(H), random(H), random(H), random(3*H), random(3*H)
+			products := slices.Clone(g)
+			want := struct{ R, Z, HN, N []float32 }{products[:H], products[H : 2*H], products[2*H:], make([]float32, H)}
 			next := slices.Clone(h)
 			for i, gate := range [][]float32{want.R, want.Z, want.HN} {
 				AddRef(gate, bias[i*H:(i+1)*H])
@@ -36,39 +36,39 @@ func TestGRUCell(t *testing.T) {
 			MulRef(next, next, want.Z)
 			AddRef(next, want.N)
 			before := slices.Clone(h)
-			GRUCells(g, h, y, x, bias, []int32{0})
+			GRUCells(g, n, h, y, x, bias, []int32{0})
 			for _, c := range []struct {
 				name      string
 				got, want []float32
-			}{{"r", g.R, want.R}, {"z", g.Z, want.Z}, {"hn", g.HN, want.HN}, {"n", g.N, want.N}, {"h", h, next}, {"y", y, next}} {
+			}{{"gates", g, products}, {"n", n, want.N}, {"h", h, next}, {"y", y, next}} {
 				if !slices.Equal(c.got, c.want) {
 					t.Fatalf("H=%d: %s is %v, want %v", H, c.name, c.got, c.want)
 				}
 			}
 
-			d, dh, dy, dx := gates(), random(H), random(H), random(3*H)
+			d, dh, dy, dx := random(3*H), random(H), random(H), random(3*H)
 			a := slices.Clone(dh)
 			AddRef(a, dy)
 			u, tmp, dn, dz, dr, dhn := make([]float32, H), make([]float32, H), make([]float32, H), make([]float32, H), make([]float32, H), make([]float32, H)
-			SubRef(tmp, g.N, before)
+			SubRef(tmp, n, before)
 			MulRef(tmp, tmp, a)
 			ScaleRef(tmp, tmp, -1)
-			ActGradRef(dz, g.Z, tmp, Sigmoid)
+			ActGradRef(dz, want.Z, tmp, Sigmoid)
 			for i := range u {
-				u[i] = 1 - g.Z[i]
+				u[i] = 1 - want.Z[i]
 			}
 			MulRef(u, u, a)
 			SubRef(a, a, u)
-			ActGradRef(dn, g.N, u, Tanh)
-			MulRef(tmp, dn, g.HN)
-			ActGradRef(dr, g.R, tmp, Sigmoid)
-			MulRef(dhn, dn, g.R)
-			GRUCellsGrad(dh, d, dx, g, before, dy, []int32{0})
+			ActGradRef(dn, n, u, Tanh)
+			MulRef(tmp, dn, want.HN)
+			ActGradRef(dr, want.R, tmp, Sigmoid)
+			MulRef(dhn, dn, want.R)
+			GRUCellsGrad(dh, d, dx, g, n, before, dy, []int32{0})
 			for _, c := range []struct {
 				name      string
 				got, want []float32
 			}{
-				{"dh", dh, a}, {"dr", d.R, dr}, {"dz", d.Z, dz}, {"dhn", d.HN, dhn}, {"dx_r", dx[:H], dr}, {"dx_z", dx[H : 2*H], dz}, {"dx_n", dx[2*H:], dn},
+				{"dh", dh, a}, {"dr", d[:H], dr}, {"dz", d[H : 2*H], dz}, {"dhn", d[2*H:], dhn}, {"dx_r", dx[:H], dr}, {"dx_z", dx[H : 2*H], dz}, {"dx_n", dx[2*H:], dn},
 			} {
 				if !slices.Equal(c.got, c.want) {
 					t.Fatalf("H=%d: %s is %v, want %v", H, c.name, c.got, c.want)

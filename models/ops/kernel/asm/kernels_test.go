@@ -87,16 +87,24 @@ var twins = map[string]struct {
 	"tanh":    {nil, func(x [][]float32) { kernel.Activate(x[0], x[1], kernel.Tanh) }, true},
 	"sigmoid": {nil, func(x [][]float32) { kernel.Activate(x[0], x[1], kernel.Sigmoid) }, true},
 	"gruCell": {nil, func(x [][]float32) {
-		kernel.GRUCells(kernel.GRUGates{R: x[0], Z: x[1], HN: x[2], N: x[3]}, x[4], x[5], slices.Concat(x[6], x[7], x[8]), slices.Concat(x[9], x[10], x[11]), []int32{0})
+		gates := slices.Concat(x[0], x[1], x[2])
+		kernel.GRUCells(gates, x[3], x[4], x[5], slices.Concat(x[6], x[7], x[8]), slices.Concat(x[9], x[10], x[11]), []int32{0})
+		parts(gates, x[0], x[1], x[2])
 	}, true},
 	"gruCellGrad": {nil, func(x [][]float32) {
-		dx := slices.Concat(x[4], x[5], x[6])
-		kernel.GRUCellsGrad(x[0], kernel.GRUGates{R: x[1], Z: x[2], HN: x[3]}, dx, kernel.GRUGates{R: x[7], Z: x[8], HN: x[9], N: x[10]}, x[11], x[12], []int32{0})
-		for i := range 3 {
-			copy(x[4+i], dx[i*len(x[0]):])
-		}
+		d, dx := slices.Concat(x[1], x[2], x[3]), slices.Concat(x[4], x[5], x[6])
+		kernel.GRUCellsGrad(x[0], d, dx, slices.Concat(x[7], x[8], x[9]), x[10], x[11], x[12], []int32{0})
+		parts(d, x[1], x[2], x[3])
+		parts(dx, x[4], x[5], x[6])
 	}, false},
 	"gelu": {nil, func(x [][]float32) { kernel.GELU(x[0], x[1], x[2]) }, true},
+}
+
+// parts copies src to dst, one after the other.
+func parts(src []float32, dst ...[]float32) {
+	for _, d := range dst {
+		src = src[copy(d, src):]
+	}
 }
 
 func floats(x ...float32) func(*machine) []any {
