@@ -19,6 +19,8 @@ import (
 // Its backward pass is, with dp_i = v_i·dy and ds_i = p_i·(dp_i − Σ_j p_j·dp_j)/√D:
 //
 //	dv_i = p_i·dy, dq = Σ_i ds_i·k_i, dk_i = ds_i·q
+//
+// k and v may be the same node, whose gradient is the sum of both.
 func TargetAttention(q, k, v *G.Node, t *Tokens) (*G.Node, error) {
 	c := checker{op: "targetattention"}
 	B, D := c.mat("q", q)
@@ -28,19 +30,20 @@ func TargetAttention(q, k, v *G.Node, t *Tokens) (*G.Node, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
+	in := G.Nodes{q, k, v}
+	if k == v {
+		in = in[:2]
+	}
+	last := len(in) - 1 // v
 	scale := float32(1 / math.Sqrt(float64(D)))
-	w := newWeighted([]*G.Node{q, k, v}, B, t, true)
-	o := newOp("targetattention", tensor.Shape{B, E}, q, k, v)
+	w := newWeighted(in, B, t, true)
+	o := newOp("targetattention", tensor.Shape{B, E}, in...)
 	loop := w.loop(D+E, func(b, n int, p []float32) {
 		at, mask := t.at(b), t.mask(b)
-		for i := range n {
-			p[i] = float32(math.Inf(-1))
-			if seen(mask, i) {
-				p[i] = scale * kernel.Dot(o.in[0][b*D:(b+1)*D], o.in[1][(at+i)*D:])
-			}
-		}
+		w.dots(p, o.in[0][b*D:(b+1)*D], o.in[1][at*D:], mask, float32(math.Inf(-1)))
+		kernel.Scale(p, p, scale)
 		w.normalise(p)
-		w.sum(o.out[b*E:(b+1)*E], p, o.in[2][at*E:], mask)
+		w.sum(o.out[b*E:(b+1)*E], p, o.in[last][at*E:], mask)
 	})
 	o.run = func() error {
 		if err := t.live(w.live); err != nil {
@@ -50,31 +53,35 @@ func TargetAttention(q, k, v *G.Node, t *Tokens) (*G.Node, error) {
 		return nil
 	}
 	o.grad = func(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
-		o := newOp("targetattention/dq", in[0].Shape(), in[0], in[1], in[2], dy, out) // out: only to run after it
-		var dk, dv []float32
-		if need[1] {
-			dk = buffer(in, R, D)
-		}
-		if need[2] {
-			dv = buffer(in, R, E)
+		args := append(append(G.Nodes{}, in...), dy, out) // out: only to run after it
+		o := newOp("targetattention/dq", in[0].Shape(), args...)
+		d := make([][]float32, len(in)) // of k and v
+		for i := 1; i < len(in); i++ {
+			if need[i] {
+				d[i] = buffer(in, R, in[i].Shape()[1])
+			}
 		}
 		ds := room[float32](in, B, w.L)
 		loop := w.loop(D+E, func(b, n int, p []float32) {
 			at, mask := t.at(b), t.mask(b)
-			dy, s := o.in[3][b*E:(b+1)*E], ds[b*w.L:][:n]
-			w.spread(dv, p, dy, b, mask)
-			w.slopes(s, p, o.in[2][at*E:], dy, mask)
+			q, dy, s := o.in[0][b*D:(b+1)*D], o.in[len(in)][b*E:(b+1)*E], ds[b*w.L:][:n]
+			w.slopes(s, p, o.in[last][at*E:], dy, mask)
 			kernel.Scale(s, s, scale)
 			w.sum(o.out[b*D:(b+1)*D], s, o.in[1][at*D:], mask)
-			w.spread(dk, s, o.in[0][b*D:(b+1)*D], b, mask)
+			if last == 1 {
+				w.spread2(d[1], p, dy, s, q, b, mask)
+				return
+			}
+			w.spread(d[1], s, q, b, mask)
+			w.spread(d[2], p, dy, b, mask)
 		})
 		o.run = func() error {
 			loop()
 			return nil
 		}
-		return withViews(o, in, need, [][]float32{nil, dk, dv}, in[0], in[1], in[2], dy, out)
+		return withViews(o, in, need, d, args...)
 	}
-	return o.apply(q, k, v)
+	return o.apply(in...)
 }
 
 // withViews applies o, which computes the gradient of input 0 as its result and those of the others, as far as they are needed, in

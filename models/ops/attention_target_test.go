@@ -63,6 +63,30 @@ func TestTargetAttention(t *testing.T) {
 	}
 }
 
+// Keys may be the values.
+func TestTargetAttentionOfValues(t *testing.T) {
+	for _, D := range []int{1, 3, 17, 32} {
+		checkHistory(t, history{
+			in:  []input{{perSequence, D, 0}, {perPosition, D, 0}},
+			out: input{perSequence, D, 0},
+			build: func(t *ops.Tokens, x ...*G.Node) (*G.Node, error) {
+				return ops.TargetAttention(x[0], x[1], x[1], t)
+			},
+			oracle: func(s sequences, x ...[]float64) []float64 {
+				return pool(s, true, D, func(b, i int) float64 {
+					dot := 0.0
+					for c := range D {
+						dot += x[0][b*D+c] * x[1][(b*s.L+i)*D+c]
+					}
+					return dot / math.Sqrt(float64(D))
+				}, x[1])
+			},
+			fill:  wideInput,
+			alone: true,
+		})
+	}
+}
+
 func TestWeightedPool(t *testing.T) {
 	for _, softmax := range []bool{false, true} {
 		for _, D := range []int{1, 5, 33} {

@@ -113,12 +113,45 @@ func (w *weighted) normalise(p []float32) {
 	kernel.Scale(p, p, 1/kernel.Sum(p))
 }
 
+// dots sets d to the products of q with the rows of x that the mask leaves, and to hidden for the others.
+func (w *weighted) dots(d, q, x, mask []float32, hidden float32) {
+	if mask == nil {
+		kernel.DotRows(d, q, x)
+		return
+	}
+	for i := range d {
+		d[i] = hidden
+		if mask[i] != 0 {
+			d[i] = kernel.Dot(q, x[i*len(q):])
+		}
+	}
+}
+
 // sum is y = Σ_i p_i·x_i over the rows x_i, as wide as y, that the mask leaves.
 func (w *weighted) sum(y, p, x, mask []float32) {
+	if mask == nil {
+		kernel.WeightedRows(y, p, x)
+		return
+	}
 	clear(y)
 	for i, v := range p {
-		if seen(mask, i) {
+		if mask[i] != 0 {
 			kernel.Axpy(y, v, x[i*len(y):][:len(y)])
+		}
+	}
+}
+
+// spread2 sets row i of sequence b in dx to p_i·x + s_i·y where the mask leaves it, and the others to 0. A nil dx is left alone.
+func (w *weighted) spread2(dx, p, x, s, y []float32, b int, mask []float32) {
+	if dx == nil {
+		return
+	}
+	D := len(x)
+	at, end := w.tokens.span(b)
+	kernel.OuterRows(dx[at*D:][:len(p)*D], p, x, s, y)
+	for i := range end - at {
+		if i >= len(p) || !seen(mask, i) {
+			clear(dx[(at+i)*D:][:D])
 		}
 	}
 }
@@ -142,12 +175,7 @@ func (w *weighted) spread(dx, p, x []float32, b int, mask []float32) {
 
 // slopes sets d to the gradient of the weights, or of the scores that they are the softmax of.
 func (w *weighted) slopes(d, p, x, dy, mask []float32) {
-	for i := range d {
-		d[i] = 0
-		if seen(mask, i) {
-			d[i] = kernel.Dot(dy, x[i*len(dy):])
-		}
-	}
+	w.dots(d, dy, x, mask, 0)
 	if w.softmax && len(d) > 0 {
 		kernel.Axpy(d, -kernel.Dot(d, p), w.ones[:len(d)])
 		kernel.Mul(d, d, p)

@@ -102,6 +102,11 @@ func ColSum(dst, x []float32, rows, cols int) {
 // addRows adds the first rows of x, with stride ld, to dst.
 func addRows(dst, x []float32, ld, rows int, ones *[4]float32) {
 	n := len(dst)
+	if rows > 0 && n <= 64 && fills(n) {
+		_ = x[(rows-1)*ld+n-1]
+		sumRows(rows, n, &x[0], ld, &dst[0])
+		return
+	}
 	for ; rows >= 4; rows -= 4 {
 		axpy4(dst, x, ld, ones)
 		if rows > 4 {

@@ -169,6 +169,26 @@ func gemmInPlace6AVX2(k int, a *float32, row int, step int, b *float32, ldb int,
 //go:noescape
 func gemmInPlace4AVX2(k int, a *float32, row int, step int, b *float32, ldb int, c *float32, ldc int, acc bool)
 
+// dotRowsAVX2: out[r] = sum over i < n of x[r*n+i] * q[i], fused, for r < rows.
+//
+//go:noescape
+func dotRowsAVX2(rows int, n int, x *float32, q *float32, out *float32)
+
+// weightedRowsAVX2: y[i] = sum over r < rows of p[r] * x[r*n+i], not fused, for i < n.
+//
+//go:noescape
+func weightedRowsAVX2(rows int, n int, x *float32, p *float32, y *float32)
+
+// outerRowsAVX2: dst[r*n+i] = p[r]*a[i] + s[r]*b[i], not fused, for r < rows, i < n.
+//
+//go:noescape
+func outerRowsAVX2(rows int, n int, p *float32, a *float32, s *float32, b *float32, dst *float32)
+
+// sumRowsAVX2: dst[i] += x[r*ld+i] for r < rows in their order, i < n.
+//
+//go:noescape
+func sumRowsAVX2(rows int, n int, x *float32, ld int, dst *float32)
+
 // peakAVX2: n times 12 multiply-adds of 8 lanes.
 //
 //go:noescape
@@ -338,6 +358,26 @@ func gemmInPlace14AVX512(k int, a *float32, row int, step int, b *float32, ldb i
 //
 //go:noescape
 func gemmInPlace8AVX512(k int, a *float32, row int, step int, b *float32, ldb int, c *float32, ldc int, acc bool)
+
+// dotRowsAVX512: out[r] = sum over i < n of x[r*n+i] * q[i], fused, for r < rows.
+//
+//go:noescape
+func dotRowsAVX512(rows int, n int, x *float32, q *float32, out *float32)
+
+// weightedRowsAVX512: y[i] = sum over r < rows of p[r] * x[r*n+i], not fused, for i < n.
+//
+//go:noescape
+func weightedRowsAVX512(rows int, n int, x *float32, p *float32, y *float32)
+
+// outerRowsAVX512: dst[r*n+i] = p[r]*a[i] + s[r]*b[i], not fused, for r < rows, i < n.
+//
+//go:noescape
+func outerRowsAVX512(rows int, n int, p *float32, a *float32, s *float32, b *float32, dst *float32)
+
+// sumRowsAVX512: dst[i] += x[r*ld+i] for r < rows in their order, i < n.
+//
+//go:noescape
+func sumRowsAVX512(rows int, n int, x *float32, ld int, dst *float32)
 
 // peakAVX512: n times 12 multiply-adds of 16 lanes.
 //

@@ -2650,6 +2650,168 @@ store:
 	VZEROUPPER
 	RET
 
+// func dotRowsAVX2(rows int, n int, x *float32, q *float32, out *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·dotRowsAVX2(SB), $0-40
+	MOVQ rows+0(FP), AX
+	MOVQ n+8(FP), CX
+	SHRQ $0x03, CX
+	MOVQ x+16(FP), DX
+	MOVQ q+24(FP), BX
+	MOVQ out+32(FP), SI
+
+row:
+	VPXOR Y0, Y0, Y0
+	VPXOR Y1, Y1, Y1
+	VPXOR Y2, Y2, Y2
+	VPXOR Y3, Y3, Y3
+	MOVQ  CX, DI
+	MOVQ  BX, R8
+	SUBQ  $+4, DI
+	JLT   rest
+
+block:
+	VMOVUPS     (DX), Y4
+	VFMADD231PS (R8), Y4, Y0
+	VMOVUPS     32(DX), Y4
+	VFMADD231PS 32(R8), Y4, Y1
+	VMOVUPS     64(DX), Y4
+	VFMADD231PS 64(R8), Y4, Y2
+	VMOVUPS     96(DX), Y4
+	VFMADD231PS 96(R8), Y4, Y3
+	ADDQ        $+128, DX
+	ADDQ        $+128, R8
+	SUBQ        $+4, DI
+	JGE         block
+
+rest:
+	ADDQ $+4, DI
+	JZ   reduce
+
+one:
+	VMOVUPS     (DX), Y4
+	VFMADD231PS (R8), Y4, Y0
+	ADDQ        $+32, DX
+	ADDQ        $+32, R8
+	SUBQ        $+1, DI
+	JNZ         one
+
+reduce:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSHDUP    X0, X1
+	VADDSS       X1, X0, X0
+	VMOVSS       X0, (SI)
+	ADDQ         $+4, SI
+	SUBQ         $+1, AX
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func weightedRowsAVX2(rows int, n int, x *float32, p *float32, y *float32)
+// Requires: AVX, AVX2
+TEXT ·weightedRowsAVX2(SB), $0-40
+	MOVQ rows+0(FP), AX
+	MOVQ n+8(FP), CX
+	SHRQ $0x03, CX
+	MOVQ x+16(FP), DX
+	MOVQ p+24(FP), BX
+	MOVQ y+32(FP), SI
+	MOVQ n+8(FP), DI
+	SHLQ $0x02, DI
+
+column:
+	MOVQ  AX, R8
+	MOVQ  DX, R9
+	MOVQ  BX, R10
+	VPXOR Y0, Y0, Y0
+
+row:
+	VBROADCASTSS (R10), Y1
+	VMULPS       (R9), Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	ADDQ         DI, R9
+	ADDQ         $+4, R10
+	SUBQ         $+1, R8
+	JNZ          row
+	VMOVUPS      Y0, (SI)
+	ADDQ         $+32, DX
+	ADDQ         $+32, SI
+	SUBQ         $+1, CX
+	JNZ          column
+	VZEROUPPER
+	RET
+
+// func outerRowsAVX2(rows int, n int, p *float32, a *float32, s *float32, b *float32, dst *float32)
+// Requires: AVX
+TEXT ·outerRowsAVX2(SB), $0-56
+	MOVQ rows+0(FP), AX
+	MOVQ n+8(FP), CX
+	SHRQ $0x03, CX
+	MOVQ p+16(FP), DX
+	MOVQ a+24(FP), BX
+	MOVQ s+32(FP), SI
+	MOVQ b+40(FP), DI
+	MOVQ dst+48(FP), R8
+
+row:
+	MOVQ         CX, R9
+	MOVQ         BX, R10
+	MOVQ         DI, R11
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS (SI), Y1
+
+column:
+	VMULPS  (R10), Y0, Y2
+	VMULPS  (R11), Y1, Y3
+	VADDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (R8)
+	ADDQ    $+32, R10
+	ADDQ    $+32, R11
+	ADDQ    $+32, R8
+	SUBQ    $+1, R9
+	JNZ     column
+	ADDQ    $+4, DX
+	ADDQ    $+4, SI
+	SUBQ    $+1, AX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func sumRowsAVX2(rows int, n int, x *float32, ld int, dst *float32)
+// Requires: AVX
+TEXT ·sumRowsAVX2(SB), $0-40
+	MOVQ rows+0(FP), AX
+	MOVQ n+8(FP), CX
+	SHRQ $0x03, CX
+	MOVQ x+16(FP), DX
+	MOVQ ld+24(FP), BX
+	MOVQ dst+32(FP), SI
+	SHLQ $0x02, BX
+
+column:
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	VMOVUPS (SI), Y0
+
+row:
+	VADDPS  (R8), Y0, Y0
+	ADDQ    BX, R8
+	SUBQ    $+1, DI
+	JNZ     row
+	VMOVUPS Y0, (SI)
+	ADDQ    $+32, DX
+	ADDQ    $+32, SI
+	SUBQ    $+1, CX
+	JNZ     column
+	VZEROUPPER
+	RET
+
 // func peakAVX2(n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·peakAVX2(SB), $0-8
@@ -5222,6 +5384,170 @@ store:
 	ADDQ    CX, AX
 	VMOVUPS Z14, (AX)
 	VMOVUPS Z15, 64(AX)
+	VZEROUPPER
+	RET
+
+// func dotRowsAVX512(rows int, n int, x *float32, q *float32, out *float32)
+// Requires: AVX, AVX512F
+TEXT ·dotRowsAVX512(SB), $0-40
+	MOVQ rows+0(FP), AX
+	MOVQ n+8(FP), CX
+	SHRQ $0x04, CX
+	MOVQ x+16(FP), DX
+	MOVQ q+24(FP), BX
+	MOVQ out+32(FP), SI
+
+row:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   CX, DI
+	MOVQ   BX, R8
+	SUBQ   $+4, DI
+	JLT    rest
+
+block:
+	VMOVUPS     (DX), Z4
+	VFMADD231PS (R8), Z4, Z0
+	VMOVUPS     64(DX), Z4
+	VFMADD231PS 64(R8), Z4, Z1
+	VMOVUPS     128(DX), Z4
+	VFMADD231PS 128(R8), Z4, Z2
+	VMOVUPS     192(DX), Z4
+	VFMADD231PS 192(R8), Z4, Z3
+	ADDQ        $+256, DX
+	ADDQ        $+256, R8
+	SUBQ        $+4, DI
+	JGE         block
+
+rest:
+	ADDQ $+4, DI
+	JZ   reduce
+
+one:
+	VMOVUPS     (DX), Z4
+	VFMADD231PS (R8), Z4, Z0
+	ADDQ        $+64, DX
+	ADDQ        $+64, R8
+	SUBQ        $+1, DI
+	JNZ         one
+
+reduce:
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VPERMILPD     $0x01, X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSHDUP     X0, X4
+	VADDSS        X4, X0, X0
+	VMOVSS        X0, (SI)
+	ADDQ          $+4, SI
+	SUBQ          $+1, AX
+	JNZ           row
+	VZEROUPPER
+	RET
+
+// func weightedRowsAVX512(rows int, n int, x *float32, p *float32, y *float32)
+// Requires: AVX, AVX512F
+TEXT ·weightedRowsAVX512(SB), $0-40
+	MOVQ rows+0(FP), AX
+	MOVQ n+8(FP), CX
+	SHRQ $0x04, CX
+	MOVQ x+16(FP), DX
+	MOVQ p+24(FP), BX
+	MOVQ y+32(FP), SI
+	MOVQ n+8(FP), DI
+	SHLQ $0x02, DI
+
+column:
+	MOVQ   AX, R8
+	MOVQ   DX, R9
+	MOVQ   BX, R10
+	VPXORD Z0, Z0, Z0
+
+row:
+	VBROADCASTSS (R10), Z1
+	VMULPS       (R9), Z1, Z1
+	VADDPS       Z1, Z0, Z0
+	ADDQ         DI, R9
+	ADDQ         $+4, R10
+	SUBQ         $+1, R8
+	JNZ          row
+	VMOVUPS      Z0, (SI)
+	ADDQ         $+64, DX
+	ADDQ         $+64, SI
+	SUBQ         $+1, CX
+	JNZ          column
+	VZEROUPPER
+	RET
+
+// func outerRowsAVX512(rows int, n int, p *float32, a *float32, s *float32, b *float32, dst *float32)
+// Requires: AVX, AVX512F
+TEXT ·outerRowsAVX512(SB), $0-56
+	MOVQ rows+0(FP), AX
+	MOVQ n+8(FP), CX
+	SHRQ $0x04, CX
+	MOVQ p+16(FP), DX
+	MOVQ a+24(FP), BX
+	MOVQ s+32(FP), SI
+	MOVQ b+40(FP), DI
+	MOVQ dst+48(FP), R8
+
+row:
+	MOVQ         CX, R9
+	MOVQ         BX, R10
+	MOVQ         DI, R11
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS (SI), Z1
+
+column:
+	VMULPS  (R10), Z0, Z2
+	VMULPS  (R11), Z1, Z3
+	VADDPS  Z3, Z2, Z2
+	VMOVUPS Z2, (R8)
+	ADDQ    $+64, R10
+	ADDQ    $+64, R11
+	ADDQ    $+64, R8
+	SUBQ    $+1, R9
+	JNZ     column
+	ADDQ    $+4, DX
+	ADDQ    $+4, SI
+	SUBQ    $+1, AX
+	JNZ     row
+	VZEROUPPER
+	RET
+
+// func sumRowsAVX512(rows int, n int, x *float32, ld int, dst *float32)
+// Requires: AVX, AVX512F
+TEXT ·sumRowsAVX512(SB), $0-40
+	MOVQ rows+0(FP), AX
+	MOVQ n+8(FP), CX
+	SHRQ $0x04, CX
+	MOVQ x+16(FP), DX
+	MOVQ ld+24(FP), BX
+	MOVQ dst+32(FP), SI
+	SHLQ $0x02, BX
+
+column:
+	MOVQ    AX, DI
+	MOVQ    DX, R8
+	VMOVUPS (SI), Z0
+
+row:
+	VADDPS  (R8), Z0, Z0
+	ADDQ    BX, R8
+	SUBQ    $+1, DI
+	JNZ     row
+	VMOVUPS Z0, (SI)
+	ADDQ    $+64, DX
+	ADDQ    $+64, SI
+	SUBQ    $+1, CX
+	JNZ     column
 	VZEROUPPER
 	RET
 

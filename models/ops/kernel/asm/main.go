@@ -84,6 +84,7 @@ func compile() (*ir.File, error) {
 		for _, mr := range g.tiles() {
 			g.gemmInPlace(mr)
 		}
+		g.narrow()
 		g.peak()
 	}
 	pack(c)

@@ -111,6 +111,24 @@ func (m *machine) step(i *ir.Instruction) {
 		m.write(o[1], m.read(o[0], 4))
 	case "VMOVD":
 		m.write(o[1], m.read(o[0], 4))
+	case "VEXTRACTF64X4", "VEXTRACTF128": // the upper part
+		half := int(o[2].(reg.Register).Size())
+		m.write(o[2], m.read(o[1], 2*half)[half:])
+	case "VPERMILPD": // imm 1: lane 0 gets the upper double, lane 1 the lower
+		x := m.read(o[1], 16)
+		if o[0].(operand.U8) != 1 {
+			m.fail("VPERMILPD by %d", o[0])
+		}
+		m.write(o[2], append(append([]byte{}, x[8:]...), x[:8]...))
+	case "VMOVSHDUP":
+		x := m.read(o[0], 16)
+		copy(x, x[4:8])
+		copy(x[8:], x[12:16])
+		m.write(o[1], x)
+	case "VADDSS":
+		b, a := m.read(o[0], 4), m.read(o[1], 16)
+		le.PutUint32(a, u32(f32(le.Uint32(a))+f32(le.Uint32(b))))
+		m.write(o[2], a)
 	case "VSQRTPS":
 		m.write(o[1], each(m.read(o[0], size), 4, func(x []byte) {
 			le.PutUint32(x, u32(float32(math.Sqrt(float64(f32(le.Uint32(x)))))))
@@ -195,6 +213,8 @@ func (m *machine) general(i *ir.Instruction, to operand.Op) {
 		m.result = int64(*d)
 	case "SHLQ":
 		*d <<= m.integer(o[0], 1)
+	case "SHRQ":
+		*d >>= m.integer(o[0], 1)
 	default:
 		m.fail("instruction %s", i.OpcodeWithSuffixes())
 	}
