@@ -6,7 +6,7 @@ PKG   ?= ./...
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test short race lint fix fuzz attack bench cover golden generate train-criteo cki-criteo tables clean ci
+.PHONY: help build test short race lint fix fuzz attack bench bench-torch cover golden generate train-criteo cki-criteo tables clean ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ DAMAGES ?= 200
 attack: ## kill commands KILLS times, disturb them FAULTS times, damage files DAMAGES times, and print how that ended (5 minutes)
 	cd cmd && SPLICE_ATTACK_TABLE=1 SPLICE_ATTACK_KILLS=$(KILLS) SPLICE_ATTACK_FAULTS=$(FAULTS) SPLICE_ATTACK_DAMAGES=$(DAMAGES) \
 		$(GO) test -count=1 -timeout 2h -run '^TestAttack'
+
+bench-torch: ## time training steps against PyTorch in all its modes (BENCH=-rows=din for some; an environment of its own in bin/)
+	@[ -x bin/torch/bin/python ] || { python3 -m venv bin/torch && bin/torch/bin/pip install -q -r scripts/bench/requirements.txt; }
+	$(GO) run ./scripts/bench -python "$(CURDIR)/bin/torch/bin/python" $(BENCH)
 
 bench: ## measure kernels, parsing and the training step
 	$(GO) test -run '^$$' -bench . -benchmem $(PKG)

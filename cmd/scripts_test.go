@@ -103,16 +103,6 @@ func TestSeeds(t *testing.T) {
 	contains(t, got, "run accuracy f1 seconds", "mrpc-1 0.10000 0.20000 7.0", "mean 0.20000 0.20000 7.0", "sd 0.14142 0.00000 0.0")
 }
 
-func TestBench(t *testing.T) {
-	needBash(t)
-	root := t.TempDir()
-	put(t, root, "train/x", "")
-	put(t, root, "bin/train.test", "#!/bin/sh\necho 'BenchmarkStep/deepfm/lazy-2   15   123456 ns/op   100.5 ms/step   7 allocs/op'\n")
-	put(t, root, "path/python", "#!/bin/sh\necho 'deepfm sparse: 201.0 ms a step of 15'\n")
-	contains(t, script(t, root, "bench.sh", "deepfm", "lazy", "2"),
-		"pair 2: splice 100.5, torch 201.0, ratio 2.00", "medians of 2 pairs: splice 100.5, torch 201.0, torch/splice 2.00")
-}
-
 // contains checks that each of the wanted lines begins one of those that a script printed, however wide its columns are.
 func contains(t *testing.T, lines []string, want ...string) {
 	t.Helper()

@@ -162,7 +162,7 @@ func stepTime(b *testing.B, m models.Model, src *cycle, tk task.Task, o train.Op
 
 // BenchmarkStep times a training step: of recommenders at batch 4096, 39 fields, a million ids, embedding 16, tower 400x3; and of
 // MiniLM-L6 at batch 32, by the tokens of a row; and of SASRec at batch 128, width 64, over all of 54,542 items and over 256 of 12,101 that are
-// drawn for each position. Compare with scripts/bench_torch.py.
+// drawn for each position. Compare with scripts/bench.
 func BenchmarkStep(b *testing.B) {
 	tower := ctr.Tower{HiddenUnits: []int{400, 400, 400}, HiddenActivations: "relu"}
 	for name, m := range map[string]models.Model{

@@ -1,21 +1,20 @@
 """The PyTorch side of models of histories: the same samples, models and sizes as Splice's configs, written from their definitions.
 
-Usage: python scripts/histories_torch.py train MODEL FILE [seed=1] [epochs=30] [patience=5] [max_len=10]
-       python scripts/histories_torch.py step MODEL FILE [mode=eager|compile|bf16|compile-bf16] [steps=40] [max_len=...] [batch=...]
+Usage: python scripts/bench/histories_torch.py train MODEL FILE [seed=1] [epochs=30] [patience=5] [max_len=10]
+       python scripts/bench/histories_torch.py step MODEL FILE [mode=eager] [steps=40] [max_len=...] [batch=...]
 
 train: fits MODEL (din, gru4rec, sasrec, duet_din, duet_gru4rec, duet_sasrec) on MovieLens-100k's u.data as configs/ml100k_MODEL.yaml does
 and prints the metrics of the test rows, of the epoch that is best on validation. Negatives and the order of rows are those that Splice
 draws from the same seed, number for number; initial weights have the same distributions.
-step: prints the median of a training step's wall time in milliseconds, the steps of an epoch and the process's peak memory. MODEL is one
-of the above, or next_full (SASRec with the cross-entropy over all items, configs/beauty_sasrec.yaml, FILE of user and item a line) or
-next_sampled (256 items drawn for each position, configs/beauty_core_sasrec.yaml, FILE of user, item, item, ... a line). Batches and
-negatives are made before the clock starts; batches are padded to their longest history, rounded up to a half of the longest, a quarter and so on.
+step: times steps in turns with another program's, as models_torch.py does and in its modes. MODEL is one of the above, or next_full (SASRec
+with the cross-entropy over all items, configs/beauty_sasrec.yaml, FILE of user and item a line) or next_sampled (256 items drawn for each position
+and items' vectors dropped, configs/beauty_core_sasrec.yaml, FILE of user, item, item, ... a line). Batches and negatives are made before
+the clock starts; batches are padded to their longest history, rounded up to a half of the longest, a quarter and so on.
 Environment: THREADS (2). Needs torch and numpy.
 """
 import json
 import math
 import os
-import resource
 import sys
 import time
 
@@ -23,6 +22,8 @@ import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+
+from modes_torch import serve
 
 U64 = np.uint64
 GOLDEN = 0x9E3779B97F4A7C15
@@ -258,11 +259,13 @@ class Next(nn.Module):
         self.blocks, self.d = Blocks(d, max_len, blocks, 1, .2), d
 
     def forward(self, hist, live, follow, draw):
-        x = self.blocks(self.emb(hist) * math.sqrt(self.d)).flatten(0, 1)[live]
         if not self.drawn:
+            x = self.blocks(self.emb(hist) * math.sqrt(self.d)).flatten(0, 1)[live]
             return F.cross_entropy(x @ self.emb.weight[2:].T, follow - 2)
-        pos = (x * self.emb(follow)).sum(1, keepdim=True)
-        neg = torch.bmm(self.emb(draw), x[:, :, None])[:, :, 0].masked_fill(draw == follow[:, None], -math.inf)
+        items = F.dropout(self.emb.weight, .2)
+        x = self.blocks(F.embedding(hist, items)).flatten(0, 1)[live]
+        pos = (x * F.embedding(follow, items)).sum(1, keepdim=True)
+        neg = torch.bmm(F.embedding(draw, items), x[:, :, None])[:, :, 0].masked_fill(draw == follow[:, None], -math.inf)
         return F.cross_entropy(torch.cat([pos, neg], 1), torch.zeros(len(x), dtype=torch.long))
 
 
@@ -351,7 +354,7 @@ def next_batches(log, max_len, batch, drawn, n):
         live = np.flatnonzero(h.reshape(-1))
         draw = np.random.default_rng(lo).integers(2, log.vocab, (len(live), max(1, drawn)))
         out.append([torch.from_numpy(x) for x in (h, live, f.reshape(-1)[live], draw)])
-    return out, math.ceil(len(users) / batch)
+    return out
 
 
 def step(kind, path, mode, steps, max_len, batch):
@@ -359,34 +362,20 @@ def step(kind, path, mode, steps, max_len, batch):
     log = read(path)
     if kind.startswith("next_"):
         full = kind == "next_full"
-        batches, epoch = next_batches(log, max_len, batch, 0 if full else 256, steps)
+        batches = next_batches(log, max_len, batch, 0 if full else 256, steps)
         model = Next(log.vocab, max_len, 2 if full else 1, 0 if full else 256)
         loss = model
     else:
         rows = Candidates(log, max_len, "train", 4)
         item, hist, label = rows.epoch(1, 0)
-        epoch = math.ceil(len(item) / batch)
         batches = []
         for i in range(0, len(item) - batch + 1, batch)[:steps]:
             L = rounded(int((hist[i:i + batch] != 0).sum(1).max()), max_len)
             batches.append([torch.from_numpy(np.ascontiguousarray(x)) for x in (item[i:i + batch], hist[i:i + batch, :L], label[i:i + batch])])
         model = Scorer(kind, log.vocab, max_len)
         loss = lambda i, h, y: F.binary_cross_entropy_with_logits(model(i, h), y)
-    if mode.startswith("compile"):
-        loss = torch.compile(loss, dynamic=kind.startswith("next_"))
     opt = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
-    took = []
-    for n, b in enumerate(batches[:8] + batches):
-        start = time.perf_counter()
-        opt.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=mode.endswith("bf16")):
-            v = loss(*b)
-        v.backward()
-        opt.step()
-        if n >= 8:
-            took.append(1000 * (time.perf_counter() - start))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{kind} {mode}: {np.median(took):.1f} ms a step, mean {np.mean(took):.1f}, {epoch} steps an epoch, peak {peak:.0f} MB")
+    serve(mode, steps, batches, loss, [opt], dynamic=kind.startswith("next_"))
 
 
 def main():

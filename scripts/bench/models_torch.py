@@ -1,19 +1,26 @@
 """The PyTorch side of the step benchmark: the same models, sizes and id distribution as BenchmarkStep in train/bench_test.go.
 
-Usage: python scripts/bench_torch.py [deepfm|dcn|dcnv2] [sparse|dense] [steps]
-       python scripts/bench_torch.py minilm TOKENS [steps]
-sparse: nn.Embedding(sparse=True) with SparseAdam for the tables, Adam for the rest. dense: Adam for everything.
-minilm: transformers' BertForSequenceClassification of 6 layers of 384, 32 rows of so many tokens, gradients clipped at 1, AdamW.
-Prints the median of the step's wall time, forward, backward and optimizer together.
+Usage: python scripts/bench/models_torch.py MODEL [mode=eager] [tables=sparse|dense] [tokens=32] [steps=15]
+
+MODEL: deepfm, dcn or dcnv2: batch 4096, 39 fields, a million ids, embedding 16, tower 400x3. sparse: nn.Embedding(sparse=True) with SparseAdam for
+the tables, fused Adam for the rest. dense: fused Adam for everything. Or minilm: transformers' BertForSequenceClassification of 6 layers of 384, 32
+rows of so many tokens, gradients clipped at 1, fused AdamW.
+mode: eager (fp32), matmul-bf16 (fp32 products in bf16, by fp32_precision), autocast (bf16), and each with compile- before it (compile alone is
+fp32), which is torch.compile of the model and its loss.
+Prints a line "ready" after 10 steps, and then for each line of standard input the median of the wall time of so many steps (forward,
+backward and optimizer) in milliseconds and the process's peak memory in MB.
+Environment: THREADS (2).
 """
+import os
 import sys
-import time
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-torch.set_num_threads(int(__import__("os").environ.get("THREADS", "2")))
+from modes_torch import serve
+
+torch.set_num_threads(int(os.environ.get("THREADS", "2")))
 torch.manual_seed(0)
 B, CATS, NUMS, D, ROWS = 4096, 26, 13, 16, 1_000_000
 PER = ROWS // CATS
@@ -77,59 +84,40 @@ class Model(nn.Module):
         return self.out(torch.cat([c, self.tower(flat)], 1)).squeeze(1)
 
 
-def median(step, steps):
-    """The median time of a step, the first ten left out."""
-    times = []
-    for i in range(steps + 10):
-        start = time.perf_counter()
-        step(i)
-        if i >= 10:
-            times.append(time.perf_counter() - start)
-    return sorted(times)[len(times) // 2]
+def adam(params, kind=torch.optim.Adam, **o):
+    return kind(params, fused=True, **o)
 
 
-def minilm(length, steps):
+def minilm(o):
     from transformers import BertConfig, BertForSequenceClassification
 
+    length = int(o.pop("tokens", 32))
     m = BertForSequenceClassification(BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)).train()
-    opt = torch.optim.AdamW(m.parameters(), lr=5e-5, weight_decay=0.01)
     data = [(torch.randint(0, 30522, (32, length)), torch.randint(0, 2, (32,))) for _ in range(8)]
     mask = torch.ones(32, length, dtype=torch.long)
+    loss = lambda ids, y: m(input_ids=ids, attention_mask=mask, labels=y).loss
+    return data, loss, [adam(m.parameters(), torch.optim.AdamW, lr=5e-5, weight_decay=0.01)], lambda: torch.nn.utils.clip_grad_norm_(m.parameters(), 1.0)
 
-    def step(i):
-        ids, y = data[i % len(data)]
-        opt.zero_grad(set_to_none=True)
-        m(input_ids=ids, attention_mask=mask, labels=y).loss.backward()
-        torch.nn.utils.clip_grad_norm_(m.parameters(), 1.0)
-        opt.step()
 
-    t = median(step, steps)
-    print(f"torch {torch.__version__} minilm {length}: {t * 1e3:.1f} ms/step {32 / t:.0f} samples/s")
+def recommender(kind, o):
+    sparse = o.pop("tables", "sparse") == "sparse"
+    m = Model(kind, sparse)
+    tables = {id(t) for t in m.tables()} if sparse else set()
+    opts = [adam([p for p in m.parameters() if id(p) not in tables], lr=1e-3)]
+    if sparse:
+        opts.append(torch.optim.SparseAdam(m.tables(), lr=1e-3))
+    return batches(), lambda ids, x, y: F.binary_cross_entropy_with_logits(m(ids, x), y), opts, lambda: None
 
 
 def main():
-    kind = sys.argv[1] if len(sys.argv) > 1 else "deepfm"
-    if kind == "minilm":
-        return minilm(int(sys.argv[2]) if len(sys.argv) > 2 else 32, int(sys.argv[3]) if len(sys.argv) > 3 else 20)
-    sparse = (sys.argv[2] if len(sys.argv) > 2 else "sparse") == "sparse"
-    steps = int(sys.argv[3]) if len(sys.argv) > 3 else 20
-    m, data = Model(kind, sparse), batches()
-    if sparse:
-        tables = {id(t) for t in m.tables()}
-        opts = [torch.optim.SparseAdam(m.tables(), lr=1e-3), torch.optim.Adam([p for p in m.parameters() if id(p) not in tables], lr=1e-3)]
-    else:
-        opts = [torch.optim.Adam(m.parameters(), lr=1e-3)]
-
-    def step(i):
-        ids, x, y = data[i % len(data)]
-        for o in opts:
-            o.zero_grad(set_to_none=True)
-        F.binary_cross_entropy_with_logits(m(ids, x), y).backward()
-        for o in opts:
-            o.step()
-
-    t = median(step, steps)
-    print(f"torch {torch.__version__} {kind} {'sparse' if sparse else 'dense'}: {t * 1e3:.1f} ms/step {B / t:.0f} samples/s")
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    kind, o = sys.argv[1], dict(a.split("=", 1) for a in sys.argv[2:])
+    mode, steps = o.pop("mode", "eager"), int(o.pop("steps", 15))
+    data, loss, opts, clip = minilm(o) if kind == "minilm" else recommender(kind, o)
+    if o:
+        sys.exit(f"unknown options {sorted(o)}")
+    serve(mode, steps, data, loss, opts, clip)
 
 
 main()

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// standIn is a Python that answers as modes_torch.py does: 10 ms more at each turn.
+func standIn(t *testing.T, answer string) string {
+	t.Helper()
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("no sh")
+	}
+	file := filepath.Join(t.TempDir(), "python")
+	text := "#!/bin/sh\nfor last; do :; done\ncase $* in *autocast*) ms=20 ;; *) ms=40 ;; esac\necho ready\nwhile read line; do " + answer + "; ms=$((ms + 10)); done\n"
+	if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestTurns(t *testing.T) {
+	b := &bench{python: standIn(t, `echo "$ms.5 300"`), root: t.TempDir(), pairs: 3, steps: 4, threads: 2}
+	ours := 0.0
+	r := row{name: "x", what: "a model", torch: []string{"models_torch.py", "x"}, ours: func(context.Context, *bench) (measure, error) {
+		ours += 10
+		return measure{ours, 100}, nil
+	}}
+	var log, out bytes.Buffer
+	got, err := b.time(t.Context(), r, []string{"eager", "autocast"}, &log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "x, pair 2: splice 20.0, eager 50.5, autocast 30.5\n"; !strings.Contains(log.String(), want) {
+		t.Errorf("log\n%s\nwithout %q", log.String(), want)
+	}
+	if err := (&report{Machine: "a machine", Threads: 2, Pairs: 3, Rows: []result{*got}}).markdown(&out); err != nil {
+		t.Fatal(err)
+	}
+	// Pairs of 40.5/10, 50.5/20 and 60.5/30, and of 20.5/10, 30.5/20 and 40.5/30.
+	if want := "| a model | 20.0 | eager 50.5 | 2.52 (2.02 to 4.05) | autocast 30.5 | 1.52 (1.35 to 2.05) | 100, 300 |\n"; !strings.Contains(out.String(), want) {
+		t.Errorf("got\n%s\nwant the line\n%s", out.String(), want)
+	}
+}
+
+func TestWorkerFails(t *testing.T) {
+	for _, c := range []struct{ answer, want string }{
+		{"echo no module >&2; exit 1", "no module"},
+		{"echo what", `"what"`},
+	} {
+		b := &bench{python: standIn(t, c.answer), root: t.TempDir(), pairs: 1, steps: 1, threads: 1}
+		r := row{torch: []string{"x"}, ours: func(context.Context, *bench) (measure, error) { return measure{}, nil }}
+		if _, err := b.time(t.Context(), r, []string{"eager"}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "torch eager") || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v", c.answer, err)
+		}
+	}
+	b := &bench{python: filepath.Join(t.TempDir(), "none"), root: t.TempDir()}
+	if _, err := b.start(t.Context(), row{torch: []string{"x"}}, "eager"); err == nil {
+		t.Error("no Python, and no error")
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-rows", "deepfm"}, `unknown row "deepfm": want some of deepfm_lazy`},
+		{[]string{"-modes", "fast"}, `unknown mode "fast"`},
+		{[]string{"-pairs", "0"}, "above 0"},
+		{nil, "folder of the repository"}, // which this is not
+	} {
+		if err := run(t.Context(), c.args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: error %v, want one with %q", c.args, err, c.want)
+		}
+	}
+	if got, err := choose("din,deepfm_lazy"); err != nil || got[0].name != "din" || got[1].name != "deepfm_lazy" {
+		t.Errorf("chosen %v, %v", got, err)
+	}
+}
+
+// The modes are those of the Python side, and what the rows run is there.
+func TestPythonSide(t *testing.T) {
+	text, err := os.ReadFile("modes_torch.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := `MODES = ["` + strings.Join(modes, `", "`) + `"]`; !strings.Contains(string(text), want) {
+		t.Errorf("modes_torch.py has not %s", want)
+	}
+	steps, err := os.ReadFile(filepath.Join("..", "..", "train", "bench_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rows() {
+		if _, err := os.Stat(r.torch[0]); err != nil {
+			t.Error(err)
+		}
+		model, _, _ := strings.Cut(r.name, "_")
+		if r.needs == "" && !bytes.Contains(steps, []byte(`"`+model)) {
+			t.Errorf("BenchmarkStep has no %s", model)
+		}
+	}
+	if !slices.Contains(modes, exact[0]) || !slices.Contains(modes, exact[1]) {
+		t.Errorf("%v are not all modes", exact)
+	}
+}
