@@ -50,20 +50,43 @@ func TestTurns(t *testing.T) {
 }
 
 func TestWorkerFails(t *testing.T) {
-	for _, c := range []struct{ answer, want string }{
-		{"echo no module >&2; exit 1", "no module"},
-		{"echo what", `"what"`},
-	} {
-		b := &bench{python: standIn(t, c.answer), root: t.TempDir(), pairs: 1, steps: 1, threads: 1}
-		r := row{torch: []string{"x"}, ours: func(context.Context, *bench) (measure, error) { return measure{}, nil }}
-		if _, err := b.time(t.Context(), r, []string{"eager"}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "torch eager") || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: error %v", c.answer, err)
-		}
+	// A mode that does not begin is left out; one that breaks off ends the run.
+	b := &bench{python: standIn(t, `case $* in *eager*) echo 7 8 ;; *) echo "no module" >&2; exit 1 ;; esac`), root: t.TempDir(), pairs: 1, steps: 1, threads: 1}
+	r := row{name: "x", what: "a model", torch: []string{"x"}, ours: func(context.Context, *bench) (measure, error) { return measure{1, 1}, nil }}
+	if _, err := b.time(t.Context(), r, []string{"eager", "compile"}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "torch compile: unexpected EOF: no module") {
+		t.Errorf("error %v", err)
 	}
-	b := &bench{python: filepath.Join(t.TempDir(), "none"), root: t.TempDir()}
-	if _, err := b.start(t.Context(), row{torch: []string{"x"}}, "eager"); err == nil {
+	b.python = standIn(t, "echo what")
+	if _, err := b.time(t.Context(), r, []string{"eager"}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), `torch eager: "what"`) {
+		t.Errorf("error %v", err)
+	}
+	broken := strings.Replace(string(must(os.ReadFile(standIn(t, "echo 7 8")))), "echo ready\n", "case $* in *compile*) echo no; exit 1 ;; esac\necho ready\n", 1)
+	b.python = filepath.Join(t.TempDir(), "python")
+	if err := os.WriteFile(b.python, []byte(broken), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var log, out bytes.Buffer
+	got, err := b.time(t.Context(), r, []string{"eager", "compile"}, &log)
+	if err != nil || !strings.Contains(log.String(), `x without compile: torch compile: "no" instead of ready`) {
+		t.Fatalf("error %v, log %s", err, log.String())
+	}
+	if err := (&report{Rows: []result{*got}}).markdown(&out); err != nil || !strings.Contains(out.String(), "a model: PyTorch does not run in compile.\n") {
+		t.Errorf("error %v, %s", err, out.String())
+	}
+	if _, err := b.time(t.Context(), r, []string{"compile"}, &log); err == nil || !strings.Contains(err.Error(), "in no mode") {
+		t.Errorf("error %v", err)
+	}
+	b.python = filepath.Join(t.TempDir(), "none")
+	if _, err := b.start(t.Context(), r, "eager"); err == nil {
 		t.Error("no Python, and no error")
 	}
+}
+
+func must[T any](x T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return x
 }
 
 func TestOptions(t *testing.T) {
