@@ -31,6 +31,7 @@ import (
 	"golang.org/x/sys/cpu"
 
 	"github.com/splice-ml/splice/data/bound"
+	trainrun "github.com/splice-ml/splice/train/run"
 )
 
 // modes are those of modes_torch.py.
@@ -61,14 +62,18 @@ func rows() []row {
 		for _, tables := range [][2]string{{"lazy", "sparse"}, {"dense", "dense"}} {
 			out = append(out, row{
 				m + "_" + tables[0], m + ", batch 4096, 39 fields, a million ids, embedding 16, tower 400x3, embeddings " + tables[0],
-				benchmark(m + "/" + tables[0]), []string{"models_torch.py", m, "tables=" + tables[1]}, "",
+				benchmark(m + "/" + tables[0]),
+				[]string{"models_torch.py", m, "tables=" + tables[1]},
+				"",
 			})
 		}
 	}
 	for _, n := range []string{"16", "32", "64", "128"} {
 		out = append(out, row{
 			"minilm_" + n, "MiniLM (6 layers of 384), 32 rows of " + n + " tokens, AdamW",
-			benchmark("minilm/" + n), []string{"models_torch.py", "minilm", "tokens=" + n}, "",
+			benchmark("minilm/" + n),
+			[]string{"models_torch.py", "minilm", "tokens=" + n},
+			"",
 		})
 	}
 	for _, h := range []struct{ name, what, config, model, file string }{
@@ -241,14 +246,14 @@ func training(config, file string) func(ctx context.Context, b *bench) (measure,
 		}
 		var m measure
 		for _, n := range []int{few, few + steps} {
-			c := exec.CommandContext(ctx, filepath.Join(b.bin, "train"), "--quiet", "--overwrite", "--offline", "--config", filepath.Join("configs", config+".yaml"),
-				"--run", filepath.Join(b.bin, "run"), "--set", "fallback=none", "--set", "data.path="+filepath.Join(b.datasets, file), "--set", "threads="+strconv.Itoa(b.threads),
-				"--set", "train.epochs=1000", "--set", "train.max_steps="+strconv.Itoa(n), "--set", "task.metrics="+metric)
+			c := exec.CommandContext(ctx, filepath.Join(b.bin, "train"), "-quiet", "-overwrite", "-offline", "-config", filepath.Join("configs", config+".yaml"),
+				"-run", filepath.Join(b.bin, "run"), "-set", "fallback=none", "-set", "data.path="+filepath.Join(b.datasets, file), "-set", "threads="+strconv.Itoa(b.threads),
+				"-set", "train.epochs=1000", "-set", "train.max_steps="+strconv.Itoa(n), "-set", "task.metrics="+metric)
 			c.Dir = b.root
 			if _, err := output(c); err != nil {
 				return m, err
 			}
-			text, err := bound.ReadFile(filepath.Join(b.bin, "run", "result.json"), bound.JSON)
+			text, err := bound.ReadFile(filepath.Join(b.bin, "run", trainrun.ResultFile), bound.JSON)
 			if err != nil {
 				return m, err
 			}
@@ -390,7 +395,8 @@ func (b *bench) time(ctx context.Context, r row, modes []string, log io.Writer) 
 			return nil, err
 		}
 		out.Ours = append(out.Ours, m)
-		line := fmt.Sprintf("%s, pair %d: splice %.1f", r.name, i+1, m.Millis)
+		var line strings.Builder
+		line.WriteString(fmt.Sprintf("%s, pair %d: splice %.1f", r.name, i+1, m.Millis))
 		for _, w := range workers {
 			time.Sleep(200 * time.Millisecond) // threads of the one before may still wait for work
 			m, err := w.turn()
@@ -398,9 +404,9 @@ func (b *bench) time(ctx context.Context, r row, modes []string, log io.Writer) 
 				return nil, err
 			}
 			out.Torch[w.mode] = append(out.Torch[w.mode], m)
-			line += fmt.Sprintf(", %s %.1f", w.mode, m.Millis)
+			line.WriteString(fmt.Sprintf(", %s %.1f", w.mode, m.Millis))
 		}
-		fmt.Fprintln(log, line)
+		fmt.Fprintln(log, line.String())
 	}
 	return out, nil
 }
