@@ -302,11 +302,12 @@ func (g *product) tileInPlace(space *tileSpace, k, kc, p0, p1, q0, q1 int) {
 		}
 		for q := q0; q < q1; q++ {
 			j := g.j0 + q*g.nr
-			b, ldb := &g.b[0], g.ldb
+			var b *float32
+			ldb := g.nr
 			if g.bInPlace {
-				b = &g.b[(g.k0+k)*g.ldb+j]
+				b, ldb = &g.b[(g.k0+k)*g.ldb+j], g.ldb
 			} else {
-				b, ldb = &g.packed[(k*g.colPanels+q*kc)*g.nr], g.nr
+				b = &g.packed[(k*g.colPanels+q*kc)*g.nr]
 			}
 			at := r*g.ldc + j
 			width := min(g.nr, g.j0+g.jn-j)
