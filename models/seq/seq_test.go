@@ -190,6 +190,11 @@ attention_activation: unknown activation "gelu": want none, relu, tanh, sigmoid 
 			return d
 		}, `hidden_activations: unknown activation "prelu": want none, relu, tanh, sigmoid or dice
 attention_activation: unknown activation "gelu": want none, relu, tanh, sigmoid or dice`},
+		"gru4rec": {func(m models.Model) models.Model {
+			d := m.(seq.GRU4Rec)
+			d.ItemDropout = .2 // without output: catalogue
+			return d
+		}, "item_dropout: is of output: catalogue; remove it"},
 		"esasrec": {func(m models.Model) models.Model {
 			d := m.(seq.ESASRec)
 			d.NumHeads, d.Inner, d.LiGR.Dropout, d.Output.Output = 5, -1, 1, "items"
