@@ -99,8 +99,7 @@ func (g *product) blocked() {
 	}
 }
 
-// inPlace decides what is packed, and cuts the rows into panels. What is read in place is not split, so that the bits of C do not depend
-// on it: packing costs about what two uses of an operand do.
+// inPlace decides what is packed, and cuts the rows into panels. The bits of C do not depend on either: the pieces of k are the same.
 func (g *product) inPlace() {
 	g.mr2 = g.mr
 	g.tall = ceil(g.m, g.mr)
@@ -112,9 +111,8 @@ func (g *product) inPlace() {
 	}
 	const page = 1024 // elements: rows that lie so far apart share cache lines' places
 	g.aInPlace = g.n <= inPlacePanels*g.nr && (g.transA || g.lda%page != 0)
-	g.bInPlace = !g.transB && g.m <= inPlacePanels*g.mr && g.n%g.nr == 0
+	g.bInPlace = g.aInPlace && !g.transB && g.m <= inPlacePanels*g.mr && g.n%g.nr == 0
 	if !g.aInPlace {
-		g.bInPlace = false
 		return
 	}
 	g.mr2 = short
