@@ -133,7 +133,7 @@ func Open(dir string) (*Run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("splice: %s: %w", dir, err)
 	}
-	if r.predictor, err = models.NewPredictor(opened.Model, params, schema); err != nil {
+	if r.predictor, err = models.NewPredictor(opened.Model, params, schema, opened.Experiment.Train.Precision); err != nil {
 		return nil, fmt.Errorf("splice: %s: %w", dir, err)
 	}
 	return r, nil

@@ -79,7 +79,7 @@ func (l *Lab) Evaluate(ctx context.Context, p *nn.Params, src data.Source) (map[
 	if err != nil {
 		return nil, err
 	}
-	prog, err := models.Compile(model, p, src.Schema(), models.CompileOptions{Batch: l.Options.BatchSize})
+	prog, err := models.Compile(model, p, src.Schema(), models.CompileOptions{Batch: l.Options.BatchSize, Precision: l.Options.Precision})
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (l *Lab) ensemble(model models.Model, params []*nn.Params) (*ensemble.Ensem
 		}
 	}
 	for _, p := range params {
-		prog, err := models.Compile(model, p, l.Data.Schema, models.CompileOptions{Batch: l.Options.BatchSize})
+		prog, err := models.Compile(model, p, l.Data.Schema, models.CompileOptions{Batch: l.Options.BatchSize, Precision: l.Options.Precision})
 		if err != nil {
 			done()
 			return nil, nil, err
@@ -154,7 +154,7 @@ func (l *Lab) overFeatures(ctx context.Context, src data.Source, params ...*nn.P
 			return l.Model, src, nil
 		}
 	}
-	o := train.FeatureOptions{Compile: models.CompileOptions{Batch: l.Options.BatchSize, Freeze: frozen}}
+	o := train.FeatureOptions{Compile: models.CompileOptions{Batch: l.Options.BatchSize, Freeze: frozen, Precision: l.Options.Precision}}
 	return train.Features(ctx, l.Model, params[0], src, o)
 }
 
@@ -202,7 +202,7 @@ const statisticsRows = 1 << 20
 // merged weights have other statistics. A model without batch norm stays as it is.
 func (l *Lab) RecomputeBatchNorm(ctx context.Context, p *nn.Params) error {
 	err := train.RecomputeBatchNorm(ctx, l.Model, p, l.Data.Train,
-		train.RecomputeOptions{Batch: l.Options.BatchSize, Rows: statisticsRows, Seed: l.Seed})
+		train.RecomputeOptions{Batch: l.Options.BatchSize, Rows: statisticsRows, Seed: l.Seed, Precision: l.Options.Precision})
 	if err != nil {
 		return fmt.Errorf("cki: batch norm: %w", err)
 	}

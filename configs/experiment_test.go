@@ -89,6 +89,7 @@ func TestDigest(t *testing.T) {
 	}
 	for _, same := range [][]string{
 		{"run=elsewhere"}, {"threads=3"}, {"model.embedding_dim=16"}, {"train.optimizer=adam"}, {"data.path=[x.tsv]"},
+		{"train.precision=highest"}, // was added later: digests of before hold
 	} {
 		if got := digest(same...); got != base {
 			t.Errorf("digest with %v = %s, want %s", same, got, base)
@@ -96,6 +97,7 @@ func TestDigest(t *testing.T) {
 	}
 	for _, other := range []string{
 		"seed=2", "model.embedding_dim=15", "train.optimizer=sgd", "data.path=y.tsv", "train.optimizer.eps=1e-9",
+		"train.precision=high", "train.precision=medium",
 	} {
 		if got := digest(other); got == base {
 			t.Errorf("digest with %s is that without it", other)

@@ -11,6 +11,7 @@ import (
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
 // rowSizes and textSizes are the batch sizes of a Predictor's programs. A batch is used for rows that fill more than half of it,
@@ -25,13 +26,14 @@ var (
 // once as there are processors; other calls wait for their turn. The logits of a row have the same bits whatever the number of
 // rows in a call, and the bits of a [Program] over the same weights.
 type Predictor struct {
-	model  Model
-	params *nn.Params
-	schema *data.Schema
-	fixed  ops.Constants
-	sizes  []int
-	width  int
-	turns  chan struct{} // holds one for each call that runs
+	model     Model
+	params    *nn.Params
+	schema    *data.Schema
+	fixed     ops.Constants
+	sizes     []int
+	width     int
+	precision kernel.Precision
+	turns     chan struct{} // holds one for each call that runs
 
 	compiling sync.Mutex  // graphs are built one after the other
 	mu        sync.Mutex  // guards free
@@ -45,9 +47,9 @@ type worker struct {
 }
 
 // NewPredictor returns a Predictor of m over the parameters p for rows of the schema sc. A parameter that p lacks is an error, and
-// so is a model that predicts masked tokens. Close frees the Predictor.
-func NewPredictor(m Model, p *nn.Params, sc *data.Schema) (*Predictor, error) {
-	r := &Predictor{model: m, params: p, schema: sc, sizes: rowSizes, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
+// so is a model that predicts masked tokens. Products have the precision pr. Close frees the Predictor.
+func NewPredictor(m Model, p *nn.Params, sc *data.Schema, pr kernel.Precision) (*Predictor, error) {
+	r := &Predictor{model: m, params: p, schema: sc, precision: pr, sizes: rowSizes, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	if sc.Text != nil {
 		r.sizes = textSizes
 		if sc.Text.MaskRate > 0 {
@@ -149,7 +151,7 @@ func (p *Predictor) take(kind int) (*worker, error) {
 	p.compiling.Lock()
 	defer p.compiling.Unlock()
 	size := p.sizes[kind]
-	prog, err := Compile(p.model, p.params, p.schema, CompileOptions{Batch: size, Fixed: &p.fixed})
+	prog, err := Compile(p.model, p.params, p.schema, CompileOptions{Batch: size, Fixed: &p.fixed, Precision: p.precision})
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/splice-ml/splice/models/embed"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
 // LossFunc returns the scalar loss of a batch's logits: the mean over its live rows. A model may add to it in training, by [Inputs.AddLoss].
@@ -31,6 +32,8 @@ type CompileOptions struct {
 	// Tape runs the graph on Gorgonia's tape machine, as a graph with ops from elsewhere is run anyway. That is slower, and gives
 	// the same bits.
 	Tape bool
+	// Precision is that of matrix products, forwards and backwards.
+	Precision kernel.Precision
 	// Fixed is what programs over the same weights share once the weights do not change any more. Without it they may change.
 	Fixed *ops.Constants
 	// Length is the number of positions to which sequences of text, or histories, are padded. If it is 0, there is a graph for each
@@ -95,7 +98,7 @@ func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program
 	if err != nil {
 		return nil, fmt.Errorf("models: compile: %w", err)
 	}
-	r := &Program{model: m, params: p, schema: sc, options: o, lengths: lengths, arena: ops.Arena{Constants: o.Fixed}}
+	r := &Program{model: m, params: p, schema: sc, options: o, lengths: lengths, arena: ops.Arena{Constants: o.Fixed, Precision: o.Precision}}
 	r.graphs = make([]*graph, len(r.lengths))
 	longest := len(r.lengths) - 1 // it comes first: the others borrow its buffers
 	g, err := r.compile(r.lengths[longest])

@@ -213,7 +213,7 @@ func (f *fit) finishAverages(ctx context.Context, r *Result) error {
 			copy(q.Data, a.values[k])
 		}
 		o := f.Compile
-		o.Batch, o.Seed = max(2, f.BatchSize), f.Seed
+		o.Batch, o.Seed, o.Precision = max(2, f.BatchSize), f.Seed, f.Precision
 		if err := recomputeBatchNorm(ctx, f.Model, f.Params, f.Data.Train, o, 0); err != nil {
 			if ctx.Err() != nil {
 				return run.Advise(fmt.Errorf("%w during the averaging of batch norm, with the state of step %d saved", ErrInterrupted, f.saved), run.GoOn)

@@ -17,6 +17,8 @@ type RecomputeOptions struct {
 	Batch int    // rows of a batch; as many as in training, since the statistics are of batches
 	Rows  int64  // number of rows to use at most, or 0 for all
 	Seed  uint64 // seed of dropout's masks
+
+	Precision kernel.Precision // of products
 }
 
 // RecomputeBatchNorm sets the running statistics of m's batch norms to the average over the batches of src. Weights that were put
@@ -24,7 +26,7 @@ type RecomputeOptions struct {
 // it make with the statistics of the batch, as in PyTorch's torch.optim.swa_utils.update_bn. A smaller batch after the first is left
 // out. A model without batch norm is left as it is, and so are the statistics after an error.
 func RecomputeBatchNorm(ctx context.Context, m models.Model, p *nn.Params, src data.Source, o RecomputeOptions) error {
-	return recomputeBatchNorm(ctx, m, p, src, models.CompileOptions{Batch: o.Batch, Seed: o.Seed}, o.Rows)
+	return recomputeBatchNorm(ctx, m, p, src, models.CompileOptions{Batch: o.Batch, Seed: o.Seed, Precision: o.Precision}, o.Rows)
 }
 
 func recomputeBatchNorm(ctx context.Context, m models.Model, p *nn.Params, src data.Source, o models.CompileOptions, rows int64) error {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/optim"
 	"github.com/splice-ml/splice/train/schedule"
@@ -15,7 +16,7 @@ import (
 func TestDerive(t *testing.T) {
 	stays := []string{
 		"BatchSize", "LearningRate", "Optimizer", "Embeddings", "GradientAccumulation", "LayerDecay", "LearningRates", "NoDecay",
-		"EmbeddingRegularizer", "NetRegularizer", "Freeze", "MaxGradNorm", // how a step is made
+		"EmbeddingRegularizer", "NetRegularizer", "Freeze", "MaxGradNorm", "Precision", // how a step is made
 		"Monitor", "Keep", "MinDelta", "EvalSteps", // how a model is chosen
 		"CacheFeatures", "CheckpointSteps", "LogSteps", // no result depends on them
 	}
@@ -69,6 +70,8 @@ func fill(t *testing.T, name string, v reflect.Value) {
 		*x = []string{"a"}
 	case *[]train.RateOptions:
 		*x = []train.RateOptions{{Match: []string{"b"}, Factor: 2}}
+	case *kernel.Precision:
+		*x = kernel.Medium
 	case *optim.Options:
 		*x = optim.SGD{Momentum: 0.5}
 	case *schedule.Options:

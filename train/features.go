@@ -259,7 +259,7 @@ func (f *fit) stage(ctx context.Context) error {
 	if o.Compile.Freeze, err = f.frozen(); err != nil {
 		return err
 	}
-	o.Compile.Batch, o.Compile.Seed = f.BatchSize, f.Seed
+	o.Compile.Batch, o.Compile.Seed, o.Compile.Precision = f.BatchSize, f.Seed, f.Precision
 	head, parts, err := staged(ctx, f.Model, f.Params, []data.Source{f.Data.Train, f.Data.Valid, f.Data.Test}, o)
 	if err != nil || head == nil {
 		if ctx.Err() != nil {

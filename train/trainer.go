@@ -166,7 +166,7 @@ func (f *fit) prepare(ctx context.Context) error {
 	if w, ok := f.Task.(task.Ranking); ok {
 		o.WholeCatalogue = w.WholeCatalogue()
 	}
-	o.Batch, o.Train, o.Seed = f.BatchSize, true, f.Seed
+	o.Batch, o.Train, o.Seed, o.Precision = f.BatchSize, true, f.Seed, f.Precision
 	if f.prog, err = models.Compile(f.Model, f.Params, f.Data.Schema, o); err != nil {
 		return err
 	}

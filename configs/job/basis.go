@@ -77,7 +77,8 @@ func (j *Job) basis(ctx context.Context, check func(*data.Splits) error) (*basis
 	if err := train.CheckFreeze(j.Experiment.Train.Freeze, g.params); err != nil {
 		return nil, run.BadInput(err)
 	}
-	pupil := ensemble.Pupil{Dir: j.Dir, Model: j.Model, Task: j.Task, Data: g.data, Batch: j.Experiment.Train.BatchSize, Params: g.params}
+	pupil := ensemble.Pupil{Dir: j.Dir, Model: j.Model, Task: j.Task, Data: g.data, Batch: j.Experiment.Train.BatchSize, Params: g.params,
+		Precision: j.Experiment.Train.Precision}
 	if g.record != nil {
 		pupil.Digest = g.record.Digest
 	}
@@ -151,7 +152,7 @@ func (j *Job) measureStart(ctx context.Context, g *basis) error {
 	if g.record == nil || g.record.File == "" || g.record.Valid != nil || g.data.Valid == nil || g.record.Imported {
 		return nil
 	}
-	prog, err := models.Compile(j.Model, g.params, g.data.Schema, models.CompileOptions{Batch: j.Experiment.Train.BatchSize})
+	prog, err := models.Compile(j.Model, g.params, g.data.Schema, models.CompileOptions{Batch: j.Experiment.Train.BatchSize, Precision: j.Experiment.Train.Precision})
 	if err != nil {
 		return run.BadInput(err)
 	}

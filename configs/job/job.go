@@ -49,6 +49,11 @@ func (j *Job) setup() error {
 	if j.Threads > 0 {
 		kernel.SetThreads(j.Threads)
 	}
+	if p := j.Experiment.Train.Precision; p != kernel.Highest {
+		if err := kernel.Tiles(); err != nil {
+			j.Log.Info("products are float32's, of rounded factors: no faster here than train.precision: highest", "precision", p.String(), "because", err)
+		}
+	}
 	if m, ok := j.Model.(models.Resolver); ok {
 		return run.BadInput(m.Resolve())
 	}

@@ -48,7 +48,7 @@ func (r *Run) Params(sc *data.Schema) (*nn.Params, error) {
 
 // member is the run as an ensemble needs it.
 func (r *Run) member() *ensemble.Run {
-	return &ensemble.Run{Model: r.Model, Task: r.Task, Map: r.Map, Path: filepath.Join(r.Dir, run.ModelFile)}
+	return &ensemble.Run{Model: r.Model, Task: r.Task, Map: r.Map, Path: filepath.Join(r.Dir, run.ModelFile), Precision: r.Experiment.Train.Precision}
 }
 
 // stream returns the rows of files in their order, encoded as the run's features. labels says that every row must have one.

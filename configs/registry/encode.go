@@ -21,7 +21,8 @@ type Comment func(owner reflect.Type, field string) string
 // If comment is not nil, each key carries the comment that it returns.
 func Encode(v any, comment Comment) (*yaml.Node, error) { return encode(v, encoder{comment: comment}) }
 
-// EncodeResult is Encode without the keys that change no result of a run: those with the tag option `nodigest`.
+// EncodeResult is Encode without the keys that change no result of a run: those with the tag option `nodigest`, and
+// those with `added` that have their zero value, so that configs keep their digests when an option is added.
 func EncodeResult(v any) (*yaml.Node, error) { return encode(v, encoder{noDigest: true}) }
 
 func encode(v any, e encoder) (*yaml.Node, error) {
@@ -105,7 +106,7 @@ func (e encoder) structure(v reflect.Value, name string, depth int) (*yaml.Node,
 		out.Content = append(out.Content, scalarNode("!!str", "type"), stringNode(name))
 	}
 	for _, f := range fields {
-		if e.noDigest && f.noDigest {
+		if e.noDigest && (f.noDigest || f.added && v.FieldByIndex(f.index).IsZero()) {
 			continue
 		}
 		n, err := e.value(v.FieldByIndex(f.index), depth+1)

@@ -17,6 +17,7 @@ type field struct {
 	name     string       // Go name
 	required bool
 	noDigest bool // changes no result of a run
+	added    bool // was added later: changes none while it is zero
 }
 
 // fieldsOf returns the yaml keys of a struct type in the order of declaration; inlined structs are flattened.
@@ -33,7 +34,7 @@ func fieldsOf(t reflect.Type) ([]field, error) {
 				continue
 			}
 			at := append(append([]int{}, index...), i)
-			var inline, required, noDigest bool
+			var inline, required, noDigest, added bool
 			for o := range strings.SplitSeq(opts, ",") {
 				switch o {
 				case "inline":
@@ -42,9 +43,11 @@ func fieldsOf(t reflect.Type) ([]field, error) {
 					required = true
 				case "nodigest":
 					noDigest = true
+				case "added":
+					added = true
 				case "":
 				default:
-					return fmt.Errorf("%v.%s: yaml tag option %q is not known (inline, required, nodigest)", t, f.Name, o)
+					return fmt.Errorf("%v.%s: yaml tag option %q is not known (inline, required, nodigest, added)", t, f.Name, o)
 				}
 			}
 			if inline {
@@ -66,7 +69,7 @@ func fieldsOf(t reflect.Type) ([]field, error) {
 				return fmt.Errorf("%v.%s: the key %q is taken by %s", t, f.Name, key, other)
 			}
 			seen[key] = f.Name
-			out = append(out, field{key: key, index: at, typ: f.Type, owner: t, name: f.Name, required: required, noDigest: noDigest})
+			out = append(out, field{key: key, index: at, typ: f.Type, owner: t, name: f.Name, required: required, noDigest: noDigest, added: added})
 		}
 		return nil
 	}

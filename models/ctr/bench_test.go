@@ -12,6 +12,7 @@ import (
 	"github.com/splice-ml/splice/models/modeltest"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
 // criteo is a schema like Criteo's: 13 numbers and 26 categories, here of 10,000 values each.
@@ -62,7 +63,7 @@ func BenchmarkPredictor(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p, err := models.NewPredictor(large, params, sc)
+	p, err := models.NewPredictor(large, params, sc, kernel.Highest)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
 // tape: a program, whether it trains or scores, has the results of Gorgonia's tape machine over the same graph, bit by bit.
@@ -85,9 +86,15 @@ func rows(t *testing.T, m suite) {
 // predictor: calls of any number of rows, from several goroutines, give a row the logits of a program over a large batch, bit by
 // bit, and allocate nothing.
 func predictor(t *testing.T, m suite) {
+	for _, p := range []kernel.Precision{kernel.Highest, kernel.Medium} {
+		t.Run(p.String(), func(t *testing.T) { predicts(t, m, p) })
+	}
+}
+
+func predicts(t *testing.T, m suite, precision kernel.Precision) {
 	ctx := t.Context()
 	_, params := fresh(t, m, 2, models.CompileOptions{})
-	p, err := models.NewPredictor(m.m, params, m.sc)
+	p, err := models.NewPredictor(m.m, params, m.sc, precision)
 	if m.sc.Text != nil && m.sc.Text.MaskRate > 0 {
 		if err == nil {
 			t.Error("a model of masked tokens has a predictor")
@@ -104,7 +111,7 @@ func predictor(t *testing.T, m suite) {
 	}()
 	const n = 300
 	all := Batch(m.sc, n, n, 22)
-	prog := evaluation(t, m, params, models.CompileOptions{Batch: n})
+	prog := evaluation(t, m, params, models.CompileOptions{Batch: n, Precision: precision})
 	run(t, prog, all)
 	want := prog.Logits()
 	if len(want) != n*p.Width() {

@@ -3,6 +3,7 @@ package ops
 import (
 	"sync"
 
+	"github.com/splice-ml/splice/models/ops/kernel"
 	G "gorgonia.org/gorgonia"
 )
 
@@ -10,8 +11,9 @@ import (
 // lengths of text. Buffers are lent in the order in which ops are made: a graph built like the one before it, for smaller
 // inputs, needs no memory of its own. The zero value is empty. What a graph has computed is lost when another one runs.
 type Arena struct {
-	Constants *Constants // what is kept of weights that do not change; nil if they may change
-	Plan      *Plan      // adds up what a graph would need; nil to build one that can run
+	Constants *Constants       // what is kept of weights that do not change; nil if they may change
+	Plan      *Plan            // adds up what a graph would need; nil to build one that can run
+	Precision kernel.Precision // of the graphs' matrix products
 
 	buffers [][]float32
 	next    int
@@ -41,6 +43,14 @@ func arenaOf(in []*G.Node) *Arena {
 		break
 	}
 	return nil
+}
+
+// precisionOf returns the precision of the products in the graph of in.
+func precisionOf(in ...*G.Node) kernel.Precision {
+	if a := arenaOf(in); a != nil {
+		return a.Precision
+	}
+	return kernel.Highest
 }
 
 // buffer returns numbers for an op over inputs like in, as many as the product of the sizes and of any value: an op writes all of its

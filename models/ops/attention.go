@@ -57,7 +57,7 @@ func Attention(q, k, v *G.Node, opt AttentionOptions) (*G.Node, error) {
 	a := &attention{
 		AttentionOptions: opt, B: B, L: L, H: H, d: d,
 		scale: float32(1 / math.Sqrt(float64(d))), key: rng.Key(0, "attention", opt.Name),
-		live: room[int](ins, B), ones: room[float32](ins, L),
+		live: room[int](ins, B), ones: room[float32](ins, L), precision: precisionOf(q),
 	}
 	kernel.Fill(a.ones, 1)
 	o := newOp("attention", q.Shape(), q, k, v)
@@ -83,6 +83,7 @@ type attention struct {
 	live       []int     // [B]: live tokens of this run
 	probs      []float32 // [B*Heads, L*L]: P of each piece, [n, n] at its start; nil without a backward pass
 	ones       []float32
+	precision  kernel.Precision
 }
 
 // begin sets the dropout's key for the step that runs.
@@ -137,7 +138,7 @@ func (a *attention) forward(i int, in [][]float32, y, space []float32) {
 	}
 	for lo := 0; lo < n; lo += a.height(n) {
 		hi := min(n, lo+a.height(n))
-		kernel.GemmST(false, true, hi-lo, hi, a.d, q[lo*a.H:], a.H, k, a.H, p[lo*n:], n, false)
+		a.precision.GemmST(false, true, hi-lo, hi, a.d, q[lo*a.H:], a.H, k, a.H, p[lo*n:], n, false)
 	}
 	a.softmax(p, n, a.Tokens.mask(b))
 	if a.Dropout > 0 {
@@ -172,7 +173,7 @@ func (a *attention) width(i, n int) int {
 func (a *attention) rows(n int, p, x, y []float32) {
 	for lo := 0; lo < n; lo += a.height(n) {
 		hi := min(n, lo+a.height(n))
-		kernel.GemmST(false, false, hi-lo, a.d, hi, p[lo*n:], n, x, a.H, y[lo*a.H:], a.H, false)
+		a.precision.GemmST(false, false, hi-lo, a.d, hi, p[lo*n:], n, x, a.H, y[lo*a.H:], a.H, false)
 	}
 }
 
@@ -184,7 +185,7 @@ func (a *attention) columns(n int, p, x, y []float32) {
 		if !a.Causal {
 			from = 0
 		}
-		kernel.GemmST(true, false, hi-lo, a.d, n-from, p[from*n+lo:], n, x[from*a.H:], a.H, y[lo*a.H:], a.H, false)
+		a.precision.GemmST(true, false, hi-lo, a.d, n-from, p[from*n+lo:], n, x[from*a.H:], a.H, y[lo*a.H:], a.H, false)
 	}
 }
 
@@ -271,7 +272,7 @@ func (a *attention) backward(i int, in [][]float32, g *[3][]float32, space []flo
 	}
 	for lo := 0; lo < n; lo += a.height(n) {
 		hi := min(n, lo+a.height(n))
-		kernel.GemmST(false, true, hi-lo, hi, a.d, dy[lo*a.H:], a.H, v, a.H, s[lo*n:], n, false)
+		a.precision.GemmST(false, true, hi-lo, hi, a.d, dy[lo*a.H:], a.H, v, a.H, s[lo*n:], n, false)
 		for r := lo; r < hi; r++ {
 			clear(s[r*n+a.width(r, n) : (r+1)*n])
 		}

@@ -85,9 +85,10 @@ const (
 // catalogue is what the passes of one op share. Its work is cut into spans of the catalogue, which run in parallel, and groups of
 // rows, one after the other. A span of a group is worked through in tiles.
 type catalogue struct {
-	R, V, D int
-	group   int // rows of a group, at most
-	target  *[]int32
+	R, V, D   int
+	precision kernel.Precision
+	group     int // rows of a group, at most
+	target    *[]int32
 	CatalogueOptions
 
 	span  int     // items of a span
@@ -110,7 +111,7 @@ type catalogue struct {
 func newCatalogue(x, items *G.Node, target *[]int32, opt CatalogueOptions) *catalogue {
 	R, V, D := x.Shape()[0], items.Shape()[0], x.Shape()[1]
 	in := G.Nodes{x, items}
-	n := &catalogue{R: R, V: V, D: D, target: target, CatalogueOptions: opt}
+	n := &catalogue{R: R, V: V, D: D, target: target, CatalogueOptions: opt, precision: precisionOf(in...)}
 	const align = 32 // columns of the micro-kernel
 	n.span = (ceilDiv(V-opt.From, catalogueSpans) + align - 1) / align * align
 	n.spans = ceilDiv(V-opt.From, n.span)
@@ -185,7 +186,7 @@ func (n *catalogue) each(s int, f func(t *tile)) {
 			t.r0, t.r1 = (n.hi-n.lo)*r/rows, (n.hi-n.lo)*(r+1)/rows
 			m, w := t.r1-t.r0, t.j1-t.j0
 			t.z = t.space[:m*w]
-			kernel.GemmST(false, true, m, w, n.D, n.x[t.r0*n.D:], n.D, n.in[1][t.j0*n.D:], n.D, t.z, w, false)
+			n.precision.GemmST(false, true, m, w, n.D, n.x[t.r0*n.D:], n.D, n.in[1][t.j0*n.D:], n.D, t.z, w, false)
 			f(t)
 		}
 	}
@@ -248,11 +249,11 @@ func (n *catalogue) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, err
 			}
 		}
 		if dx != nil {
-			kernel.GemmST(false, false, t.r1-t.r0, D, w, t.z, w, n.in[1][t.j0*D:], D, dx[(t.span*group+t.r0)*D:], D, !t.first)
+			n.precision.GemmST(false, false, t.r1-t.r0, D, w, t.z, w, n.in[1][t.j0*D:], D, dx[(t.span*group+t.r0)*D:], D, !t.first)
 		}
 		if ditems != nil {
 			first := n.lo == 0 && t.r0 == 0
-			kernel.GemmST(true, false, w, D, t.r1-t.r0, t.z, w, scaled[t.r0*D:], D, ditems[t.j0*D:], D, !first)
+			n.precision.GemmST(true, false, w, D, t.r1-t.r0, t.z, w, scaled[t.r0*D:], D, ditems[t.j0*D:], D, !first)
 		}
 	}
 	loop := rowParts(n.spans, n.spans, func(s, _, _ int) { n.each(s, slopes) })

@@ -11,19 +11,25 @@ import (
 // the transposes that graphs of single rows need. Several goroutines may use it. The zero value is empty.
 type Constants struct {
 	mu sync.Mutex
-	of map[*float32]*kernel.Transposed // by the weights' place
+	of map[place]*kernel.Transposed
+}
+
+// place is where weights are, and what they are wanted for.
+type place struct {
+	at        *float32
+	precision kernel.Precision
 }
 
 // transposed returns the weights w, [n, k], as a transpose.
-func (c *Constants) transposed(n, k int, w []float32) *kernel.Transposed {
+func (c *Constants) transposed(p kernel.Precision, n, k int, w []float32) *kernel.Transposed {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	at := unsafe.SliceData(w)
+	at := place{unsafe.SliceData(w), p}
 	if c.of[at] == nil {
 		if c.of == nil {
-			c.of = map[*float32]*kernel.Transposed{}
+			c.of = map[place]*kernel.Transposed{}
 		}
-		c.of[at] = kernel.Transpose(n, k, w)
+		c.of[at] = p.Transpose(n, k, w)
 	}
 	return c.of[at]
 }

@@ -86,6 +86,8 @@ type gru struct {
 	space []gruSpace
 	ones  []float32 // [H]
 
+	precision kernel.Precision
+
 	// for the backward pass, of all rows; nil without one
 	gates, n, prev []float32 // r, z and W_n·h + b_n side by side, [rows, 3H], n and the state before, [rows, H]
 	slopes         []float32 // the gradients of gates
@@ -100,7 +102,7 @@ type gruSpace struct {
 
 func newGRU(in []*G.Node, B, H int, opt GRUOptions) *gru {
 	L := opt.Tokens.L
-	g := &gru{GRUOptions: opt, B: B, L: L, H: H, pieces: max(1, min(gruPieces, B/gruRows))}
+	g := &gru{GRUOptions: opt, B: B, L: L, H: H, pieces: max(1, min(gruPieces, B/gruRows)), precision: precisionOf(in...)}
 	g.live, g.steps, g.order = room[int](in, B), room[int](in, B), room[int](in, B)
 	g.at, g.count, g.start = room[int32](in, B, L), room[int](in, L+2), room[int](in, g.pieces+1)
 	g.ones = room[float32](in, H)
@@ -184,7 +186,7 @@ func (g *gru) forward(p int, in [][]float32, y []float32) {
 		if step == 0 {
 			clear(gates)
 		} else {
-			kernel.GemmRows(true, m, 3*H, H, h, H, whh, H, gates, 3*H, nil)
+			g.precision.GemmRows(true, m, 3*H, H, h, H, whh, H, gates, 3*H, nil)
 		}
 		at := g.rowsOf(s, p, m, step)
 		if g.Attention == nil {
@@ -269,7 +271,7 @@ func (g *gru) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
 	if need[1] {
 		o := newOp("gru/dwhh", in[1].Shape(), first)
 		o.run = func() error {
-			kernel.Gemm(true, false, 3*H, H, g.start[g.pieces], g.slopes, 3*H, g.prev, H, o.out, H, false, nil)
+			g.precision.Gemm(true, false, 3*H, H, g.start[g.pieces], g.slopes, 3*H, g.prev, H, o.out, H, false, nil)
 			return nil
 		}
 		if d[1], err = o.apply(first); err != nil {
@@ -333,7 +335,7 @@ func (g *gru) backward(p int, in [][]float32, dy, dx, da []float32) {
 			}
 		}
 		if step > 0 {
-			kernel.GemmST(false, false, m, H, 3*H, d, 3*H, in[1], H, dh, H, true)
+			g.precision.GemmST(false, false, m, H, 3*H, d, 3*H, in[1], H, dh, H, true)
 		}
 	}
 }

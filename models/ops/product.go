@@ -16,13 +16,15 @@ type product struct {
 	epi     func(r0, r1 int)
 	special func() // takes the place of GEMM; may be nil
 
+	precision kernel.Precision
+
 	layer     bool               // of a layer: a row has the same bits whatever the number of rows
 	constants *Constants         // keeps the transpose of b for a single row if b does not change; may be nil
 	columns   *kernel.Transposed // b, from the first run on
 }
 
 func newProduct(in []*G.Node, ta, tb bool, m, n, k int, epi func(r0, r1 int)) *product {
-	p := &product{ta: ta, tb: tb, m: m, n: n, k: k, epi: epi}
+	p := &product{ta: ta, tb: tb, m: m, n: n, k: k, epi: epi, precision: precisionOf(in...)}
 	finish := func(lo, hi int) {
 		if epi != nil {
 			epi(lo, hi)
@@ -71,7 +73,7 @@ func (p *product) run(c, a, b []float32) {
 	}
 	if p.constants != nil {
 		if p.columns == nil {
-			p.columns = p.constants.transposed(p.n, p.k, b)
+			p.columns = p.constants.transposed(p.precision, p.n, p.k, b)
 		}
 		p.columns.Times(c, a)
 		if p.epi != nil {
@@ -87,10 +89,10 @@ func (p *product) run(c, a, b []float32) {
 		ldb = p.k
 	}
 	if p.layer {
-		kernel.GemmRows(p.tb, p.m, p.n, p.k, a, lda, b, ldb, c, p.n, p.epi)
+		p.precision.GemmRows(p.tb, p.m, p.n, p.k, a, lda, b, ldb, c, p.n, p.epi)
 		return
 	}
-	kernel.Gemm(p.ta, p.tb, p.m, p.n, p.k, a, lda, b, ldb, c, p.n, false, p.epi)
+	p.precision.Gemm(p.ta, p.tb, p.m, p.n, p.k, a, lda, b, ldb, c, p.n, false, p.epi)
 }
 
 // newLayer returns the product x·wᵀ, [rows, out] of [rows, in] and [out, in]. Weights of a leaf may be kept in another form.

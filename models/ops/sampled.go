@@ -135,7 +135,8 @@ func softplus(z, e []float32) (sum float64, n int) {
 // sampled is a kind of loss over scores, and the state that its forward pass leaves to the backward pass.
 type sampled struct {
 	SampledOptions
-	q LogQ
+	precision kernel.Precision
+	q         LogQ
 	// row returns the loss of a row with the score s of its item and z of its negatives, −Inf for those that take no part, and the
 	// gradient of s. It replaces z by its gradient. e is a workspace as long as z.
 	row func(s float64, z, e []float32) (loss, ds float64)
@@ -252,6 +253,7 @@ func (n *sampled) apply(name string, x, pos, neg *G.Node) (*G.Node, error) {
 	R, K, D := n.R, n.K, n.D
 	in := G.Nodes{x, pos, neg}
 	n.at, n.loss, n.ones = room[int32](in, R), room[float64](in, R), room[float32](in, K)
+	n.precision = precisionOf(in...)
 	kernel.Fill(n.ones, 1)
 	n.slopes, n.slope = buffer(in, R, K), buffer(in, R)
 	o := newOp(name, tensor.Shape{}, in...)
@@ -265,7 +267,7 @@ func (n *sampled) apply(name string, x, pos, neg *G.Node) (*G.Node, error) {
 		r := int(n.at[i])
 		x, z, first := o.in[0][r*D:(r+1)*D], n.slopes[i*K:(i+1)*K], n.first(i, r)
 		if n.Own {
-			kernel.GemmST(false, true, 1, K, D, x, D, o.in[2][first*D:], D, z, K, false)
+			n.precision.GemmST(false, true, 1, K, D, x, D, o.in[2][first*D:], D, z, K, false)
 		}
 		s := float64(kernel.Dot(x, o.in[1][r*D:(r+1)*D]))
 		if n.q.Target != nil {
@@ -287,7 +289,7 @@ func (n *sampled) apply(name string, x, pos, neg *G.Node) (*G.Node, error) {
 		}
 		if !n.Own {
 			gather()
-			kernel.Gemm(false, true, n.live, K, D, n.x, D, o.in[2], D, n.slopes, K, false, nil)
+			n.precision.Gemm(false, true, n.live, K, D, n.x, D, o.in[2], D, n.slopes, K, false, nil)
 		}
 		loop()
 		sum := 0.0
@@ -335,7 +337,7 @@ func (n *sampled) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error
 		if need[0] {
 			dx, neg := o.out[r*D:(r+1)*D], o.in[2]
 			if n.Own {
-				kernel.GemmST(false, false, 1, D, K, n.slopes[i*K:], K, neg[first*D:], D, dx, D, false)
+				n.precision.GemmST(false, false, 1, D, K, n.slopes[i*K:], K, neg[first*D:], D, dx, D, false)
 				kernel.Scale(dx, dx, scale)
 			} else {
 				kernel.Scale(dx, product[i*D:(i+1)*D], scale)
@@ -363,11 +365,11 @@ func (n *sampled) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error
 			}
 		}
 		if product != nil {
-			kernel.Gemm(false, false, n.live, D, K, n.slopes, K, o.in[2], D, product, D, false, nil)
+			n.precision.Gemm(false, false, n.live, D, K, n.slopes, K, o.in[2], D, product, D, false, nil)
 		}
 		loop()
 		if dneg != nil && !n.Own {
-			kernel.Gemm(true, false, K, D, n.live, n.slopes, K, n.x, D, dneg, D, false, nil)
+			n.precision.Gemm(true, false, K, D, n.live, n.slopes, K, n.x, D, dneg, D, false, nil)
 			kernel.Scale(dneg, dneg, scale)
 		}
 		return nil

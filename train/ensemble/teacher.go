@@ -9,6 +9,7 @@ import (
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/task"
@@ -51,6 +52,8 @@ type Run struct {
 	Task  task.Task
 	Map   *data.FeatureMap
 	Path  string // of its model
+
+	Precision kernel.Precision // of its products
 }
 
 // Pupil is the training that learns from teachers.
@@ -62,6 +65,8 @@ type Pupil struct {
 	Batch  int
 	Params *nn.Params // that training starts from
 	Digest string     // of Params; empty if they are fresh
+
+	Precision kernel.Precision
 }
 
 // Teachers are the models of a `teacher:` section. If there are none, the Teacher is nil.
@@ -127,7 +132,7 @@ func (p Pupil) openTeacher(from string, open func(dir string) (*Run, error)) (*m
 		if p.Digest == "" {
 			return nil, "", errors.New("self stands for the weights that training starts from, and there are none but fresh ones; set init.from")
 		}
-		prog, err := models.Compile(p.Model, p.Params.Clone(), p.Data.Schema, models.CompileOptions{Batch: p.Batch})
+		prog, err := models.Compile(p.Model, p.Params.Clone(), p.Data.Schema, models.CompileOptions{Batch: p.Batch, Precision: p.Precision})
 		return prog, p.Digest, err
 	}
 	if run.Same(from, p.Dir) {
@@ -155,7 +160,7 @@ func (p Pupil) openTeacher(from string, open func(dir string) (*Run, error)) (*m
 // Program compiles the run's model for evaluation, in batches of a size, and loads its weights.
 func (r *Run) Program(sc *data.Schema, batch int) (*models.Program, *nn.Params, error) {
 	p := nn.BlankParams()
-	prog, err := models.Compile(r.Model, p, sc, models.CompileOptions{Batch: batch})
+	prog, err := models.Compile(r.Model, p, sc, models.CompileOptions{Batch: batch, Precision: r.Precision})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,9 +1,6 @@
 package kernel
 
-import (
-	"sync/atomic"
-	"unsafe"
-)
+import "unsafe"
 
 // The blocked product, after Goto and van de Geijn 2008 (doi:10.1145/1356052.1356053): B is packed into panels of nr
 // columns and A into panels of mr rows, cut into pieces of kc along k, so that the micro-kernel reads both in order; a
@@ -44,14 +41,16 @@ type plan struct {
 }
 
 // room returns x with n elements, starting on a cache line, if need be from new memory.
-func room(x []float32, n int) []float32 {
+func room[T float32 | uint16](x []T, n int) []T {
 	if cap(x) >= n {
 		return x[:n]
 	}
 	const line = 64
-	x = make([]float32, n+line/4)
+	var zero T
+	size := int(unsafe.Sizeof(zero))
+	x = make([]T, n+line/size)
 	if off := int(uintptr(unsafe.Pointer(&x[0])) % line); off != 0 {
-		x = x[(line-off)/4:]
+		x = x[(line-off)/size:]
 	}
 	return x[:n]
 }
@@ -145,13 +144,7 @@ func (g *product) block() {
 		g.shared = room(g.shared, g.kn*g.rowPanels*g.mr)
 		tasks += g.rowBlocks
 	}
-	if cap(g.left) < g.rowBlocks {
-		g.left = make([]atomic.Int32, g.rowBlocks)
-	}
-	g.left = g.left[:g.rowBlocks]
-	for i := range g.left {
-		g.left[i].Store(int32(g.colGroups))
-	}
+	g.countDown()
 	g.each(tasks, g.packTask)
 	g.each(g.rowBlocks*g.colGroups, g.tileTask)
 }

@@ -95,6 +95,30 @@ func scaleVec(n int, dst, x *float32, a float32) (done int) {
 	return done
 }
 
+func roundPartVec(n int, dst, x *float32) (done int) {
+	if path == avx512 && n >= 16 {
+		done = n &^ 15
+		roundPartAVX512(done, dst, x)
+	}
+	if rest := (n - done) &^ 7; rest > 0 && path != generic {
+		roundPartAVX2(rest, at(dst, done), at(x, done))
+		done += rest
+	}
+	return done
+}
+
+func roundPartsVec(n int, dst, x *float32) (done int) {
+	if path == avx512 && n >= 16 {
+		done = n &^ 15
+		roundPartsAVX512(done, dst, x)
+	}
+	if rest := (n - done) &^ 7; rest > 0 && path != generic {
+		roundPartsAVX2(rest, at(dst, done), at(x, done))
+		done += rest
+	}
+	return done
+}
+
 func fillVec(n int, dst *float32, a float32) (done int) {
 	if path == avx512 && n >= 16 {
 		done = n &^ 15

@@ -18,6 +18,10 @@ func axpyVec(n int, dst, x *float32, a float32) (done int) { return 0 }
 
 func scaleVec(n int, dst, x *float32, a float32) (done int) { return 0 }
 
+func roundPartVec(n int, dst, x *float32) (done int) { return 0 }
+
+func roundPartsVec(n int, dst, x *float32) (done int) { return 0 }
+
 func fillVec(n int, dst *float32, a float32) (done int) { return 0 }
 
 func reluVec(n int, dst, x *float32) (done int) { return 0 }

@@ -13,22 +13,19 @@ import "fmt"
 func Gemm(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int,
 	acc bool, epi func(r0, r1 int),
 ) {
-	checkGemm(transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
-	multiply(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, epi, Parallel, n == 1 || m == 1)
+	Highest.Gemm(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, epi)
 }
 
 // GemmRows is Gemm for A·op(B), the product of a layer's inputs with its weights, without acc. A row of it has the same bits whatever
 // the number of rows, so that a row of data has the same score alone and among others. Gemm takes another way for one row.
 func GemmRows(transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, epi func(r0, r1 int)) {
-	checkGemm(false, transB, m, n, k, a, lda, b, ldb, c, ldc)
-	multiply(false, transB, m, n, k, a, lda, b, ldb, c, ldc, false, epi, Parallel, n == 1)
+	Highest.GemmRows(transB, m, n, k, a, lda, b, ldb, c, ldc, epi)
 }
 
 // GemmST is Gemm without epi on the calling goroutine alone, for use inside tasks of [Parallel]. The result has the same
 // bits as Gemm's.
 func GemmST(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int, acc bool) {
-	checkGemm(transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
-	multiply(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc, nil, serial, n == 1 || m == 1)
+	Highest.GemmST(transA, transB, m, n, k, a, lda, b, ldb, c, ldc, acc)
 }
 
 // serial runs tasks as [Parallel] does, on the calling goroutine.
@@ -41,20 +38,20 @@ func serial(n int, f func(i int)) {
 // smallWork is the number of multiplications under which handing out tasks costs more than it gains.
 const smallWork = 1 << 17
 
-// multiply is Gemm on the goroutines of each. A product of a vector is a row of dot products, or a sum of rows.
-func multiply(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int,
-	acc bool, epi func(r0, r1 int), each func(int, func(int)), vector bool,
+// multiply is Gemm, on the goroutines of [Parallel] or the calling one. A product of a vector is a row of dot products, or a sum of rows.
+func multiply(p Precision, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int,
+	acc bool, epi func(r0, r1 int), parallel, vector bool,
 ) {
 	if m == 0 {
 		return
 	}
-	if m*n*k < smallWork {
-		each = serial
-	}
 	g := products.take()
 	g.transA, g.transB, g.m, g.n, g.k = transA, transB, m, n, k
 	g.a, g.lda, g.b, g.ldb, g.c, g.ldc = a, lda, b, ldb, c, ldc
-	g.acc, g.epi, g.each = acc, epi, each
+	g.acc, g.epi, g.each, g.workers = acc, epi, serial, 1
+	if parallel && m*n*k >= smallWork {
+		g.each, g.workers = Parallel, Threads()
+	}
 	switch {
 	case n == 0 || k == 0:
 		g.empty()
@@ -62,7 +59,12 @@ func multiply(transA, transB bool, m, n, k int, a []float32, lda int, b []float3
 		g.outer()
 	case vector:
 		g.vector()
+	case splits(n, k) && tiles != noTiles:
+		g.tiled(p.parts())
 	default:
+		if splits(n, k) && p != Highest {
+			g.round(p.parts())
+		}
 		g.blocked()
 	}
 	g.a, g.b, g.c, g.epi = nil, nil, nil, nil

@@ -11,10 +11,10 @@ import (
 // paths calls test once for each set of kernels that this machine can run.
 func paths(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	saved := path
-	defer func() { path = saved }()
+	savedPath, savedTiles := path, tiles
+	defer func() { path, tiles = savedPath, savedTiles }()
 	for l := generic; l <= supported(); l++ {
-		path = l
+		path, tiles = sets(l)
 		t.Run(l.String(), test)
 	}
 }

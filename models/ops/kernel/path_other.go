@@ -3,3 +3,5 @@
 package kernel
 
 func supported() level { return generic }
+
+func noTilesHere() string { return "the processor has no AMX" }

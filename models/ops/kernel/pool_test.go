@@ -115,7 +115,10 @@ func TestChoose(t *testing.T) {
 		{"avx2", avx512, avx2, ""},
 		{"avx512", avx512, avx512, ""},
 		{"avx512", avx2, generic, "kernel: SPLICE_KERNEL=avx512: this machine supports avx2 at best"},
-		{"sse", avx2, generic, `kernel: SPLICE_KERNEL="sse": want generic, avx2 or avx512`},
+		{"avx512", amx, avx512, ""},
+		{"amx", amx, amx, ""},
+		{"amx", avx512, generic, "kernel: SPLICE_KERNEL=amx: this machine supports avx512 at best"},
+		{"sse", avx2, generic, `kernel: SPLICE_KERNEL="sse": want generic, avx2, avx512 or amx, or leave it unset`},
 	} {
 		got, err := choose(tc.env, tc.best)
 		if got != tc.want || (err == nil) != (tc.err == "") || (err != nil && !strings.Contains(err.Error(), tc.err)) {

@@ -15,21 +15,27 @@ type product struct {
 	acc            bool
 	epi            func(r0, r1 int)
 	each           func(n int, f func(i int)) // Parallel or serial
+	workers        int                        // goroutines that each has at most
 
 	plan
 	packed []float32      // B of the current block: for each block of k, for each panel, [k][nr]
 	shared []float32      // A of the current block likewise, if plan.share
 	left   []atomic.Int32 // column groups that are not done yet, for each row block
 
+	tiling
+	rounds         rounding
+	roundA, roundB []float32 // rounded factors
+
 	lines
 	x, part []float32 // of vector and outer: the operand, made contiguous, and partial sums
 
-	packTask, tileTask, outerTask, dotTask, sumTask func(i int) // bound once
+	packTask, tileTask, outerTask, dotTask, sumTask, roundTask, splitTask, panelTask, columnTask func(i int) // bound once
 }
 
 func newProduct() *product {
 	g := new(product)
 	g.packTask, g.tileTask, g.outerTask, g.dotTask, g.sumTask = g.pack, g.tile, g.outerRows, g.dotRows, g.sumRows
+	g.roundTask, g.splitTask, g.panelTask, g.columnTask = g.rounds.task, g.splitB, g.panels, g.columns
 	return g
 }
 
@@ -37,11 +43,14 @@ func newProduct() *product {
 type tileSpace struct {
 	packed []float32 // panels of A
 	edge   []float32 // a tile of C that sticks out of it
+
+	a, b  []uint16  // panels of tiles
+	piece []float32 // factors that do not fill a tile, with zeros
 }
 
 var (
 	products = stock[product]{make: newProduct}
-	spaces   = stock[tileSpace]{make: func() *tileSpace { return &tileSpace{edge: room(nil, 14*32)} }}
+	spaces   = stock[tileSpace]{make: func() *tileSpace { return &tileSpace{edge: room[float32](nil, 32*32)} }}
 )
 
 // stock keeps values for reuse, as many as were ever used at once. Unlike sync.Pool's, its values outlive a collection.

@@ -8,16 +8,29 @@ const stripWidth = 256
 // Transposed is a matrix b, [n, k], stored so that a product of a single row with its transpose reads it once, from start to end.
 // It does not change after it is made, so goroutines may share it.
 type Transposed struct {
-	n, k int
-	data []float32 // the strips of columns of bᵀ, [k, stripWidth], with zeros to fill up strips and groups of four rows
+	n, k  int
+	parts int       // of a rounded factor; 0 if factors are taken as they are
+	tiles []uint16  // b on tiles, in place of data
+	data  []float32 // the strips of columns of bᵀ, [k, stripWidth], with zeros to fill up strips and groups of four rows
 }
 
-// Transpose returns b, [n, k], as a [Transposed].
-func Transpose(n, k int, b []float32) *Transposed {
+// Transpose returns b, [n, k], as a [Transposed] for products in this precision.
+func (p Precision) Transpose(n, k int, b []float32) *Transposed {
 	if n < 1 || k < 1 || len(b) != n*k {
 		panic(fmt.Sprintf("kernel: Transpose: %d elements are not [%d, %d]", len(b), n, k))
 	}
 	t := &Transposed{n: n, k: k}
+	switch {
+	case splits(n, k) && tiles != noTiles:
+		t.parts = p.parts()
+		t.onTiles(b)
+		return t
+	case splits(n, k) && p != Highest:
+		t.parts = p.parts()
+		rounded := make([]float32, len(b))
+		RoundBF16(rounded, b, t.parts)
+		b = rounded
+	}
 	height := ceil(k, 4) * 4
 	for j0 := 0; j0 < n; j0 += stripWidth {
 		w := min(stripWidth, ceil(n-j0, 16)*16)
@@ -36,9 +49,20 @@ func Transpose(n, k int, b []float32) *Transposed {
 //
 //	for j := range n { for p := range k { c[j] += a[p] * b[j*k+p] } }
 //
-// over c set to zero, with the bits of a row of [Gemm] that has the rows of b for its transposed second factor, n and k above 1.
+// over c set to zero, with the bits of a row of [Precision.GemmRows] that has the rows of b for its transposed second factor, n and k above 1.
 func (t *Transposed) Times(c, a []float32) {
 	a, c = a[:t.k], c[:t.n]
+	switch {
+	case t.tiles != nil:
+		t.timesTiles(c, a)
+		return
+	case t.parts > 0:
+		space := spaces.take()
+		defer spaces.put(space)
+		space.piece = room(space.piece, t.k)
+		RoundBF16(space.piece, a, t.parts)
+		a = space.piece
+	}
 	_, _, kc := microSize()
 	kc = pieceOf(t.k, kc)
 	height := ceil(t.k, 4) * 4
@@ -83,4 +107,36 @@ func inOrder(sum, a, x []float32) {
 		copy(rest[:], a)
 		axpy4(sum, x, w, &rest)
 	}
+}
+
+// onTiles packs b whole.
+func (t *Transposed) onTiles(b []float32) {
+	g := t.row()
+	g.b, g.ldb, g.transB = b, t.k, true
+	g.packedB = room[uint16](nil, ceil(g.steps, g.piece)*g.colPanels*g.stride)
+	for i := range 2 * g.colPanels {
+		g.splitB(i)
+	}
+	t.tiles, g.b, g.packedB = g.packedB, nil, nil
+	products.put(g)
+}
+
+// row returns a product of one row with t.
+func (t *Transposed) row() *product {
+	g := products.take()
+	g.transA, g.m, g.n, g.k = false, 1, t.n, t.k
+	g.cut(t.parts, pieceSteps[t.parts])
+	g.rowBlocks, g.colGroups = 1, 1
+	g.j0, g.jn, g.colPanels = 0, t.n, ceil(t.n, panelRows)
+	g.s0, g.sn = 0, g.steps
+	return g
+}
+
+func (t *Transposed) timesTiles(c, a []float32) {
+	g := t.row()
+	kept := g.packedB
+	g.a, g.lda, g.c, g.ldc, g.acc, g.epi, g.packedB = a, t.k, c, t.n, false, nil, t.tiles
+	g.panels(0)
+	g.a, g.c, g.packedB = nil, nil, kept
+	products.put(g)
 }

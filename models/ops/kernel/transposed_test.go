@@ -19,7 +19,7 @@ func TestRowBits(t *testing.T) {
 			const rows = 31 // tall and short tiles, and some rows beside them
 			a, b, c := values(r, rows*k), values(r, n*k), make([]float32, rows*n)
 			GemmRows(true, rows, n, k, a, k, b, k, c, n, nil)
-			kept := Transpose(n, k, b)
+			kept := Highest.Transpose(n, k, b)
 			alone, times := make([]float32, n), values(r, n+1)
 			times[n] = guard
 			for i := range rows {
@@ -60,7 +60,7 @@ func BenchmarkTransposed(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	const n, k = 400, 624
 	a, w, c := values(r, k), values(r, n*k), make([]float32, n)
-	t := Transpose(n, k, w)
+	t := Highest.Transpose(n, k, w)
 	for b.Loop() {
 		t.Times(c, a)
 	}

@@ -39,6 +39,16 @@ func axpyAVX2(n int, dst *float32, x *float32, a float32)
 //go:noescape
 func scaleAVX2(n int, dst *float32, x *float32, a float32)
 
+// roundPartAVX2: dst = x rounded to bf16.
+//
+//go:noescape
+func roundPartAVX2(n int, dst *float32, x *float32)
+
+// roundPartsAVX2: dst = x rounded to bf16, plus what is left rounded to bf16.
+//
+//go:noescape
+func roundPartsAVX2(n int, dst *float32, x *float32)
+
 // fillAVX2: dst = a.
 //
 //go:noescape
@@ -228,6 +238,16 @@ func axpyAVX512(n int, dst *float32, x *float32, a float32)
 //
 //go:noescape
 func scaleAVX512(n int, dst *float32, x *float32, a float32)
+
+// roundPartAVX512: dst = x rounded to bf16.
+//
+//go:noescape
+func roundPartAVX512(n int, dst *float32, x *float32)
+
+// roundPartsAVX512: dst = x rounded to bf16, plus what is left rounded to bf16.
+//
+//go:noescape
+func roundPartsAVX512(n int, dst *float32, x *float32)
 
 // fillAVX512: dst = a.
 //

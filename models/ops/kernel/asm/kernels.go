@@ -119,6 +119,20 @@ var kernels = []routine{
 			g.VMOVUPS(v, p["dst"])
 		}
 	})},
+	{name: "roundPart", ptrs: "dst x", doc: "dst = x rounded to bf16.", emit: each(4, func(g *gen) func(int, mem) {
+		round := g.rounder()
+		return func(_ int, p mem) { g.VMOVUPS(round(g.load(p["x"])), p["dst"]) }
+	})},
+	{name: "roundParts", ptrs: "dst x", doc: "dst = x rounded to bf16, plus what is left rounded to bf16.", emit: each(4, func(g *gen) func(int, mem) {
+		round := g.rounder()
+		return func(_ int, p mem) {
+			v := g.load(p["x"])
+			high := round(v)
+			g.VSUBPS(high, v, v)
+			g.VADDPS(round(v), high, high)
+			g.VMOVUPS(high, p["dst"])
+		}
+	})},
 	{name: "fill", ptrs: "dst", rest: "a float32", doc: "dst = a.", emit: each(4, func(g *gen) func(int, mem) {
 		a := g.broadcast("a")
 		return func(_ int, p mem) { g.VMOVUPS(a, p["dst"]) }
@@ -388,4 +402,20 @@ func maxAbs(g *gen, k routine) {
 		g.VMOVUPS(top, operand.Mem{Base: out})
 		g.VMOVUPS(big, operand.Mem{Base: out, Disp: g.bytes()})
 	})(g, k)
+}
+
+// rounder returns a function that rounds a vector to bf16, ties to even, in a new vector. Inf becomes NaN.
+func (g *gen) rounder() func(v reg.VecVirtual) reg.VecVirtual {
+	one, half, upper := g.bits(1), g.bits(0x7fff), g.bits(0xffff0000)
+	return func(v reg.VecVirtual) reg.VecVirtual {
+		up, nan := g.vec(), g.vec()
+		g.VPSRLD(operand.U8(16), v, up)
+		g.and(one, up, up)
+		g.VPADDD(half, up, up)
+		g.VPADDD(v, up, up)
+		g.and(upper, up, up)
+		g.VSUBPS(v, v, nan)
+		g.VADDPS(nan, up, up)
+		return up
+	}
 }

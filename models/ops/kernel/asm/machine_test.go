@@ -15,6 +15,9 @@ import (
 type machine struct {
 	gp       [16]uint64
 	vec      [32][64]byte
+	masks    [8]uint16
+	tiles    [8][1024]byte
+	ready    bool // the tiles are configured
 	segments []segment
 	globals  map[string]uint64
 	result   int64 // of the last instruction that set the flags
@@ -139,6 +142,9 @@ func (m *machine) call(f *ir.Function, args ...any) (err error) {
 		}
 		switch {
 		case i.Opcode == "RET":
+			if m.ready {
+				m.fail("the tiles are not released")
+			}
 			return nil
 		case i.IsBranch:
 			if m.taken(i.Opcode) {
@@ -152,6 +158,8 @@ func (m *machine) call(f *ir.Function, args ...any) (err error) {
 
 func (m *machine) taken(op string) bool {
 	switch op {
+	case "JMP":
+		return true
 	case "JZ":
 		return m.result == 0
 	case "JNZ":
@@ -184,8 +192,6 @@ func (m *machine) address(a operand.Mem) uint64 {
 	}
 	return addr
 }
-
-func index(r reg.Register) int { return int(reg.ToPhysical(r).PhysicalIndex()) }
 
 // read returns size bytes of an operand of a vector instruction.
 func (m *machine) read(o operand.Op, size int) []byte {

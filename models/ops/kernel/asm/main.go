@@ -1,6 +1,6 @@
 // Command asm writes the assembly of package kernel: vector_amd64.s, its declarations vector_amd64.go, and the functions
 // that choose between the two instruction sets, dispatch_amd64.go and dispatch_other.go. One description of each kernel
-// gives the AVX2 version (8 lanes) and the AVX-512 version (16 lanes).
+// gives the AVX2 version (8 lanes) and the AVX-512 version (16 lanes). The kernels on AMX's tiles are in tiles_amd64.s.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"go/format"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/ir"
@@ -27,11 +28,7 @@ func main() {
 }
 
 func write(dir string) error {
-	f, err := compile()
-	if err != nil {
-		return err
-	}
-	files, err := render(f)
+	files, err := render()
 	if err != nil {
 		return err
 	}
@@ -44,35 +41,40 @@ func write(dir string) error {
 }
 
 // render prints the generated files.
-func render(f *ir.File) (map[string][]byte, error) {
-	cfg := printer.Config{Name: "go generate", Pkg: "kernel"}
-	asm, err := printer.NewGoAsm(cfg).Print(f)
-	if err != nil {
-		return nil, err
-	}
-	stubs, err := printer.NewStubs(cfg).Print(f)
-	if err != nil {
-		return nil, err
+func render() (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for name, compile := range map[string]func() (*ir.File, error){"vector": compile, "tiles": compileTiles} {
+		f, err := compile()
+		if err != nil {
+			return nil, err
+		}
+		cfg := printer.Config{Name: "go generate", Pkg: "kernel"}
+		if files[name+"_amd64.s"], err = printer.NewGoAsm(cfg).Print(asBytes(f)); err != nil {
+			return nil, err
+		}
+		if files[name+"_amd64.go"], err = printer.NewStubs(cfg).Print(f); err != nil {
+			return nil, err
+		}
 	}
 	var calls, none bytes.Buffer
 	dispatch(&calls)
 	noDispatch(&none)
-	files := map[string][]byte{
-		"vector_amd64.s": asm, "vector_amd64.go": stubs, "dispatch_amd64.go": calls.Bytes(), "dispatch_other.go": none.Bytes(),
-	}
+	files["dispatch_amd64.go"], files["dispatch_other.go"] = calls.Bytes(), none.Bytes()
 	for name, text := range files {
 		if filepath.Ext(name) != ".go" {
 			continue
 		}
-		if files[name], err = format.Source(text); err != nil {
+		source, err := format.Source(text)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+		files[name] = source
 	}
 	return files, nil
 }
 
-// compile describes all kernels, and allocates their registers.
-func compile() (*ir.File, error) {
+// compile describes the vector kernels, and allocates their registers, once: the tables of constants are kept.
+var compile = sync.OnceValues(func() (*ir.File, error) {
 	c := build.NewContext()
 	c.ConstraintExpr("amd64")
 	for _, lanes := range []int{8, 16} {
@@ -95,4 +97,4 @@ func compile() (*ir.File, error) {
 		return nil, err
 	}
 	return f, pass.Compile.Execute(f)
-}
+})

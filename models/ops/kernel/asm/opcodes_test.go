@@ -103,6 +103,10 @@ func (m *machine) step(i *ir.Instruction) {
 		}
 	case "PREFETCHT0":
 	case "VMOVUPS", "VMOVUPD":
+		if len(o) == 3 { // with a mask
+			m.masked(o[0].(operand.Mem), m.masks[index(o[1].(reg.Register))], o[2])
+			return
+		}
 		m.write(o[1], m.read(o[0], size))
 	case "VBROADCASTSS", "VPBROADCASTD":
 		x := m.read(o[0], 4)
@@ -168,8 +172,12 @@ func (m *machine) step(i *ir.Instruction) {
 			le.PutUint64(d[j:], math.Float64bits(z))
 		}
 		m.write(o[2], d)
+	case "VMOVDQU64":
+		m.write(o[1], m.read(o[0], size))
 	default:
-		m.general(i, last[0])
+		if !m.words(i, size) && !m.tile(i) {
+			m.general(i, last[0])
+		}
 	}
 }
 

@@ -1,0 +1,23 @@
+//go:build !amd64
+
+package kernel
+
+func splitRows(parts, rows, steps, tail int, src []float32, ld int, dst []uint16) {
+	SplitRowsRef(parts, rows, steps, tail, src, ld, dst)
+}
+
+func splitRowsT(parts, n int, src []float32, ld int, dst []uint16, stride int) {
+	SplitRowsTRef(parts, n, src, ld, dst, stride)
+}
+
+func splitPairs(parts, panels, tail int, top, bottom []float32, dst []uint16, stride int) {
+	SplitPairsRef(parts, panels, tail, top, bottom, dst, stride)
+}
+
+func splitPairsT(parts, steps, tail int, src []float32, ld int, dst []uint16) {
+	SplitPairsTRef(parts, steps, tail, src, ld, dst)
+}
+
+func tilesProduct(parts, ta, tb, panels, steps int, a, b []uint16, c []float32, ldc int, acc bool) {
+	TilesRef(parts, ta, tb, panels, steps, a, b, c, ldc, acc)
+}
