@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/splice-ml/splice/data/crash"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train/ckpt"
@@ -26,7 +27,7 @@ func Mergeable(t ckpt.Info) bool {
 }
 
 // Write merges tensor by tensor into the file at path, which appears when all is done. Each tensor has the type that it has in the
-// base. Write holds in memory one block of rows of each parent, or one whole tensor of each parent if the method wants whole tensors.
+// base. Write holds in memory two blocks of rows of each parent, or one whole tensor of each parent if the method wants whole tensors.
 func (in *Input) Write(path string, m Merged, meta map[string]string) error {
 	var infos []ckpt.Info
 	byName := map[string]ckpt.Info{}
@@ -92,13 +93,10 @@ func (in *Input) each(m Merged, info ckpt.Info, emit func(at int, values []float
 	if !selected || !m.Whole {
 		step = min(rows, max(1, blockValues/max(1, dim)))
 	}
-	buf := make([]float32, (len(parents)+1)*step*dim)
 	counts := in.counts(info.Name, rows)
 	t := &Tensor{Name: info.Name, Shape: info.Shape}
-	for lo := 0; lo < rows; lo += step {
-		hi := min(rows, lo+step)
+	return readAhead(rows, step, len(parents)*step*dim, func(lo, hi int, buf []float32) error {
 		n := (hi - lo) * dim
-		t.Lo, t.Hi, t.Parents, t.Counts = lo, hi, t.Parents[:0], t.Counts[:0]
 		for k, p := range parents {
 			x := buf[k*n : (k+1)*n]
 			if err := p.ReadRows(info.Name, lo, hi, x); err != nil {
@@ -107,27 +105,88 @@ func (in *Input) each(m Merged, info ckpt.Info, emit func(at int, values []float
 			if i := nn.NotFinite(x); i >= 0 {
 				return fmt.Errorf("cki: %s: tensor %s: value %d is %v; a model that is not finite cannot be merged", p.Name, info.Name, lo*dim+i, x[i])
 			}
-			t.Parents = append(t.Parents, x)
+		}
+		return nil
+	}, func(lo, hi int, buf []float32) error {
+		n := (hi - lo) * dim
+		t.Lo, t.Hi, t.Parents, t.Counts = lo, hi, t.Parents[:0], t.Counts[:0]
+		for k := range parents {
+			t.Parents = append(t.Parents, buf[k*n:(k+1)*n])
 			if counts != nil {
 				t.Counts = append(t.Counts, counts[k][lo:hi])
 			}
 		}
-		t.Out = buf[len(parents)*n : (len(parents)+1)*n]
-		copy(t.Out, t.Parents[0])
-		if selected {
-			if counts == nil {
-				t.Counts = nil
-			}
-			if err := m.Tensor(t); err != nil {
-				return fmt.Errorf("cki: tensor %s: %w", info.Name, err)
-			}
-			if i := nn.NotFinite(t.Out); i >= 0 {
-				return fmt.Errorf("cki: tensor %s: the merge makes value %d %v", info.Name, lo*dim+i, t.Out[i])
-			}
+		if !selected {
+			return emit(lo*dim, t.Parents[0])
 		}
-		if err := emit(lo*dim, t.Out); err != nil {
+		if counts == nil {
+			t.Counts = nil
+		}
+		t.Out = append(t.Out[:0], t.Parents[0]...)
+		if err := m.Tensor(t); err != nil {
+			return fmt.Errorf("cki: tensor %s: %w", info.Name, err)
+		}
+		if i := nn.NotFinite(t.Out); i >= 0 {
+			return fmt.Errorf("cki: tensor %s: the merge makes value %d %v", info.Name, lo*dim+i, t.Out[i])
+		}
+		return emit(lo*dim, t.Out)
+	})
+}
+
+// readAhead calls read and then use for each block of step rows, whose values have room in buf. A block is read while the one before it is
+// used, but for a single one.
+func readAhead(rows, step, values int, read, use func(lo, hi int, buf []float32) error) error {
+	if rows <= step {
+		if rows == 0 {
+			return nil
+		}
+		buf := make([]float32, values)
+		if err := read(0, rows, buf); err != nil {
 			return err
 		}
+		return use(0, rows, buf)
+	}
+	type block struct {
+		lo, hi int
+		buf    []float32
+		err    error
+	}
+	full, free, stop := make(chan block), make(chan []float32, 2), make(chan struct{})
+	free <- make([]float32, values)
+	free <- make([]float32, values)
+	go func() {
+		defer close(full)
+		for lo := 0; lo < rows; lo += step {
+			b := block{lo: lo, hi: min(rows, lo+step)}
+			select {
+			case b.buf = <-free:
+			case <-stop:
+				return
+			}
+			b.err = crash.Guard(func() error { return read(b.lo, b.hi, b.buf) })
+			select {
+			case full <- b:
+			case <-stop:
+				return
+			}
+			if b.err != nil {
+				return
+			}
+		}
+	}()
+	defer func() {
+		close(stop)
+		for range full { // until the goroutine has ended
+		}
+	}()
+	for b := range full {
+		if b.err != nil {
+			return b.err
+		}
+		if err := use(b.lo, b.hi, b.buf); err != nil {
+			return err
+		}
+		free <- b.buf
 	}
 	return nil
 }

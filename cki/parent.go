@@ -161,8 +161,8 @@ func Digest(r Reader) (string, error) {
 	}
 	stored, hasStored := r.(rawReader)
 	for _, t := range r.Tensors() {
-		fmt.Fprintf(h, "%s%v", t.Name, t.Shape) // a hash has no errors
-		if hasStored && !Mergeable(t) {         // float32 need not hold the values
+		fmt.Fprintf(h, "%s%v", t.Name, t.Shape)                  // a hash has no errors
+		if hasStored && (t.DType == ckpt.F32 || !Mergeable(t)) { // bytes are as below; float32 need not hold others' values
 			if err := stored.WriteRaw(t.Name, h); err != nil {
 				return "", err
 			}

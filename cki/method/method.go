@@ -86,6 +86,13 @@ func normalised(w []float64) []float64 {
 
 // combine sets out to sum_k w_k·x_k, summed in float64: equal x and weights that sum to 1 give x bit for bit.
 func combine(out []float32, w []float64, x [][]float32) {
+	if len(x) == 2 {
+		a, b, v, u := x[0][:len(out)], x[1][:len(out)], w[0], w[1]
+		for i := range out {
+			out[i] = float32(v*float64(a[i]) + u*float64(b[i]))
+		}
+		return
+	}
 	for i := range out {
 		sum := w[0] * float64(x[0][i])
 		for k, v := range x[1:] {

@@ -50,6 +50,9 @@ func (d DType) AppendFloats(dst []byte, values []float32) ([]byte, error) {
 	le := binary.LittleEndian
 	switch d {
 	case F32:
+		if littleEndian {
+			return append(dst, bytesOf(values)...), nil
+		}
 		for _, v := range values {
 			dst = le.AppendUint32(dst, math.Float32bits(v))
 		}
@@ -109,6 +112,10 @@ func (d DType) decode(dst []float32, src []byte) error {
 	le := binary.LittleEndian
 	switch d {
 	case F32:
+		if littleEndian {
+			copy(bytesOf(dst), src)
+			return nil
+		}
 		for i := range dst {
 			dst[i] = math.Float32frombits(le.Uint32(src[4*i:]))
 		}

@@ -15,7 +15,7 @@ import (
 // TestFaults lets each operation of a save fail in turn: the earlier file stays whole and nothing lies beside it.
 func TestFaults(t *testing.T) {
 	old := &Checkpoint{Tensors: []Tensor{{Name: "w", Shape: []int{1}, Data: []float32{1}}}}
-	big := &Checkpoint{Tensors: []Tensor{{Name: "w", Shape: []int{200000}, Data: make([]float32, 200000)}}}
+	big := &Checkpoint{Tensors: []Tensor{{Name: "w", Shape: []int{800000}, Data: make([]float32, 800000)}}}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "model.safetensors")
 	count := &faultfs.System{}

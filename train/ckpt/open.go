@@ -222,7 +222,7 @@ func (r *File) WriteRaw(name string, w io.Writer) error {
 	if t == nil {
 		return fmt.Errorf("ckpt: %s: no tensor %s", r.Path, name)
 	}
-	if _, err := io.Copy(w, io.NewSectionReader(r.f, r.start+t.begin, t.bytes())); err != nil {
+	if _, err := io.CopyBuffer(w, onlyReader{io.NewSectionReader(r.f, r.start+t.begin, t.bytes())}, make([]byte, min(1<<18, t.bytes()+1))); err != nil {
 		return fmt.Errorf("ckpt: %s: tensor %s: %w", r.Path, name, err)
 	}
 	return nil

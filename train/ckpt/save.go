@@ -7,7 +7,6 @@
 package ckpt
 
 import (
-	"bufio"
 	"cmp"
 	"encoding/binary"
 	"fmt"
@@ -66,6 +65,10 @@ func save(on atomicfile.System, path string, c *Checkpoint) error {
 			_, err := w.Write(t.Raw)
 			return err
 		}
+		if littleEndian {
+			_, err := w.Write(bytesOf(t.Data))
+			return err
+		}
 		for x := t.Data; len(x) > 0; {
 			n := min(len(x), len(buf)/4)
 			for i, v := range x[:n] {
@@ -95,8 +98,14 @@ func stream(on atomicfile.System, path string, tensors []Info, meta map[string]s
 	}
 	return named(atomicfile.ReplaceOn(on, path, func(f *atomicfile.File) error {
 		sum := xxhash.New()
-		out := bufio.NewWriterSize(f, 1<<18)
-		w := &counter{w: io.MultiWriter(sum, out)}
+		out := newBackground(io.MultiWriter(sum, f))
+		closed := false
+		defer func() {
+			if !closed {
+				out.Close() // there is an earlier error
+			}
+		}()
+		w := &counter{w: out}
 		if _, err := w.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(head)))); err != nil {
 			return err
 		}
@@ -113,7 +122,8 @@ func stream(on atomicfile.System, path string, tensors []Info, meta map[string]s
 				return fmt.Errorf("tensor %s: %d bytes written for %s %v", t.Name, w.n, t.DType, t.Shape)
 			}
 		}
-		if err := out.Flush(); err != nil {
+		closed = true
+		if err := out.Close(); err != nil {
 			return err
 		}
 		_, err := f.WriteAt(fmt.Appendf(nil, "%0*x", checksumDigits, sum.Sum64()), int64(8+digits))
