@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -41,10 +42,10 @@ func (c *cycle) Batches(int, int) iter.Seq2[*data.Batch, error] {
 	}
 }
 
-// criteoLike has 13 numeric and 26 categorical fields with 1,000,000 ids in all, drawn from Zipf's law with exponent 1.2.
-func criteoLike(batch int) *cycle {
-	const fields, rows = 26, 1_000_000
-	per := rows / fields
+// criteoLike has 13 numeric and 26 categorical fields with so many ids in all, drawn from Zipf's law with exponent 1.2.
+func criteoLike(batch, ids int) *cycle {
+	const fields = 26
+	per := ids / fields
 	sc := &data.Schema{NumDense: 13}
 	for i := range 13 {
 		n := fmt.Sprintf("I%d", i+1)
@@ -142,10 +143,16 @@ func shortHistories(rows, items int) *cycle {
 	return c
 }
 
-// stepTime trains m and reports the median time of a step: gather, forward, backward and optimizer.
+// stepTime trains m and reports the median time of a step: gather, forward, backward and optimizer. The environment variable
+// SPLICE_PRECISION is train.precision.
 func stepTime(b *testing.B, m models.Model, src *cycle, tk task.Task, o train.Options) {
 	c := &clock{warm: 10, n: max(b.N, 5)}
 	o.Epochs = 1
+	if p := os.Getenv("SPLICE_PRECISION"); p != "" {
+		if err := o.Precision.UnmarshalText([]byte(p)); err != nil {
+			b.Fatal(err)
+		}
+	}
 	tr := &train.Trainer{
 		Options: o, Model: m, Task: tk, Data: &data.Splits{Schema: src.schema, Train: src}, Params: nn.NewParams(1), Dir: b.TempDir(),
 		Callbacks: []train.Callback{c},
@@ -160,30 +167,35 @@ func stepTime(b *testing.B, m models.Model, src *cycle, tk task.Task, o train.Op
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkStep times a training step: of recommenders at batch 4096, 39 fields, a million ids, embedding 16, tower 400x3; and of
-// MiniLM-L6 at batch 32, by the tokens of a row; and of SASRec at batch 128, width 64, over all of 54,542 items and over 256 of 12,101 that are
+// BenchmarkStep times a training step: of recommenders at batch 4096, 39 fields, a million ids, embedding 16, tower 400x3, and large ones at batch
+// 10,000, ten million ids, tower 1000x5; of encoders at batch 32, by layers, width and the tokens of a row, MiniLM-L6 among them; and of SASRec at batch 128, width 64, over all of 54,542 items and over 256 of 12,101 that are
 // drawn for each position. Compare with scripts/bench.
 func BenchmarkStep(b *testing.B) {
-	tower := ctr.Tower{HiddenUnits: []int{400, 400, 400}, HiddenActivations: "relu"}
-	for name, m := range map[string]models.Model{
-		"deepfm": ctr.DeepFM{EmbeddingDim: 16, Tower: tower},
-		"dcn":    ctr.DCN{EmbeddingDim: 16, NumCrossLayers: 3, Tower: tower},
-		"dcnv2":  ctr.DCNv2{EmbeddingDim: 16, NumCrossLayers: 3, ModelStructure: "parallel", Tower: tower},
+	for name, model := range map[string]func(t ctr.Tower) models.Model{
+		"deepfm": func(t ctr.Tower) models.Model { return ctr.DeepFM{EmbeddingDim: 16, Tower: t} },
+		"dcn":    func(t ctr.Tower) models.Model { return ctr.DCN{EmbeddingDim: 16, NumCrossLayers: 3, Tower: t} },
+		"dcnv2": func(t ctr.Tower) models.Model {
+			return ctr.DCNv2{EmbeddingDim: 16, NumCrossLayers: 3, ModelStructure: "parallel", Tower: t}
+		},
 	} {
-		for _, mode := range []string{"lazy", "dense"} {
-			b.Run(name+"/"+mode, func(b *testing.B) {
-				o := train.Defaults()
-				o.BatchSize, o.MaxGradNorm, o.Embeddings = 4096, 0, mode
-				stepTime(b, m, criteoLike(o.BatchSize), task.Binary{MetricNames: []string{"auc"}}, o)
+		for _, kind := range []string{"lazy", "dense", "large"} {
+			b.Run(name+"/"+kind, func(b *testing.B) {
+				o, ids, hidden := train.Defaults(), 1_000_000, []int{400, 400, 400}
+				o.BatchSize, o.MaxGradNorm, o.Embeddings = 4096, 0, kind
+				if kind == "large" {
+					o.BatchSize, o.Embeddings, ids, hidden = 10_000, "lazy", 10_000_000, []int{1000, 1000, 1000, 1000, 1000}
+				}
+				m := model(ctr.Tower{HiddenUnits: hidden, HiddenActivations: "relu"})
+				stepTime(b, m, criteoLike(o.BatchSize, ids), task.Binary{MetricNames: []string{"auc"}}, o)
 			})
 		}
 	}
 	classification, _ := task.Registry.Default("classification")
-	for _, length := range []int{16, 32, 64, 128} {
-		b.Run(fmt.Sprintf("minilm/%d", length), func(b *testing.B) {
+	for _, c := range []struct{ layers, width, length int }{{2, 128, 64}, {4, 256, 128}, {6, 384, 16}, {6, 384, 32}, {6, 384, 64}, {6, 384, 128}} {
+		b.Run(fmt.Sprintf("bert/%dx%d/%d", c.layers, c.width, c.length), func(b *testing.B) {
 			m := &text.BERT{
 				Encoder: text.Encoder{
-					HiddenSize: 384, NumHiddenLayers: 6, NumAttentionHeads: 12, IntermediateSize: 1536,
+					HiddenSize: c.width, NumHiddenLayers: c.layers, NumAttentionHeads: c.width / 32, IntermediateSize: 4 * c.width,
 					HiddenAct: "gelu", HiddenDropoutProb: 0.1,
 					AttentionProbsDropoutProb: 0.1, MaxPositionEmbeddings: 512, TypeVocabSize: 2,
 					LayerNormEps: 1e-12, InitializerRange: 0.02,
@@ -193,7 +205,7 @@ func BenchmarkStep(b *testing.B) {
 			o := train.Defaults()
 			o.BatchSize, o.MaxGradNorm, o.LearningRate = 32, 1, 5e-5
 			o.Optimizer, _ = optim.Types.Default("adamw")
-			stepTime(b, m, sentences(o.BatchSize, length), classification, o)
+			stepTime(b, m, sentences(o.BatchSize, c.length), classification, o)
 		})
 	}
 	ranked := []string{"hr@10"}

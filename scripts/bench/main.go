@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/splice-ml/splice/data/bound"
+	"github.com/splice-ml/splice/models/ops/kernel"
 	trainrun "github.com/splice-ml/splice/train/run"
 )
 
@@ -41,7 +42,7 @@ var exact = []string{"eager", "compile"}
 type row struct {
 	name  string
 	what  string
-	ours  func(ctx context.Context, b *bench) (measure, error)
+	ours  func(ctx context.Context, b *bench, precision string) (measure, error)
 	torch []string // arguments of python
 	needs string   // a file below -datasets; may be empty
 }
@@ -56,20 +57,23 @@ type measure struct {
 func rows() []row {
 	var out []row
 	for _, m := range []string{"deepfm", "dcn", "dcnv2"} {
-		for _, tables := range [][2]string{{"lazy", "sparse"}, {"dense", "dense"}} {
-			out = append(out, row{
-				m + "_" + tables[0], m + ", batch 4096, 39 fields, a million ids, embedding 16, tower 400x3, embeddings " + tables[0],
-				benchmark(m + "/" + tables[0]),
-				[]string{"models_torch.py", m, "tables=" + tables[1]},
-				"",
-			})
+		const small = ", batch 4096, 39 fields, a million ids, embedding 16, tower 400x3, embeddings "
+		for _, kind := range []struct{ name, what, torch string }{
+			{"lazy", small + "lazy", "tables=sparse"},
+			{"dense", small + "dense", "tables=dense"},
+			{"large", ", batch 10,000, 39 fields, ten million ids, embedding 16, tower 1000x5, embeddings lazy", "size=large"},
+		} {
+			out = append(out, row{m + "_" + kind.name, m + kind.what, benchmark(m + "/" + kind.name), []string{"models_torch.py", m, kind.torch}, ""})
 		}
 	}
-	for _, n := range []string{"16", "32", "64", "128"} {
+	for _, e := range []struct{ name, layers, width, tokens string }{
+		{"bert_2x128", "2", "128", "64"}, {"bert_4x256", "4", "256", "128"},
+		{"minilm_16", "6", "384", "16"}, {"minilm_32", "6", "384", "32"}, {"minilm_64", "6", "384", "64"}, {"minilm_128", "6", "384", "128"},
+	} {
 		out = append(out, row{
-			"minilm_" + n, "MiniLM (6 layers of 384), 32 rows of " + n + " tokens, AdamW",
-			benchmark("minilm/" + n),
-			[]string{"models_torch.py", "minilm", "tokens=" + n},
+			e.name, "encoder of " + e.layers + " layers of " + e.width + ", 32 rows of " + e.tokens + " tokens, AdamW",
+			benchmark("bert/" + e.layers + "x" + e.width + "/" + e.tokens),
+			[]string{"models_torch.py", "bert", "layers=" + e.layers, "width=" + e.width, "tokens=" + e.tokens},
 			"",
 		})
 	}
@@ -88,6 +92,7 @@ func rows() []row {
 // bench holds the options of a run and what it built.
 type bench struct {
 	python, datasets, root, bin string
+	precisions                  []string
 	pairs, steps, threads       int
 }
 
@@ -106,6 +111,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 	f.SetOutput(log)
 	names := f.String("rows", "", "rows to time, comma separated (default: all): "+strings.Join(rowNames(), ", "))
 	which := f.String("modes", strings.Join(modes, ","), "modes of PyTorch")
+	ours := f.String("precisions", strings.Join(precisions(), ","), "train.precision of ours; the default is all that have kernels of their own here")
 	file := f.String("out", "", "JSON file of the result")
 	f.StringVar(&b.python, "python", "python3", "Python with the packages of scripts/bench/requirements.txt")
 	f.StringVar(&b.datasets, "datasets", "datasets", "folder of the data of histories")
@@ -131,6 +137,12 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 			return fmt.Errorf("-modes: unknown mode %q: want some of %s", m, strings.Join(modes, ", "))
 		}
 	}
+	b.precisions = strings.Split(*ours, ",")
+	for _, p := range b.precisions {
+		if _, err := kernel.ParsePrecision(p); err != nil {
+			return fmt.Errorf("-precisions: %w", err)
+		}
+	}
 	if b.datasets, err = filepath.Abs(b.datasets); err != nil {
 		return err
 	}
@@ -138,7 +150,7 @@ func run(ctx context.Context, args []string, out, log io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(b.bin)
-	r := &report{Machine: machine(), Threads: b.threads, Pairs: b.pairs}
+	r := &report{Machine: machine(), Threads: b.threads, Pairs: b.pairs, Precisions: b.precisions}
 	for _, row := range chosen {
 		if row.needs != "" {
 			if _, err := os.Stat(filepath.Join(b.datasets, row.needs)); err != nil {
@@ -171,6 +183,15 @@ func rowNames() []string {
 		names = append(names, r.name)
 	}
 	return names
+}
+
+// precisions are those that are worth timing on this machine.
+func precisions() []string {
+	all := []string{kernel.Highest.String(), kernel.High.String(), kernel.Medium.String()}
+	if kernel.Tiles() != nil {
+		return all[:1]
+	}
+	return all
 }
 
 // choose returns the rows of these names, or all.
@@ -214,11 +235,12 @@ func (b *bench) build(ctx context.Context, log io.Writer) error {
 }
 
 // benchmark times BenchmarkStep of that name.
-func benchmark(name string) func(ctx context.Context, b *bench) (measure, error) {
-	return func(ctx context.Context, b *bench) (measure, error) {
+func benchmark(name string) func(ctx context.Context, b *bench, precision string) (measure, error) {
+	return func(ctx context.Context, b *bench, precision string) (measure, error) {
 		c := exec.CommandContext(ctx, filepath.Join(b.bin, "train.test"), "-test.run", "^$", "-test.benchtime", fmt.Sprintf("%dx", b.steps),
 			"-test.bench", "^BenchmarkStep$/^"+strings.ReplaceAll(name, "/", "$/^")+"$", "-test.cpu", strconv.Itoa(b.threads))
 		c.Dir = filepath.Join(b.root, "train")
+		c.Env = append(os.Environ(), "SPLICE_PRECISION="+precision)
 		text, err := output(c)
 		if err != nil {
 			return measure{}, err
@@ -234,8 +256,8 @@ func benchmark(name string) func(ctx context.Context, b *bench) (measure, error)
 }
 
 // training times the steps of a config: what a training of so many steps takes longer than one of a few.
-func training(config, file string) func(ctx context.Context, b *bench) (measure, error) {
-	return func(ctx context.Context, b *bench) (measure, error) {
+func training(config, file string) func(ctx context.Context, b *bench, precision string) (measure, error) {
+	return func(ctx context.Context, b *bench, precision string) (measure, error) {
 		const few = 8
 		metric, steps := `["hr@10"]`, b.steps
 		if strings.HasPrefix(config, "ml100k") {
@@ -245,7 +267,7 @@ func training(config, file string) func(ctx context.Context, b *bench) (measure,
 		for _, n := range []int{few, few + steps} {
 			c := exec.CommandContext(ctx, filepath.Join(b.bin, "train"), "-quiet", "-overwrite", "-offline", "-config", filepath.Join("configs", config+".yaml"),
 				"-run", filepath.Join(b.bin, "run"), "-set", "fallback=none", "-set", "data.path="+filepath.Join(b.datasets, file), "-set", "threads="+strconv.Itoa(b.threads),
-				"-set", "train.epochs=1000", "-set", "train.max_steps="+strconv.Itoa(n), "-set", "task.metrics="+metric)
+				"-set", "train.epochs=1000", "-set", "train.max_steps="+strconv.Itoa(n), "-set", "task.metrics="+metric, "-set", "train.precision="+precision)
 			c.Dir = b.root
 			if _, err := output(c); err != nil {
 				return m, err
@@ -364,7 +386,7 @@ func (w *worker) turn() (m measure, err error) {
 
 // time times a row.
 func (b *bench) time(ctx context.Context, r row, modes []string, log io.Writer) (*result, error) {
-	out := &result{Row: r.name, What: r.what, Torch: map[string][]measure{}}
+	out := &result{Row: r.name, What: r.what, Ours: map[string][]measure{}, Torch: map[string][]measure{}}
 	var workers []*worker
 	defer func() {
 		for _, w := range workers {
@@ -387,13 +409,16 @@ func (b *bench) time(ctx context.Context, r row, modes []string, log io.Writer) 
 		return nil, errors.New("PyTorch runs in no mode")
 	}
 	for i := range b.pairs {
-		m, err := r.ours(ctx, b)
-		if err != nil {
-			return nil, err
-		}
-		out.Ours = append(out.Ours, m)
 		var line strings.Builder
-		line.WriteString(fmt.Sprintf("%s, pair %d: splice %.1f", r.name, i+1, m.Millis))
+		fmt.Fprintf(&line, "%s, pair %d: splice", r.name, i+1)
+		for _, p := range b.precisions {
+			m, err := r.ours(ctx, b, p)
+			if err != nil {
+				return nil, err
+			}
+			out.Ours[p] = append(out.Ours[p], m)
+			fmt.Fprintf(&line, " %s %.1f", p, m.Millis)
+		}
 		for _, w := range workers {
 			time.Sleep(200 * time.Millisecond) // threads of the one before may still wait for work
 			m, err := w.turn()
@@ -401,7 +426,7 @@ func (b *bench) time(ctx context.Context, r row, modes []string, log io.Writer) 
 				return nil, err
 			}
 			out.Torch[w.mode] = append(out.Torch[w.mode], m)
-			line.WriteString(fmt.Sprintf(", %s %.1f", w.mode, m.Millis))
+			fmt.Fprintf(&line, ", %s %.1f", w.mode, m.Millis)
 		}
 		fmt.Fprintln(log, line.String())
 	}

@@ -26,9 +26,12 @@ func standIn(t *testing.T, answer string) string {
 }
 
 func TestTurns(t *testing.T) {
-	b := &bench{python: standIn(t, `echo "$ms.5 300"`), root: t.TempDir(), pairs: 3, steps: 4, threads: 2}
+	b := &bench{python: standIn(t, `echo "$ms.5 300"`), root: t.TempDir(), pairs: 3, steps: 4, threads: 2, precisions: []string{"highest", "medium"}}
 	ours := 0.0
-	r := row{name: "x", what: "a model", torch: []string{"models_torch.py", "x"}, ours: func(context.Context, *bench) (measure, error) {
+	r := row{name: "x", what: "a model", torch: []string{"models_torch.py", "x"}, ours: func(_ context.Context, _ *bench, precision string) (measure, error) {
+		if precision == "medium" {
+			return measure{ours / 2, 90}, nil
+		}
 		ours += 10
 		return measure{ours, 100}, nil
 	}}
@@ -37,22 +40,23 @@ func TestTurns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "x, pair 2: splice 20.0, eager 50.5, autocast 30.5\n"; !strings.Contains(log.String(), want) {
+	if want := "x, pair 2: splice highest 20.0 medium 10.0, eager 50.5, autocast 30.5\n"; !strings.Contains(log.String(), want) {
 		t.Errorf("log\n%s\nwithout %q", log.String(), want)
 	}
-	if err := (&report{Machine: "a machine", Threads: 2, Pairs: 3, Rows: []result{*got}}).markdown(&out); err != nil {
+	if err := (&report{Machine: "a machine", Threads: 2, Pairs: 3, Precisions: b.precisions, Rows: []result{*got}}).markdown(&out); err != nil {
 		t.Fatal(err)
 	}
 	// Pairs of 40.5/10, 50.5/20 and 60.5/30, and of 20.5/10, 30.5/20 and 40.5/30.
-	if want := "| a model | 20.0 | eager 50.5 | 2.52 (2.02 to 4.05) | autocast 30.5 | 1.52 (1.35 to 2.05) | 100, 300 |\n"; !strings.Contains(out.String(), want) {
+	if want := "| a model | highest | 20.0 | eager 50.5 | 2.52 (2.02 to 4.05) | autocast 30.5 | 1.52 (1.35 to 2.05) | 100, 300 |\n" +
+		"| a model | medium | 10.0 | eager 50.5 | 5.05 (4.03 to 8.10) | autocast 30.5 | 3.05 (2.70 to 4.10) | 90, 300 |\n"; !strings.Contains(out.String(), want) {
 		t.Errorf("got\n%s\nwant the line\n%s", out.String(), want)
 	}
 }
 
 func TestWorkerFails(t *testing.T) {
 	// A mode that does not begin is left out; one that breaks off ends the run.
-	b := &bench{python: standIn(t, `case $* in *eager*) echo 7 8 ;; *) echo "no module" >&2; exit 1 ;; esac`), root: t.TempDir(), pairs: 1, steps: 1, threads: 1}
-	r := row{name: "x", what: "a model", torch: []string{"x"}, ours: func(context.Context, *bench) (measure, error) { return measure{1, 1}, nil }}
+	b := &bench{python: standIn(t, `case $* in *eager*) echo 7 8 ;; *) echo "no module" >&2; exit 1 ;; esac`), root: t.TempDir(), pairs: 1, steps: 1, threads: 1, precisions: []string{"highest"}}
+	r := row{name: "x", what: "a model", torch: []string{"x"}, ours: func(context.Context, *bench, string) (measure, error) { return measure{1, 1}, nil }}
 	if _, err := b.time(t.Context(), r, []string{"eager", "compile"}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "torch compile: unexpected EOF: no module") {
 		t.Errorf("error %v", err)
 	}
@@ -96,6 +100,7 @@ func TestOptions(t *testing.T) {
 	}{
 		{[]string{"-rows", "deepfm"}, `unknown row "deepfm": want some of deepfm_lazy`},
 		{[]string{"-modes", "fast"}, `unknown mode "fast"`},
+		{[]string{"-precisions", "fp32"}, `"fp32" is no precision`},
 		{[]string{"-pairs", "0"}, "above 0"},
 		{nil, "folder of the repository"}, // which this is not
 	} {
@@ -125,9 +130,8 @@ func TestPythonSide(t *testing.T) {
 		if _, err := os.Stat(r.torch[0]); err != nil {
 			t.Error(err)
 		}
-		model, _, _ := strings.Cut(r.name, "_")
-		if r.needs == "" && !bytes.Contains(steps, []byte(`"`+model)) {
-			t.Errorf("BenchmarkStep has no %s", model)
+		if r.needs == "" && !bytes.Contains(steps, []byte(`"`+r.torch[1])) {
+			t.Errorf("BenchmarkStep has no %s", r.torch[1])
 		}
 	}
 	if !slices.Contains(modes, exact[0]) || !slices.Contains(modes, exact[1]) {

@@ -1,10 +1,10 @@
 """The PyTorch side of the step benchmark: the same models, sizes and id distribution as BenchmarkStep in train/bench_test.go.
 
-Usage: python scripts/bench/models_torch.py MODEL [mode=eager] [tables=sparse|dense] [tokens=32] [steps=15]
+Usage: python scripts/bench/models_torch.py MODEL [mode=eager] [tables=sparse|dense] [size=large] [layers=6] [width=384] [tokens=32] [steps=15]
 
-MODEL: deepfm, dcn or dcnv2: batch 4096, 39 fields, a million ids, embedding 16, tower 400x3. sparse: nn.Embedding(sparse=True) with SparseAdam for
-the tables, fused Adam for the rest. dense: fused Adam for everything. Or minilm: transformers' BertForSequenceClassification of 6 layers of 384, 32
-rows of so many tokens, gradients clipped at 1, fused AdamW.
+MODEL: deepfm, dcn or dcnv2: batch 4096, 39 fields, a million ids, embedding 16, tower 400x3; size=large: batch 10,000, ten million ids, tower
+1000x5. sparse: nn.Embedding(sparse=True) with SparseAdam for the tables, fused Adam for the rest. dense: fused Adam for everything. Or bert:
+transformers' BertForSequenceClassification of so many layers of a width, 32 rows of so many tokens, gradients clipped at 1, fused AdamW.
 mode: eager (fp32), matmul-bf16 (fp32 products in bf16, by fp32_precision), autocast (bf16), and each with compile- before it (compile alone is
 fp32), which is torch.compile of the model and its loss.
 Prints a line "ready" after 10 steps, and then for each line of standard input the median of the wall time of so many steps (forward,
@@ -22,7 +22,9 @@ from modes_torch import serve
 
 torch.set_num_threads(int(os.environ.get("THREADS", "2")))
 torch.manual_seed(0)
-B, CATS, NUMS, D, ROWS = 4096, 26, 13, 16, 1_000_000
+LARGE = "size=large" in sys.argv
+B, ROWS, HIDDEN = (10_000, 10_000_000, (1000,) * 5) if LARGE else (4096, 1_000_000, (400,) * 3)
+CATS, NUMS, D = 26, 13, 16
 PER = ROWS // CATS
 W = (CATS + NUMS) * D
 
@@ -38,7 +40,7 @@ def batches(n=8):
 
 def tower(width):
     layers = []
-    for h in (400, 400, 400):
+    for h in HIDDEN:
         layers += [nn.Linear(width, h), nn.ReLU()]
         width = h
     return nn.Sequential(*layers)
@@ -55,9 +57,9 @@ class Model(nn.Module):
         if kind == "deepfm":
             self.lin = nn.Embedding(PER * CATS, 1, sparse=sparse)
             self.lin_num = nn.Linear(NUMS, 1)
-            self.out = nn.Linear(400, 1)
+            self.out = nn.Linear(HIDDEN[-1], 1)
         else:
-            self.out = nn.Linear(W + 400, 1)
+            self.out = nn.Linear(W + HIDDEN[-1], 1)
         if kind == "dcn":
             self.w = nn.ModuleList([nn.Linear(W, 1, bias=False) for _ in range(3)])
             self.b = nn.ParameterList([nn.Parameter(torch.zeros(W)) for _ in range(3)])
@@ -88,11 +90,12 @@ def adam(params, kind=torch.optim.Adam, **o):
     return kind(params, fused=True, **o)
 
 
-def minilm(o):
+def bert(o):
     from transformers import BertConfig, BertForSequenceClassification
 
-    length = int(o.pop("tokens", 32))
-    m = BertForSequenceClassification(BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)).train()
+    length, width = int(o.pop("tokens", 32)), int(o.pop("width", 384))
+    m = BertForSequenceClassification(BertConfig(
+        hidden_size=width, num_hidden_layers=int(o.pop("layers", 6)), num_attention_heads=width // 32, intermediate_size=4 * width)).train()
     data = [(torch.randint(0, 30522, (32, length)), torch.randint(0, 2, (32,))) for _ in range(8)]
     mask = torch.ones(32, length, dtype=torch.long)
     loss = lambda ids, y: m(input_ids=ids, attention_mask=mask, labels=y).loss
@@ -114,7 +117,8 @@ def main():
         sys.exit(__doc__)
     kind, o = sys.argv[1], dict(a.split("=", 1) for a in sys.argv[2:])
     mode, steps = o.pop("mode", "eager"), int(o.pop("steps", 15))
-    data, loss, opts, clip = minilm(o) if kind == "minilm" else recommender(kind, o)
+    o.pop("size", None)
+    data, loss, opts, clip = bert(o) if kind == "bert" else recommender(kind, o)
     if o:
         sys.exit(f"unknown options {sorted(o)}")
     serve(mode, steps, data, loss, opts, clip)

@@ -17,7 +17,7 @@ import (
 type result struct {
 	Row   string               `json:"row"`
 	What  string               `json:"what"`
-	Ours  []measure            `json:"splice"`
+	Ours  map[string][]measure `json:"splice"` // by precision
 	Torch map[string][]measure `json:"torch"`
 	// modes in which PyTorch does not run the row
 	Failed []string `json:"failed,omitempty"`
@@ -29,6 +29,8 @@ type report struct {
 	Threads int      `json:"threads"`
 	Pairs   int      `json:"pairs"`
 	Rows    []result `json:"rows"`
+
+	Precisions []string `json:"precisions"`
 }
 
 // machine names the processor and the instructions that decide how fast products are.
@@ -78,10 +80,10 @@ func (r *result) best(among []string) string {
 }
 
 // ratio returns the median, the least and the greatest ratio of a mode's times to ours, pair by pair.
-func (r *result) ratio(mode string) string {
+func (r *result) ratio(precision, mode string) string {
 	var x []measure
 	for i, m := range r.Torch[mode] {
-		x = append(x, measure{Millis: m.Millis / r.Ours[i].Millis})
+		x = append(x, measure{Millis: m.Millis / r.Ours[precision][i].Millis})
 	}
 	slices.SortFunc(x, func(a, b measure) int { return cmp.Compare(a.Millis, b.Millis) })
 	return fmt.Sprintf("%.2f (%.2f to %.2f)", median(x, millis), x[0].Millis, x[len(x)-1].Millis)
@@ -91,21 +93,24 @@ func (r *result) ratio(mode string) string {
 func (r *report) markdown(w io.Writer) error {
 	var s strings.Builder
 	fmt.Fprintf(&s, "%s; %d threads. Milliseconds a step, medians of %d pairs in turns; ratios are those of the pairs.\n\n", r.Machine, r.Threads, r.Pairs)
-	s.WriteString("| | Splice | PyTorch fp32, its faster mode | ratio | its fastest mode | ratio | peak memory, MB: Splice, PyTorch fp32 |\n|---|---|---|---|---|---|---|\n")
+	s.WriteString("| | precision | Splice | PyTorch fp32, its faster mode | ratio | its fastest mode | ratio | peak memory, MB: Splice, PyTorch fp32 |\n|---|---|---|---|---|---|---|---|\n")
 	for i := range r.Rows {
 		row := &r.Rows[i]
 		fp32, any := row.best(exact), row.best(modes)
-		cell := func(mode string) string {
-			if mode == "" {
-				return " | "
-			}
-			return fmt.Sprintf("%s %.1f | %s", mode, median(row.Torch[mode], millis), row.ratio(mode))
-		}
 		theirs := ""
 		if fp32 != "" {
 			theirs = fmt.Sprintf(", %.0f", median(row.Torch[fp32], memory))
 		}
-		fmt.Fprintf(&s, "| %s | %.1f | %s | %s | %.0f%s |\n", row.What, median(row.Ours, millis), cell(fp32), cell(any), median(row.Ours, memory), theirs)
+		for _, p := range r.Precisions {
+			cell := func(mode string) string {
+				if mode == "" {
+					return " | "
+				}
+				return fmt.Sprintf("%s %.1f | %s", mode, median(row.Torch[mode], millis), row.ratio(p, mode))
+			}
+			ours := row.Ours[p]
+			fmt.Fprintf(&s, "| %s | %s | %.1f | %s | %s | %.0f%s |\n", row.What, p, median(ours, millis), cell(fp32), cell(any), median(ours, memory), theirs)
+		}
 	}
 	for _, row := range r.Rows {
 		if len(row.Failed) > 0 {
