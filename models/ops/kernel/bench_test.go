@@ -120,3 +120,81 @@ func BenchmarkParallel(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLadder times a kernel of each family as its scalar twin ("definition") and with each set of kernels that the machine has, on one
+// thread.
+func BenchmarkLadder(b *testing.B) {
+	defer SetThreads(Threads())
+	SetThreads(1)
+	savedPath, savedTiles := path, tiles
+	defer func() { path, tiles = savedPath, savedTiles }()
+	const m, n, k = 1024, 400, 624
+	x, y, z := make([]float32, m*k), make([]float32, n*k), make([]float32, m*n)
+	Fill(x, 0.5)
+	Fill(y, 0.25)
+	const rows, dim, batch = 1_000_000, 16, 4096 * 26
+	table, first, second := make([]float32, rows*dim), make([]float32, rows*dim), make([]float32, rows*dim)
+	ids, out, g := make([]int32, batch), make([]float32, batch*dim), make([]float32, batch*dim)
+	Fill(g, 0.5)
+	for i := range ids {
+		ids[i] = int32(i * 9) // ascending and apart
+	}
+	const long = 1 << 20
+	for _, f := range []struct {
+		name       string
+		work       float64 // operations, or bytes
+		unit       string
+		definition func()
+		run        func(p Precision)
+	}{
+		{"product", 2 * m * n * k, "GFLOP/s", func() { GemmRef(false, true, m, n, k, x, k, y, k, z, n, false, nil) },
+			func(p Precision) { p.Gemm(false, true, m, n, k, x, k, y, k, z, n, false, nil) }},
+		{"exp", 8 * m * n, "GB/s", func() { ExpRef(z, x[:m*n]) }, func(Precision) { Exp(z, x[:m*n]) }},
+		{"adam", 28 * long, "GB/s", func() { AdamRef(table[:long], g[:long], first, second, 1e-3, 0.9, 0.999, 1e-8, 0.1, 0.001, 0) },
+			func(Precision) {
+				Adam(table[:long], g[:long], first[:long], second[:long], 1e-3, 0.9, 0.999, 1e-8, 0.1, 0.001, 0)
+			}},
+		{"gather", 8 * batch * dim, "GB/s", func() { GatherRowsRef(out, dim, table, dim, ids) }, func(Precision) { GatherRows(out, dim, table, dim, ids) }},
+		{"adam rows", 28 * batch * dim, "GB/s",
+			func() {
+				AdamRowsRef(table, first, second, dim, ids, g, RowScale{Scale: 1}, 1e-3, 0.9, 0.999, 1e-8, 0.1, 0.001, 0)
+			},
+			func(Precision) {
+				AdamRows(table, first, second, dim, ids, g, RowScale{Scale: 1}, 1e-3, 0.9, 0.999, 1e-8, 0.1, 0.001, 0)
+			}},
+	} {
+		rung := func(name string, run func()) {
+			b.Run(f.name+"/"+name, func(b *testing.B) {
+				for b.Loop() {
+					run()
+				}
+				b.ReportMetric(f.work*float64(b.N)/b.Elapsed().Seconds()/1e9, f.unit)
+			})
+		}
+		rung("definition", f.definition)
+		for l := generic; l <= supported(); l++ {
+			path, tiles = sets(l)
+			for p := Highest; p <= Medium; p++ {
+				switch {
+				case f.name == "product" && l == amx:
+					rung(fmt.Sprintf("%v %v", l, p), func() { f.run(p) })
+				case p == Highest && l < amx:
+					rung(l.String(), func() { f.run(p) })
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkBandwidth is the rate at which two threads add one array to another, both larger than the caches: 12 bytes an element.
+func BenchmarkBandwidth(b *testing.B) {
+	const n, parts = 32 << 20, 64
+	x, y := make([]float32, n), make([]float32, n)
+	Fill(x, 0.5)
+	Fill(y, 0.25)
+	task := func(i int) { Add(x[i*n/parts:(i+1)*n/parts], y[i*n/parts:(i+1)*n/parts]) }
+	b.SetBytes(12 * n)
+	for b.Loop() {
+		Parallel(parts, task)
+	}
+}

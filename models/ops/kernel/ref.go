@@ -211,6 +211,11 @@ func GELURef(y, d, z []float32) {
 // AdamRef is the definition of [Adam].
 func AdamRef(w, g, m, v []float32, lr, b1, b2, eps, c1, c2, decay float64) {
 	s := adamScalars(lr, b1, b2, eps, c1, c2, decay)
+	s.update(w, g, m, v)
+}
+
+func (s *adamArgs) update(w, g, m, v []float32) {
+	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
 	for i := range w {
 		gi := g[i]
 		mi := m[i] + float32(s.a1*(gi-m[i]))

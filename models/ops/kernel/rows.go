@@ -72,19 +72,40 @@ func AdamRows(w, m, v []float32, dim int, ids []int32, g []float32, s RowScale, 
 	}
 	m, v, g = m[:len(w)], v[:len(w)], g[:len(ids)*dim]
 	checkIDs("AdamRows", ids, len(w), dim)
-	if path == generic {
-		AdamRowsRef(w, m, v, dim, ids, g, s, lr, b1, b2, eps, c1, c2, decay)
-		return
-	}
 	args := struct {
 		adamArgs
 		RowScale
 	}{adamScalars(lr, b1, b2, eps, c1, c2, decay), s}
+	if path == generic {
+		adamRowsGo(w, m, v, dim, ids, g, s, &args.adamArgs)
+		return
+	}
 	n := max(0, len(ids)-rowsAhead)
 	if n > 0 {
 		adamRows(n, dim, &ids[0], rowsAhead, &w[0], &m[0], &v[0], &g[0], &args.keep)
 	}
 	adamRows(len(ids)-n, dim, &ids[n], 0, &w[0], &m[0], &v[0], &g[n*dim], &args.keep)
+}
+
+// adamRowsGo is AdamRowsRef, part of a row by part of a row.
+func adamRowsGo(w, m, v []float32, dim int, ids []int32, g []float32, s RowScale, a *adamArgs) {
+	var scaled [64]float32
+	for r, id := range ids {
+		for lo := 0; lo < dim; lo += len(scaled) {
+			hi := min(lo+len(scaled), dim)
+			at, end := int(id)*dim+lo, int(id)*dim+hi
+			t, x := scaled[:hi-lo], w[at:end]
+			for i, gi := range g[r*dim+lo : r*dim+hi] {
+				t[i] = s.Scale * gi
+			}
+			if s.L2 != 0 {
+				for i := range t {
+					t[i] += float32(s.L2 * x[i])
+				}
+			}
+			a.update(x, t, m[at:end], v[at:end])
+		}
+	}
 }
 
 func checkIDs(what string, ids []int32, elements, dim int) {
