@@ -14,11 +14,14 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
-// rowSizes and textSizes are the batch sizes of a Predictor's programs. A batch is used for rows that fill more than half of it,
-// because smaller batches score fewer rows sooner. The sizes for text are small since a text is many rows of a matrix over tokens.
+// size is a batch size of a Predictor's programs, used for more rows than above: smaller batches score fewer rows sooner.
+type size struct{ rows, above int }
+
+// rowSizes are multiples of the 14 rows that the widest micro-kernel takes at once; two rows in a batch of 14 take about as long as alone. The
+// sizes for text are small since a text is many rows of a matrix over tokens.
 var (
-	rowSizes  = []int{1, 32, 256}
-	textSizes = []int{1, 8}
+	rowSizes  = []size{{1, 0}, {14, 1}, {28, 14}, {252, 126}}
+	textSizes = []size{{1, 0}, {8, 4}}
 )
 
 // Predictor is a pool of programs that computes the logits of rows, for any number of goroutines at once. All programs share one
@@ -30,7 +33,7 @@ type Predictor struct {
 	params    *nn.Params
 	schema    *data.Schema
 	fixed     ops.Constants
-	sizes     []int
+	sizes     []size
 	width     int
 	precision kernel.Precision
 	turns     chan struct{} // holds one for each call that runs
@@ -96,7 +99,7 @@ func (p *Predictor) Logits(ctx context.Context, dst []float32, n int, encode fun
 		}
 		kind := 0
 		for k, size := range p.sizes {
-			if n-i > size/2 {
+			if n-i > size.above {
 				kind = k
 			}
 		}
@@ -150,7 +153,7 @@ func (p *Predictor) take(kind int) (*worker, error) {
 	p.mu.Unlock()
 	p.compiling.Lock()
 	defer p.compiling.Unlock()
-	size := p.sizes[kind]
+	size := p.sizes[kind].rows
 	prog, err := Compile(p.model, p.params, p.schema, CompileOptions{Batch: size, Fixed: &p.fixed, Precision: p.precision})
 	if err != nil {
 		return nil, err

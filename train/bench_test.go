@@ -16,6 +16,7 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/ctr"
 	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/models/seq"
 	"github.com/splice-ml/splice/models/text"
 	"github.com/splice-ml/splice/train"
@@ -86,6 +87,8 @@ type clock struct {
 	warm, n int
 	last    time.Time
 	steps   []float64
+	before  int64 // multiply-adds of the steps that warm up
+	work    int64 // and of the others
 }
 
 func (c *clock) On(_ context.Context, e *train.Event) error {
@@ -93,7 +96,11 @@ func (c *clock) On(_ context.Context, e *train.Event) error {
 		return nil
 	}
 	now := time.Now()
+	if e.Step == int64(c.warm) {
+		c.before = kernel.MultiplyAdds()
+	}
 	if e.Step > int64(c.warm) {
+		c.work = kernel.MultiplyAdds() - c.before
 		c.steps = append(c.steps, now.Sub(c.last).Seconds())
 	}
 	c.last = now
@@ -164,6 +171,9 @@ func stepTime(b *testing.B, m models.Model, src *cycle, tk task.Task, o train.Op
 	median := c.steps[len(c.steps)/2]
 	b.ReportMetric(median*1e3, "ms/step")
 	b.ReportMetric(float64(o.BatchSize)/median, "samples/s")
+	gflop := 2 * float64(c.work) / float64(len(c.steps)) / 1e9
+	b.ReportMetric(gflop, "GFLOP/step")
+	b.ReportMetric(gflop/median, "GFLOP/s")
 	b.ReportMetric(0, "ns/op")
 }
 

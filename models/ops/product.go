@@ -19,7 +19,7 @@ type product struct {
 	precision kernel.Precision
 
 	layer     bool               // of a layer: a row has the same bits whatever the number of rows
-	constants *Constants         // keeps the transpose of b for a single row if b does not change; may be nil
+	constants *Constants         // keeps b in another form if it does not change; may be nil
 	columns   *kernel.Transposed // b, from the first run on
 }
 
@@ -75,6 +75,10 @@ func (p *product) run(c, a, b []float32) {
 		if p.columns == nil {
 			p.columns = p.constants.transposed(p.precision, p.n, p.k, b)
 		}
+		if p.m > 1 {
+			p.columns.TimesRows(p.m, c, a, p.epi)
+			return
+		}
 		p.columns.Times(c, a)
 		if p.epi != nil {
 			p.epi(0, 1)
@@ -99,7 +103,7 @@ func (p *product) run(c, a, b []float32) {
 func newLayer(rows, out, in int, w *G.Node, epi func(r0, r1 int)) *product {
 	p := newProduct([]*G.Node{w}, false, true, rows, out, in, epi)
 	p.layer = true
-	if a := arenaOf([]*G.Node{w}); a != nil && w.Op() == nil && rows == 1 && p.special == nil {
+	if a := arenaOf([]*G.Node{w}); a != nil && w.Op() == nil && (rows == 1 || out <= kernel.WidestKept) && p.special == nil {
 		p.constants = a.Constants
 	}
 	return p

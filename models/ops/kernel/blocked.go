@@ -88,7 +88,7 @@ func (g *product) blocked() {
 			limit = maxShared
 		}
 		kb := max(1, limit/(g.kc*g.colPanels*g.nr)) * g.kc
-		if g.bInPlace {
+		if g.bInPlace || g.kept != nil {
 			kb = g.k
 		}
 		for g.k0 = 0; g.k0 < g.k; g.k0 += kb {
@@ -136,7 +136,7 @@ func (g *product) start(panel int) int {
 // block multiplies columns [k0, k0+kn) of op(A) with columns [j0, j0+jn) of op(B).
 func (g *product) block() {
 	tasks := 0
-	if !g.bInPlace {
+	if !g.bInPlace && g.kept == nil {
 		g.packed = room(g.packed, g.kn*g.colPanels*g.nr)
 		tasks = g.packTasks()
 	}
@@ -149,8 +149,19 @@ func (g *product) block() {
 	g.each(g.rowBlocks*g.colGroups, g.tileTask)
 }
 
+// panelsOfB returns the block of B that is packed.
+func (g *product) panelsOfB() []float32 {
+	if g.kept != nil {
+		return g.kept
+	}
+	return g.packed
+}
+
 // packTasks is the number of tasks in which B is packed: by panels if the panels' columns are contiguous, else by rows.
 func (g *product) packTasks() int {
+	if g.kept != nil {
+		return 0
+	}
 	if g.transB {
 		return g.colPanels
 	}
@@ -231,7 +242,7 @@ func (g *product) tile(t int) {
 			a = space.packed
 			g.packA(a, g.k0+k, kc, block)
 		}
-		b := g.packed[k*g.colPanels*g.nr:]
+		b := g.panelsOfB()[k*g.colPanels*g.nr:]
 		add := g.acc || g.k0+k > 0
 		for q := q0; q < q1; q++ {
 			j := g.j0 + q*g.nr
@@ -298,7 +309,7 @@ func (g *product) tileInPlace(space *tileSpace, k, kc, p0, p1, q0, q1 int) {
 			if g.bInPlace {
 				b, ldb = &g.b[(g.k0+k)*g.ldb+j], g.ldb
 			} else {
-				b = &g.packed[(k*g.colPanels+q*kc)*g.nr]
+				b = &g.panelsOfB()[(k*g.colPanels+q*kc)*g.nr]
 			}
 			at := r*g.ldc + j
 			width := min(g.nr, g.j0+g.jn-j)

@@ -1,6 +1,9 @@
 package kernel
 
-import "fmt"
+import (
+	"fmt"
+	"sync/atomic"
+)
 
 // Gemm computes C = op(A)·op(B), or C += op(A)·op(B) if acc, on row-major matrices with row strides lda, ldb, ldc:
 //
@@ -35,6 +38,13 @@ func serial(n int, f func(i int)) {
 	}
 }
 
+// multiplyAdds counts those of all products.
+var multiplyAdds atomic.Int64
+
+// MultiplyAdds returns the number of multiplications, each with an addition, of all matrix products since the program began, in whatever
+// precision.
+func MultiplyAdds() int64 { return multiplyAdds.Load() }
+
 // smallWork is the number of multiplications under which handing out tasks costs more than it gains.
 const smallWork = 1 << 17
 
@@ -45,6 +55,7 @@ func multiply(p Precision, transA, transB bool, m, n, k int, a []float32, lda in
 	if m == 0 {
 		return
 	}
+	multiplyAdds.Add(int64(m) * int64(n) * int64(k))
 	g := products.take()
 	g.transA, g.transB, g.m, g.n, g.k = transA, transB, m, n, k
 	g.a, g.lda, g.b, g.ldb, g.c, g.ldc = a, lda, b, ldb, c, ldc

@@ -210,6 +210,19 @@ func TestPrecisionRows(t *testing.T) {
 			a, b, c, alone, times := values(r, rows*k), values(r, n*k), make([]float32, rows*n), make([]float32, n), make([]float32, n)
 			p.GemmRows(true, rows, n, k, a, k, b, k, c, n, nil)
 			kept := p.Transpose(n, k, b)
+			if n <= WidestKept {
+				many := make([]float32, rows*n)
+				var done atomic.Int32
+				kept.TimesRows(rows, many, a, func(r0, r1 int) { done.Add(int32(r1 - r0)) })
+				if done.Load() != int32(rows) {
+					t.Fatalf("n=%d k=%d: epi ran over %d rows", n, k, done.Load())
+				}
+				for j, want := range c {
+					if math.Float32bits(many[j]) != math.Float32bits(want) {
+						t.Fatalf("n=%d k=%d: element %d of rows against a transpose is %v, want %v", n, k, j, many[j], want)
+					}
+				}
+			}
 			for i := range rows {
 				p.GemmRows(true, 1, n, k, a[i*k:], k, b, k, alone, n, nil)
 				kept.Times(times, a[i*k:])

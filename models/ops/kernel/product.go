@@ -18,6 +18,7 @@ type product struct {
 	workers        int                        // goroutines that each has at most
 
 	plan
+	kept   []float32      // all of B as packed would be, by a Transposed; nil if it is to be packed
 	packed []float32      // B of the current block: for each block of k, for each panel, [k][nr]
 	shared []float32      // A of the current block likewise, if plan.share
 	left   []atomic.Int32 // column groups that are not done yet, for each row block

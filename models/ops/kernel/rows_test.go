@@ -15,7 +15,7 @@ func rowCase(r *rand.Rand, rows, dim, n int) (v *vectors, ids []int32) {
 	return v, ids
 }
 
-var rowDims = []int{1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 15, 16, 17, 24, 32, 39, 64}
+var rowDims = []int{1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 15, 16, 17, 24, 32, 39, 64, 65, 130}
 
 func TestRows(t *testing.T) {
 	paths(t, func(t *testing.T) {

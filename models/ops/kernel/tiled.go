@@ -49,14 +49,10 @@ func (g *product) tiled(parts int) {
 		}
 		return
 	}
-	g.rowBlocks = max(ceil(g.rowPanels, blockTiles[parts]), min(g.rowPanels, tileBlocks))
 	for g.j0 = 0; g.j0 < g.n; g.j0 += maxNC {
 		g.jn = min(maxNC, g.n-g.j0)
 		g.colPanels = ceil(g.jn, panelRows)
-		g.colGroups = 1
-		if g.rowBlocks < tileGroups {
-			g.colGroups = min(g.colPanels, tileGroups)
-		}
+		g.groups()
 		block := max(1, maxPacked/(g.piece*tileStep*g.colPanels*panelRows)) * g.piece
 		for g.s0 = 0; g.s0 < g.steps; g.s0 += block {
 			g.sn = min(block, g.steps-g.s0)
@@ -78,6 +74,14 @@ func (g *product) cut(parts, most int) {
 	g.piece = ceil(g.steps, ceil(g.steps, most))
 	g.stride = g.piece*parts*partSize + linePad
 	g.rowPanels = ceil(g.m, panelRows)
+}
+
+// groups cuts the rows into blocks and, if these are few, the columns into groups.
+func (g *product) groups() {
+	g.rowBlocks, g.colGroups = max(ceil(g.rowPanels, blockTiles[g.parts]), min(g.rowPanels, tileBlocks)), 1
+	if g.rowBlocks < tileGroups {
+		g.colGroups = min(g.colPanels, tileGroups)
+	}
 }
 
 // countDown makes ready to count the groups of columns that are not done yet.

@@ -1,14 +1,20 @@
 package kernel
 
-import "fmt"
+import (
+	"fmt"
+	"sync"
+)
 
 // stripWidth is the number of columns of a strip: their sums stay in the first-level cache, in whole vectors.
 const stripWidth = 256
 
-// Transposed is a matrix b, [n, k], stored so that a product of a single row with its transpose reads it once, from start to end.
-// It does not change after it is made, so goroutines may share it.
+// Transposed is a matrix b, [n, k], stored so that a product of a single row with its transpose reads it once, from start to end, and so that
+// products of a few rows need not pack it. Goroutines may share it: what it stands for does not change.
 type Transposed struct {
 	n, k  int
+	b     []float32 // rounded if parts > 0
+	pack  sync.Once
+	panel []float32 // b as product.packed, from the first product of several rows on
 	parts int       // of a rounded factor; 0 if factors are taken as they are
 	tiles []uint16  // b on tiles, in place of data
 	data  []float32 // the strips of columns of bᵀ, [k, stripWidth], with zeros to fill up strips and groups of four rows
@@ -31,6 +37,7 @@ func (p Precision) Transpose(n, k int, b []float32) *Transposed {
 		RoundBF16(rounded, b, t.parts)
 		b = rounded
 	}
+	t.b = b
 	height := ceil(k, 4) * 4
 	for j0 := 0; j0 < n; j0 += stripWidth {
 		w := min(stripWidth, ceil(n-j0, 16)*16)
@@ -54,7 +61,7 @@ func (t *Transposed) Times(c, a []float32) {
 	a, c = a[:t.k], c[:t.n]
 	switch {
 	case t.tiles != nil:
-		t.timesTiles(c, a)
+		t.TimesRows(1, c, a, nil)
 		return
 	case t.parts > 0:
 		space := spaces.take()
@@ -109,34 +116,83 @@ func inOrder(sum, a, x []float32) {
 	}
 }
 
+// TimesRows is [Transposed.Times] of m rows of a, [m, k], each with the bits that it has alone. epi is that of [Gemm].
+func (t *Transposed) TimesRows(m int, c, a []float32, epi func(r0, r1 int)) {
+	c, a = c[:m*t.n], a[:m*t.k]
+	if m == 0 {
+		return
+	}
+	multiplyAdds.Add(int64(m) * int64(t.n) * int64(t.k))
+	g := t.product(m)
+	g.a, g.lda, g.c, g.ldc, g.acc, g.epi = a, t.k, c, t.n, false, epi
+	if t.tiles != nil {
+		g.allTiles(t)
+		kept := g.packedB
+		g.packedB = t.tiles
+		g.countDown()
+		g.each(g.rowBlocks*g.colGroups, g.panelTask)
+		g.packedB = kept
+	} else {
+		t.pack.Do(t.panels)
+		g.kept = t.panel
+		if t.parts > 0 {
+			g.a, g.lda, g.roundA = g.rounded(g.roundA, a, m, t.k, t.k, false, t.parts)
+		}
+		g.blocked()
+	}
+	g.a, g.b, g.c, g.epi, g.kept = nil, nil, nil, nil, nil
+	products.put(g)
+}
+
+// WidestKept is the largest n that [Transposed.TimesRows] takes.
+const WidestKept = maxNC
+
+// panels packs b.
+func (t *Transposed) panels() {
+	g := t.product(1)
+	g.b, g.ldb = t.b, t.k
+	g.mr, g.nr, g.kc = microSize()
+	g.kc = pieceOf(t.k, g.kc)
+	g.j0, g.jn, g.k0, g.kn = 0, t.n, 0, t.k
+	g.colPanels = ceil(t.n, g.nr)
+	kept := g.packed
+	g.packed = room[float32](nil, t.k*g.colPanels*g.nr)
+	for i := range g.packTasks() {
+		g.pack(i)
+	}
+	t.panel, g.packed, g.b = g.packed, kept, nil
+	products.put(g)
+}
+
+// product returns a product of m rows with t.
+func (t *Transposed) product(m int) *product {
+	g := products.take()
+	g.transA, g.transB, g.m, g.n, g.k = false, true, m, t.n, t.k
+	g.each, g.workers = serial, 1
+	if m*t.n*t.k >= smallWork {
+		g.each, g.workers = Parallel, Threads()
+	}
+	return g
+}
+
+// allTiles cuts g into tasks over all of t at once.
+func (g *product) allTiles(t *Transposed) {
+	g.cut(t.parts, pieceSteps[t.parts])
+	g.j0, g.jn, g.colPanels = 0, t.n, ceil(t.n, panelRows)
+	g.s0, g.sn = 0, g.steps
+	g.groups()
+}
+
 // onTiles packs b whole.
 func (t *Transposed) onTiles(b []float32) {
-	g := t.row()
-	g.b, g.ldb, g.transB = b, t.k, true
+	g := t.product(1)
+	g.allTiles(t)
+	g.b, g.ldb = b, t.k
+	kept := g.packedB
 	g.packedB = room[uint16](nil, ceil(g.steps, g.piece)*g.colPanels*g.stride)
 	for i := range 2 * g.colPanels {
 		g.splitB(i)
 	}
-	t.tiles, g.b, g.packedB = g.packedB, nil, nil
-	products.put(g)
-}
-
-// row returns a product of one row with t.
-func (t *Transposed) row() *product {
-	g := products.take()
-	g.transA, g.m, g.n, g.k = false, 1, t.n, t.k
-	g.cut(t.parts, pieceSteps[t.parts])
-	g.rowBlocks, g.colGroups = 1, 1
-	g.j0, g.jn, g.colPanels = 0, t.n, ceil(t.n, panelRows)
-	g.s0, g.sn = 0, g.steps
-	return g
-}
-
-func (t *Transposed) timesTiles(c, a []float32) {
-	g := t.row()
-	kept := g.packedB
-	g.a, g.lda, g.c, g.ldc, g.acc, g.epi, g.packedB = a, t.k, c, t.n, false, nil, t.tiles
-	g.panels(0)
-	g.a, g.c, g.packedB = nil, nil, kept
+	t.tiles, g.b, g.packedB = g.packedB, nil, kept
 	products.put(g)
 }

@@ -32,6 +32,20 @@ func TestRowBits(t *testing.T) {
 					}
 				}
 			}
+			many, seen := values(r, rows*n+1), 0
+			many[rows*n] = guard
+			for m := rows; n <= WidestKept && m > 0; m /= 3 { // the first packs, the others find it packed
+				kept.TimesRows(m, many[:m*n], a[:m*k], nil)
+				for i, want := range c[:m*n] {
+					if math.Float32bits(many[i]) != math.Float32bits(want) {
+						t.Fatalf("n=%d k=%d: element %d of %d rows against a transpose is %v, want %v", n, k, i, m, many[i], want)
+					}
+				}
+				seen++
+			}
+			if many[rows*n] != guard || (seen == 0) != (n > WidestKept) {
+				t.Fatalf("n=%d k=%d: TimesRows wrote behind its slice, or was not tried", n, k)
+			}
 			if times[n] != guard {
 				t.Fatalf("n=%d k=%d: Times wrote behind its slice", n, k)
 			}
