@@ -70,7 +70,7 @@ func multiply(p Precision, transA, transB bool, m, n, k int, a []float32, lda in
 		g.outer()
 	case vector:
 		g.vector()
-	case splits(n, k) && tiles != noTiles:
+	case p.onTiles(n, k):
 		g.tiled(p.parts())
 	default:
 		if splits(n, k) && p != Highest {

@@ -7,8 +7,8 @@ import "fmt"
 type Precision uint8
 
 const (
-	// Highest has the error of float32. Where the processor has AMX, factors are split in three bf16 parts, of which six products are
-	// added; elsewhere products are fused multiply-adds of float32.
+	// Highest has the error of float32. Where the processor has AMX, factors of large products are split in three bf16 parts, of which six
+	// products are added; else products are fused multiply-adds of float32.
 	Highest Precision = iota
 	// High splits factors in two bf16 parts, 16 bits, and adds three products.
 	High
@@ -46,6 +46,15 @@ func (p Precision) parts() int { return 3 - int(p) }
 const minTiles = 16
 
 func splits(n, k int) bool { return n >= minTiles && k >= minTiles }
+
+// minSix is the number of elements of B from which on six products on tiles take the place of float32's: splitting small factors in three costs
+// more than it gains. Only tests change it.
+var minSix = 1 << 14
+
+// onTiles reports whether a product with op(B) [k, n] is computed on tiles. The rows of A have no say: a row has the same bits in any company.
+func (p Precision) onTiles(n, k int) bool {
+	return tiles != noTiles && splits(n, k) && (p != Highest || n*k >= minSix)
+}
 
 // Gemm is [Gemm] in this precision.
 func (p Precision) Gemm(transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int,

@@ -15,9 +15,9 @@ import (
 // onTiles calls test for the scalar twins of the kernels on tiles and, where there are any, for those themselves.
 func onTiles(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	savedPath, savedTiles := path, tiles
-	defer func() { path, tiles = savedPath, savedTiles }()
-	tiles = refTiles
+	savedPath, savedTiles, savedMin := path, tiles, minSix
+	defer func() { path, tiles, minSix = savedPath, savedTiles, savedMin }()
+	tiles, minSix = refTiles, 0
 	t.Run("twins", test)
 	if supported() < amx {
 		t.Log("no AMX here: the assembly is interpreted by the tests in asm")

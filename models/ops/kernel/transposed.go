@@ -27,7 +27,7 @@ func (p Precision) Transpose(n, k int, b []float32) *Transposed {
 	}
 	t := &Transposed{n: n, k: k}
 	switch {
-	case splits(n, k) && tiles != noTiles:
+	case p.onTiles(n, k):
 		t.parts = p.parts()
 		t.onTiles(b)
 		return t
