@@ -1,11 +1,12 @@
 """The PyTorch side of models of histories: the same samples, models and sizes as Splice's configs, written from their definitions.
 
-Usage: python scripts/bench/histories_torch.py train MODEL FILE [seed=1] [epochs=30] [patience=5] [max_len=10]
+Usage: python scripts/bench/histories_torch.py train MODEL FILE [seed=1] [epochs=30] [patience=5] [max_len=10] [init=FILE]
        python scripts/bench/histories_torch.py step MODEL FILE [mode=eager] [steps=40] [max_len=...] [batch=...]
 
 train: fits MODEL (din, gru4rec, sasrec, duet_din, duet_gru4rec, duet_sasrec) on MovieLens-100k's u.data as configs/ml100k_MODEL.yaml does
 and prints the metrics of the test rows, of the epoch that is best on validation. Negatives and the order of rows are those that Splice
-draws from the same seed, number for number; initial weights have the same distributions.
+draws from the same seed, number for number; initial weights have the same distributions. With init, the model.safetensors of a run, they are
+that run's: those that a training starts from are written by train.max_steps=1, train.learning_rate=1e-12 and train.keep=last.
 step: times steps in turns with another program's, as models_torch.py does and in its modes. MODEL is one of the above, or next_full (SASRec
 with the cross-entropy over all items, configs/beauty_sasrec.yaml, FILE of user and item a line) or next_sampled (256 items drawn for each position
 and items' vectors dropped, configs/beauty_core_sasrec.yaml, FILE of user, item, item, ... a line). Batches and negatives are made before
@@ -204,6 +205,7 @@ class Scorer(nn.Module):
     """din, gru4rec and sasrec, and duet_ of each: the classifier's weights are made of the clicks."""
     def __init__(self, kind, vocab, max_len, d=32, hidden=(128, 64), made=32):
         super().__init__()
+        self.d, self.item_first = d, kind.endswith("din")
         self.dynamic, self.kind = kind.startswith("duet_"), kind.removeprefix("duet_")
         self.emb = nn.Embedding(vocab, d, padding_idx=0)
         nn.init.normal_(self.emb.weight, 0, .02)
@@ -303,23 +305,64 @@ def evaluate(model, rows, items, batch=8192):
     return out
 
 
-def fit(kind, path, seed, epochs, patience, max_len):
+def tensors(path):
+    """The tensors of a safetensors file of fp32."""
+    with open(path, "rb") as f:
+        head = json.loads(f.read(int.from_bytes(f.read(8), "little")))
+        data = f.read()
+    return {k: torch.from_numpy(np.frombuffer(data[slice(*v["data_offsets"])], np.float32).reshape(v["shape"]).copy())
+            for k, v in head.items() if k != "__metadata__"}
+
+
+def load(model, path):
+    """Gives a Scorer the weights of a run. The classifiers of din and duet_din have the item before the history there."""
+    ours = tensors(path)
+    parts = {"emb": "embedding.item", "q": "attention.query", "k": "attention.key", "v": "attention.value", "layers": "classifier", "clicks": "generator.gru",
+             "blocks.pos": "position.weight", "blocks.norm": "norm", "blocks.blocks": "blocks", "hid": "generator.{}.hidden", "w": "generator.{}.weight", "b": "generator.{}.bias"}
+    state = model.state_dict()
+    for name in state:
+        at = next((p for p in sorted(parts, key=len, reverse=True) if name == p or name.startswith(p + ".")), None)
+        tail = name if at is None else name[len(at) + 1:]
+        if at in ("hid", "w", "b"):
+            layer, tail = tail.split(".", 1)
+            mine = parts[at].format(layer) + "." + tail
+        else:
+            mine = ".".join(x for x in (parts.get(at, ""), tail) if x).replace("_l0", "")
+        for a, b in ((".out.", ".attention.out."), (".in.", ".linear1."), (".back.", ".linear2.")):
+            mine = mine.replace(a, b)
+        if ".qkv." in mine:
+            x = torch.cat([ours[mine.replace(".qkv.", f".attention.{p}.")] for p in ("query", "key", "value")])
+        else:
+            x = ours[mine]
+        if model.item_first and (name == "layers.0.weight" or name.startswith("w.0.")):
+            rows = x.view(-1, *([2 * model.d] if name == "layers.0.weight" else [2 * model.d, *x.shape[1:]]))
+            x = torch.cat([rows[:, model.d:], rows[:, :model.d]], 1).reshape(x.shape)
+        state[name] = x
+    model.load_state_dict(state)
+
+
+def fit(kind, path, seed, epochs, patience, max_len, init):
     torch.manual_seed(seed)
     log = read(path)
     train, valid, test = (Candidates(log, max_len, p, n) for p, n in (("train", 4), ("valid", 99), ("test", 99)))
     valid_items, test_items = (r.draw(key(0, "negatives", p)) for r, p in ((valid, "valid"), (test, "test")))
     model = Scorer(kind, log.vocab, max_len)
+    if init:
+        load(model, init)
     opt = torch.optim.Adam(model.parameters(), 1e-3)
     best, since, state = -1., 0, None
     for epoch in range(epochs):
         start = time.time()
         item, hist, label = (torch.from_numpy(x) for x in train.epoch(seed, epoch))
+        total = 0.
         for i in range(0, len(item), 1024):
             opt.zero_grad(set_to_none=True)
-            F.binary_cross_entropy_with_logits(model(item[i:i + 1024], hist[i:i + 1024]), label[i:i + 1024]).backward()
+            loss = F.binary_cross_entropy_with_logits(model(item[i:i + 1024], hist[i:i + 1024]), label[i:i + 1024])
+            loss.backward()
             opt.step()
+            total += loss.item() * len(label[i:i + 1024])
         m = evaluate(model, valid, valid_items)
-        print(f"epoch {epoch + 1}: valid auc {m['auc']:.5f}, {time.time() - start:.1f} s", file=sys.stderr, flush=True)
+        print(f"epoch {epoch + 1}: mean loss {total / len(item):.5f}, valid auc {m['auc']:.5f}, {time.time() - start:.1f} s", file=sys.stderr, flush=True)
         if m["auc"] > best:
             best, since, state = m["auc"], 0, {k: v.clone() for k, v in model.state_dict().items()}
             at = epoch + 1
@@ -385,7 +428,7 @@ def main():
     o = dict(a.split("=", 1) for a in sys.argv[4:])
     whole = kind.startswith("next_")
     if what == "train":
-        fit(kind, path, int(o.pop("seed", 1)), int(o.pop("epochs", 30)), int(o.pop("patience", 5)), int(o.pop("max_len", 10)))
+        fit(kind, path, int(o.pop("seed", 1)), int(o.pop("epochs", 30)), int(o.pop("patience", 5)), int(o.pop("max_len", 10)), o.pop("init", None))
     else:
         step(kind, path, o.pop("mode", "eager"), int(o.pop("steps", 40)), int(o.pop("max_len", 50 if whole else 10)),
              int(o.pop("batch", 128 if whole else 1024)))
