@@ -15,8 +15,15 @@ func TestReadAhead(t *testing.T) {
 		useAt        int
 		err          error
 	}{
-		{10, 3, -1, 10, -1, nil}, {9, 3, -1, 9, -1, nil}, {2, 5, -1, 2, -1, nil}, {0, 1, -1, 0, -1, nil},
-		{10, 3, 6, 6, -1, boom}, {10, 3, 0, 0, -1, boom}, {10, 3, -1, 3, 3, boom}, {2, 5, 0, 0, -1, boom}, {2, 5, -1, 0, 0, boom},
+		{10, 3, -1, 10, -1, nil},
+		{9, 3, -1, 9, -1, nil},
+		{2, 5, -1, 2, -1, nil},
+		{0, 1, -1, 0, -1, nil},
+		{10, 3, 6, 6, -1, boom},
+		{10, 3, 0, 0, -1, boom},
+		{10, 3, -1, 3, 3, boom},
+		{2, 5, 0, 0, -1, boom},
+		{2, 5, -1, 0, 0, boom},
 	} {
 		used := 0
 		err := readAhead(tc.rows, tc.step, tc.step, func(lo, hi int, buf []float32) error {

@@ -88,7 +88,11 @@ func TestDigest(t *testing.T) {
 		t.Errorf("digest %q", base)
 	}
 	for _, same := range [][]string{
-		{"run=elsewhere"}, {"threads=3"}, {"model.embedding_dim=16"}, {"train.optimizer=adam"}, {"data.path=[x.tsv]"},
+		{"run=elsewhere"},
+		{"threads=3"},
+		{"model.embedding_dim=16"},
+		{"train.optimizer=adam"},
+		{"data.path=[x.tsv]"},
 		{"train.precision=highest"}, // was added later: digests of before hold
 	} {
 		if got := digest(same...); got != base {

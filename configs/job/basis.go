@@ -77,8 +77,10 @@ func (j *Job) basis(ctx context.Context, check func(*data.Splits) error) (*basis
 	if err := train.CheckFreeze(j.Experiment.Train.Freeze, g.params); err != nil {
 		return nil, run.BadInput(err)
 	}
-	pupil := ensemble.Pupil{Dir: j.Dir, Model: j.Model, Task: j.Task, Data: g.data, Batch: j.Experiment.Train.BatchSize, Params: g.params,
-		Precision: j.Experiment.Train.Precision}
+	pupil := ensemble.Pupil{
+		Dir: j.Dir, Model: j.Model, Task: j.Task, Data: g.data, Batch: j.Experiment.Train.BatchSize, Params: g.params,
+		Precision: j.Experiment.Train.Precision,
+	}
 	if g.record != nil {
 		pupil.Digest = g.record.Digest
 	}

@@ -67,8 +67,12 @@ func rows() []row {
 		}
 	}
 	for _, e := range []struct{ name, layers, width, tokens string }{
-		{"bert_2x128", "2", "128", "64"}, {"bert_4x256", "4", "256", "128"},
-		{"minilm_16", "6", "384", "16"}, {"minilm_32", "6", "384", "32"}, {"minilm_64", "6", "384", "64"}, {"minilm_128", "6", "384", "128"},
+		{"bert_2x128", "2", "128", "64"},
+		{"bert_4x256", "4", "256", "128"},
+		{"minilm_16", "6", "384", "16"},
+		{"minilm_32", "6", "384", "32"},
+		{"minilm_64", "6", "384", "64"},
+		{"minilm_128", "6", "384", "128"},
 	} {
 		out = append(out, row{
 			e.name, "encoder of " + e.layers + " layers of " + e.width + ", 32 rows of " + e.tokens + " tokens, AdamW",

@@ -147,21 +147,27 @@ func BenchmarkLadder(b *testing.B) {
 		definition func()
 		run        func(p Precision)
 	}{
-		{"product", 2 * m * n * k, "GFLOP/s", func() { GemmRef(false, true, m, n, k, x, k, y, k, z, n, false, nil) },
-			func(p Precision) { p.Gemm(false, true, m, n, k, x, k, y, k, z, n, false, nil) }},
+		{
+			"product", 2 * m * n * k, "GFLOP/s", func() { GemmRef(false, true, m, n, k, x, k, y, k, z, n, false, nil) },
+			func(p Precision) { p.Gemm(false, true, m, n, k, x, k, y, k, z, n, false, nil) },
+		},
 		{"exp", 8 * m * n, "GB/s", func() { ExpRef(z, x[:m*n]) }, func(Precision) { Exp(z, x[:m*n]) }},
-		{"adam", 28 * long, "GB/s", func() { AdamRef(table[:long], g[:long], first, second, 1e-3, 0.9, 0.999, 1e-8, 0.1, 0.001, 0) },
+		{
+			"adam", 28 * long, "GB/s", func() { AdamRef(table[:long], g[:long], first, second, 1e-3, 0.9, 0.999, 1e-8, 0.1, 0.001, 0) },
 			func(Precision) {
 				Adam(table[:long], g[:long], first[:long], second[:long], 1e-3, 0.9, 0.999, 1e-8, 0.1, 0.001, 0)
-			}},
+			},
+		},
 		{"gather", 8 * batch * dim, "GB/s", func() { GatherRowsRef(out, dim, table, dim, ids) }, func(Precision) { GatherRows(out, dim, table, dim, ids) }},
-		{"adam rows", 28 * batch * dim, "GB/s",
+		{
+			"adam rows", 28 * batch * dim, "GB/s",
 			func() {
 				AdamRowsRef(table, first, second, dim, ids, g, RowScale{Scale: 1}, 1e-3, 0.9, 0.999, 1e-8, 0.1, 0.001, 0)
 			},
 			func(Precision) {
 				AdamRows(table, first, second, dim, ids, g, RowScale{Scale: 1}, 1e-3, 0.9, 0.999, 1e-8, 0.1, 0.001, 0)
-			}},
+			},
+		},
 	} {
 		rung := func(name string, run func()) {
 			b.Run(f.name+"/"+name, func(b *testing.B) {
