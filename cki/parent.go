@@ -160,9 +160,10 @@ func Digest(r Reader) (string, error) {
 		r = p.Reader
 	}
 	stored, hasStored := r.(rawReader)
+	_, isFile := r.(file) // another reader may show values that are not those of its file
 	for _, t := range r.Tensors() {
-		fmt.Fprintf(h, "%s%v", t.Name, t.Shape)                  // a hash has no errors
-		if hasStored && (t.DType == ckpt.F32 || !Mergeable(t)) { // bytes are as below; float32 need not hold others' values
+		fmt.Fprintf(h, "%s%v", t.Name, t.Shape)                            // a hash has no errors
+		if hasStored && (isFile && t.DType == ckpt.F32 || !Mergeable(t)) { // bytes are as below; float32 need not hold others' values
 			if err := stored.WriteRaw(t.Name, h); err != nil {
 				return "", err
 			}
