@@ -87,8 +87,8 @@ type clock struct {
 	warm, n int
 	last    time.Time
 	steps   []float64
-	before  int64 // multiply-adds of the steps that warm up
-	work    int64 // and of the others
+	before  [2]int64 // multiply-adds and bytes of the steps that warm up
+	work    [2]int64 // and of the others
 }
 
 func (c *clock) On(_ context.Context, e *train.Event) error {
@@ -97,10 +97,10 @@ func (c *clock) On(_ context.Context, e *train.Event) error {
 	}
 	now := time.Now()
 	if e.Step == int64(c.warm) {
-		c.before = kernel.MultiplyAdds()
+		c.before = [2]int64{kernel.MultiplyAdds(), kernel.BytesMoved()}
 	}
 	if e.Step > int64(c.warm) {
-		c.work = kernel.MultiplyAdds() - c.before
+		c.work = [2]int64{kernel.MultiplyAdds() - c.before[0], kernel.BytesMoved() - c.before[1]}
 		c.steps = append(c.steps, now.Sub(c.last).Seconds())
 	}
 	c.last = now
@@ -171,9 +171,12 @@ func stepTime(b *testing.B, m models.Model, src *cycle, tk task.Task, o train.Op
 	median := c.steps[len(c.steps)/2]
 	b.ReportMetric(median*1e3, "ms/step")
 	b.ReportMetric(float64(o.BatchSize)/median, "samples/s")
-	gflop := 2 * float64(c.work) / float64(len(c.steps)) / 1e9
+	gflop := 2 * float64(c.work[0]) / float64(len(c.steps)) / 1e9
 	b.ReportMetric(gflop, "GFLOP/step")
 	b.ReportMetric(gflop/median, "GFLOP/s")
+	gb := float64(c.work[1]) / float64(len(c.steps)) / 1e9
+	b.ReportMetric(gb, "GB/step")
+	b.ReportMetric(gb/median, "GB/s")
 	b.ReportMetric(0, "ns/op")
 }
 

@@ -36,6 +36,7 @@ func (p *Plan) Gather(b *data.Batch) error {
 		}
 	}
 	for _, l := range p.lookups {
+		kernel.CountBytes(2 * 4 * l.rows(p) * l.stride()) // a row of a table and its copy
 		if l.rows(p)*l.Dim*len(l.Fields) < smallGather {
 			if err := l.gatherRows(b, 0, l.rows(p)); err != nil {
 				return err

@@ -181,6 +181,12 @@ func (p *Plan) Scatter(b *data.Batch, grads [][]float32) ([]RowGrad, []Grad) {
 		}
 	}
 	kernel.Parallel(len(p.tasks), p.runTask)
+	for _, l := range p.lookups {
+		kernel.CountBytes(4 * len(l.leafGrad))
+	}
+	for _, r := range p.rows {
+		kernel.CountBytes(4 * len(r.Grad))
+	}
 	return p.rows, p.grads
 }
 

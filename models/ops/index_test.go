@@ -6,6 +6,8 @@ import (
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
 // Graphs are built in linear time only while Gorgonia keeps its nodes as index expects.
@@ -45,5 +47,27 @@ func TestAddMany(t *testing.T) {
 	}
 	if got := y.Value().Data().([]float32); !slices.Equal(got, []float32{sum}) {
 		t.Errorf("the sum is %v, want %v", got, sum)
+	}
+}
+
+// An op's operands and its result are counted once for each run.
+func TestBytes(t *testing.T) {
+	g := G.NewGraph()
+	leaf := func(name string) *G.Node {
+		return G.NewMatrix(g, G.Float32, G.WithShape(2, 3), G.WithName(name), G.WithValue(tensor.New(tensor.WithShape(2, 3), tensor.Of(tensor.Float32))))
+	}
+	mustOp(Add(leaf("x"), leaf("y")))
+	s, ok, err := NewSequence(g)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	before := kernel.BytesMoved()
+	for range 2 {
+		if err := s.Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := kernel.BytesMoved() - before; got != 2*3*6*4 {
+		t.Errorf("two sums of two matrices of 2 x 3 move %d bytes, want %d", got, 2*3*6*4)
 	}
 }

@@ -5,12 +5,17 @@ import (
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
 // Sequence runs a graph that is made of this package's ops alone. It sorts them once, in the order in which Gorgonia's tape
 // machine runs them, and they read their inputs where those lie. So a run allocates nothing and starts no goroutine. The results
 // are the tape machine's, bit by bit. One goroutine at a time may use a Sequence.
-type Sequence struct{ ops []*op }
+type Sequence struct {
+	ops   []*op
+	bytes int // that a run reads and writes
+}
 
 // NewSequence returns the sequence of a graph whose leaves have their values. ok is false if the op of a node is not of this
 // package, and then the graph needs a tape machine.
@@ -30,6 +35,10 @@ func NewSequence(g *G.ExprGraph) (s *Sequence, ok bool, err error) {
 				return nil, false, fmt.Errorf("ops: sequence: %s: %w", o.name, err)
 			}
 			s.ops = append(s.ops, o)
+			s.bytes += 4 * len(o.out)
+			for _, x := range o.in {
+				s.bytes += 4 * len(x)
+			}
 		}
 	}
 	return s, true, nil
@@ -65,6 +74,7 @@ func (o *op) bind(g *G.ExprGraph, n *G.Node) error {
 
 // Run computes the values of all nodes.
 func (s *Sequence) Run() error {
+	kernel.CountBytes(s.bytes)
 	for _, o := range s.ops {
 		if err := o.run(); err != nil {
 			return fmt.Errorf("ops: %s: %w", o.name, err)

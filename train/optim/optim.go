@@ -125,6 +125,7 @@ func (o *Optimizer) Step(name string, w, grad []float32, lr float64) {
 	o.g = grad
 	o.n = (len(w) + block - 1) / block
 	kernel.Parallel(min(o.n, chunks), o.dense)
+	o.count(len(w), len(grad))
 	o.job = job{}
 }
 
@@ -136,6 +137,7 @@ func (o *Optimizer) StepRows(name string, w []float32, dim int, ids []int32, gra
 	o.per = max(1, block/dim)
 	o.n = (len(ids) + o.per - 1) / o.per
 	kernel.Parallel(min(o.n, chunks), o.sparse)
+	o.count(len(grad), len(grad))
 	o.job = job{}
 }
 
@@ -145,7 +147,13 @@ func (o *Optimizer) StepTable(name string, w []float32, dim int, ids []int32, gr
 	o.startRows(name, w, dim, ids, grad, lr, false)
 	o.n = (len(w) + block - 1) / block
 	kernel.Parallel(min(o.n, chunks), o.table)
+	o.count(len(w), len(grad))
 	o.job = job{}
+}
+
+// count counts the bytes of an update: so many values and their state, read and written, and gradients, read.
+func (o *Optimizer) count(values, grads int) {
+	kernel.CountBytes(4 * (2*values*(1+len(o.names)) + grads))
 }
 
 func (o *Optimizer) startRows(name string, w []float32, dim int, ids []int32, grad []float32, lr float64, lazy bool) {

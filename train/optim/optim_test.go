@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train/optim"
 )
 
@@ -152,5 +153,27 @@ func TestRowsEqualPyTorchSparse(t *testing.T) {
 				g.Rows[name].check(t, i+1, w, o)
 			}
 		})
+	}
+}
+
+// TestBytes counts the traffic of Adam: gradients are read, weights and two moments read and written; of rows, or of all of a table.
+func TestBytes(t *testing.T) {
+	o := defaults[optim.Adam](t, "adam").New()
+	o.Begin()
+	w, rows := make([]float32, 60), []float32{1, 2, 3, 4, 5, 6}
+	for _, c := range []struct {
+		name string
+		want int64
+		step func()
+	}{
+		{"dense", 60 * 7 * 4, func() { o.Step("w", w, make([]float32, 60), 1) }},
+		{"rows", 6 * 7 * 4, func() { o.StepRows("rows", w, 3, []int32{4, 7}, rows, 1) }},
+		{"table", (60*6 + 6) * 4, func() { o.StepTable("table", w, 3, []int32{4, 7}, rows, 1) }},
+	} {
+		before := kernel.BytesMoved()
+		c.step()
+		if got := kernel.BytesMoved() - before; got != c.want {
+			t.Errorf("%s: %d bytes, want %d", c.name, got, c.want)
+		}
 	}
 }

@@ -45,6 +45,17 @@ var multiplyAdds atomic.Int64
 // precision.
 func MultiplyAdds() int64 { return multiplyAdds.Load() }
 
+// bytesMoved counts those of all steps.
+var bytesMoved atomic.Int64
+
+// CountBytes adds n to what [BytesMoved] returns.
+func CountBytes(n int) { bytesMoved.Add(int64(n)) }
+
+// BytesMoved returns how many bytes the ops of all programs, the lookups of embedding rows and the optimizers have read and written since
+// the program began, each operand counted once for each op, whether it came from memory or from a cache. Operands that a product packs
+// are counted once.
+func BytesMoved() int64 { return bytesMoved.Load() }
+
 // smallWork is the number of multiplications under which handing out tasks costs more than it gains.
 const smallWork = 1 << 17
 
