@@ -139,6 +139,8 @@ func BenchmarkLadder(b *testing.B) {
 	for i := range ids {
 		ids[i] = int32(i * 9) // ascending and apart
 	}
+	bytes := make([]byte, rows*Int8RowBytes(dim))
+	QuantizeInt8(bytes, table, dim)
 	const long = 1 << 20
 	for _, f := range []struct {
 		name       string
@@ -159,6 +161,10 @@ func BenchmarkLadder(b *testing.B) {
 			},
 		},
 		{"gather", 8 * batch * dim, "GB/s", func() { GatherRowsRef(out, dim, table, dim, ids) }, func(Precision) { GatherRows(out, dim, table, dim, ids) }},
+		{
+			"gather int8", (5*dim + 4) * batch, "GB/s", func() { GatherInt8RowsRef(out, dim, bytes, dim, ids) },
+			func(Precision) { GatherInt8Rows(out, dim, bytes, dim, ids) },
+		},
 		{
 			"adam rows", 28 * batch * dim, "GB/s",
 			func() {

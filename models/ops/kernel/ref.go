@@ -248,6 +248,18 @@ func GatherRowsRef(dst []float32, stride int, table []float32, dim int, ids []in
 	}
 }
 
+// GatherInt8RowsRef is the definition of [GatherInt8Rows].
+func GatherInt8RowsRef(dst []float32, stride int, table []byte, dim int, ids []int32) {
+	size := Int8RowBytes(dim)
+	for r, id := range ids {
+		scale, q := int8Row(table[int(id)*size:][:size])
+		to := dst[r*stride:][:dim]
+		for i, v := range q {
+			to[i] = scale * float32(int8(v))
+		}
+	}
+}
+
 // ScatterAddRowsRef is the definition of [ScatterAddRows].
 func ScatterAddRowsRef(dst []float32, dim int, slots []int32, src []float32, stride int) {
 	for r, s := range slots {

@@ -6,6 +6,8 @@ package kernel
 
 func gatherRows(n, dim int, ids *int32, ahead int, table, dst *float32, stride int) {}
 
+func gatherInt8Rows(n, dim int, ids *int32, ahead int, table *byte, dst *float32, stride int) {}
+
 func scatterAdd(n, dim int, slots *int32, ahead int, dst, src *float32, stride int) {}
 
 func adamRows(n, dim int, ids *int32, ahead int, w, m, v, grad, s *float32) {}

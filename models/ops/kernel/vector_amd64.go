@@ -439,6 +439,11 @@ func copy32(rows int, panels int, src *float32, ld int, dst *float32, stride int
 //go:noescape
 func gatherRows(n int, dim int, ids *int32, ahead int, table *float32, dst *float32, stride int)
 
+// gatherInt8Rows: dst[r*stride+i] = scale*q[i] of row ids[r] of table, for r < n, i < dim; n > 0. It reads ids[r+ahead].
+//
+//go:noescape
+func gatherInt8Rows(n int, dim int, ids *int32, ahead int, table *byte, dst *float32, stride int)
+
 // scatterAdd: dst[slots[r]*dim+i] += src[r*stride+i] for r < n with slots[r] >= 0, i < dim; n > 0. It reads slots[r+ahead].
 //
 //go:noescape

@@ -6354,6 +6354,86 @@ oneDone:
 	VZEROUPPER
 	RET
 
+// func gatherInt8Rows(n int, dim int, ids *int32, ahead int, table *byte, dst *float32, stride int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·gatherInt8Rows(SB), $0-56
+	MOVQ n+0(FP), AX
+	MOVQ dim+8(FP), CX
+	MOVQ ids+16(FP), DX
+	MOVQ ahead+24(FP), BX
+	MOVQ table+32(FP), SI
+	MOVQ dst+40(FP), DI
+	MOVQ stride+48(FP), R8
+	SHLQ $0x02, R8
+	LEAQ 4(CX), R9
+
+next:
+	MOVLQSX      (DX), R10
+	IMULQ        R9, R10
+	MOVLQSX      (DX)(BX*4), R11
+	IMULQ        R9, R11
+	SUBQ         R10, R11
+	ADDQ         SI, R10
+	MOVQ         DI, R12
+	PREFETCHT0   (R10)(R11*1)
+	VBROADCASTSS (R10), Y0
+	ADDQ         $+4, R10
+	MOVQ         CX, R13
+	SUBQ         $+8, R13
+	JLT          eightDone
+
+eight:
+	PREFETCHT0 7(R10)(R11*1)
+	VPMOVSXBD  (R10), Y1
+	VCVTDQ2PS  Y1, Y1
+	VMULPS     Y0, Y1, Y1
+	VMOVUPS    Y1, (R12)
+	ADDQ       $+8, R10
+	ADDQ       $+32, R12
+	SUBQ       $+8, R13
+	JGE        eight
+
+eightDone:
+	ADDQ $+8, R13
+	SUBQ $+4, R13
+	JLT  fourDone
+
+four:
+	PREFETCHT0 3(R10)(R11*1)
+	VPMOVSXBD  (R10), X1
+	VCVTDQ2PS  X1, X1
+	VMULPS     X0, X1, X1
+	VMOVUPS    X1, (R12)
+	ADDQ       $+4, R10
+	ADDQ       $+16, R12
+	SUBQ       $+4, R13
+	JGE        four
+
+fourDone:
+	ADDQ $+4, R13
+	SUBQ $+1, R13
+	JLT  oneDone
+
+one:
+	PREFETCHT0 (R10)(R11*1)
+	MOVBLSX    (R10), R14
+	VMOVD      R14, X1
+	VCVTDQ2PS  X1, X1
+	VMULPS     X0, X1, X1
+	VMOVSS     X1, (R12)
+	ADDQ       $+1, R10
+	ADDQ       $+4, R12
+	SUBQ       $+1, R13
+	JGE        one
+
+oneDone:
+	ADDQ $+4, DX
+	ADDQ R8, DI
+	SUBQ $+1, AX
+	JNZ  next
+	VZEROUPPER
+	RET
+
 // func scatterAdd(n int, dim int, slots *int32, ahead int, dst *float32, src *float32, stride int)
 // Requires: AVX, MMX+
 TEXT ·scatterAdd(SB), $0-56

@@ -137,6 +137,16 @@ func (m *machine) step(i *ir.Instruction) {
 		m.write(o[1], each(m.read(o[0], size), 4, func(x []byte) {
 			le.PutUint32(x, u32(float32(math.Sqrt(float64(f32(le.Uint32(x)))))))
 		}))
+	case "VPMOVSXBD":
+		size = int(o[1].(reg.Register).Size())
+		x := m.read(o[0], size/4)
+		at := 0
+		m.write(o[1], each(make([]byte, size), 4, func(d []byte) {
+			le.PutUint32(d, uint32(int32(int8(x[at]))))
+			at++
+		}))
+	case "VCVTDQ2PS":
+		m.write(o[1], each(m.read(o[0], size), 4, func(x []byte) { le.PutUint32(x, u32(float32(int32(le.Uint32(x))))) }))
 	case "VPSLLD", "VPSRLD", "VPSRAD":
 		n := int(o[0].(operand.U8))
 		m.write(o[2], each(m.read(o[1], size), 4, func(x []byte) {
@@ -204,6 +214,8 @@ func (m *machine) general(i *ir.Instruction, to operand.Op) {
 		*d = m.integer(o[0], 4) & 0xffffffff
 	case "MOVLQSX":
 		*d = uint64(int64(int32(m.integer(o[0], 4))))
+	case "MOVBLSX":
+		*d = uint64(uint32(int32(int8(m.integer(o[0], 1)))))
 	case "IMULQ":
 		*d *= m.integer(o[0], 8)
 	case "MOVB":

@@ -7,10 +7,11 @@ import (
 )
 
 // rows writes the kernels on rows of a table that lie apart in memory. They fetch the row of a later id ahead, as the
-// rows of a large table are in no cache. Memory bounds their speed: they use AVX alone, for both sets.
+// rows of a large table are in no cache. Memory bounds their speed: they have vectors of AVX2's width, for both sets.
 func rows(c *build.Context) {
 	g := &gen{Context: c, lanes: 8}
 	g.gatherRows()
+	g.gatherInt8Rows()
 	g.scatterAdd()
 	g.adamRows()
 }
@@ -46,6 +47,16 @@ func (g *gen) put(p part, v, base reg.Register) {
 
 // row runs body over the pieces of a row of dim elements and moves the pointers on.
 func (g *gen) row(dim reg.GPVirtual, pointers []reg.GPVirtual, body func(p part)) {
+	g.pieces(dim, func(p part) {
+		body(p)
+		for _, x := range pointers {
+			g.ADDQ(operand.I32(4*uint32(p)), x)
+		}
+	})
+}
+
+// pieces runs body over the pieces of a row of dim elements.
+func (g *gen) pieces(dim reg.GPVirtual, body func(p part)) {
 	rest := g.GP64()
 	g.MOVQ(dim, rest)
 	for i, p := range []part{8, 4, 1} {
@@ -54,9 +65,6 @@ func (g *gen) row(dim reg.GPVirtual, pointers []reg.GPVirtual, body func(p part)
 		g.JLT(operand.LabelRef(name + "Done"))
 		g.Label(name)
 		body(p)
-		for _, x := range pointers {
-			g.ADDQ(operand.I32(4*uint32(p)), x)
-		}
 		g.SUBQ(operand.I32(uint32(p)), rest)
 		g.JGE(operand.LabelRef(name))
 		g.Label(name + "Done")
@@ -97,6 +105,56 @@ func (g *gen) gatherRows() {
 	g.row(dim, []reg.GPVirtual{from, to}, func(p part) {
 		g.PREFETCHT0(operand.Mem{Base: from, Index: later, Scale: 1})
 		g.put(p, g.get(p, from), to)
+	})
+	g.ADDQ(operand.I32(4), ids)
+	g.ADDQ(stride, dst)
+	g.SUBQ(operand.I32(1), n)
+	g.JNZ(operand.LabelRef("next"))
+	g.end()
+}
+
+// getInt8 loads a piece of int8 into a vector of float32.
+func (g *gen) getInt8(p part, base reg.Register) reg.Register {
+	v := p.reg(g.YMM())
+	if p == 1 {
+		one := g.GP32()
+		g.MOVBLSX(operand.Mem{Base: base}, one)
+		g.VMOVD(one, v)
+	} else {
+		g.VPMOVSXBD(operand.Mem{Base: base}, v)
+	}
+	g.VCVTDQ2PS(v, v)
+	return v
+}
+
+func (g *gen) gatherInt8Rows() {
+	g.open("gatherInt8Rows", "(n, dim int, ids *int32, ahead int, table *byte, dst *float32, stride int)",
+		"gatherInt8Rows: dst[r*stride+i] = scale*q[i] of row ids[r] of table, for r < n, i < dim; n > 0. It reads ids[r+ahead].")
+	n, dim, ids, ahead := g.gp("n"), g.gp("dim"), g.gp("ids"), g.gp("ahead")
+	table, dst, stride := g.gp("table"), g.gp("dst"), g.gp("stride")
+	g.SHLQ(operand.U8(2), stride)
+	size := g.GP64() // of a row, in bytes
+	g.LEAQ(operand.Mem{Base: dim, Disp: 4}, size)
+	g.Label("next")
+	from, later, to := g.GP64(), g.GP64(), g.GP64()
+	g.MOVLQSX(operand.Mem{Base: ids}, from)
+	g.IMULQ(size, from)
+	g.MOVLQSX(operand.Mem{Base: ids, Index: ahead, Scale: 4}, later)
+	g.IMULQ(size, later)
+	g.SUBQ(from, later)
+	g.ADDQ(table, from)
+	g.MOVQ(dst, to)
+	g.PREFETCHT0(operand.Mem{Base: from, Index: later, Scale: 1})
+	scale := g.YMM()
+	g.VBROADCASTSS(operand.Mem{Base: from}, scale)
+	g.ADDQ(operand.I32(4), from)
+	g.pieces(dim, func(p part) {
+		g.PREFETCHT0(operand.Mem{Base: from, Index: later, Scale: 1, Disp: int(p) - 1}) // a row lies across two lines of the cache, or in one
+		v := g.getInt8(p, from)
+		g.VMULPS(p.reg(scale), v, v)
+		g.put(p, v, to)
+		g.ADDQ(operand.I32(uint32(p)), from)
+		g.ADDQ(operand.I32(4*uint32(p)), to)
 	})
 	g.ADDQ(operand.I32(4), ids)
 	g.ADDQ(stride, dst)

@@ -51,6 +51,21 @@ func TestRows(t *testing.T) {
 		compare("gatherRows", dim, dst, want)
 
 		m = newMachine(code)
+		bytes := make([]byte, 4*kernel.Int8RowBytes(dim))
+		for i := range table {
+			table[i] -= 0.6
+		}
+		if i := kernel.QuantizeInt8(bytes, table, dim); i >= 0 {
+			t.Fatalf("dim %d: number %d is not finite", dim, i)
+		}
+		dst, want = toBytes(wide), append(want[:0], wide...)
+		if err := m.call(function(t, "gatherInt8Rows"), n, dim, ids32(m, all), ahead, m.place(bytes), m.place(dst), stride); err != nil {
+			t.Fatal(err)
+		}
+		kernel.GatherInt8RowsRef(want, stride, bytes, dim, all[:n])
+		compare("gatherInt8Rows", dim, dst, want)
+
+		m = newMachine(code)
 		slots := []int32{3, -1, 3, -1, 0}
 		dst, want = toBytes(table), append([]float32(nil), table...)
 		err = m.call(function(t, "scatterAdd"), n, dim, ids32(m, slots), ahead, m.place(dst), m.place(toBytes(wide)), stride)
