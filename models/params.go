@@ -41,6 +41,9 @@ type Need struct {
 	Graphs  float64     // values and gradients of all its graphs
 	Trained []*nn.Param // what takes a gradient, without values
 	Tables  []TableUse  // the tables among them
+	// Inside are the parameters that the graph reads as a whole: all but those that are only looked up beside it.
+	Inside map[*nn.Param]bool
+	Tokens []string // names of those, among them, that are looked up by the tokens of texts
 }
 
 // Measure returns what a program that [Compile] makes needs, beside its parameters. It allocates nothing for values: p is a store of
@@ -66,7 +69,11 @@ func Measure(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Need, e
 			each += float64(l) / float64(longest)
 		}
 	}
-	return &Need{Graphs: plan.Shared() + each*plan.Own(), Trained: g.trained, Tables: g.plan.Tables()}, nil
+	n := &Need{Graphs: plan.Shared() + each*plan.Own(), Trained: g.trained, Tables: g.plan.Tables(), Inside: g.built.Inside}
+	if g.in.seq != nil {
+		n.Tokens = g.in.seq.tables
+	}
+	return n, nil
 }
 
 // lengthsOf returns the lengths that sequences of text are padded to, ascending: the given one, if there is one, else those of the data. Of

@@ -26,6 +26,7 @@ type Sequences struct {
 	masked   int       // B·M
 	at       []int32   // [B·M]: rows of the tokens to predict, -1 for none; nil without masking
 	text     *data.Text
+	tables   []string // names of the tables
 }
 
 // counted is the input Counted of one table, [B·L], with its offset.
@@ -104,7 +105,7 @@ func (q *Sequences) Embed(s *nn.Scope, tables ...TokenTable) *G.Node {
 	var weights []*G.Node
 	var ids []*[]int32
 	for _, t := range tables {
-		weights = append(weights, t.Weight)
+		weights, q.tables = append(weights, t.Weight), append(q.tables, t.Weight.Name())
 		switch t.Of {
 		case TokenIDs:
 			ids = append(ids, &q.ids)

@@ -2,6 +2,7 @@ package embed
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models/ops/kernel"
@@ -104,7 +105,11 @@ func (l *Lookup) gatherRows(b *data.Batch, lo, hi int) error {
 			switch {
 			case lo == hi:
 			case !l.Reduce:
-				kernel.GatherRows(l.leaf[lo*stride+off:], stride, w, d, v[lo:hi])
+				f.gather(l.leaf[lo*stride+off:], stride, d, v[lo:hi])
+			case f.Param.Int8 != nil:
+				for r := lo; r < hi; r++ {
+					kernel.AxpyInt8(l.leaf[r*d:(r+1)*d], 1, f.Param.Int8, v[r])
+				}
 			case d == 1:
 				for r := lo; r < hi; r++ {
 					l.leaf[r] += w[v[r]]
@@ -121,23 +126,73 @@ func (l *Lookup) gatherRows(b *data.Batch, lo, hi int) error {
 
 func (l *Lookup) gatherPooled(f *Field, off, stride, lo, hi int) error {
 	d, n := l.Dim, f.Feature.MaxLen
-	v, w, rows := f.index.lanes[f.lane].ids, f.Param.Data, int32(f.Param.Shape[0])
+	v, rows := f.index.lanes[f.lane].ids, int32(f.Param.Shape[0])
+	var buf [pooledBuffer]float32
 	for r := lo; r < hi; r++ {
 		dst := l.leaf[r*stride+off : r*stride+off+d]
 		if !l.Reduce {
 			clear(dst)
 		}
-		scale := poolScale(f.Pool, v[r*n:(r+1)*n])
-		for _, id := range v[r*n : (r+1)*n] {
+		list := v[r*n : (r+1)*n]
+		for _, id := range list {
 			if uint32(id) >= uint32(rows) {
 				return outside(f, r, id, rows)
 			}
-			if id != 0 {
-				kernel.Axpy(dst, scale, w[int(id)*d:int(id)*d+d])
-			}
+		}
+		if scale := poolScale(f.Pool, list); f.Param.Int8 == nil {
+			f.pool(dst, scale, list)
+		} else {
+			f.poolInt8(dst, scale, list, buf[:])
 		}
 	}
 	return nil
+}
+
+// pool adds the rows of ids, but for padding, to dst, with a factor.
+func (f *Field) pool(dst []float32, scale float32, ids []int32) {
+	d, w := len(dst), f.Param.Data
+	for _, id := range ids {
+		if id != 0 {
+			kernel.Axpy(dst, scale, w[int(id)*d:int(id)*d+d])
+		}
+	}
+}
+
+// pooledBuffer is the number of values of rows of int8 that are float32 before they are added up.
+const pooledBuffer = 1 << 9
+
+// poolInt8 is pool of a table of int8, with the same bits as of one that has the values in float32. It writes into buf.
+func (f *Field) poolInt8(dst []float32, scale float32, ids []int32, buf []float32) {
+	d := len(dst)
+	if d > len(buf) {
+		for _, id := range ids {
+			if id != 0 {
+				kernel.AxpyInt8(dst, scale, f.Param.Int8, id)
+			}
+		}
+		return
+	}
+	for part := range slices.Chunk(ids, len(buf)/d) {
+		live := len(part)
+		for live > 0 && part[live-1] == 0 {
+			live--
+		}
+		kernel.GatherInt8Rows(buf, d, f.Param.Int8, d, part[:live])
+		for i, id := range part[:live] {
+			if id != 0 {
+				kernel.Axpy(dst, scale, buf[i*d:(i+1)*d])
+			}
+		}
+	}
+}
+
+// gather copies the rows of ids, d values each, to dst.
+func (f *Field) gather(dst []float32, stride, d int, ids []int32) {
+	if f.Param.Int8 != nil {
+		kernel.GatherInt8Rows(dst, stride, f.Param.Int8, d, ids)
+		return
+	}
+	kernel.GatherRows(dst, stride, f.Param.Data, d, ids)
 }
 
 // gatherIDs gathers the rows of the lookup's own ids.
@@ -150,7 +205,7 @@ func (l *Lookup) gatherIDs(lo, hi int) error {
 		}
 	}
 	if lo < hi {
-		kernel.GatherRows(l.leaf[lo*l.Dim:], l.Dim, f.Param.Data, l.Dim, l.IDs[lo:hi])
+		f.gather(l.leaf[lo*l.Dim:], l.Dim, l.Dim, l.IDs[lo:hi])
 	}
 	return nil
 }

@@ -77,6 +77,7 @@ func check(t *testing.T, m suite) {
 	t.Run("tape", func(t *testing.T) { tape(t, m) })
 	t.Run("rows", func(t *testing.T) { rows(t, m) })
 	t.Run("predictor", func(t *testing.T) { predictor(t, m) })
+	t.Run("quantized", func(t *testing.T) { quantized(t, m) })
 	t.Run("allocations", func(t *testing.T) { allocations(t, m) })
 	t.Run("learns", func(t *testing.T) { learns(t, m) })
 	t.Run("freeze", func(t *testing.T) { freeze(t, m) })

@@ -1,5 +1,7 @@
 package nn
 
+import "fmt"
+
 // Derived describes a parameter of a lookup that is computed, not trained. The parameter is an embedding table or the vector of a
 // numeric feature. Its rows are computed from those of another parameter, which is trained in its place: gates between the rows
 // of parents' tables, for example.
@@ -21,6 +23,10 @@ type Derive func(s *Scope, p *Param) *Derived
 // Derived returns how a lookup's parameter is computed, or nil if it is trained as it is.
 func (s *Scope) Derived(p *Param) *Derived {
 	if s.Derive == nil || p == nil || s.err != nil {
+		return nil
+	}
+	if p.Int8 != nil {
+		s.Fail(fmt.Errorf("table %s is held as int8, which is for scoring alone: it cannot be computed", p.Name))
 		return nil
 	}
 	d, ok := s.derived[p]

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
 // Kind says how a parameter is stored and trained.
@@ -24,7 +26,8 @@ func (k Kind) String() string { return [...]string{"weight", "table", "buffer"}[
 type Param struct {
 	Name      string
 	Shape     []int
-	Data      []float32 // row-major
+	Data      []float32 // row-major; nil if Int8 holds the values
+	Int8      []byte    // a table's rows as [kernel.QuantizeInt8] makes them, for scoring alone; else nil
 	Kind      Kind
 	Embedding bool     // it belongs to an embedding or a linear term of a feature, and is regularised as an embedding
 	L2        *float64 // weight of this parameter's L2 penalty, or nil for that of its kind
@@ -63,13 +66,18 @@ const MostTensors = 1 << 15
 // ErrTensors is the error of a model with more tensors.
 var ErrTensors = fmt.Errorf("the model has more than %d tensors", MostTensors)
 
-// Bytes returns the bytes of the parameter's values, there or not.
+// Bytes returns the bytes of the parameter's values in float32, there or not.
 func (p *Param) Bytes() float64 {
 	n := 4.0
 	for _, d := range p.Shape {
 		n *= float64(d)
 	}
 	return n
+}
+
+// Int8Bytes returns the bytes of the values of a table in rows of int8.
+func (p *Param) Int8Bytes() float64 {
+	return float64(p.Shape[0]) * float64(kernel.Int8RowBytes(p.Dim()))
 }
 
 // NewParams returns an empty store whose initial values derive from seed.
@@ -111,7 +119,11 @@ func (p *Params) Add(q *Param) error {
 		}
 		n *= d
 	}
-	if n != len(q.Data) {
+	if q.Int8 != nil {
+		if len(q.Shape) != 2 || float64(len(q.Int8)) != q.Int8Bytes() || q.Data != nil {
+			return fmt.Errorf("nn: parameter %s: %d bytes of int8 do not fill shape %v", q.Name, len(q.Int8), q.Shape)
+		}
+	} else if n != len(q.Data) {
 		return fmt.Errorf("nn: parameter %s: %d values do not fill shape %v", q.Name, len(q.Data), q.Shape)
 	}
 	p.list = append(p.list, q)

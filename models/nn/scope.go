@@ -32,6 +32,8 @@ type Graph struct {
 	Stats   []*ops.BatchStats // running statistics of the batch norms, in order of creation
 	Plan    *ops.Plan         // adds up what the graph needs, in the place of values; may be nil
 	Derive  Derive            // how lookups' parameters are computed; may be nil
+	// Inside are the parameters whose values are nodes of the graph: weights, and tables that it reads as a whole.
+	Inside  map[*Param]bool
 	derived map[*Param]*Derived
 	used    map[string]bool // full names that this graph has asked for
 	sym     *recorder       // what the layers declare to be interchangeable
@@ -146,6 +148,9 @@ func (s *Scope) Param(name string, init Init, shape ...int) *G.Node {
 
 // weight returns the node of a parameter, or what replaces it.
 func (s *Scope) weight(p *Param) *G.Node {
+	if !s.inside(p) {
+		return nil
+	}
 	leaf := s.leaf(p.Name, p.Data, p.Shape)
 	node := leaf
 	if s.Reparam != nil {
@@ -193,6 +198,10 @@ func (s *Scope) Table(name string, kind Kind, rows, dim int, init Init) *Param {
 		s.Fail(fmt.Errorf("table %s: %w", full, err))
 		return nil
 	}
+	if p.Int8 != nil && s.Train {
+		s.Fail(fmt.Errorf("table %s is held as int8, which is for scoring alone: it cannot be trained", full))
+		return nil
+	}
 	return p
 }
 
@@ -207,7 +216,25 @@ func (s *Scope) TableParam(name string, rows, dim int, init Init) *G.Node {
 }
 
 // Values returns a leaf over the values of a parameter that is trained, if at all, by other means.
-func (s *Scope) Values(name string, p *Param) *G.Node { return s.Constant(name, p.Data, p.Shape...) }
+func (s *Scope) Values(name string, p *Param) *G.Node {
+	if !s.inside(p) {
+		return nil
+	}
+	return s.Constant(name, p.Data, p.Shape...)
+}
+
+// inside records that the graph reads the values of p as a whole, which must be float32 for it.
+func (s *Scope) inside(p *Param) bool {
+	if p.Int8 != nil {
+		s.Fail(fmt.Errorf("table %s is held as int8, and the graph reads it as a whole", p.Name))
+		return false
+	}
+	if s.Inside == nil {
+		s.Inside = map[*Param]bool{}
+	}
+	s.Inside[p] = true
+	return true
+}
 
 // Input returns the leaf of an input of that name, and its values, which are to be written before each run.
 func (s *Scope) Input(name string, shape ...int) (*G.Node, []float32) {

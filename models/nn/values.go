@@ -16,7 +16,7 @@ func (p *Params) Clone() *Params {
 	c := NewParams(p.Seed)
 	for _, q := range p.list {
 		r := *q
-		r.Shape, r.Data = slices.Clone(q.Shape), slices.Clone(q.Data)
+		r.Shape, r.Data, r.Int8 = slices.Clone(q.Shape), slices.Clone(q.Data), slices.Clone(q.Int8)
 		c.list = append(c.list, &r)
 		c.byName[r.Name] = &r
 	}
@@ -33,7 +33,7 @@ func (p *Params) Equal(other *Params, of func(name string) bool) bool {
 		}
 		n++
 		r := other.byName[q.Name]
-		if r == nil || !slices.Equal(q.Shape, r.Shape) || !slices.EqualFunc(q.Data, r.Data, sameBits) {
+		if r == nil || !slices.Equal(q.Shape, r.Shape) || !slices.EqualFunc(q.Data, r.Data, sameBits) || !slices.Equal(q.Int8, r.Int8) {
 			return false
 		}
 	}
@@ -61,6 +61,7 @@ func (p *Params) Digest() string {
 			}
 			h.Write(buf)
 		}
+		h.Write(q.Int8)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }

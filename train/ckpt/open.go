@@ -253,9 +253,19 @@ func Load(path string) (*Checkpoint, error) {
 		return nil, err
 	}
 	defer r.Close()
+	return r.Load(nil)
+}
+
+// Load reads the tensors for whose names of is true, or all if of is nil, as [Load] does. The others have a shape alone.
+func (r *File) Load(of func(name string) bool) (*Checkpoint, error) {
 	c := &Checkpoint{Tensors: make([]Tensor, 0, len(r.Tensors)), Meta: r.Meta}
 	for _, t := range r.Tensors {
 		x := Tensor{Name: t.Name, Shape: t.Shape}
+		if of != nil && !of(t.Name) {
+			c.Tensors = append(c.Tensors, x)
+			continue
+		}
+		var err error
 		if x.Data, err = r.Read(t.Name); err != nil {
 			x.Data, x.DType = nil, t.DType
 			if x.Raw, err = r.Raw(t.Name); err != nil {
