@@ -98,6 +98,7 @@ type Run struct {
 	task      task.Task
 	classes   []string
 	predictor *models.Predictor
+	tables    models.Tables
 
 	mu   sync.Mutex
 	idle []*scratch
@@ -113,9 +114,10 @@ type scratch struct {
 	items   []int32
 }
 
-// Open opens the run in a directory: one that was trained, fine-tuned or merged. An error says what is missing. Close frees the run.
-func Open(dir string) (*Run, error) {
-	opened, err := job.Open(dir, nil, nil)
+// Open opens the run in a directory: one that was trained, fine-tuned or merged. set overrides keys of its config, such as
+// "serve.quantize=int8", which holds embedding tables in about a quarter of the memory. An error says what is missing. Close frees the run.
+func Open(dir string, set ...string) (*Run, error) {
+	opened, err := job.Open(dir, set, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -129,10 +131,11 @@ func Open(dir string) (*Run, error) {
 	if schema.Text != nil {
 		r.classes = schema.Text.Labels
 	}
-	params, err := opened.Params(schema)
+	params, tables, err := opened.Params(schema)
 	if err != nil {
 		return nil, fmt.Errorf("splice: %s: %w", dir, err)
 	}
+	r.tables = *tables
 	if r.predictor, err = models.NewPredictor(opened.Model, params, schema, opened.Experiment.Train.Precision); err != nil {
 		return nil, fmt.Errorf("splice: %s: %w", dir, err)
 	}
@@ -141,6 +144,9 @@ func Open(dir string) (*Run, error) {
 
 // Close frees the run, once its last call has returned.
 func (r *Run) Close() error { return r.predictor.Close() }
+
+// Tables tells how the embedding tables of the run are held: in how many bytes, and which are int8 and which are not.
+func (r *Run) Tables() models.Tables { return r.tables }
 
 // Score returns a prediction for each row, in their order, as cmd/predict writes them: a probability, a number, or of a classifier
 // the number of the class, whose name [Run.Classify] tells. A row's prediction has the same bits in any call, and as a row of a file.

@@ -44,6 +44,7 @@ type Experiment struct {
 	Init    start.Options           `yaml:"init"`             // what to start from
 	Teacher ensemble.TeacherOptions `yaml:"teacher"`          // soft labels
 	Merge   cki.Options             `yaml:"merge"`            // how cmd/cki merges runs
+	Serve   models.ServeOptions     `yaml:"serve,nodigest"`   // how the finished run is held when it scores rows
 
 	Fetch map[string]Fetch `yaml:"fetch,nodigest"` // public files to get if they are not there, by the folder they belong into
 	// if they cannot be had: none: stop; synthetic: the section `synthetic`, keys of any section, is laid over the config;
@@ -56,7 +57,7 @@ func Default() Experiment {
 	t, _ := task.Registry.Default("binary_classification")
 	return Experiment{
 		Seed: 1, Task: t, Train: train.Defaults(), Init: start.Defaults(), Teacher: ensemble.TeacherDefaults(),
-		Merge: cki.DefaultOptions(), Fallback: FallbackNone,
+		Merge: cki.DefaultOptions(), Serve: models.ServeDefaults(), Fallback: FallbackNone,
 	}
 }
 

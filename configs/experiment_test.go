@@ -93,6 +93,7 @@ func TestDigest(t *testing.T) {
 		{"model.embedding_dim=16"},
 		{"train.optimizer=adam"},
 		{"data.path=[x.tsv]"},
+		{"serve.quantize=int8"},
 		{"train.precision=highest"}, // was added later: digests of before hold
 	} {
 		if got := digest(same...); got != base {

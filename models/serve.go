@@ -17,7 +17,7 @@ import (
 type ServeOptions struct {
 	// how embedding tables are held: none: as float32; int8: a row as whole numbers of 8 bits and one scale, about a quarter
 	// of the memory, where a row has more than one value and the model only looks rows up; dense weights stay float32
-	Quantize string `yaml:"quantize"`
+	Quantize string `yaml:"quantize,nodigest"`
 }
 
 // Values of [ServeOptions].Quantize.
@@ -58,22 +58,16 @@ func (t *Tables) Kept() string {
 // Params returns parameters for m and rows of sc, all of them 0, to be filled from a file: those of [BlankParams], with the tables as the
 // options say. No table that is held as int8 is ever there as float32. If none can be held so, the error names the tables and says why.
 func (o ServeOptions) Params(m Model, sc *data.Schema) (*nn.Params, *Tables, error) {
-	if o.Quantize != QuantizeInt8 {
+	if !o.Int8() {
 		p, err := BlankParams(m, sc)
 		if err != nil {
 			return nil, nil, err
 		}
 		return p, o.tables(p, nil), nil
 	}
-	shapes := nn.NewShapes()
-	need, err := Measure(m, shapes, sc, CompileOptions{Batch: 1})
+	shapes, need, tables, err := o.measure(m, sc)
 	if err != nil {
 		return nil, nil, err
-	}
-	tables := o.tables(shapes, need)
-	if len(tables.Int8) == 0 {
-		why := cmp.Or(tables.Kept(), "the model has none")
-		return nil, nil, fmt.Errorf("models: serve.quantize: int8: no embedding table can be held so: %s; set it to none", why)
 	}
 	p := nn.BlankParams()
 	for _, q := range shapes.All() {
@@ -89,9 +83,32 @@ func (o ServeOptions) Params(m Model, sc *data.Schema) (*nn.Params, *Tables, err
 	return p, tables, nil
 }
 
+// Tables returns how Params holds the tables, without them.
+func (o ServeOptions) Tables(m Model, sc *data.Schema) (*Tables, error) {
+	_, _, t, err := o.measure(m, sc)
+	return t, err
+}
+
+func (o ServeOptions) measure(m Model, sc *data.Schema) (*nn.Params, *Need, *Tables, error) {
+	shapes := nn.NewShapes()
+	need, err := Measure(m, shapes, sc, CompileOptions{Batch: 1})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	t := o.tables(shapes, need)
+	if o.Int8() && len(t.Int8) == 0 {
+		return nil, nil, nil, fmt.Errorf("models: serve.quantize: int8: no embedding table can be held so: %s; set it to none",
+			cmp.Or(t.Kept(), "the model has none"))
+	}
+	return shapes, need, t, nil
+}
+
+// Int8 reports whether tables are held as int8 where they can be.
+func (o ServeOptions) Int8() bool { return o.Quantize == QuantizeInt8 }
+
 // quantizes reports whether a parameter of a model that needs need is held as int8.
 func (o ServeOptions) quantizes(q *nn.Param, need *Need) bool {
-	return o.Quantize == QuantizeInt8 && q.Kind == nn.Table && q.Int8Bytes() < q.Bytes() && !need.Inside[q]
+	return o.Int8() && q.Kind == nn.Table && q.Int8Bytes() < q.Bytes() && !need.Inside[q]
 }
 
 // Bytes returns the bytes that a parameter of a model that needs need is held in.
@@ -111,7 +128,7 @@ func (o ServeOptions) tables(p *nn.Params, need *Need) *Tables {
 			t.Held += o.Bytes(q, need)
 		}
 		switch {
-		case o.Quantize != QuantizeInt8:
+		case !o.Int8():
 		case o.quantizes(q, need):
 			t.Int8 = append(t.Int8, q.Name)
 		case slices.Contains(need.Tokens, q.Name), q.Kind == nn.Table && need.Inside[q]:

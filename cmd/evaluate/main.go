@@ -24,7 +24,10 @@ func main() {
 			if len(e.Runs) > 1 {
 				mode = e.Mode
 			}
-			return e.Evaluate(ctx, path, split, func(s job.Scores) error { return app.PrintScores(c.Out, s, mode) })
+			if err := e.Evaluate(ctx, path, split, func(s job.Scores) error { return app.PrintScores(c.Out, s, mode) }); err != nil {
+				return err
+			}
+			return app.PrintTables(c.Out, e)
 		})
 	runs.Flags(c, "`directory` of the run; given several times, the runs and their ensemble are measured, on the first one's data")
 	c.Flags.StringVar(&path, "data", "", "evaluate on all rows of this `file`, of the run's layout, with labels")

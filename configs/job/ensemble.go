@@ -23,6 +23,9 @@ type Ensemble struct {
 	TopK       int  // items that Predict writes for a row, of runs that rank a catalogue; 1 if it is 0
 	Runs       []*Run
 	Mode       string // ensemble.MeanLogits or ensemble.MeanProbabilities
+
+	// Tables says how the tables of each run are held for scoring, once Predict or Evaluate has begun. It is nil if all are float32.
+	Tables []*models.Tables
 }
 
 // OpenEnsemble opens runs of one task. mode says how the predictions of several runs become one. If it is empty, they are the mean of
@@ -120,24 +123,52 @@ func (t *Ensemble) splits(ctx context.Context) ([]part, error) {
 	return out, nil
 }
 
-// afford is [Job.afford] for all runs together.
-func (t *Ensemble) afford(p part) error {
-	f := t.first()
-	return f.afford(p.src[0].Schema(), uses{loaded: len(t.Runs) - 1})
+// serves finds out how the tables of the runs are held for rows of a part.
+func (t *Ensemble) serves(p part) error {
+	if !slices.ContainsFunc(t.Runs, func(r *Run) bool { return r.Experiment.Serve.Int8() }) {
+		return nil
+	}
+	t.Tables = nil
+	var errs []error
+	for i, r := range t.Runs {
+		tables, err := r.Experiment.Serve.Tables(r.Model, p.src[i].Schema())
+		if err != nil {
+			errs = append(errs, run.BadInput(fmt.Errorf("%s: %w", r.Dir, err)))
+			continue
+		}
+		t.Tables = append(t.Tables, tables)
+		if kept := tables.Kept(); kept != "" {
+			r.Log.Info("tables that stay float32", "run", r.Dir, "because", kept)
+		}
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
 }
 
-// programs compiles the runs' models for rows of a part. close frees them.
-func (t *Ensemble) programs(p part) (progs []*models.Program, closeAll func(), err error) {
+// afford is [Job.afford] for all runs together.
+func (t *Ensemble) afford(p part, serves bool) error {
+	f := t.first()
+	return f.afford(p.src[0].Schema(), uses{loaded: len(t.Runs) - 1, serves: serves})
+}
+
+// programs compiles the runs' models for rows of a part, with their tables as the runs' serve sections say, or all as float32. close frees them.
+func (t *Ensemble) programs(p part, serves bool) (progs []*models.Program, closeAll func(), err error) {
 	closeAll = func() {
 		for _, prog := range progs {
 			prog.Close()
 		}
 	}
-	if err := t.afford(p); err != nil {
+	if err := t.afford(p, serves); err != nil {
 		return nil, closeAll, err
 	}
 	for i, r := range t.Runs {
-		prog, _, err := r.member().Program(p.src[i].Schema(), t.first().Experiment.Train.BatchSize)
+		m := r.member()
+		if serves {
+			m.Serve = r.Experiment.Serve
+		}
+		prog, _, err := m.Program(p.src[i].Schema(), t.first().Experiment.Train.BatchSize)
 		if err != nil {
 			closeAll()
 			return nil, nil, run.BadInput(err)

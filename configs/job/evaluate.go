@@ -25,7 +25,15 @@ type Scores struct {
 	Protocol string
 	// why metrics are undefined; only in the first scores of a part, since the labels decide it and are the same for all models
 	Undefined []*metric.Undefined
+	Tables    string // how tables are held, if the runs' configs want int8: one of the constants below; else empty
 }
+
+// Scores of runs whose configs want int8 tables: those with float32 tables, those with int8, and the latter less the former.
+const (
+	Float32Tables = "float32"
+	Int8Tables    = "int8"
+	Difference    = "difference"
+)
 
 // RankAmong says among what Evaluate ranks items, as --candidates does: a number of items that are drawn, all, or nothing.
 func (t *Ensemble) RankAmong(candidates string) error {
@@ -43,7 +51,9 @@ func (t *Ensemble) RankAmong(candidates string) error {
 
 // Evaluate measures the runs, and their ensemble if there are several. If path is given, it does so on all rows of that file.
 // Otherwise it uses a part of the first run's data: split is train, valid or test, or empty for validation and test rows. each is
-// called for every model on every part, for the runs first and then for the ensemble.
+// called for every model on every part, for the runs first and then for the ensemble. If a run's serve section wants int8 tables, it is called
+// for the scores without them, with them, and for the difference, once all are known: the parts are read twice, so that the
+// tables are never in memory in both.
 func (t *Ensemble) Evaluate(ctx context.Context, path, split string, each func(Scores) error) error {
 	var parts []part
 	if _, ranks := t.first().Task.(task.Ranking); t.Candidates != 0 && !ranks {
@@ -75,7 +85,32 @@ func (t *Ensemble) Evaluate(ctx context.Context, path, split string, each func(S
 	if err := train.CheckGroups(parts[0].src[0].Schema(), t.first().Task); err != nil {
 		return run.BadInput(err)
 	}
-	progs, closeAll, err := t.programs(parts[0])
+	if err := t.serves(parts[0]); err != nil {
+		return err
+	}
+	if t.Tables == nil {
+		return t.measureAll(ctx, parts, false, each)
+	}
+	var before, after []Scores
+	if err := t.measureAll(ctx, parts, false, func(s Scores) error { before = append(before, s); return nil }); err != nil {
+		return err
+	}
+	if err := t.measureAll(ctx, parts, true, func(s Scores) error { after = append(after, s); return nil }); err != nil {
+		return err
+	}
+	for i := range before {
+		for _, s := range compared(before[i], after[i]) {
+			if err := each(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// measureAll measures the models on parts, with their tables as the runs' serve sections say, or all as float32.
+func (t *Ensemble) measureAll(ctx context.Context, parts []part, serves bool, each func(Scores) error) error {
+	progs, closeAll, err := t.programs(parts[0], serves)
 	if err != nil {
 		return err
 	}
@@ -86,6 +121,18 @@ func (t *Ensemble) Evaluate(ctx context.Context, path, split string, each func(S
 		}
 	}
 	return nil
+}
+
+// compared returns the scores of a model with float32 tables, with int8 ones, and what the latter change.
+func compared(before, after Scores) [3]Scores {
+	change := after
+	before.Tables, after.Tables, change.Tables = Float32Tables, Int8Tables, Difference
+	after.Undefined, change.Undefined = nil, nil // as before
+	change.Metrics = map[string]float64{}
+	for name, v := range after.Metrics {
+		change.Metrics[name] = v - before.Metrics[name]
+	}
+	return [3]Scores{before, after, change}
 }
 
 // widen has rows of candidates be of all items, if that is wanted.

@@ -34,7 +34,8 @@ const (
 // uses says what a job does with a model.
 type uses struct {
 	trains bool
-	loaded int // further models whose weights are held at the same time: parents, teachers
+	loaded int  // further models whose weights are held at the same time: parents, teachers
+	serves bool // tables are held as the config's serve section says
 }
 
 // bill adds up what the job needs for rows of a schema.
@@ -55,8 +56,12 @@ func (j *Job) bill(sc *data.Schema, u uses) (memory.Bill, error) {
 		if p.Kind == nn.Table {
 			part = tablesPart
 		}
-		b.Add(part, p.Bytes())
-		values += p.Bytes()
+		size := p.Bytes()
+		if u.serves {
+			size = j.Experiment.Serve.Bytes(p, eval)
+		}
+		b.Add(part, size)
+		values += size
 	}
 	b.Add(graphsPart, eval.Graphs)
 	b.Add(batchesPart, prefetched*sc.BatchBytes(size))

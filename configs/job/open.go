@@ -37,13 +37,13 @@ func Open(dir string, set []string, log *slog.Logger) (*Run, error) {
 	return r, nil
 }
 
-// Params returns the run's parameters for rows of a schema.
-func (r *Run) Params(sc *data.Schema) (*nn.Params, error) {
-	p, err := models.BlankParams(r.Model, sc)
+// Params returns the run's parameters for rows of a schema, with embedding tables held as the config's serve section says.
+func (r *Run) Params(sc *data.Schema) (*nn.Params, *models.Tables, error) {
+	p, tables, err := r.Experiment.Serve.Params(r.Model, sc)
 	if err != nil {
-		return nil, run.BadInput(err)
+		return nil, nil, run.BadInput(err)
 	}
-	return p, run.BadInput(train.LoadParams(filepath.Join(r.Dir, run.ModelFile), p))
+	return p, tables, run.BadInput(train.LoadParams(filepath.Join(r.Dir, run.ModelFile), p))
 }
 
 // member is the run as an ensemble needs it.

@@ -24,7 +24,10 @@ func (t *Ensemble) Predict(ctx context.Context, in string, w io.Writer) (rows in
 	if err != nil {
 		return 0, err
 	}
-	progs, closeAll, err := t.programs(p)
+	if err := t.serves(p); err != nil {
+		return 0, err
+	}
+	progs, closeAll, err := t.programs(p, true)
 	if err != nil {
 		return 0, err
 	}

@@ -53,7 +53,8 @@ type Run struct {
 	Map   *data.FeatureMap
 	Path  string // of its model
 
-	Precision kernel.Precision // of its products
+	Precision kernel.Precision    // of its products
+	Serve     models.ServeOptions // how its tables are held
 }
 
 // Pupil is the training that learns from teachers.
@@ -159,7 +160,12 @@ func (p Pupil) openTeacher(from string, open func(dir string) (*Run, error)) (*m
 
 // Program compiles the run's model for evaluation, in batches of a size, and loads its weights.
 func (r *Run) Program(sc *data.Schema, batch int) (*models.Program, *nn.Params, error) {
-	p := nn.BlankParams()
+	p, err := nn.BlankParams(), error(nil)
+	if r.Serve.Int8() {
+		if p, _, err = r.Serve.Params(r.Model, sc); err != nil {
+			return nil, nil, err
+		}
+	}
 	prog, err := models.Compile(r.Model, p, sc, models.CompileOptions{Batch: batch, Precision: r.Precision})
 	if err != nil {
 		return nil, nil, err

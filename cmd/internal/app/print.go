@@ -8,6 +8,7 @@ import (
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/configs/job"
+	"github.com/splice-ml/splice/data/memory"
 	"github.com/splice-ml/splice/train/metric"
 )
 
@@ -90,6 +91,14 @@ func PrintScores(w io.Writer, s job.Scores, mode string) error {
 	if s.Protocol != "" {
 		protocol = "; " + s.Protocol
 	}
+	switch s.Tables {
+	case "":
+	case job.Difference:
+		p.printf("%s%s, int8 less float32:%s\n", s.Part, model, changes(s.Metrics, s.Names))
+		return p.err
+	default:
+		model += ", " + s.Tables + " tables"
+	}
 	p.printf("%s (%d rows%s)%s:%s\n", s.Part, s.Rows, protocol, model, values(s.Metrics, s.Names))
 	for _, u := range s.Undefined {
 		p.printf("%s is undefined on %s: %s\n", u.Metric, s.Part, u.Reason)
@@ -106,6 +115,37 @@ func values(m map[string]float64, order []string) string {
 		}
 	}
 	return b.String()
+}
+
+// changes writes differences of metrics in the given order, with their signs: " auc -0.000012".
+func changes(m map[string]float64, order []string) string {
+	var b strings.Builder
+	for _, k := range order {
+		v, ok := m[k]
+		switch {
+		case !ok:
+		case v != v:
+			fmt.Fprintf(&b, " %s %s", k, metric.Format(v, 6))
+		default:
+			fmt.Fprintf(&b, " %s %+.6f", k, v)
+		}
+	}
+	return b.String()
+}
+
+// PrintTables prints how the tables of runs are held. It prints nothing of runs without int8 tables.
+func PrintTables(w io.Writer, e *job.Ensemble) error {
+	p := &printer{w: w}
+	for i, t := range e.Tables {
+		if len(t.Int8) == 0 {
+			continue
+		}
+		p.printf("tables of %s: %s as float32, %s held, %d of them as int8\n", e.Runs[i].Dir, memory.Format(t.Float32), memory.Format(t.Held), len(t.Int8))
+		if kept := t.Kept(); kept != "" {
+			p.printf("the others stay float32: %s\n", kept)
+		}
+	}
+	return p.err
 }
 
 // printer keeps the first error of what it prints.
