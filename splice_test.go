@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -126,9 +127,9 @@ func write(t testing.TB, path string, text []byte) {
 }
 
 // predictions returns what cmd/predict writes for the rows of a file.
-func predictions(t testing.TB, dir, path string) []string {
+func predictions(t testing.TB, dir, path string, set ...string) []string {
 	t.Helper()
-	e, err := job.OpenEnsemble([]string{dir}, nil, "", nil)
+	e, err := job.OpenEnsemble([]string{dir}, set, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,9 +140,9 @@ func predictions(t testing.TB, dir, path string) []string {
 	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 }
 
-func open(t testing.TB, dir string) *splice.Run {
+func open(t testing.TB, dir string, set ...string) *splice.Run {
 	t.Helper()
-	r, err := splice.Open(dir)
+	r, err := splice.Open(dir, set...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,6 +185,7 @@ func TestScoreIsPredict(t *testing.T) {
 			dir, path, rows := trained(t, config, name, set...)
 			want := predictions(t, dir, path)
 			r := open(t, dir)
+			quantized(t, dir, path, rows, want)
 			var wg sync.WaitGroup
 			for g := range 4 {
 				wg.Go(func() {
@@ -198,6 +200,70 @@ func TestScoreIsPredict(t *testing.T) {
 			}
 			wg.Wait()
 		})
+	}
+}
+
+// quantized checks that rows score with int8 tables in memory as in a file, near what they score without; or that the run is refused.
+func quantized(t *testing.T, dir, path string, rows []splice.Row, float32s []string) {
+	t.Helper()
+	const set = "serve.quantize=int8"
+	r, err := splice.Open(dir, set)
+	if err != nil {
+		name := filepath.Base(dir)
+		if want := dir + ": models: serve.quantize: int8: no embedding table can be held so"; !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), ".weight") || !errors.As(err, new(*splice.InputError)) {
+			t.Errorf("Open of %s: %v, want %q with a table, of the caller's", name, err, want)
+		}
+		return
+	}
+	defer r.Close()
+	if tables := r.Tables(); len(tables.Int8) == 0 || tables.Held >= tables.Float32 {
+		t.Errorf("tables %+v, want some of int8", tables)
+	}
+	want := predictions(t, dir, path, set)
+	if err := sameAs(t.Context(), r, rows, want); err != nil {
+		t.Errorf("int8: %v", err)
+	}
+	if slices.Equal(want, float32s) {
+		t.Error("int8 tables change no prediction")
+	}
+	for i, s := range want {
+		p, _ := strconv.ParseFloat(s, 64)
+		if q, _ := strconv.ParseFloat(float32s[i], 64); math.Abs(p-q) > .01 { // half a scale is .4 % of a row's largest value
+			t.Errorf("row %d: %v with int8 tables, %v without", i, p, q)
+		}
+	}
+}
+
+// TestInt8Memory holds that a table of int8 is never in memory as float32: its run's parameters are read in less than that.
+func TestInt8Memory(t *testing.T) {
+	const rows = 200_000
+	dir, _, _ := trained(t, clicksConfig, "lr", "model={type: mlp, embedding_dim: 16, hidden_units: [4]}", fmt.Sprint("data.columns.ad.hash=", rows), "train.max_steps=1")
+	for _, set := range []string{"none", "int8"} {
+		r, err := job.Open(dir, []string{"serve.quantize=" + set}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		encoder, err := r.Data.Encoder(r.Map)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, tables, err := r.Params(encoder.Schema())
+		if err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		took := after.TotalAlloc - before.TotalAlloc
+		switch {
+		case tables.Float32 < 64*rows:
+			t.Errorf("tables %+v, want one of %d rows", tables, rows)
+		case set == "none" && (took < 64*rows || tables.Held != tables.Float32):
+			t.Errorf("reading takes %d bytes for tables %+v", took, tables)
+		case set == "int8" && (took > 40*rows || tables.Held != tables.Float32/64*20):
+			t.Errorf("with int8 tables reading takes %d bytes for tables %+v, want 20 in place of 64 of each row", took, tables)
+		}
 	}
 }
 
@@ -389,7 +455,8 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkScore is the latency of one row of a DeepFM with a tower of 400x3, and of 39 columns of Criteo's layout.
+// BenchmarkScore is the latency of rows of a DeepFM with a tower of 400x3, and of 39 columns of Criteo's layout, with tables of each kind. Those of its
+// columns have a few rows each.
 func BenchmarkScore(b *testing.B) {
 	dir := filepath.Join(b.TempDir(), "run")
 	config := filepath.Join(b.TempDir(), "run.yaml")
@@ -400,7 +467,6 @@ train: {batch_size: 256, epochs: 1, patience: 0, keep: last}
 	if _, err := splice.Train(b.Context(), config, splice.Options{Run: dir}); err != nil {
 		b.Fatal(err)
 	}
-	r := open(b, dir)
 	row := splice.Row{}
 	for i := range 39 {
 		if i < 13 {
@@ -410,24 +476,61 @@ train: {batch_size: 256, epochs: 1, patience: 0, keep: last}
 		}
 	}
 	for _, n := range []int{1, 10, 100} {
-		b.Run(fmt.Sprintf("rows=%d", n), func(b *testing.B) {
-			rows := slices.Repeat([]splice.Row{row}, n)
-			took := make([]time.Duration, 0, 1<<20)
-			b.ReportAllocs()
-			for b.Loop() {
-				begin := time.Now()
-				if _, err := r.Score(b.Context(), rows); err != nil {
-					b.Fatal(err)
-				}
-				if len(took) < cap(took) {
-					took = append(took, time.Since(begin))
-				}
-			}
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "p50-ns")
-			b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds()), "p99-ns")
-		})
+		for _, quantize := range []string{"none", "int8"} {
+			r := open(b, dir, "serve.quantize="+quantize)
+			b.Run(fmt.Sprintf("rows=%d/quantize=%s", n, quantize), func(b *testing.B) { benchScore(b, r, [][]splice.Row{slices.Repeat([]splice.Row{row}, n)}) })
+		}
 	}
+}
+
+// BenchmarkScoreLarge is the latency of a hundred rows that look rows up anywhere in 26 tables of 200,000 rows of 16 values, 333 MB as float32, with
+// tables of each kind.
+func BenchmarkScoreLarge(b *testing.B) {
+	dir := filepath.Join(b.TempDir(), "run")
+	config := filepath.Join(b.TempDir(), "run.yaml")
+	write(b, config, []byte(`data: {type: criteo, path: configs/testdata/smoke/rows.tsv.gz, categorical: {hash: 200000}}
+model: {type: mlp, embedding_dim: 16, hidden_units: [400, 400, 400]}
+train: {batch_size: 256, max_steps: 1, patience: 0, keep: last}
+`))
+	if _, err := splice.Train(b.Context(), config, splice.Options{Run: dir}); err != nil {
+		b.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	calls := make([][]splice.Row, 20)
+	for k := range 100 * len(calls) {
+		row := splice.Row{}
+		for i := range 39 {
+			if i < 13 {
+				row[fmt.Sprintf("I%d", i+1)] = i
+			} else {
+				row[fmt.Sprintf("C%d", i-12)] = fmt.Sprintf("%08x", random.Uint32())
+			}
+		}
+		calls[k/100] = append(calls[k/100], row)
+	}
+	for _, quantize := range []string{"none", "int8"} {
+		r := open(b, dir, "serve.quantize="+quantize)
+		b.Run("quantize="+quantize, func(b *testing.B) { benchScore(b, r, calls) })
+	}
+}
+
+// benchScore makes the calls in turn.
+func benchScore(b *testing.B, r *splice.Run, calls [][]splice.Row) {
+	took := make([]time.Duration, 0, 1<<20)
+	b.ReportAllocs()
+	for k := 0; b.Loop(); k++ {
+		begin := time.Now()
+		if _, err := r.Score(b.Context(), calls[k%len(calls)]); err != nil {
+			b.Fatal(err)
+		}
+		if len(took) < cap(took) {
+			took = append(took, time.Since(begin))
+		}
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "p50-ns")
+	b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds()), "p99-ns")
+	b.ReportMetric(r.Tables().Held/1e6, "table-MB")
 }
 
 // TestRecommend trains on cycles, in which an item tells the next one, and recommends: in memory and as the command does from a file.

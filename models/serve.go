@@ -38,6 +38,7 @@ func (o ServeOptions) Validate() error {
 type Tables struct {
 	Float32 float64  // bytes of all tables as float32
 	Held    float64  // bytes of all tables as they are held
+	All     int      // number of tables
 	Int8    []string // names of those that are held as int8
 	Inside  []string // names of those that stay float32, though int8 is wanted, since the graph reads them as a whole
 	Narrow  []string // names of those that do since a row is one value, which would take more bytes with a scale
@@ -49,8 +50,12 @@ func (t *Tables) Kept() string {
 	if len(t.Inside) > 0 {
 		list = append(list, "the graph reads "+bound.Names(t.Inside)+" as a whole")
 	}
-	if len(t.Narrow) > 0 {
-		list = append(list, "a row of "+bound.Names(t.Narrow)+" is one value, which a scale would make larger")
+	if n := len(t.Narrow); n > 0 { // the linear terms of all features, mostly
+		names := t.Narrow[0]
+		if n > 1 {
+			names += fmt.Sprintf(" and %d more", n-1)
+		}
+		list = append(list, "a row of "+names+" is one value, which a scale would make larger")
 	}
 	return strings.Join(list, "; ")
 }
@@ -124,6 +129,7 @@ func (o ServeOptions) tables(p *nn.Params, need *Need) *Tables {
 	t := &Tables{}
 	for _, q := range p.All() {
 		if q.Kind == nn.Table {
+			t.All++
 			t.Float32 += q.Bytes()
 			t.Held += o.Bytes(q, need)
 		}

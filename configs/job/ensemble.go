@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/memory"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ensemble"
@@ -137,8 +138,15 @@ func (t *Ensemble) serves(p part) error {
 			continue
 		}
 		t.Tables = append(t.Tables, tables)
-		if kept := tables.Kept(); kept != "" {
-			r.Log.Info("tables that stay float32", "run", r.Dir, "because", kept)
+		if len(tables.Int8) > 0 {
+			about := []any{
+				"run", r.Dir, "tables", fmt.Sprintf("%d of %d", len(tables.Int8), tables.All),
+				"bytes", memory.Format(tables.Held) + " in place of " + memory.Format(tables.Float32),
+			}
+			if kept := tables.Kept(); kept != "" {
+				about = append(about, "others", kept)
+			}
+			r.Log.Info("embedding tables are int8", about...)
 		}
 	}
 	if len(errs) == 1 {

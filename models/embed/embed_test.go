@@ -25,7 +25,13 @@ type world struct {
 
 func newWorld(t *testing.T, batch int) *world {
 	t.Helper()
-	w := &world{dims: [2]int{5, 1}, params: map[string]*nn.Param{}, schema: &data.Schema{NumDense: 1, Features: []data.Feature{
+	return newWorldOf(t, batch, [2]int{5, 1})
+}
+
+// newWorldOf is newWorld with lookups of those widths.
+func newWorldOf(t *testing.T, batch int, dims [2]int) *world {
+	t.Helper()
+	w := &world{dims: dims, params: map[string]*nn.Param{}, schema: &data.Schema{NumDense: 1, Features: []data.Feature{
 		{Name: "n", Kind: data.Numeric},
 		{Name: "a", Kind: data.Categorical, Vocab: 6, Table: "ab"},
 		{Name: "b", Kind: data.Categorical, Vocab: 6, Table: "ab"},
@@ -64,7 +70,7 @@ func newWorld(t *testing.T, batch int) *world {
 		width := d * len(l.Fields)
 		if l.Reduce {
 			width = d
-			w.params["bias"] = &nn.Param{Name: "bias", Shape: []int{1, 1}, Data: []float32{0.25}}
+			w.params["bias"] = &nn.Param{Name: "bias", Shape: []int{1, d}, Data: slices.Repeat([]float32{0.25}, d)}
 			l.Bias = w.params["bias"]
 		}
 		w.leaves[k] = make([]float32, batch*width)

@@ -123,3 +123,32 @@ func TestFinite(t *testing.T) {
 		}
 	}
 }
+
+// TestInt8 holds that tables of int8 are copied and compared as values are, and that they must fill their shape.
+func TestInt8(t *testing.T) {
+	with := func(last byte) *nn.Params {
+		p := store(t, 0)
+		add(t, p, &nn.Param{Name: "items", Shape: []int{2, 3}, Kind: nn.Table, Int8: []byte{13: last}})
+		return p
+	}
+	p := with(1)
+	c := p.Clone()
+	if !c.Equal(p, nil) || c.Digest() != p.Digest() {
+		t.Error("the clone is another one")
+	}
+	if q := with(2); q.Equal(p, nil) || q.Digest() == p.Digest() {
+		t.Error("another byte makes no difference")
+	}
+	if c.Get("items").Int8[0]++; !p.Equal(with(1), nil) {
+		t.Error("a change of the clone changed the original")
+	}
+	for _, q := range []*nn.Param{
+		{Name: "short", Shape: []int{2, 3}, Int8: make([]byte, 13)},
+		{Name: "flat", Shape: []int{2}, Int8: make([]byte, 10)},
+		{Name: "both", Shape: []int{1, 3}, Int8: make([]byte, 7), Data: make([]float32, 3)},
+	} {
+		if err := p.Add(q); err == nil {
+			t.Errorf("%s: %d bytes of int8 and %d values fill %v", q.Name, len(q.Int8), len(q.Data), q.Shape)
+		}
+	}
+}

@@ -140,10 +140,12 @@ func PrintTables(w io.Writer, e *job.Ensemble) error {
 		if len(t.Int8) == 0 {
 			continue
 		}
-		p.printf("tables of %s: %s as float32, %s held, %d of them as int8\n", e.Runs[i].Dir, memory.Format(t.Float32), memory.Format(t.Held), len(t.Int8))
-		if kept := t.Kept(); kept != "" {
-			p.printf("the others stay float32: %s\n", kept)
+		kept := t.Kept()
+		if kept != "" {
+			kept = "; " + kept
 		}
+		p.printf("tables of %s: %s as float32, %s with %d of %d as int8%s\n", e.Runs[i].Dir, memory.Format(t.Float32), memory.Format(t.Held),
+			len(t.Int8), t.All, kept)
 	}
 	return p.err
 }

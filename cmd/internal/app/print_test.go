@@ -12,6 +12,7 @@ import (
 	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/cmd/internal/app"
 	"github.com/splice-ml/splice/configs/job"
+	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/train/ckpt"
 	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/run"
@@ -131,6 +132,19 @@ func TestPrintScores(t *testing.T) {
 		s.Model = tc.model
 		printed(t, tc.name, tc.want, func(w io.Writer) error { return app.PrintScores(w, s, tc.mode) })
 	}
+	s.Tables = job.Int8Tables
+	printed(t, "int8 tables", "test (12 rows), ensemble (mean of logits), int8 tables: auc 0.625000 logloss 0.500000\n",
+		func(w io.Writer) error { return app.PrintScores(w, s, "logits") })
+	change := job.Scores{Part: "test", Rows: 12, Model: "runs/a", Metrics: map[string]float64{"logloss": 2.5e-6, "auc": -.5, "gauc": math.NaN()},
+		Names: []string{"auc", "gauc", "logloss"}, Tables: job.Difference}
+	printed(t, "a difference", "test, runs/a, int8 less float32: auc -0.500000 gauc n/a logloss +0.000003\n",
+		func(w io.Writer) error { return app.PrintScores(w, change, "logits") })
+	tables := &job.Ensemble{Runs: []*job.Run{{Job: job.Job{Dir: "runs/a"}}, {Job: job.Job{Dir: "runs/b"}}}, Tables: []*models.Tables{
+		{Float32: 64e6, Held: 20e6, All: 3, Int8: []string{"e.a", "e.b"}, Narrow: []string{"l.a"}}, {Float32: 5, Held: 5, All: 1},
+	}}
+	printed(t, "tables", "tables of runs/a: 64.0 MB as float32, 20.0 MB with 2 of 3 as int8; a row of l.a is one value, which a scale would make larger\n",
+		func(w io.Writer) error { return app.PrintTables(w, tables) })
+	s.Tables = ""
 	s.Protocol = "all 30 items"
 	printed(t, "a ranking", "test (12 rows; all 30 items): auc 0.625000 logloss 0.500000\n",
 		func(w io.Writer) error { return app.PrintScores(w, s, "") })
