@@ -87,6 +87,10 @@ func TestDigest(t *testing.T) {
 	if len(base) != 16 || strings.Trim(base, "0123456789abcdef") != "" {
 		t.Errorf("digest %q", base)
 	}
+	// A further key must not change it (the tag options nodigest and added); another default of a key does.
+	if want := "a42f41a924a08407"; base != want {
+		t.Errorf("digest %s, of configs before it was %s", base, want)
+	}
 	for _, same := range [][]string{
 		{"run=elsewhere"},
 		{"threads=3"},

@@ -135,8 +135,10 @@ func TestPrintScores(t *testing.T) {
 	s.Tables = job.Int8Tables
 	printed(t, "int8 tables", "test (12 rows), ensemble (mean of logits), int8 tables: auc 0.625000 logloss 0.500000\n",
 		func(w io.Writer) error { return app.PrintScores(w, s, "logits") })
-	change := job.Scores{Part: "test", Rows: 12, Model: "runs/a", Metrics: map[string]float64{"logloss": 2.5e-6, "auc": -.5, "gauc": math.NaN()},
-		Names: []string{"auc", "gauc", "logloss"}, Tables: job.Difference}
+	change := job.Scores{
+		Part: "test", Rows: 12, Model: "runs/a", Metrics: map[string]float64{"logloss": 2.5e-6, "auc": -.5, "gauc": math.NaN()},
+		Names: []string{"auc", "gauc", "logloss"}, Tables: job.Difference,
+	}
 	printed(t, "a difference", "test, runs/a, int8 less float32: auc -0.500000 gauc n/a logloss +0.000003\n",
 		func(w io.Writer) error { return app.PrintScores(w, change, "logits") })
 	tables := &job.Ensemble{Runs: []*job.Run{{Job: job.Job{Dir: "runs/a"}}, {Job: job.Job{Dir: "runs/b"}}}, Tables: []*models.Tables{
