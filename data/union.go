@@ -208,12 +208,9 @@ func (v *Vocabulary) add(w *Vocabulary) {
 			v.Counts[id] += n
 			continue
 		}
-		token := w.Tokens[id-FirstID]
-		at, ok := v.index[token]
-		if !ok {
-			at = int32(v.Size())
-			v.index[token] = at
-			v.Tokens, v.Counts = append(v.Tokens, token), append(v.Counts, 0)
+		at := FirstID + v.index.Add([]byte(w.Tokens[id-FirstID]))
+		if at == len(v.Counts) {
+			v.Tokens, v.Counts = v.index.Tokens, append(v.Counts, 0)
 		}
 		v.Counts[at] += n
 	}

@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/splice-ml/splice/data/internal/dictionary"
 )
 
 // Vocabulary holds the ids of one embedding table: those of listed tokens, or of hash buckets.
@@ -18,7 +20,7 @@ type Vocabulary struct {
 	Of []int32 `json:"of,omitempty"`
 
 	once  sync.Once
-	index map[string]int32
+	index *dictionary.Dictionary // of Tokens
 }
 
 // Size returns the number of ids, the reserved ones included.
@@ -30,18 +32,13 @@ func (v *Vocabulary) ID(token []byte) int32 {
 		return FirstID + int32(xxhash.Sum64(token)%uint64(v.Hash))
 	}
 	v.once.Do(v.build)
-	if id, ok := v.index[string(token)]; ok {
-		return id
+	if i := v.index.Find(token); i >= 0 {
+		return int32(FirstID + i)
 	}
 	return OOVID
 }
 
-func (v *Vocabulary) build() {
-	v.index = make(map[string]int32, len(v.Tokens))
-	for i, t := range v.Tokens {
-		v.index[t] = int32(i + FirstID)
-	}
-}
+func (v *Vocabulary) build() { v.index = dictionary.New(v.Tokens) }
 
 func (v *Vocabulary) check() error {
 	if v.Hash < 0 || v.Hash > maxVocab || v.Hash > 0 && len(v.Tokens) > 0 {
@@ -56,7 +53,7 @@ func (v *Vocabulary) check() error {
 		}
 	}
 	v.once.Do(v.build)
-	if len(v.index) != len(v.Tokens) {
+	if v.index.Distinct() != len(v.Tokens) {
 		return fmt.Errorf("a token is there twice")
 	}
 	return nil

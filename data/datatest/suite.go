@@ -6,6 +6,7 @@ import (
 	"iter"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type Case struct {
 //   - BatchesFrom is Batches without its first ones;
 //   - views and shards have each row once;
 //   - the number of threads changes nothing;
+//   - the cache has the same bytes if the rows are read again, by the fitted feature map;
 //   - its origin names the files that it reads, and changes with their content alone;
 //   - Stream reads the rows that Open reads, with or without their labels;
 //   - Encoder makes of rows in memory what Stream makes of the file.
@@ -53,7 +55,53 @@ func Check(t *testing.T, c Case) {
 	file, rows := c.Test(t, s)
 	t.Run("stream", func(t *testing.T) { checkStream(t, c.Data, s, file) })
 	t.Run("encode", func(t *testing.T) { checkEncode(t, c.Data, s, file, rows) })
+	t.Run("cache", func(t *testing.T) { checkCache(t, c.Data, o) })
 	t.Run("origin", func(t *testing.T) { checkOrigin(t, c.Data, s, o) })
+}
+
+// checkCache removes the rows from the cache, but not what was fitted: they were written while it was fitted, and now are by another pass.
+func checkCache(t *testing.T, d data.Dataset, o data.OpenOptions) {
+	want := Files(t, o.CacheDir)
+	for name := range want {
+		if key, part, ok := strings.Cut(name, "-"); ok && strings.HasSuffix(part, ".bin") {
+			for _, name := range []string{name, key + ".json"} {
+				if err := os.Remove(filepath.Join(o.CacheDir, name)); err != nil && !os.IsNotExist(err) {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	Open(t, d, o)
+	got := Files(t, o.CacheDir)
+	for name := range want {
+		if got[name] != want[name] {
+			t.Errorf("%s has other bytes: %d, had %d", name, len(got[name]), len(want[name]))
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("there are %d files, were %d", len(got), len(want))
+	}
+}
+
+// Files returns the content of the files in a directory, by their names.
+func Files(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, e := range list {
+		if e.IsDir() {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[e.Name()] = string(text)
+	}
+	return out
 }
 
 // rowsOf returns the rows of an epoch as text, all their bits, and checks the shape of the batches and their padding.

@@ -51,7 +51,7 @@ func Open(ctx context.Context, kind Kind, c data.Common, o data.OpenOptions) (*d
 	var err [3]error
 	files[data.ValidPart], err[data.ValidPart] = scan.Expand(c.ValidPath)
 	files[data.TestPart], err[data.TestPart] = scan.Expand(c.TestPath)
-	if o.Map == nil || op.wantsMain() {
+	if o.Map == nil || op.WantsMain() {
 		files[data.TrainPart], err[data.TrainPart] = scan.Expand(c.Path)
 	}
 	if err := errors.Join(err[:]...); err != nil {
@@ -78,8 +78,8 @@ func (op *Opening) wants(part data.Part) bool {
 	return op.Options.Only == "" || op.Options.Only == part.String()
 }
 
-// wantsMain reports whether a part that is wanted comes from path.
-func (op *Opening) wantsMain() bool {
+// WantsMain reports whether a part that is wanted comes from path.
+func (op *Opening) WantsMain() bool {
 	for part := data.TrainPart; part <= data.TestPart; part++ {
 		if op.wants(part) && op.Split.Has(part) {
 			return true
@@ -92,7 +92,7 @@ func (op *Opening) wantsMain() bool {
 func (op *Opening) parts(ctx context.Context, kind Kind, m *data.FeatureMap, files [3][]string) (*data.Splits, error) {
 	var out [3]data.Source
 	var sources []data.SourceFile
-	if op.wantsMain() {
+	if op.WantsMain() {
 		from, sums, err := kind.Rows(ctx, op, m, scan.Absolute(files[data.TrainPart]), op.Split)
 		if err != nil {
 			return nil, err

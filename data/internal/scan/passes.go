@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -41,7 +42,7 @@ func (r *rowCounts) Emit(c *Chunk) error {
 }
 
 // Run runs a pass over files and returns what it learned about them.
-func (p *Passes) Run(ctx context.Context, f Format, pl *Plan, files []string, split data.Split, to sink) (*Pass, error) {
+func (p *Passes) Run(ctx context.Context, f Format, pl *Plan, files []string, split data.Split, to Sink) (*Pass, error) {
 	if p.count == nil && needsCount(split) {
 		c := &rowCounts{timed: split.By == data.SplitTime}
 		s := &Pass{Format: f, Plan: pl, Bad: p.Bad, Threads: p.Threads}
@@ -57,10 +58,55 @@ func (p *Passes) Run(ctx context.Context, f Format, pl *Plan, files []string, sp
 	if p.count != nil {
 		c = *p.count
 	}
+	return p.pass(ctx, f, pl, files, split, &c, to)
+}
+
+// RunFresh is Run with a sink that fresh makes. It saves the pass that counts the rows of a split by order or of exact counts, as it
+// takes them to be as many as the counts' sum or the lines. If that turns out to be wrong, it runs again with another sink.
+func (p *Passes) RunFresh(ctx context.Context, f Format, pl *Plan, files []string, split data.Split, fresh func() Sink) (*Pass, error) {
+	if p.count == nil && needsCount(split) && split.By != data.SplitTime {
+		if n, err := guessRows(ctx, f, pl, files, split); err == nil { // the pass has an error of a file again, at its place among others
+			s, err := p.pass(ctx, f, pl, files, split, &rowCounts{rows: n}, fresh())
+			if err != nil {
+				return nil, err
+			}
+			p.count = &rowCounts{rows: s.Rows}
+			if s.Rows == n {
+				return s, nil
+			}
+		}
+	}
+	return p.Run(ctx, f, pl, files, split, fresh())
+}
+
+// pass runs one pass over rows that were counted.
+func (p *Passes) pass(ctx context.Context, f Format, pl *Plan, files []string, split data.Split, c *rowCounts, to Sink) (*Pass, error) {
 	sp, err := newSplitter(split, c.rows, c.times)
 	if err != nil {
 		return nil, err
 	}
 	s := &Pass{Format: f, Plan: pl, split: sp, Bad: p.Bad, Threads: p.Threads}
 	return s, s.Run(ctx, files, to)
+}
+
+// guessRows returns the sum of a split's counts, or else how many lines the files have without headers and blank lines at their ends.
+func guessRows(ctx context.Context, f Format, pl *Plan, files []string, split data.Split) (rows int64, err error) {
+	for _, n := range split.Counts {
+		rows += n
+	}
+	if len(split.Counts) > 0 {
+		return rows, nil
+	}
+	s := &Scanner{Format: f, Plan: pl, MaxLine: pl.MaxLine, Free: make(chan []byte, 1)}
+	err = s.run(ctx, files, func(b *Block) error {
+		text := b.Data
+		if b.last {
+			text = bytes.TrimRight(text, "\r\n")
+			rows += int64(min(len(text), 1)) // the last line, whose end is gone
+		}
+		rows += int64(bytes.Count(text, Newline))
+		s.Recycle(b.Buf)
+		return nil
+	})
+	return rows, err
 }

@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/crash"
 )
 
-// sink does something with the rows of a scan.
-type sink interface {
+// Sink does something with the rows of a scan.
+type Sink interface {
 	// Work is called on many goroutines at once.
 	Work(c *Chunk)
 	// Emit is called for one chunk after the other, in the order of the files.
@@ -75,7 +76,7 @@ func (t *turns) stop(err error) {
 
 // Run scans files. Parsing and work are parallel; rows are numbered and emitted in order, so the result does not
 // depend on the number of threads.
-func (s *Pass) Run(ctx context.Context, files []string, to sink) error {
+func (s *Pass) Run(ctx context.Context, files []string, to Sink) error {
 	threads := s.Threads
 	if threads <= 0 {
 		threads = runtime.GOMAXPROCS(0)
@@ -180,4 +181,46 @@ func (s *Pass) Number(c *Chunk) error {
 		return fmt.Errorf("data: %s: has a header but no rows", c.Src.Path)
 	}
 	return nil
+}
+
+// InOrder calls work for each of n things, on several goroutines, each of which a worker makes the two functions for. After work, then
+// is called for one thing after the other, in order.
+func InOrder(ctx context.Context, threads, n int, worker func() (work func(i int) error, then func() error)) error {
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	var (
+		wg   sync.WaitGroup
+		next atomic.Int64
+		turn = newTurns()
+	)
+	for range min(threads, n) {
+		wg.Go(func() {
+			work, then := worker()
+			for {
+				i := next.Add(1) - 1
+				if i >= int64(n) {
+					return
+				}
+				err := crash.Guard(func() error {
+					if err := ctx.Err(); err != nil {
+						return err
+					}
+					if err := work(int(i)); err != nil {
+						return err
+					}
+					if !turn.do(i, then) {
+						return errStopped
+					}
+					return nil
+				})
+				if err != nil {
+					turn.stop(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return turn.err
 }

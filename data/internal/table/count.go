@@ -7,37 +7,37 @@ import (
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
+
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/internal/dictionary"
 )
 
 // counter counts the tokens of one table. Counts only ever add up, so the order of rows does not matter.
 type counter struct {
 	mu    sync.Mutex
 	hash  int
-	slot  map[string]int32
-	count []int64
+	seen  dictionary.Dictionary
+	count []int64 // by bucket, or by number of the token
 }
 
 func newCounter(hash int) *counter {
-	c := &counter{hash: hash, slot: map[string]int32{}}
+	c := &counter{hash: hash}
 	if hash > 0 {
 		c.count = make([]int64, hash)
 	}
 	return c
 }
 
-// add counts one token. The caller holds mu.
-func (c *counter) add(token []byte) {
+// add returns the number of a token, which it counts n times. The caller holds mu.
+func (c *counter) add(token []byte, n int64) int32 {
+	i := 0
 	if c.hash > 0 {
-		c.count[xxhash.Sum64(token)%uint64(c.hash)]++
-		return
+		i = int(xxhash.Sum64(token) % uint64(c.hash))
+	} else if i = c.seen.Add(token); i == len(c.count) {
+		c.count = append(c.count, 0)
 	}
-	if i, ok := c.slot[string(token)]; ok {
-		c.count[i]++
-		return
-	}
-	c.slot[string(token)] = int32(len(c.count))
-	c.count = append(c.count, 1)
+	c.count[i] += n
+	return int32(i)
 }
 
 // vocabulary returns the table of what was counted.
@@ -53,8 +53,8 @@ func (c *counter) vocabulary(name string, minCount int64, maxSize int) *data.Voc
 	}
 	var rare int64
 	var kept []entry
-	for t, i := range c.slot {
-		if c.count[i] >= minCount {
+	for i, t := range c.seen.Tokens {
+		if c.count[i] >= max(minCount, 1) { // those that no train row has are 0
 			kept = append(kept, entry{t, c.count[i]})
 		} else {
 			rare += c.count[i]

@@ -15,6 +15,8 @@ type scratch struct {
 	pieces [][]byte  // tokens of a Multi's or a Sequence's cell
 	digits [32]byte  // of a number that is a token
 	stats  []moments // by feature
+
+	numbers []int32 // that a counter gave the tokens of a cell
 }
 
 func scratchOf(c *scan.Chunk) *scratch {

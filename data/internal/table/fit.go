@@ -107,6 +107,7 @@ type fitter struct {
 	counter  []*counter // by feature; nil for Numeric
 	stats    []moments  // by feature
 	rows     int64
+	draft    *draft // of the rows; nil for none
 }
 
 // afford reports tables of buckets that are more than memory holds, each of which is counted twice.
@@ -138,58 +139,77 @@ func newFitter(features []data.MapFeature, p *scan.Plan, tables []tableSpec) *fi
 	return f
 }
 
-// Work counts the tokens of a chunk, column by column, beginning at another column than the chunks beside it, so that
+// tileRows is how many rows are counted column by column: few enough that they stay in the first-level cache.
+const tileRows = 64
+
+// Work counts the tokens of a chunk, tile by tile, column by column, beginning at another column than the chunks beside it, so that
 // goroutines seldom wait for each other.
 func (f *fitter) Work(c *scan.Chunk) {
 	s := scratchOf(c)
 	s.stats = scan.Grow(s.stats, len(f.stats))
 	clear(s.stats)
+	if f.draft != nil {
+		f.draft.begin(c)
+	}
 	n := len(f.features)
-	for k := range n {
-		i := (k + int(c.Seq)*7) % n
-		feat, at := &f.features[i], f.plan.Columns[i].At
-		switch {
-		case feat.Kind == data.Numeric:
-			f.sum(c, s, i, at)
-		default:
-			ctr := f.counter[i]
-			ctr.mu.Lock()
-			f.count(c, s, ctr, feat, at)
-			ctr.mu.Unlock()
+	for lo := 0; lo < c.N; lo += tileRows {
+		hi := min(lo+tileRows, c.N)
+		for k := range n {
+			i := (k + int(c.Seq)*7) % n
+			if ctr := f.counter[i]; ctr == nil {
+				f.numbers(c, s, i, lo, hi)
+			} else {
+				ctr.mu.Lock()
+				f.count(c, s, i, lo, hi)
+				ctr.mu.Unlock()
+			}
 		}
 	}
 }
 
-func (f *fitter) count(c *scan.Chunk, s *scratch, ctr *counter, feat *data.MapFeature, at int) {
-	var digits [32]byte
-	for r := range c.N {
+// count counts the tokens of a feature in the train rows from lo to hi. The numbers of the tokens of all rows go to the draft.
+func (f *fitter) count(c *scan.Chunk, s *scratch, i, lo, hi int) {
+	feat, at, ctr := &f.features[i], f.plan.Columns[i].At, f.counter[i]
+	for r := lo; r < hi; r++ {
+		times := int64(1)
 		if c.Part[r] != data.TrainPart {
-			continue
+			if times = 0; f.draft == nil {
+				continue
+			}
 		}
+		var cell []byte
 		if feat.ReadsNumbers() {
-			ctr.add(feat.AppendBucket(digits[:0], c.Num[r*f.plan.Numbers+at]))
-			continue
+			cell = feat.AppendBucket(s.digits[:0], c.Num[r*f.plan.Numbers+at])
+		} else {
+			span := c.Tok[r*f.plan.Tokens+at]
+			cell = c.Data[span.Lo:span.Hi]
 		}
-		at := c.Tok[r*f.plan.Tokens+at]
-		cell := c.Data[at.Lo:at.Hi]
-		if feat.Kind == data.Categorical {
-			ctr.add(cell)
-			continue
+		s.numbers = s.numbers[:0]
+		if feat.Kind.Lists() {
+			s.pieces = feat.AppendPieces(s.pieces[:0], cell)
+			for _, t := range s.pieces {
+				s.numbers = append(s.numbers, ctr.add(t, times))
+			}
+		} else {
+			s.numbers = append(s.numbers, ctr.add(cell, times))
 		}
-		s.pieces = feat.AppendPieces(s.pieces[:0], cell)
-		for _, t := range s.pieces {
-			ctr.add(t)
+		if f.draft != nil {
+			f.draft.putTokens(c, i, r, s.numbers)
 		}
 	}
 }
 
-func (f *fitter) sum(c *scan.Chunk, s *scratch, i, at int) {
-	if f.features[i].Transform != data.Standardize {
-		return
-	}
-	for r := range c.N {
-		if v := c.Num[r*f.plan.Numbers+at]; c.Part[r] == data.TrainPart && !math.IsNaN(v) {
+// numbers sums the numbers of a feature in the train rows from lo to hi. Those of all rows go to the draft.
+func (f *fitter) numbers(c *scan.Chunk, s *scratch, i, lo, hi int) {
+	feat, at := &f.features[i], f.plan.Columns[i].At
+	standardize := feat.Transform == data.Standardize
+	for r := lo; r < hi; r++ {
+		v := c.Num[r*f.plan.Numbers+at]
+		if standardize && c.Part[r] == data.TrainPart && !math.IsNaN(v) {
 			s.stats[i].add(v)
+		}
+		if f.draft != nil {
+			f.draft.putNumber(c, i, r, feat, v)
 		}
 	}
 }
@@ -203,6 +223,9 @@ func (f *fitter) Emit(c *scan.Chunk) error {
 		if p == data.TrainPart {
 			f.rows++
 		}
+	}
+	if f.draft != nil {
+		f.draft.add(c)
 	}
 	return nil
 }

@@ -24,6 +24,8 @@ type Data struct {
 	Label  string // column, or what rows in memory call it
 	Group  string // column, or empty
 	Time   string // column, or empty
+
+	draft *draft // of the rows that Fit read, for Rows
 }
 
 // Format is a way to write rows of features as text: criteo, csv or libfm.
@@ -44,7 +46,9 @@ type Declared struct {
 
 // Open opens the parts of the data set.
 func (t *Data) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, error) {
-	return parts.Open(ctx, t, t.Common, o)
+	own := *t
+	defer func() { own.draft.close() }()
+	return parts.Open(ctx, &own, own.Common, o)
 }
 
 // CheckMap returns an error if m cannot be the map of the rows.
@@ -120,8 +124,15 @@ func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data
 	if err := afford(tables); err != nil {
 		return nil, err
 	}
-	f := newFitter(features, p, tables)
-	sc, err := o.Passes.Run(ctx, t.Format, p, files, t.Split, f)
+	var f *fitter
+	sc, err := o.Passes.RunFresh(ctx, t.Format, p, files, t.Split, func() scan.Sink {
+		f = newFitter(features, p, tables)
+		if t.draft.close(); o.WantsMain() {
+			t.draft = newDraft(o.Cache.Path(key, "-draft"), features, t.Group != "")
+			f.draft = t.draft
+		}
+		return f
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +143,17 @@ func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data
 	if err := o.Cache.Wrap(m.Save(path)); err != nil {
 		return nil, err
 	}
-	o.Options.Log.Info("data: fitted vocabularies", "rows", m.Rows, "seconds", parts.Seconds(start))
+	o.Options.Log.Info("data: fitted vocabularies", "rows", m.Rows, "seconds", parts.Seconds(start), "mb_per_second", speed(sc.Sums, start))
+	switch {
+	case t.draft == nil:
+	case t.draft.failed != nil:
+		o.Options.Log.Warn("data: the files are read again to cache their rows", "reason", t.draft.failed)
+	default:
+		t.draft.finish(f, sc, m)
+		if t.draft.key, err = t.rowsKey(m, files, t.Split); err != nil {
+			return nil, err
+		}
+	}
 	return m, o.Cache.WriteIndex(key, &cache.Entry{Sources: sc.Sums, Map: m.Digest()})
 }
 
@@ -140,7 +161,7 @@ func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data
 func (t *Data) Rows(
 	ctx context.Context, o *parts.Opening, m *data.FeatureMap, files []string, split data.Split,
 ) (parts [3]data.Source, sums []scan.FileSum, err error) {
-	key, err := cache.Key("rows", t.reading(), split, m.Digest(), files)
+	key, err := t.rowsKey(m, files, split)
 	if err != nil {
 		return parts, nil, err
 	}
@@ -173,6 +194,11 @@ func (t *Data) Rows(
 	return parts, e.Sources, nil
 }
 
+// rowsKey returns the key of the cache of the rows of files.
+func (t *Data) rowsKey(m *data.FeatureMap, files []string, split data.Split) (string, error) {
+	return cache.Key("rows", t.reading(), split, m.Digest(), files)
+}
+
 // write encodes files into the cache.
 func (t *Data) write(
 	ctx context.Context, o *parts.Opening, key string, m *data.FeatureMap, files []string, split data.Split,
@@ -180,10 +206,20 @@ func (t *Data) write(
 	start := time.Now()
 	p := t.plan(m.Features)
 	w := &writer{encoder: newEncoder(m, p), parts: o.Cache.Writers(key)}
-	defer w.abort()
-	s, err := o.Passes.Run(ctx, t.Format, p, files, split, w)
-	if err != nil {
-		return nil, err
+	defer func() { w.abort() }()
+	s := t.fromDraft(ctx, o, key, w)
+	if s != nil {
+		start = t.draft.start
+	} else {
+		var err error
+		s, err = o.Passes.RunFresh(ctx, t.Format, p, files, split, func() scan.Sink {
+			w.abort()
+			w = &writer{encoder: newEncoder(m, p), parts: o.Cache.Writers(key)}
+			return w
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	e := &cache.Entry{Sources: s.Sums, Rows: s.Rows, Skipped: s.Bad.Count, First: s.Bad.First}
 	if err := w.commit(e); err != nil {
@@ -193,8 +229,32 @@ func (t *Data) write(
 		e.Parts[part].Unknown = w.unknown(data.Part(part))
 	}
 	o.Options.Log.Info("data: cached rows", "train", e.Parts[0].Rows, "valid", e.Parts[1].Rows, "test", e.Parts[2].Rows,
-		"bytes_per_row", w.rec.size, "seconds", parts.Seconds(start))
+		"bytes_per_row", w.rec.size, "seconds", parts.Seconds(start), "mb_per_second", speed(s.Sums, start))
 	return e, o.Cache.WriteIndex(key, e)
+}
+
+// fromDraft writes the rows of the draft and returns what was learned of their files, nil if there is no draft or it fails.
+func (t *Data) fromDraft(ctx context.Context, o *parts.Opening, key string, w *writer) *scan.Pass {
+	if !t.draft.fits(key) {
+		return nil
+	}
+	defer t.draft.close()
+	if err := t.draft.write(ctx, o.Passes.Threads, w); err != nil {
+		if ctx.Err() == nil {
+			o.Options.Log.Warn("data: the files are read again to cache their rows", "reason", err)
+		}
+		return nil
+	}
+	return t.draft.pass
+}
+
+// speed returns how many megabytes of the files a second were read since start, for a log.
+func speed(files []scan.FileSum, start time.Time) int64 {
+	bytes := int64(0)
+	for _, f := range files {
+		bytes += f.Size
+	}
+	return int64(float64(bytes) / 1e6 / time.Since(start).Seconds())
 }
 
 // Train gives the train part its order.
