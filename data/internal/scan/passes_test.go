@@ -50,11 +50,17 @@ func TestRunFresh(t *testing.T) {
 		{"other lines", "a\n-\n-\nb\nc\nd\n", data.Split{By: data.SplitOrder, Ratio: []float64{.5, .5}}, [3]int{2, 2}, 2, ""},
 		{"counts", "a\n-\nb\nc\nd\n", data.Split{By: data.SplitOrder, Counts: []int64{3, 1}}, [3]int{3, 1}, 1, ""},
 		{
-			"other counts", "a\nb\nc\n", data.Split{By: data.SplitOrder, Counts: []int64{3, 1}}, [3]int{}, 2,
+			"other counts", "a\nb\nc\n",
+			data.Split{By: data.SplitOrder, Counts: []int64{3, 1}},
+			[3]int{},
+			2,
 			"data: split.counts sum to 4, path has 3 rows; make them equal",
 		},
 		{
-			"more rows", "a\nb\nc\nd\ne\n", data.Split{By: data.SplitRandom, Counts: []int64{3, 1}}, [3]int{}, 2,
+			"more rows", "a\nb\nc\nd\ne\n",
+			data.Split{By: data.SplitRandom, Counts: []int64{3, 1}},
+			[3]int{},
+			2,
 			"data: split.counts sum to 4, path has 5 rows; make them equal",
 		},
 	} {
