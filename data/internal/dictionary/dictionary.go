@@ -63,8 +63,11 @@ func (d *Dictionary) Add(token []byte) int {
 		d.resize(max(4, bits.Len(uint(len(d.slots)))))
 	}
 	key := keyOf(token)
-	s := d.place(key, token)
-	if s.at == 0 {
+	s := &d.slots[d.home(key, uint32(len(token)))]
+	if s.key == key && s.size == uint32(len(token)) && s.at > 0 && len(token) <= 8 { // as most are
+		return int(s.at) - 1
+	}
+	if s = d.place(key, token); s.at == 0 {
 		d.Tokens = append(d.Tokens, string(token))
 		*s = slot{key, uint32(len(token)), int32(len(d.Tokens))}
 		d.used++
