@@ -15,6 +15,7 @@ import (
 	"github.com/splice-ml/splice/data/rng"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/ctr"
+	"github.com/splice-ml/splice/models/modeltest"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/models/seq"
@@ -154,12 +155,7 @@ func shortHistories(rows, items int) *cycle {
 // SPLICE_PRECISION is train.precision.
 func stepTime(b *testing.B, m models.Model, src *cycle, tk task.Task, o train.Options) {
 	c := &clock{warm: 10, n: max(b.N, 5)}
-	o.Epochs = 1
-	if p := os.Getenv("SPLICE_PRECISION"); p != "" {
-		if err := o.Precision.UnmarshalText([]byte(p)); err != nil {
-			b.Fatal(err)
-		}
-	}
+	o.Epochs, o.Precision = 1, precision(b)
 	tr := &train.Trainer{
 		Options: o, Model: m, Task: tk, Data: &data.Splits{Schema: src.schema, Train: src}, Params: nn.NewParams(1), Dir: b.TempDir(),
 		Callbacks: []train.Callback{c},
@@ -180,47 +176,143 @@ func stepTime(b *testing.B, m models.Model, src *cycle, tk task.Task, o train.Op
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkStep times a training step: of recommenders at batch 4096, 39 fields, a million ids, embedding 16, tower 400x3, and large ones at batch
-// 10,000, ten million ids, tower 1000x5; of encoders at batch 32, by layers, width and the tokens of a row, MiniLM-L6 among them; and of SASRec at batch 128, width 64, over all of 54,542 items and over 256 of 12,101 that are
-// drawn for each position. Compare with scripts/bench.
-func BenchmarkStep(b *testing.B) {
-	for name, model := range map[string]func(t ctr.Tower) models.Model{
-		"deepfm": func(t ctr.Tower) models.Model { return ctr.DeepFM{EmbeddingDim: 16, Tower: t} },
-		"dcn":    func(t ctr.Tower) models.Model { return ctr.DCN{EmbeddingDim: 16, NumCrossLayers: 3, Tower: t} },
-		"dcnv2": func(t ctr.Tower) models.Model {
-			return ctr.DCNv2{EmbeddingDim: 16, NumCrossLayers: 3, ModelStructure: "parallel", Tower: t}
+// timed is a model that is timed, with the options of its training and batches to learn from or to score.
+type timed struct {
+	name  string
+	model models.Model
+	src   *cycle
+	task  task.Task
+	opts  train.Options
+}
+
+// benchRecommender is a model for clicks at batch 4096, 39 fields, a million ids, embedding 16, tower 400x3, with lazy or dense tables; or a large one at batch
+// 10,000, ten million ids, tower 1000x5.
+func benchRecommender(name, kind string) timed {
+	o, ids, hidden := train.Defaults(), 1_000_000, []int{400, 400, 400}
+	o.BatchSize, o.MaxGradNorm, o.Embeddings = 4096, 0, kind
+	if kind == "large" {
+		o.BatchSize, o.Embeddings, ids, hidden = 10_000, "lazy", 10_000_000, []int{1000, 1000, 1000, 1000, 1000}
+	}
+	tower := ctr.Tower{HiddenUnits: hidden, HiddenActivations: "relu"}
+	var m models.Model
+	switch name {
+	case "deepfm":
+		m = ctr.DeepFM{EmbeddingDim: 16, Tower: tower}
+	case "dcn":
+		m = ctr.DCN{EmbeddingDim: 16, NumCrossLayers: 3, Tower: tower}
+	default:
+		m = ctr.DCNv2{EmbeddingDim: 16, NumCrossLayers: 3, ModelStructure: "parallel", Tower: tower}
+	}
+	return timed{name + "/" + kind, m, criteoLike(o.BatchSize, ids), task.Binary{MetricNames: []string{"auc"}}, o}
+}
+
+// benchEncoder is a BERT of so many layers of a width over rows of so many tokens, at batch 32.
+func benchEncoder(layers, width, length int) timed {
+	m := &text.BERT{
+		Encoder: text.Encoder{
+			HiddenSize: width, NumHiddenLayers: layers, NumAttentionHeads: width / 32, IntermediateSize: 4 * width,
+			HiddenAct: "gelu", HiddenDropoutProb: 0.1,
+			AttentionProbsDropoutProb: 0.1, MaxPositionEmbeddings: 512, TypeVocabSize: 2,
+			LayerNormEps: 1e-12, InitializerRange: 0.02,
 		},
-	} {
-		for _, kind := range []string{"lazy", "dense", "large"} {
-			b.Run(name+"/"+kind, func(b *testing.B) {
-				o, ids, hidden := train.Defaults(), 1_000_000, []int{400, 400, 400}
-				o.BatchSize, o.MaxGradNorm, o.Embeddings = 4096, 0, kind
-				if kind == "large" {
-					o.BatchSize, o.Embeddings, ids, hidden = 10_000, "lazy", 10_000_000, []int{1000, 1000, 1000, 1000, 1000}
-				}
-				m := model(ctr.Tower{HiddenUnits: hidden, HiddenActivations: "relu"})
-				stepTime(b, m, criteoLike(o.BatchSize, ids), task.Binary{MetricNames: []string{"auc"}}, o)
-			})
+		Classifier: text.Classifier{Pooling: "cls"},
+	}
+	o := train.Defaults()
+	o.BatchSize, o.MaxGradNorm, o.LearningRate = 32, 1, 5e-5
+	o.Optimizer, _ = optim.Types.Default("adamw")
+	classification, _ := task.Registry.Default("classification")
+	return timed{fmt.Sprintf("bert/%dx%d/%d", layers, width, length), m, sentences(o.BatchSize, length), classification, o}
+}
+
+// benchmarks runs f over recommenders of the kinds and over encoders, by layers, width and the tokens of a row, MiniLM-L6 among them.
+func benchmarks(b *testing.B, kinds []string, f func(b *testing.B, t timed)) {
+	for _, name := range []string{"deepfm", "dcn", "dcnv2"} {
+		for _, kind := range kinds {
+			b.Run(name+"/"+kind, func(b *testing.B) { f(b, benchRecommender(name, kind)) })
 		}
 	}
-	classification, _ := task.Registry.Default("classification")
 	for _, c := range []struct{ layers, width, length int }{{2, 128, 64}, {4, 256, 128}, {6, 384, 16}, {6, 384, 32}, {6, 384, 64}, {6, 384, 128}} {
-		b.Run(fmt.Sprintf("bert/%dx%d/%d", c.layers, c.width, c.length), func(b *testing.B) {
-			m := &text.BERT{
-				Encoder: text.Encoder{
-					HiddenSize: c.width, NumHiddenLayers: c.layers, NumAttentionHeads: c.width / 32, IntermediateSize: 4 * c.width,
-					HiddenAct: "gelu", HiddenDropoutProb: 0.1,
-					AttentionProbsDropoutProb: 0.1, MaxPositionEmbeddings: 512, TypeVocabSize: 2,
-					LayerNormEps: 1e-12, InitializerRange: 0.02,
-				},
-				Classifier: text.Classifier{Pooling: "cls"},
-			}
-			o := train.Defaults()
-			o.BatchSize, o.MaxGradNorm, o.LearningRate = 32, 1, 5e-5
-			o.Optimizer, _ = optim.Types.Default("adamw")
-			stepTime(b, m, sentences(o.BatchSize, c.length), classification, o)
-		})
+		b.Run(fmt.Sprintf("bert/%dx%d/%d", c.layers, c.width, c.length), func(b *testing.B) { f(b, benchEncoder(c.layers, c.width, c.length)) })
 	}
+}
+
+// precision is that of the environment variable SPLICE_PRECISION, by default the highest.
+func precision(b *testing.B) (p kernel.Precision) {
+	if s := os.Getenv("SPLICE_PRECISION"); s != "" {
+		if err := p.UnmarshalText([]byte(s)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return p
+}
+
+// medianOf runs f n times, after some to warm up, and returns the sorted milliseconds that it took.
+func medianOf(b *testing.B, n int, f func(i int) error) []float64 {
+	var took []float64
+	for i := range max(3, n/3) + n {
+		start := time.Now()
+		if err := f(i); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, 1e3*time.Since(start).Seconds())
+	}
+	took = took[len(took)-n:]
+	slices.Sort(took)
+	b.ReportMetric(0, "ns/op")
+	return took
+}
+
+// BenchmarkInference times scoring of whole batches, as predicting a file does without reading it. Compare with scripts/bench.
+func BenchmarkInference(b *testing.B) {
+	benchmarks(b, []string{"lazy", "large"}, func(b *testing.B, t timed) {
+		p, err := models.NewParams(t.model, t.src.schema, 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		prog, err := models.Compile(t.model, p, t.src.schema, models.CompileOptions{Batch: t.opts.BatchSize, Precision: precision(b)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer prog.Close()
+		took := medianOf(b, max(b.N, 5), func(i int) error {
+			_, err := prog.Run(t.src.batches[i%len(t.src.batches)], 0)
+			return err
+		})
+		b.ReportMetric(took[len(took)/2], "ms/batch")
+		b.ReportMetric(1e3*float64(t.opts.BatchSize)/took[len(took)/2], "rows/s")
+	})
+}
+
+// BenchmarkSingle times scoring of one encoded row a call, by the predictor that serves runs in memory. Compare with scripts/bench.
+func BenchmarkSingle(b *testing.B) {
+	benchmarks(b, []string{"lazy", "large"}, func(b *testing.B, t timed) {
+		p, err := models.NewParams(t.model, t.src.schema, 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		predictor, err := models.NewPredictor(t.model, p, t.src.schema, precision(b))
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer predictor.Close()
+		dst := make([]float32, 0, predictor.Width())
+		took := medianOf(b, max(b.N, 100), func(i int) error {
+			from := t.src.batches[i%len(t.src.batches)]
+			_, err := predictor.Logits(b.Context(), dst, 1, func(to *data.Batch, _, n int) error {
+				modeltest.Put(t.src.schema, to, from, i/len(t.src.batches)%16, n)
+				return nil
+			})
+			return err
+		})
+		b.ReportMetric(took[len(took)/2], "p50-ms")
+		b.ReportMetric(took[(len(took)-1)*99/100], "p99-ms")
+	})
+}
+
+// BenchmarkStep times a training step: of recommenders and encoders, and of SASRec at batch 128, width 64, over all of 54,542 items and over 256 of 12,101 that are
+// drawn for each position. Compare with scripts/bench.
+func BenchmarkStep(b *testing.B) {
+	benchmarks(b, []string{"lazy", "dense", "large"}, func(b *testing.B, t timed) { stepTime(b, t.model, t.src, t.task, t.opts) })
 	ranked := []string{"hr@10"}
 	for name, c := range map[string]struct {
 		items int

@@ -1,7 +1,7 @@
 """The PyTorch side of models of histories: the same samples, models and sizes as Splice's configs, written from their definitions.
 
 Usage: python scripts/bench/histories_torch.py train MODEL FILE [seed=1] [epochs=30] [patience=5] [max_len=10] [init=FILE]
-       python scripts/bench/histories_torch.py step MODEL FILE [mode=eager] [steps=40] [max_len=...] [batch=...]
+       python scripts/bench/histories_torch.py step MODEL FILE [mode=eager] [measure=step] [steps=40] [max_len=...] [batch=...]
 
 train: fits MODEL (din, gru4rec, sasrec, duet_din, duet_gru4rec, duet_sasrec) on MovieLens-100k's u.data as configs/ml100k_MODEL.yaml does
 and prints the metrics of the test rows, of the epoch that is best on validation. Negatives and the order of rows are those that Splice
@@ -10,7 +10,8 @@ that run's: those that a training starts from are written by train.max_steps=1, 
 step: times steps in turns with another program's, as models_torch.py does and in its modes. MODEL is one of the above, or next_full (SASRec
 with the cross-entropy over all items, configs/beauty_sasrec.yaml, FILE of user and item a line) or next_sampled (256 items drawn for each position
 and items' vectors dropped, configs/beauty_core_sasrec.yaml, FILE of user, item, item, ... a line). Batches and negatives are made before
-the clock starts; batches are padded to their longest history, rounded up to a half of the longest, a quarter and so on.
+the clock starts; batches are padded to their longest history, rounded up to a half of the longest, a quarter and so on. With measure=epoch, a turn is
+an epoch of din, gru4rec or sasrec over rows with their negatives in memory, shuffled and cut into batches by a DataLoader.
 Environment: THREADS (2). Needs torch and numpy.
 """
 import json
@@ -24,7 +25,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from modes_torch import serve
+from modes_torch import Rows, epochs, serve
 
 U64 = np.uint64
 GOLDEN = 0x9E3779B97F4A7C15
@@ -400,7 +401,14 @@ def next_batches(log, max_len, batch, drawn, n):
     return out
 
 
-def step(kind, path, mode, steps, max_len, batch):
+def trimmed(max_len):
+    """Cuts the histories of a batch to their longest, rounded up."""
+    return lambda item, hist, label: (item, hist[:, :rounded(int((hist != 0).sum(1).max()), max_len)].contiguous(), label)
+
+
+def step(kind, path, mode, measure, steps, max_len, batch):
+    if measure not in ("step", "epoch") or measure == "epoch" and kind.startswith("next_"):
+        sys.exit(f"measure={measure}: want step, or of din, gru4rec and sasrec epoch")
     torch.manual_seed(0)
     log = read(path)
     if kind.startswith("next_"):
@@ -411,6 +419,7 @@ def step(kind, path, mode, steps, max_len, batch):
     else:
         rows = Candidates(log, max_len, "train", 4)
         item, hist, label = rows.epoch(1, 0)
+        data = Rows(*(torch.from_numpy(x) for x in (item, hist, label)), prepare=trimmed(max_len))
         batches = []
         for i in range(0, len(item) - batch + 1, batch)[:steps]:
             L = rounded(int((hist[i:i + batch] != 0).sum(1).max()), max_len)
@@ -418,6 +427,9 @@ def step(kind, path, mode, steps, max_len, batch):
         model = Scorer(kind, log.vocab, max_len)
         loss = lambda i, h, y: F.binary_cross_entropy_with_logits(model(i, h), y)
     opt = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+    if measure == "epoch":
+        epochs(mode, data, batch, loss, [opt])
+        return
     serve(mode, steps, batches, loss, [opt], dynamic=kind.startswith("next_"))
 
 
@@ -430,7 +442,7 @@ def main():
     if what == "train":
         fit(kind, path, int(o.pop("seed", 1)), int(o.pop("epochs", 30)), int(o.pop("patience", 5)), int(o.pop("max_len", 10)), o.pop("init", None))
     else:
-        step(kind, path, o.pop("mode", "eager"), int(o.pop("steps", 40)), int(o.pop("max_len", 50 if whole else 10)),
+        step(kind, path, o.pop("mode", "eager"), o.pop("measure", "step"), int(o.pop("steps", 40)), int(o.pop("max_len", 50 if whole else 10)),
              int(o.pop("batch", 128 if whole else 1024)))
     if o:
         sys.exit(f"unknown options {sorted(o)}")
