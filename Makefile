@@ -6,7 +6,7 @@ PKG   ?= ./...
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test short race lint fix fuzz attack bench bench-torch cover golden generate train-criteo cki-criteo tables clean ci
+.PHONY: help build test short race lint fix fuzz attack bench bench-torch bench-jobs cover golden generate train-criteo cki-criteo tables clean ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,9 +56,19 @@ attack: ## kill commands KILLS times, disturb them FAULTS times, damage files DA
 	cd cmd && SPLICE_ATTACK_TABLE=1 SPLICE_ATTACK_KILLS=$(KILLS) SPLICE_ATTACK_FAULTS=$(FAULTS) SPLICE_ATTACK_DAMAGES=$(DAMAGES) \
 		$(GO) test -count=1 -timeout 2h -run '^TestAttack'
 
-bench-torch: ## time training steps against PyTorch in all its modes (BENCH=-rows=din for some; an environment of its own in bin/)
-	@[ -x bin/torch/bin/python ] || { python3 -m venv bin/torch && bin/torch/bin/pip install -q -r scripts/bench/requirements.txt; }
+# environment makes bin/NAME of the packages of a file, anew if the file has changed.
+define environment
+	@cmp -s scripts/bench/$(2) bin/$(1)/$(2) || { python3 -m venv bin/$(1) && bin/$(1)/bin/pip install -q -r scripts/bench/$(2) && cp scripts/bench/$(2) bin/$(1)/; }
+endef
+
+bench-torch: ## time steps, epochs and inference against PyTorch in all its modes (BENCH='-rows din -measure step' for some; environment in bin/)
+	$(call environment,torch,requirements.txt)
 	$(GO) run ./scripts/bench -python "$(CURDIR)/bin/torch/bin/python" $(BENCH)
+
+bench-jobs: ## time whole jobs against FuxiCTR and transformers' Trainer, from files to metrics (BENCH='-jobs fuxictr -pairs 3' for one)
+	$(call environment,torch,requirements.txt)
+	$(call environment,fuxictr,requirements_fuxictr.txt)
+	$(GO) run ./scripts/bench -python "$(CURDIR)/bin/torch/bin/python" -jobs fuxictr,mrpc $(BENCH)
 
 bench: ## measure kernels, parsing and the training step
 	$(GO) test -run '^$$' -bench . -benchmem $(PKG)

@@ -24,8 +24,10 @@ func TestServeEpochs(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := []string{"-config", filepath.Join("..", "..", "configs", "criteo_deepfm.yaml"), "-dir", filepath.Join(dir, "x"), "-export", filepath.Join(dir, "rows"), "-threads", "1"}
-	for _, s := range []string{"data.path=" + file, "data.fallback=none", "data.categorical.min_count=1", "model.hidden_units=[4]", "model.embedding_dim=2",
-		"train.batch_size=100", "train.epochs=100000", "train.patience=0", "train.keep=last", "train.schedule={type: constant}"} {
+	for _, s := range []string{
+		"data.path=" + file, "data.fallback=none", "data.categorical.min_count=1", "model.hidden_units=[4]", "model.embedding_dim=2",
+		"train.batch_size=100", "train.epochs=100000", "train.patience=0", "train.keep=last", "train.schedule={type: constant}",
+	} {
 		args = append(args, "-set", s)
 	}
 	var out bytes.Buffer

@@ -94,7 +94,7 @@ def main():
     features = [{"name": n, "active": True, "dtype": "float", "type": "numeric", "preprocess": f"log1p({n})"} for n in NUMERIC]
     features += [{"name": n, "active": True, "dtype": "str", "type": "categorical"} for n in CATEGORICAL]
     p = Criteo(features, {"name": "label", "dtype": "float"}, dataset_id="criteo", data_root=out)
-    ray.init(num_cpus=THREADS, logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False,
+    ray.init(num_cpus=THREADS, logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False, _temp_dir=os.path.join(out, "ray"),
              runtime_env={"env_vars": {"PYTHONPATH": os.path.dirname(os.path.abspath(__file__))}})
     a, b = rows * 8 // 10, rows * 9 // 10
     parts = [f"{path}:{lo}:{hi - lo}" for lo, hi in ((0, a), (a, b), (b, rows))]

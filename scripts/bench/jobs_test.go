@@ -18,13 +18,13 @@ func TestPeer(t *testing.T) {
 		t.Errorf("%+v, %v", o, err)
 	}
 	for text, want := range map[string]string{
-		"":                                `"" instead of a line of JSON`,
+		"":                                 `"" instead of a line of JSON`,
 		"{\"auc\": 1}\ntraining failed":    `"training failed" instead of`,
-		`{"train": 1}`:                    "no number auc",
-		`{"auc": "high", "train": 1}`:     "no number auc",
-		`{"auc": 1, "seconds": 1}`:        "no number train",
-		`{"auc": NaN, "train": 1}`:        "instead of a line of JSON",
-		`{"auc": null, "train": 1}`:       "no number auc",
+		`{"train": 1}`:                     "no number auc",
+		`{"auc": "high", "train": 1}`:      "no number auc",
+		`{"auc": 1, "seconds": 1}`:         "no number train",
+		`{"auc": NaN, "train": 1}`:         "instead of a line of JSON",
+		`{"auc": null, "train": 1}`:        "no number auc",
 		"{\"auc\": 1, \"train\": 1}\n{\"a": "instead of a line of JSON",
 	} {
 		if err := o.peer(text, "train", "auc"); err == nil || !strings.Contains(err.Error(), want) {

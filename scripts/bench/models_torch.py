@@ -158,7 +158,7 @@ def main():
         return
     t.model.train()
     if measure == "epoch":
-        epochs(mode, t.data, t.batch, t.loss, t.opts(), t.clip)
+        epochs(mode, t.data, t.batch, t.loss, t.opts(), t.clip, dynamic=True if kind == "bert" else None)
     else:
         serve(mode, steps, t.data, t.loss, t.opts(), t.clip)
 

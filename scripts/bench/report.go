@@ -16,11 +16,11 @@ import (
 
 // result is what a row came to, pair by pair.
 type result struct {
-	Row   string               `json:"row"`
-	What  string               `json:"what"`
-	Measure string `json:"measure"` // step, epoch, inference or single
-	Ours  map[string][]measure `json:"splice"` // by precision
-	Torch map[string][]measure `json:"torch"`
+	Row     string               `json:"row"`
+	What    string               `json:"what"`
+	Measure string               `json:"measure"` // step, epoch, inference or single
+	Ours    map[string][]measure `json:"splice"`  // by precision
+	Torch   map[string][]measure `json:"torch"`
 	// modes in which PyTorch does not run the row
 	Failed []string `json:"failed,omitempty"`
 }

@@ -91,7 +91,8 @@ func rows() []row {
 		r := row{
 			e.name, fmt.Sprintf("encoder of %d layers of %d, 32 rows of %d tokens, AdamW", e.layers, e.width, e.tokens),
 			map[string]start{step: benchmark(step, name), inference: benchmark(inference, name), single: benchmark(single, name)},
-			[]string{"models_torch.py", "bert", fmt.Sprintf("layers=%d", e.layers), fmt.Sprintf("width=%d", e.width), fmt.Sprintf("tokens=%d", e.tokens)}, "",
+			[]string{"models_torch.py", "bert", fmt.Sprintf("layers=%d", e.layers), fmt.Sprintf("width=%d", e.width), fmt.Sprintf("tokens=%d", e.tokens)},
+			"",
 		}
 		if e.epoch {
 			r.ours[epoch] = reviews(e.layers, e.width, e.tokens)
