@@ -1,22 +1,50 @@
 package main
 
 import (
+	"bufio"
 	"os/exec"
 	"testing"
 )
 
-// The memory of a command is that of its children too.
-func TestWatched(t *testing.T) {
+// The memory of a process is that of its children too.
+func TestHeld(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("no bash")
 	}
-	const hold = `x=$(head -c 20000000 /dev/zero | tr '\0' x); sleep 1.5`
-	_, all, err := watched(exec.Command("bash", "-c", "("+hold+") & ("+hold+") & wait"))
+	const hold = `(x=$(head -c 20000000 /dev/zero | tr '\0' x); echo held; read line <&3)`
+	c := exec.Command("bash", "-c", "exec 3<&0; "+hold+" & "+hold+" & wait")
+	in, err := c.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all < 35 {
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for range 2 {
+		if !lines.Scan() {
+			t.Fatal("the children ended early")
+		}
+	}
+	if all := held(c.Process.Pid); all < 35 {
 		t.Errorf("two children that hold 20 MB each: %.0f MB", all)
+	}
+	in.Close()
+	if err := c.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWatched(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("no sh")
+	}
+	if text, all, err := watched(exec.Command("sh", "-c", "echo a; sleep 1")); text != "a\n" || !(all > 0) || err != nil {
+		t.Errorf("%q, %v MB, %v", text, all, err)
 	}
 }
 
