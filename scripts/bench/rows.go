@@ -275,4 +275,4 @@ func (b *bench) epochs(ctx context.Context, config string, export bool, precisio
 }
 
 // exported is the folder of the rows that our program writes for PyTorch.
-func (b *bench) exported() string { return filepath.Join(b.bin, "exported") }
+func (b *bench) exported() string { return filepath.Join(b.bin, "encoded") }
