@@ -6,23 +6,23 @@ import (
 	"github.com/splice-ml/splice/cki/align"
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/rounds"
 	"github.com/splice-ml/splice/train/schedule"
 )
 
 // Options is the `merge:` section.
 type Options struct {
 	// runs, directories with model.safetensors or safetensors files; the first is the base. Empty: the regime trains them
-	Parents    []string      `yaml:"parents"`
-	Regime     Regime        `yaml:"regime"`     // how parents are made if none are given
-	Vocabulary string        `yaml:"vocabulary"` // feature map of the result, if the parents' differ: base, or union with the tokens of all
-	Select     []string      `yaml:"select"`     // patterns of the tensors that are merged; the others are the base's, bit for bit
-	Align      align.Options `yaml:"align"`      // permutations of the other parents' hidden units before the merge
-	Method     Method        `yaml:"method"`     // how the parents become one
-	BatchNorm  bool          `yaml:"batch_norm"` // recompute batch norm's running statistics after the merge, on the base's training rows
-	Finetune   Finetune      `yaml:"finetune"`   // training after the merge
-	// merges in all: after each but the last, every parent goes on from the merge as finetune says, on its own rows
-	Rounds int  `yaml:"rounds"`
-	Guard  bool `yaml:"guard"` // pass the best parent on if the result is worse on the validation rows
+	Parents    []string       `yaml:"parents"`
+	Regime     Regime         `yaml:"regime"`     // how parents are made if none are given
+	Vocabulary string         `yaml:"vocabulary"` // feature map of the result, if the parents' differ: base, or union with the tokens of all
+	Select     []string       `yaml:"select"`     // patterns of the tensors that are merged; the others are the base's, bit for bit
+	Align      align.Options  `yaml:"align"`      // permutations of the other parents' hidden units before the merge
+	Method     Method         `yaml:"method"`     // how the parents become one
+	BatchNorm  bool           `yaml:"batch_norm"` // recompute batch norm's running statistics after the merge, on the base's training rows
+	Finetune   Finetune       `yaml:"finetune"`   // training after the merge
+	Rounds     rounds.Options `yaml:"rounds"`     // merges in all, or one model that is trained on shards in rounds
+	Guard      bool           `yaml:"guard"`      // pass the best parent on if the result is worse on the validation rows
 	// compare with all other methods and with the controls that tell a merge's gain from a training's
 	Controls bool     `yaml:"controls"`
 	Head     []string `yaml:"head"`   // patterns of the weights that the published method splices, for the comparison's rows of it
@@ -66,7 +66,7 @@ func DefaultOptions() Options {
 	return Options{
 		Regime: regime, Vocabulary: VocabularyBase, Select: []string{"*"}, Align: align.Defaults(), Method: average, BatchNorm: true, Guard: true,
 		Report: true,
-		Rounds: 1, Head: []string{"mlp.*.weight", "fc.weight", "*pooler.dense.weight", "classifier*weight", "!*.bn.weight"},
+		Rounds: rounds.Defaults(), Head: []string{"mlp.*.weight", "fc.weight", "*pooler.dense.weight", "classifier*weight", "!*.bn.weight"},
 		Finetune: Finetune{Epochs: 1, LearningRate: 1e-4, Schedule: cosine, Teacher: NoTeacher, Distill: train.DistillDefaults()},
 	}
 }
@@ -83,10 +83,7 @@ func (o Options) Validate() error {
 	if len(o.Select) == 0 {
 		errs = append(errs, registry.Field("select", "selects nothing; leave it out for all tensors"))
 	}
-	if o.Rounds < 1 {
-		errs = append(errs, registry.Field("rounds", "must be at least 1"))
-	}
-	if o.Rounds > 1 && o.Finetune.Epochs == 0 {
+	if o.Rounds.Count > 1 && o.Finetune.Epochs == 0 {
 		errs = append(errs, registry.Field("rounds", "further rounds train the parents by finetune, whose epochs are 0"))
 	}
 	return errors.Join(errs...)

@@ -113,7 +113,7 @@ func TestEveryRegime(t *testing.T) {
 			l, o := lab(t), options(t)
 			o.Align.Match = "weights"
 			if tc.name == "data" {
-				o.Rounds = 2
+				o.Rounds.Count = 2
 			}
 			out := run(t, l, o, tc.regime)
 			for _, name := range append(slices.Clone(always), tc.more...) {

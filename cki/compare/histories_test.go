@@ -23,7 +23,7 @@ func TestHistories(t *testing.T) {
 			}
 			rows.Shuffle, l.KeepBaseEpochs, l.Data.Test = true, true, l.Data.Valid
 			o := cki.DefaultOptions()
-			o.Controls, o.Report, o.Rounds, o.Align.Match = true, false, 2, "activations"
+			o.Controls, o.Report, o.Rounds.Count, o.Align.Match = true, false, 2, "activations"
 			o.Method, _ = cki.Registry.Default("average")
 			out := run(t, l, o, regime.Shards{By: "rows", Count: 2, Trunk: 3, TrunkShare: .5})
 			counted := 0

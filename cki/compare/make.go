@@ -106,7 +106,7 @@ func (c *comparison) merge(
 func (c *comparison) rounds(merge *entry) []*entry {
 	var out []*entry
 	from, members := merge, c.aligned
-	for round := 2; round <= c.options.Rounds; round++ {
+	for round := 2; round <= c.options.Rounds.Count; round++ {
 		last := from
 		e := result(row(RoundRow(round), "each parent trained on from the merge, on its own rows", nil))
 		e.make = timed(func(ctx context.Context, r *Row) (*nn.Params, error) {

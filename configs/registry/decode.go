@@ -19,7 +19,8 @@ const (
 // struct or holds a type that no config can hold.
 //
 // Supported are bool, string, integers, floats, time.Duration ("90s"), structs (`yaml:",inline"` too), pointers (null =
-// nil), slices, arrays, maps with string keys, types with UnmarshalText, and interfaces with a registry. One text is
+// nil), slices, arrays, maps with string keys, types with UnmarshalText, and interfaces with a registry. A value may
+// stand for a struct that is [Plain]. One text is
 // accepted for a list of texts; whole numbers are accepted for floats, and floats that are whole for integers (1e6).
 func DecodeStruct(n *yaml.Node, into any, p *Problems, path string) {
 	v := reflect.ValueOf(into)
@@ -34,6 +35,14 @@ func DecodeStruct(n *yaml.Node, into any, p *Problems, path string) {
 		n = n.Content[0]
 	}
 	d.value(n, v.Elem(), path, 0)
+}
+
+// Plain is implemented by pointers to option structs for which a config may also have one value, such as a number in place of a
+// section.
+type Plain interface {
+	// Plain returns a pointer to the field that the value is of, and reports whether all other fields have their defaults. The
+	// struct is then encoded as that value.
+	Plain() (field any, alone bool)
 }
 
 type decoder struct{ p *Problems }
@@ -126,6 +135,9 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, depth int) b
 		}
 		return d.section(e, use, v, path, depth)
 	case reflect.Struct:
+		if p, ok := v.Addr().Interface().(Plain); ok && n.Kind == yaml.ScalarNode {
+			return d.plain(p, use, v, path, depth)
+		}
 		return d.structure(n, use, v, path, depth, false)
 	case reflect.Map:
 		return d.mapping(n, use, v, path, depth)
@@ -133,6 +145,25 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, depth int) b
 		return d.list(n, use, v, path, depth)
 	}
 	return d.scalar(n, use, v, path)
+}
+
+// plain decodes a value that stands for a section: that of one field.
+func (d *decoder) plain(p Plain, use *yaml.Node, v reflect.Value, path string, depth int) bool {
+	pointer, _ := p.Plain()
+	field := reflect.ValueOf(pointer)
+	if !d.value(use, field.Elem(), path, depth+1) {
+		return false
+	}
+	section := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map", Line: use.Line} // as which it is validated
+	fields, _ := fieldsOf(v.Type())
+	for _, f := range fields {
+		if v.FieldByIndex(f.index).Addr().Pointer() == field.Pointer() {
+			section.Content = []*yaml.Node{scalarNode("!!str", f.key), use}
+		}
+	}
+	before := d.p.Len()
+	d.p.validate(v.Addr().Interface(), section, path, map[string]bool{})
+	return d.p.Len() == before
 }
 
 // section decodes a section with a `type` into the interface value v.

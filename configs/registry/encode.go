@@ -182,6 +182,13 @@ func (e encoder) value(v reflect.Value, depth int) (*yaml.Node, error) {
 		}
 		return e.structure(s, name, depth)
 	case reflect.Struct:
+		own := reflect.New(t)
+		own.Elem().Set(v)
+		if p, ok := own.Interface().(Plain); ok {
+			if field, alone := p.Plain(); alone {
+				return e.value(reflect.ValueOf(field).Elem(), depth+1)
+			}
+		}
 		return e.structure(v, "", depth)
 	case reflect.Map:
 		return e.mapping(v, depth)
