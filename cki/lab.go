@@ -14,6 +14,7 @@ import (
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ensemble"
 	"github.com/splice-ml/splice/train/metric"
+	"github.com/splice-ml/splice/train/rounds"
 	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/task"
 )
@@ -161,6 +162,28 @@ func (l *Lab) overFeatures(ctx context.Context, src data.Source, params ...*nn.P
 // Fit trains, and selects the best evaluation on the validation rows. It never reads test rows. The training's files are in a
 // directory of its own under Dir. A training that was interrupted goes on from there.
 func (l *Lab) Fit(ctx context.Context, o FitOptions) (*train.Result, error) {
+	t, err := l.trainer(o)
+	if err != nil {
+		return nil, err
+	}
+	r, err := t.Fit(ctx)
+	return r, fitted(o.Name, t.Dir, err)
+}
+
+// FitRounds trains one model by workers that are merged again and again: see [train.Rounds]. It is otherwise as Fit. The Data of o have all
+// workers' rows.
+func (l *Lab) FitRounds(ctx context.Context, o FitOptions, workers []train.RoundsWorker, r rounds.Options) (*train.Result, error) {
+	t, err := l.trainer(o)
+	if err != nil {
+		return nil, err
+	}
+	in := &train.Rounds{Trainer: *t, Workers: workers, Rounds: r}
+	result, err := in.Fit(ctx)
+	return result, fitted(o.Name, t.Dir, err)
+}
+
+// trainer returns what makes a training.
+func (l *Lab) trainer(o FitOptions) (*train.Trainer, error) {
 	d := o.Data
 	if d == nil {
 		d = l.Data
@@ -178,18 +201,21 @@ func (l *Lab) Fit(ctx context.Context, o FitOptions) (*train.Result, error) {
 			return nil, err
 		}
 	}
-	t := &train.Trainer{
+	return &train.Trainer{
 		Options: o.Options, Model: l.Model, Task: l.Task, Data: &parts, Params: o.Params, Seed: o.Seed, Dir: dir,
 		Digest: l.Digest, Resume: true, Compile: o.Compile, Teacher: o.Teacher, Distill: o.Distill, Callbacks: callbacks,
+	}, nil
+}
+
+// fitted returns the error of a training in a directory; nil if it has none.
+func fitted(name, dir string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, train.ErrResume) && !run.OfMachine(err):
+		return run.BadInput(fmt.Errorf("cki: %s: %w. If you remove %s, it is trained anew", name, err, dir))
 	}
-	r, err := t.Fit(ctx)
-	if errors.Is(err, train.ErrResume) && !run.OfMachine(err) {
-		return nil, run.BadInput(fmt.Errorf("cki: %s: %w. If you remove %s, it is trained anew", o.Name, err, dir))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cki: %s: %w", o.Name, err)
-	}
-	return r, nil
+	return fmt.Errorf("cki: %s: %w", name, err)
 }
 
 // path returns the directory of a training.

@@ -18,6 +18,18 @@ type Regime interface {
 	Make(ctx context.Context, l *Lab) (*Family, error)
 }
 
+// Sharder is a Regime that deals the training rows to its parents, so that one model can be trained on the shards in rounds.
+type Sharder interface {
+	// Deal returns the number of shards, and whether there is a trunk.
+	Deal() (shards int, trunk bool)
+	// Shards returns the trainings of the parents, which start from the Lab's weights, or fresh ones.
+	Shards(ctx context.Context, l *Lab) ([]Training, error)
+	// MakeTrunk trains the trunk. It returns nil if there is none.
+	MakeTrunk(ctx context.Context, l *Lab) (*Member, error)
+	// Split returns how the rows are split: see [Family].
+	Split() string
+}
+
 // Regimes holds the regimes by the name that a config's `type` gives.
 var Regimes = registry.New[Regime]("regime")
 

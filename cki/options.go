@@ -86,6 +86,19 @@ func (o Options) Validate() error {
 	if o.Rounds.Count > 1 && o.Finetune.Epochs == 0 {
 		errs = append(errs, registry.Field("rounds", "further rounds train the parents by finetune, whose epochs are 0"))
 	}
+	if !o.Rounds.Train() {
+		return errors.Join(errs...)
+	}
+	if len(o.Parents) > 0 {
+		errs = append(errs, registry.Field("rounds", "every and steps train one model on shards of the data: leave merge.parents out"))
+	}
+	s, ok := o.Regime.(Sharder)
+	if !ok {
+		return errors.Join(append(errs, registry.Field("rounds", "every and steps need shards: set merge.regime.type to data"))...)
+	}
+	if _, trunk := s.Deal(); !trunk && o.Rounds.Start == rounds.StartTrunk {
+		errs = append(errs, registry.Field("rounds.start", "there is no trunk: set merge.regime.trunk_steps, or start fresh"))
+	}
 	return errors.Join(errs...)
 }
 

@@ -79,6 +79,9 @@ func (f *fit) epoch(ctx context.Context) error {
 
 // stepped does what is due after an optimizer step.
 func (f *fit) stepped(ctx context.Context) error {
+	if f.driven && f.st.Step >= f.pause {
+		return errPaused
+	}
 	if f.EvalSteps > 0 && f.st.Step%f.EvalSteps == 0 {
 		if err := f.validate(ctx); err != nil {
 			return err
@@ -145,6 +148,9 @@ func (f *fit) checkpoint(ctx context.Context) error {
 
 // interrupted saves the state and says so.
 func (f *fit) interrupted(ctx context.Context) error {
+	if f.driven {
+		return ErrInterrupted
+	}
 	if err := f.checkpoint(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ func (f *fit) validate(ctx context.Context) error {
 		return err
 	}
 	m, v := s.Metrics, s.Metrics[f.monitor]
+	f.value = v
 	better := f.st.Best.better(v, f.MinDelta, f.higher)
 	if better {
 		f.st.Best = best{Seen: true, Value: v, Epoch: f.st.Epoch, Step: f.st.Step, Metrics: m}

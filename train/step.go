@@ -62,6 +62,9 @@ func (f *fit) update(ctx context.Context) error {
 		}
 		scale = min(1, f.MaxGradNorm/(n+1e-6)) // PyTorch's clip_grad_norm_
 	}
+	if f.stepping != nil {
+		f.stepping(a.tables)
+	}
 	f.opt.SetScale(scale)
 	f.opt.Begin()
 	for _, g := range a.grads {

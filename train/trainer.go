@@ -84,6 +84,12 @@ type fit struct {
 	saved    int64       // step of the last checkpoint
 	savedAny bool
 	lr       float64
+	value    float64 // of the monitored metric in the last evaluation
+
+	// Of a worker in rounds: see [Rounds].
+	driven   bool                   // others say how far it goes, and save it
+	pause    int64                  // the step after which it pauses
+	stepping func([]models.RowGrad) // hears the tables' gradients of each step
 }
 
 // Fit trains until the last epoch, early stopping or ctx ends it, and evaluates the best model once on validation and test

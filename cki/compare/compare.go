@@ -28,7 +28,8 @@ type Outcome struct {
 	Aligned []*align.Report // by parent after the base; empty without alignment
 	Stats   any             // what the method adds to the report
 	Merged  []*cki.Member   // the parents as they were merged: aligned
-	Result  *nn.Params      // the merge, before rounds and training
+	Result  *nn.Params      // the merge, before rounds and training; nil if one model was trained in rounds
+	Start   *nn.Params      // what that training started from
 }
 
 // comparison is the state of one Run.
@@ -42,6 +43,7 @@ type comparison struct {
 	head      func(string) bool // which the published method splices
 	entries   []*entry          // made so far, in the order of out.Rows
 	trainings []training        // see trained
+	counts    cki.Counts        // of the training in rounds
 	out       *Outcome
 }
 
@@ -69,7 +71,17 @@ func (e *entry) model(context.Context) (*nn.Params, error) {
 // Run makes every row of the comparison, among them the configured merge and the training after it. Then it chooses the model
 // that is passed on. each, if not nil, is called with every row when it is done.
 func Run(ctx context.Context, l *cki.Lab, o cki.Options, f *cki.Family, each func(Row)) (*Outcome, error) {
-	c := &comparison{lab: l, options: o, family: f, base: f.Members[0], out: &Outcome{Family: f}}
+	c := &comparison{lab: l, options: o, family: f, out: &Outcome{Family: f}}
+	if o.Rounds.Train() {
+		if err := c.rows(ctx, c.listRounds(), each); err != nil {
+			return nil, err
+		}
+		if c.guard(); c.out.Passed == RowRounds {
+			c.out.Counts = c.counts
+		}
+		return c.out, nil
+	}
+	c.base = f.Members[0]
 	var err error
 	if c.selected, err = cki.Selection(o.Select, cki.Memory(c.base.Params)); err != nil {
 		return nil, err
@@ -84,20 +96,28 @@ func Run(ctx context.Context, l *cki.Lab, o cki.Options, f *cki.Family, each fun
 	if err := c.align(ctx); err != nil {
 		return nil, err
 	}
-	for _, m := range f.Members {
+	if err := c.rows(ctx, c.list(), each); err != nil {
+		return nil, err
+	}
+	c.guard()
+	return c.out, nil
+}
+
+// rows makes the rows of a list.
+func (c *comparison) rows(ctx context.Context, list []*entry, each func(Row)) error {
+	for _, m := range c.family.Members {
 		c.out.Counts = c.out.Counts.Plus(m.Counts)
 	}
-	for _, e := range c.list() {
+	for _, e := range list {
 		r, err := c.row(ctx, e)
 		if err != nil {
-			return nil, fmt.Errorf("cki: %s: %w", e.name, err)
+			return fmt.Errorf("cki: %s: %w", e.name, err)
 		}
 		if each != nil {
 			each(*r)
 		}
 	}
-	c.guard()
-	return c.out, nil
+	return nil
 }
 
 // hasHead reports whether the model has weights that merge.head matches.
@@ -181,7 +201,7 @@ func (c *comparison) guard() {
 			best = i
 		}
 	}
-	if c.options.Guard && c.better(&c.out.Rows[parent], &c.out.Rows[best]) {
+	if c.options.Guard && parent >= 0 && c.better(&c.out.Rows[parent], &c.out.Rows[best]) {
 		best, c.out.Guarded = parent, true
 	}
 	c.out.Passed, c.out.Params = c.entries[best].name, c.entries[best].params

@@ -242,7 +242,7 @@ func (c *comparison) allData(ctx context.Context, r *Row) (*nn.Params, error) {
 }
 
 func (c *comparison) train(ctx context.Context, r *Row, t cki.Training) (*nn.Params, error) {
-	m, err := c.at(string(r.Name), c.base).Train(ctx, t)
+	m, err := c.at(string(r.Name), &cki.Member{Data: t.Data}).Train(ctx, t)
 	if err != nil {
 		return nil, err
 	}

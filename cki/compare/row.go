@@ -34,6 +34,7 @@ const (
 
 	RowMerge        RowName = "merge" // as configured; further rounds are RoundRow
 	RowMergeTrained RowName = "merge + training"
+	RowRounds       RowName = "rounds" // one model, trained on the shards in rounds
 
 	RowBaseTrained       RowName = "base + training"
 	RowAverageTrained    RowName = "average + training"

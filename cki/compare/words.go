@@ -50,7 +50,7 @@ func (rs Rows) named(names ...RowName) Rows {
 
 // results returns the rows of the merge: as configured, after the training that follows it, and of each further round.
 func (rs Rows) results() Rows {
-	out := rs.named(RowMerge, RowMergeTrained)
+	out := rs.named(RowMerge, RowMergeTrained, RowRounds)
 	for round := 2; ; round++ {
 		r := rs.Get(RoundRow(round))
 		if r == nil {
@@ -187,6 +187,8 @@ func (w words) subject(r *Row) string {
 	switch r.Name {
 	case RowMerge:
 		return "The merge, one model of their size,"
+	case RowRounds:
+		return "The model that was trained on the shards in rounds, of their size,"
 	case RowMergeTrained:
 		return "The merge with the training after it, one model of their size,"
 	}

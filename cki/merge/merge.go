@@ -19,6 +19,7 @@ import (
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ckpt"
 	"github.com/splice-ml/splice/train/logs"
+	"github.com/splice-ml/splice/train/rounds"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -118,7 +119,7 @@ func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (_ *c
 	l.Dir, l.Digest = filepath.Join(j.Dir, run.ParentsDir), making
 	l.Begin, l.KeepBaseEpochs = j.begin(l.Data), j.Options.Controls
 	if f == nil {
-		if f, err = j.Options.Regime.Make(ctx, l); err != nil {
+		if f, err = j.make(ctx, l); err != nil {
 			return nil, err
 		}
 	}
@@ -150,6 +151,23 @@ func (j *Job) Run(ctx context.Context, lab cki.Lab, parents []*cki.Parent) (_ *c
 		return t, nil
 	}
 	return t, j.Complete(lab.Data)
+}
+
+// make has the regime make the parents. A training in rounds needs none but for a comparison with them.
+func (j *Job) make(ctx context.Context, l *cki.Lab) (*cki.Family, error) {
+	s, ok := j.Options.Regime.(cki.Sharder)
+	if !ok || !j.Options.Rounds.Train() || j.Options.Controls {
+		return j.Options.Regime.Make(ctx, l)
+	}
+	f := &cki.Family{SplitBy: s.Split()}
+	if j.Options.Rounds.Start != rounds.StartTrunk {
+		return f, nil
+	}
+	var err error
+	if f.Trunk, err = s.MakeTrunk(ctx, l); err == nil && f.Trunk != nil {
+		f.Steps = f.Trunk.Steps
+	}
+	return f, err
 }
 
 // begin returns what is called before each training: parents become runs of their own.
@@ -211,6 +229,9 @@ func (j *Job) passOn(ctx context.Context, l *cki.Lab, out *compare.Outcome, dige
 	var parents []*cki.Parent
 	for _, m := range out.Family.Members {
 		parents = append(parents, &cki.Parent{Name: m.Name, Reader: cki.Memory(m.Params)})
+	}
+	if out.Passed == compare.RowRounds { // it comes from no parents
+		parents = []*cki.Parent{{Name: "start", Reader: cki.Memory(out.Start)}}
 	}
 	from, err := j.provenance(parents, out.Passed)
 	if err != nil {

@@ -20,8 +20,13 @@ func (j *Job) Report(ctx context.Context, l *cki.Lab, out *compare.Outcome, from
 		return nil, err
 	}
 	result, parent := out.Rows.Get(out.Passed), out.Rows.Get(compare.RowBestParent)
-	if out.Guarded {
+	switch {
+	case out.Guarded && out.Result == nil:
+		result = out.Rows.Get(compare.RowRounds)
+	case out.Guarded:
 		result = out.Rows.Get(compare.RowMerge)
+	case parent == nil: // one model was trained in rounds, and compared with none
+		parent = result
 	}
 	m := l.Monitor()
 	r := &report.Report{
@@ -35,7 +40,15 @@ func (j *Job) Report(ctx context.Context, l *cki.Lab, out *compare.Outcome, from
 	}
 	r.Method, _ = cki.Registry.NameOf(j.Options.Method)
 	for i, m := range out.Family.Members {
-		r.Parents = append(r.Parents, report.Parent{Name: m.Name, Digest: from.Parents[i].Digest, Valid: out.Rows[i].Valid})
+		p := report.Parent{Name: m.Name, Valid: out.Rows[i].Valid}
+		if i < len(from.Parents) && from.Parents[i].Name == m.Name {
+			p.Digest = from.Parents[i].Digest
+		}
+		r.Parents = append(r.Parents, p)
+	}
+	if out.Result == nil { // no merge of parents
+		r.Method = "rounds"
+		return r, nil
 	}
 	for i, a := range out.Aligned {
 		for _, g := range a.Groups {

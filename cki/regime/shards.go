@@ -40,23 +40,18 @@ func (r Shards) Validate() error {
 
 // Make trains the trunk and the parents.
 func (r Shards) Make(ctx context.Context, l *cki.Lab) (*cki.Family, error) {
-	shards, err := data.Shard(ctx, l.Data.Train, data.ShardOptions{By: r.By, Count: r.Count, Seed: rng.Key(l.Seed, "shards")}, l.Data.Map)
+	trainings, err := r.Shards(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	trunk, err := r.trunk(ctx, l)
+	trunk, err := r.MakeTrunk(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	var trainings []cki.Training
-	for k, src := range shards {
-		d := *l.Data
-		d.Train = src
-		t := cki.Training{Name: parentName(k), Init: l.Seed, Seed: streamSeed(l, k), Data: &d, Options: l.Options}
+	for k := range trainings {
 		if trunk != nil {
-			t.Start = trunk.Params
+			trainings[k].Start = trunk.Params
 		}
-		trainings = append(trainings, t)
 	}
 	f, err := family(ctx, l, trunk, trainings)
 	if err != nil {
@@ -66,8 +61,29 @@ func (r Shards) Make(ctx context.Context, l *cki.Lab) (*cki.Family, error) {
 	return f, nil
 }
 
-// trunk trains the model that the parents start from. It returns nil if they share only initial weights.
-func (r Shards) trunk(ctx context.Context, l *cki.Lab) (*cki.Member, error) {
+// Deal implements [cki.Sharder].
+func (r Shards) Deal() (shards int, trunk bool) { return r.Count, r.Trunk > 0 }
+
+// Split implements [cki.Sharder].
+func (r Shards) Split() string { return r.By }
+
+// Shards implements [cki.Sharder].
+func (r Shards) Shards(ctx context.Context, l *cki.Lab) ([]cki.Training, error) {
+	shards, err := data.Shard(ctx, l.Data.Train, data.ShardOptions{By: r.By, Count: r.Count, Seed: rng.Key(l.Seed, "shards")}, l.Data.Map)
+	if err != nil {
+		return nil, err
+	}
+	var trainings []cki.Training
+	for k, src := range shards {
+		d := *l.Data
+		d.Train = src
+		trainings = append(trainings, cki.Training{Name: parentName(k), Init: l.Seed, Seed: streamSeed(l, k), Data: &d, Options: l.Options})
+	}
+	return trainings, nil
+}
+
+// MakeTrunk trains the model that the parents start from. It returns nil if they share only initial weights.
+func (r Shards) MakeTrunk(ctx context.Context, l *cki.Lab) (*cki.Member, error) {
 	if r.Trunk == 0 {
 		return nil, nil
 	}

@@ -46,8 +46,9 @@ type slots [maxSlots][]float32
 // param is what an optimizer keeps for a parameter.
 type param struct {
 	s         slots
-	l2, decay float64 // coupled and decoupled weight decay
-	clipL2    float64 // the term of SetL2, which is scaled with the gradient
+	l2, decay float64   // coupled and decoupled weight decay
+	clipL2    float64   // the term of SetL2, which is scaled with the gradient
+	rows      []float32 // factors of clipL2 by row; nil: 1
 }
 
 // Optimizer updates parameters in place. The state of a parameter is made at its first step, and nothing is allocated after it. One
@@ -62,6 +63,7 @@ type Optimizer struct {
 	params    map[string]*param
 	decays    func(name string) bool
 	l2Of      func(name string) float64
+	rowsOf    func(name string) []float32
 	scale     float64 // of the gradients, clipL2 included
 
 	job                  // what the closures below work on
@@ -101,6 +103,10 @@ func (o *Optimizer) SetDecay(f func(name string) bool) { o.decays = f }
 // SetL2 adds f(name)·w to the gradient of each parameter, besides the weight decay of the options. A lazy step adds it to its rows
 // only. SetL2 must be called before the first step.
 func (o *Optimizer) SetL2(f func(name string) float64) { o.l2Of = f }
+
+// SetRowL2 makes the term of SetL2 of row i of a table f(name)[i] times as large, where f does not return nil. Such a table is updated
+// by StepRows or StepTable alone. SetRowL2 must be called before the first step.
+func (o *Optimizer) SetRowL2(f func(name string) []float32) { o.rowsOf = f }
 
 // SetScale sets the factor of the gradients, the term of SetL2 included, in the steps that follow. Clipping by a global norm needs
 // it. The factor is 1 at the start.
@@ -211,6 +217,9 @@ func (o *Optimizer) decayOf(name string, p *param) {
 	if o.l2Of != nil {
 		p.clipL2 = o.l2Of(name)
 	}
+	if o.rowsOf != nil {
+		p.rows = o.rowsOf(name)
+	}
 }
 
 // part returns the parts [lo, hi) of chunk i.
@@ -245,6 +254,12 @@ func (o *Optimizer) cut(i, lo, hi int) {
 
 // l2Term is the factor of the weights in the gradient of the parameter in work.
 func (o *Optimizer) l2Term() float64 { return o.p.l2 + o.scale*o.p.clipL2 }
+
+// addRow scales the gradient g of a row, or of a part of it, into dst, and adds the coupled weight decay of the row.
+func (o *Optimizer) addRow(dst, g, w []float32, row int) {
+	kernel.Scale(dst, g, float32(o.scale))
+	kernel.Axpy(dst, float32(o.p.l2+o.scale*o.p.clipL2*float64(o.p.rows[row])), w)
+}
 
 // update scales the gradient and adds the coupled weight decay, in the chunk's scratch so that the caller's gradient stays
 // what it is, and calls the rule. There are at most block elements.

@@ -17,7 +17,7 @@ const inPlaceFrom = 4
 // sparseChunk is the lazy update of chunk i's groups of rows.
 func (o *Optimizer) sparseChunk(i int) {
 	from, to := o.part(i)
-	if u, ok := o.rule.(rowsUpdater); ok && o.dim >= inPlaceFrom {
+	if u, ok := o.rule.(rowsUpdater); ok && o.dim >= inPlaceFrom && o.p.rows == nil {
 		lo, hi := from*o.per, min(len(o.ids), to*o.per)
 		s := kernel.RowScale{Scale: float32(o.scale), L2: float32(o.l2Term())}
 		u.updateRows(o.w, o.dim, o.ids[lo:hi], o.g[lo*o.dim:hi*o.dim], &o.p.s, s, o.p.decay)
@@ -41,7 +41,14 @@ func (o *Optimizer) updateRow(i, r int) {
 	for lo := 0; lo < o.dim; lo += block {
 		hi := min(o.dim, lo+block)
 		o.cut(i, at+lo, at+hi)
-		o.update(i, o.w[at+lo:at+hi], o.g[r*o.dim+lo:r*o.dim+hi])
+		w, g := o.w[at+lo:at+hi], o.g[r*o.dim+lo:r*o.dim+hi]
+		if o.p.rows == nil {
+			o.update(i, w, g)
+			continue
+		}
+		t := o.work(i).g[:len(g)]
+		o.addRow(t, g, w, int(o.ids[r]))
+		o.rule.update(w, t, &o.cur[i], o.p.decay)
 	}
 }
 
@@ -56,7 +63,14 @@ func (o *Optimizer) gatherRows(i, lo, hi int) {
 	}
 	w := t.w[:n]
 	gather(w, o.w, o.ids[lo:hi], d)
-	o.update(i, w, o.g[lo*d:hi*d])
+	if g := o.g[lo*d : hi*d]; o.p.rows == nil {
+		o.update(i, w, g)
+	} else {
+		for r, id := range o.ids[lo:hi] {
+			o.addRow(t.g[r*d:(r+1)*d], g[r*d:(r+1)*d], w[r*d:(r+1)*d], int(id))
+		}
+		o.rule.update(w, t.g[:n], s, o.p.decay)
+	}
 	scatter(o.w, w, o.ids[lo:hi], d)
 	for k := range o.names {
 		scatter(o.p.s[k], s[k], o.ids[lo:hi], d)
@@ -106,6 +120,15 @@ func (o *Optimizer) tableChunk(i int) {
 			}
 		}
 		o.cut(i, lo, hi)
-		o.update(i, o.w[lo:hi], g)
+		if o.p.rows == nil {
+			o.update(i, o.w[lo:hi], g)
+			continue
+		}
+		for at := lo; at < hi; {
+			to := min(hi, (at/d+1)*d)
+			o.addRow(g[at-lo:to-lo], g[at-lo:to-lo], o.w[at:to], at/d)
+			at = to
+		}
+		o.rule.update(o.w[lo:hi], g, &o.cur[i], o.p.decay)
 	}
 }

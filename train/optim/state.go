@@ -16,6 +16,16 @@ const (
 	metaStep = "step"
 )
 
+// Slots returns the state of a parameter of n elements: an array of n for each of the optimizer's states, in a fixed order. They are made
+// if no step has made them. They are the optimizer's memory: what is written there is the state of the next step.
+func (o *Optimizer) Slots(name string, n int) [][]float32 {
+	p := o.params[name]
+	if p == nil {
+		p = o.add(name, n)
+	}
+	return p.s[:len(o.names):len(o.names)]
+}
+
 // State returns the optimizer's state. Its tensors are called `<param>.exp_avg` and so on, and its Meta holds the optimizer's type and
 // step. The tensors share the optimizer's memory, so they must be written before the next step.
 func (o *Optimizer) State() *ckpt.Checkpoint {

@@ -87,6 +87,14 @@ func LastAverages(step, epochs int64) string {
 	return fmt.Sprintf("averages-%d-%d%s", step, epochs, tensorsExt)
 }
 
+// LastWorker returns the name of what worker k of a training in rounds, from 0, holds after a step of all of them together.
+func LastWorker(k int, step int64) string { return fmt.Sprintf("worker-%d-%d%s", k, step, tensorsExt) }
+
+// LastWorkerCounts returns the name of the worker's counts of rows.
+func LastWorkerCounts(k int, step int64) string {
+	return fmt.Sprintf("worker-counts-%d-%d%s", k, step, tensorsExt)
+}
+
 // Kind says what an entry belongs to, such as a training, a merge or a report.
 type Kind string
 
@@ -126,6 +134,7 @@ var entries = []Entry{
 	{Name: EpochsDir, Kind: OfTraining, About: "the weights after each epoch", Inside: []string{"model-*.safetensors"}},
 	{Name: LastDir, Kind: OfTraining, About: "what --resume needs", Inside: []string{
 		StateFile, "model-*.safetensors", "optimizer-*.safetensors", "counts-*.safetensors", "averages-*.safetensors",
+		"worker-*.safetensors",
 	}},
 
 	{Name: ModelConfigFile, Kind: OfText, About: "the model's sizes, as transformers reads them"},
