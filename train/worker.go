@@ -87,9 +87,8 @@ func (w *worker) countRows(ctx context.Context, src data.Source) (*counts, error
 	return c, nil
 }
 
-// share sets the workers' shares of the rows: of a row that is c_k times in the rows of worker k, of K workers, K·c_k / Σ c_k. A row that
-// is in no worker's rows has 1. A worker's L2 of a row is that many times the one of a run over all rows, so that it keeps its size against
-// the row's gradient, which is that many times as large in batches of a K-th of the rows.
+// share sets the workers' shares of the rows: of a row that is c_k times in the rows of worker k, c_k / Σ c_k. A row that is in no worker's
+// rows has equal shares. A worker's L2 of a row is its share of the L2 of a run over all rows.
 func share(ctx context.Context, workers []*worker) error {
 	var all []*counts
 	for k, w := range workers {
@@ -108,9 +107,9 @@ func share(ctx context.Context, workers []*worker) error {
 				for _, c := range all {
 					sum += c.table[name].n[row]
 				}
-				out[row] = 1
+				out[row] = 1 / float32(len(workers))
 				if sum > 0 {
-					out[row] = float32(float64(len(workers)) * float64(all[k].table[name].n[row]) / float64(sum))
+					out[row] = float32(float64(all[k].table[name].n[row]) / float64(sum))
 				}
 			}
 			w.shares[name] = out

@@ -10,7 +10,7 @@ type Table struct {
 	States  [][][]float32 // the optimizer's, by slot and worker; all workers have the merge's afterwards
 	Counts  [][]int64     // by worker and row: occurrences of the row in its batches since the last merge
 	Touched [][]int32     // by worker and row: its steps since the last merge whose batch had a gradient of the row
-	// by worker and row: its part of the row's occurrences among all training rows, times the number of workers; nil: not known
+	// by worker and row: its part of the row's occurrences in the rows of all workers; nil: not known
 	Shares [][]float32
 	Lazy   bool // the optimizer leaves rows alone that have no gradient
 }
