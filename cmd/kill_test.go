@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -76,6 +77,67 @@ func killAndResume(t *testing.T, dir string, kills int) {
 	t.Logf("%d of %d runs were killed before their end (a run takes %v)", killed, kills, whole)
 	if killed == 0 {
 		t.Error("no run was killed before its end")
+	}
+}
+
+// TestKillRounds kills a training in rounds at a random moment and runs its command again: the model has the bytes of the one that was not
+// killed, and the run is as any other.
+func TestKillRounds(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "run.yaml", `data: {type: tastes, users: 200, items: 50, rows: 20000}
+model: {type: deepfm, embedding_dim: 4, hidden_units: [16], batch_norm: true}
+train: {epochs: 4, batch_size: 256, embedding_regularizer: 0.001, checkpoint_steps: 13}
+merge:
+  regime: {type: data, by: user, count: 3, trunk_steps: 0}
+  rounds: {every: 0.25, outer: {type: nesterov, learning_rate: 1, momentum: 0.1}}
+`)
+	merge := func(name string) *exec.Cmd { return command(dir, "cki", "--config", "run.yaml", "--run", name, "--quiet") }
+	start := time.Now()
+	if o := do(t, merge("whole")); o.code != 0 || !strings.Contains(o.stdout, "3 workers, merged every 0.25 passes") {
+		t.Fatalf("exit %d\n%s%s", o.code, o.stdout, o.stderr)
+	}
+	whole := time.Since(start)
+	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
+	killed := 0
+	for i := range 2 {
+		name := fmt.Sprint("killed", i)
+		for range 2 {
+			c := merge(name)
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Duration((.2 + .8*r.Float64()) * float64(whole)))
+			_ = c.Process.Signal(syscall.SIGKILL)
+			if err := c.Wait(); err != nil {
+				killed++
+			}
+		}
+		if o := do(t, merge(name)); o.code != 0 {
+			t.Fatalf("after a kill: exit %d\n%s", o.code, o.stderr)
+		}
+		for _, file := range []string{"model.safetensors", "counts.safetensors", "result.json", "rows/rounds/training/model.safetensors"} {
+			if !bytes.Equal(read(t, dir, name, file), read(t, dir, "whole", file)) {
+				t.Errorf("killed and run again: another %s", file)
+			}
+		}
+	}
+	if killed == 0 {
+		t.Error("no run was killed before its end")
+	}
+	for _, c := range [][]string{
+		{"evaluate", "--run", "whole"},
+		{"finetune", "--from", "whole", "--run", "f", "--quiet", "--set", "train.epochs=1"},
+		{"cki", "--run", "m", "--set", "merge.parents=[whole, f]", "--set", "merge.rounds=1", "--config", "run.yaml", "--quiet"},
+	} {
+		if o := execute(t, dir, c[0], c[1:]...); o.code != 0 {
+			t.Errorf("%v: exit %d\n%s%s", c, o.code, o.stdout, o.stderr)
+		}
+	}
+	for _, file := range []string{"report.md", "merge.json", "table.json", "rows/rounds/training/metrics.jsonl"} {
+		read(t, dir, "whole", file)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "whole", "rows", "*", "*", "last", "*")); len(left) > 0 {
+		t.Errorf("states are left: %v", left)
 	}
 }
 

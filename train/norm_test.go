@@ -60,3 +60,36 @@ func TestNorm(t *testing.T) {
 		}
 	}
 }
+
+// TestNormRowL2: L2 by row counts by row.
+func TestNormRowL2(t *testing.T) {
+	r := rng.New(rng.Key(2, "norm"))
+	const rows, dim, l2 = 40_000, 3, 0.7
+	e := &nn.Param{Name: "e", Shape: []int{rows, dim}, Data: make([]float32, rows*dim), Kind: nn.Table, Embedding: true}
+	factors := make([]float32, rows)
+	for i := range e.Data {
+		e.Data[i], factors[i/dim] = float32(r.NormFloat64()), r.Float32()
+	}
+	row := models.RowGrad{Param: e}
+	full := make([]float64, len(e.Data))
+	for id := int32(1); id < rows; id += 3 {
+		row.IDs = append(row.IDs, id)
+		for d := range dim {
+			g := float32(r.NormFloat64())
+			row.Grad, full[int(id)*dim+d] = append(row.Grad, g), float64(g)
+		}
+	}
+	for _, whole := range []bool{false, true} {
+		sum := 0.0
+		for i, g := range full {
+			if whole || i/dim%3 == 1 {
+				sum += math.Pow(g+l2*float64(factors[i/dim])*float64(e.Data[i]), 2)
+			}
+		}
+		n := norm{rows: func(string) []float32 { return factors }}
+		got := n.of(nil, []models.RowGrad{row}, func(*nn.Param) float64 { return l2 }, whole)
+		if want := math.Sqrt(sum); math.Abs(got-want) > 1e-5*want {
+			t.Errorf("whole tables %v: norm %v, want %v", whole, got, want)
+		}
+	}
+}

@@ -206,7 +206,7 @@ func TestRoundsThreads(t *testing.T) {
 	}
 }
 
-// TestRoundsResume interrupts a training in rounds after every third step of all workers, twice in a row, and resumes it: model and metrics
+// TestRoundsResume interrupts a training in rounds after every seventh step of all workers, twice in a row, and resumes it: model and metrics
 // must be those of the training that was not interrupted.
 func TestRoundsResume(t *testing.T) {
 	t.Parallel()
@@ -235,7 +235,7 @@ func TestRoundsResume(t *testing.T) {
 			}
 			whole := t.TempDir()
 			want := fitRounds(t, build(whole))
-			for at := int64(1); at < want.Steps; at += 3 {
+			for at := int64(1); at < want.Steps; at += 7 {
 				dir := t.TempDir()
 				for _, stop := range []int64{at, at + 5} {
 					ctx, cancel := context.WithCancel(t.Context())

@@ -115,17 +115,51 @@ func share(ctx context.Context, workers []*worker) error {
 			w.shares[name] = out
 		}
 	}
-	for _, w := range workers {
+	for k, w := range workers {
+		factors := w.shares
+		if w.Embeddings != "dense" {
+			factors = lazyFactors(workers, all, k)
+		}
 		of := func(name string) []float32 {
 			if w.l2(w.Params.Get(name)) == 0 {
 				return nil
 			}
-			return w.shares[name]
+			return factors[name]
 		}
 		w.opt.SetRowL2(of)
 		w.norm.rows = of
 	}
 	return nil
+}
+
+// lazyFactors returns the factors of worker k's L2 of rows where an update is of the batch's rows alone. The share is then divided among
+// fewer updates: those of a worker, of which there are a part t_k/T of those of a run over all rows. So the factor is the share times T/t_k,
+// where T and t_k are the parts of all batches that have the row.
+func lazyFactors(workers []*worker, all []*counts, k int) map[string][]float32 {
+	rows, size := 0.0, 0
+	for _, w := range workers {
+		rows += float64(w.Data.Train.Rows())
+		size += w.BatchSize
+	}
+	in := func(n int64, rows float64, size int) float64 { // part of the batches of size of rows rows that have one of n
+		return 1 - math.Pow(1-min(1, float64(n)/rows), float64(size))
+	}
+	w, factors := workers[k], map[string][]float32{}
+	for name, g := range all[k].table {
+		out := make([]float32, len(g.n))
+		for row, n := range g.n {
+			sum := int64(0)
+			for _, c := range all {
+				sum += c.table[name].n[row]
+			}
+			out[row] = 1
+			if n > 0 {
+				out[row] = w.shares[name][row] * float32(in(sum, rows, size)/in(n, float64(w.Data.Train.Rows()), w.BatchSize))
+			}
+		}
+		factors[name] = out
+	}
+	return factors
 }
 
 // needShares reports whether shares of rows have a say: where there is L2 of rows, or where rows move that no step touched.

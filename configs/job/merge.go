@@ -126,6 +126,12 @@ func (j *Job) compared(ctx context.Context, m *merge.Job, parents []*cki.Parent)
 			lab.Start = b.loaded()
 		}
 	}
+	if s, ok := j.Experiment.Merge.Regime.(cki.Sharder); ok && j.Experiment.Merge.Rounds.Train() {
+		workers, _ := s.Deal()
+		if err := j.afford(lab.Data.Schema, uses{trains: true, rounds: workers}); err != nil {
+			return nil, err
+		}
+	}
 	if err := j.affordMethod(lab.Data.Schema, len(parents)); err != nil {
 		return nil, err
 	}

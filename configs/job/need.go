@@ -24,6 +24,7 @@ const (
 	countsPart    = "counts"
 	batchesPart   = "batches"
 	parentsPart   = "parents"
+	workersPart   = "workers"
 )
 
 const (
@@ -36,6 +37,7 @@ type uses struct {
 	trains bool
 	loaded int  // further models whose weights are held at the same time: parents, teachers
 	serves bool // tables are held as the config's serve section says
+	rounds int  // workers that are held at the same time, each with what it trains
 }
 
 // bill adds up what the job needs for rows of a schema.
@@ -88,6 +90,13 @@ func (j *Job) bill(sc *data.Schema, u uses) (memory.Bill, error) {
 		b.Add(countsPart, 2*8*float64(use.Param.Shape[0]))
 	}
 	b.Add(optimizerPart, float64(o.Optimizer.New().States())*trained)
+	if u.rounds > 0 {
+		counts := 0.0 // occurrences, steps that touched the row, shares and factors of L2
+		for _, use := range t.Tables {
+			counts += (2*8 + 3*4) * float64(use.Param.Shape[0])
+		}
+		b.Add(workersPart, float64(u.rounds)*(values+float64(o.Optimizer.New().States())*trained+counts)+t.Graphs+eval.Graphs)
+	}
 	if o.EMA > 0 {
 		b.Add(averagesPart, trained)
 	}

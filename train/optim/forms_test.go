@@ -115,6 +115,84 @@ func TestStepRowsTouchesOnlyItsRows(t *testing.T) {
 	}
 }
 
+// TestRowL2: L2 by row is that of a gradient in which it is written out, in both forms, and for no other parameter.
+func TestRowL2(t *testing.T) {
+	const l2, scale = 0.3, 0.5
+	for name, options := range dense(t) {
+		for _, size := range sizes {
+			p := newProblem(size[0], size[1], 3)
+			factors := random(rand.New(rand.NewPCG(9, uint64(size[0]))), size[0])
+			written := func(i int, w []float32) []float32 {
+				g := p.full(i)
+				for j := range g {
+					g[j] += l2 * factors[j/p.dim] * w[j]
+				}
+				return g
+			}
+			got, want := options.New(), options.New()
+			got.SetL2(func(string) float64 { return l2 })
+			got.SetRowL2(func(name string) []float32 {
+				if name == "other" {
+					return nil
+				}
+				return factors
+			})
+			table, rows, other := slices.Clone(p.w), slices.Clone(p.w), slices.Clone(p.w)
+			wt, wr, wo := slices.Clone(p.w), slices.Clone(p.w), slices.Clone(p.w)
+			for i := range p.ids {
+				got.Begin()
+				want.Begin()
+				got.SetScale(scale)
+				want.SetScale(scale)
+				gt, gr, g := written(i, wt), written(i, wr), p.full(i)
+				var sub []float32
+				for _, id := range p.ids[i] {
+					sub = append(sub, gr[int(id)*p.dim:(int(id)+1)*p.dim]...)
+				}
+				for j := range g {
+					g[j] += l2 * wo[j]
+				}
+				got.StepTable("table", table, p.dim, p.ids[i], p.grads[i], 0.01)
+				want.Step("table", wt, gt, 0.01)
+				got.StepRows("rows", rows, p.dim, p.ids[i], p.grads[i], 0.01)
+				want.StepRows("rows", wr, p.dim, p.ids[i], sub, 0.01)
+				got.Step("other", other, p.full(i), 0.01)
+				want.Step("other", wo, g, 0.01)
+			}
+			for what, x := range map[string][2][]float32{"table": {table, wt}, "rows": {rows, wr}, "other": {other, wo}} {
+				off := 0
+				for j := range x[0] {
+					if d := x[0][j] - x[1][j]; d > 1e-4 || d < -1e-4 {
+						off++
+					}
+				}
+				if off > len(x[0])/1000 { // a gradient near 0 may have another sign
+					t.Errorf("%s, table %v: %s: %d of %d values differ", name, size, what, off, len(x[0]))
+				}
+			}
+		}
+	}
+}
+
+// TestSlots: states are there before the first step, and what is written there counts.
+func TestSlots(t *testing.T) {
+	a, b := optim.Adam{Beta1: .9, Beta2: .999}.New(), optim.Adam{Beta1: .9, Beta2: .999}.New()
+	w, v := []float32{1, 2}, []float32{1, 2}
+	s := a.Slots("w", 2)
+	if len(s) != 2 || len(s[1]) != 2 || s[1][0] != 0 {
+		t.Fatalf("states %v", s)
+	}
+	for _, o := range []*optim.Optimizer{a, b} {
+		o.Begin()
+	}
+	s[1][0] = 4
+	a.Step("w", w, []float32{1, 1}, .1)
+	b.Step("w", v, []float32{1, 1}, .1)
+	if w[0] == v[0] || w[1] != v[1] {
+		t.Errorf("%v, without a second moment %v", w, v)
+	}
+}
+
 func sameState(t *testing.T, what string, got, want *ckpt.Checkpoint) {
 	t.Helper()
 	if len(got.Tensors) != len(want.Tensors) {
