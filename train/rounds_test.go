@@ -59,12 +59,14 @@ func TestOneWorker(t *testing.T) {
 			whole, dir := t.TempDir(), t.TempDir()
 			tr := trainer(t, whole)
 			tr.Embeddings, tr.EmbeddingRegularizer, tr.Patience, tr.GradientAccumulation = embeddings, 1e-3, 0, of
+			tr.LearningRate, tr.Epochs = .1, 5 // so high that the schedule lowers it
 			want, err := tr.Fit(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			r := &train.Rounds{Trainer: *trainer(t, dir), Rounds: rounds.Defaults()}
 			r.Embeddings, r.EmbeddingRegularizer, r.Patience, r.GradientAccumulation = embeddings, 1e-3, 0, of
+			r.LearningRate, r.Epochs = .1, 5
 			r.Rounds.Every, r.Rounds.States = .25, "all"
 			r.Workers = []train.RoundsWorker{{Train: r.Data.Train, Seed: r.Seed}}
 			got := fitRounds(t, r)
@@ -74,8 +76,8 @@ func TestOneWorker(t *testing.T) {
 			if fmt.Sprint(got.Valid, got.Test, got.Steps, got.BestEpoch, got.Counts) != fmt.Sprint(want.Valid, want.Test, want.Steps, want.BestEpoch, want.Counts) {
 				t.Errorf("%s, %d batches a step: %+v, want %+v", embeddings, of, got, want)
 			}
-			if d := cmp.Diff(logged(t, whole), logged(t, dir)); d != "" {
-				t.Errorf("%s, %d batches a step: metrics.jsonl: %s", embeddings, of, d)
+			if d := cmp.Diff(logged(t, whole), logged(t, dir)); d != "" || !strings.Contains(strings.Join(logged(t, dir), ""), `"lr":0.01`) {
+				t.Errorf("%s, %d batches a step: metrics.jsonl, or one rate: %s", embeddings, of, d)
 			}
 		}
 	}
@@ -140,7 +142,12 @@ func TestRoundsLearn(t *testing.T) {
 		dir := t.TempDir()
 		r := inRounds(t, dir, 3)
 		r.Rounds.States, r.Rounds.Outer = states, rounds.Nesterov{LearningRate: 1, Beta: .2}
+		log := &steps{}
+		r.Callbacks = append(r.Callbacks, log)
 		got := fitRounds(t, r)
+		if log.rows[0] != 22 || log.rows[3] != 21 || log.rows[6] != 21 { // 64 in all; the first merge is after 3 steps of each
+			t.Errorf("batches of %v rows", log.rows[:9])
+		}
 		if got.Test["auc"] < .8 || got.Steps != 3*33 {
 			t.Errorf("%s: %+v", states, got)
 		}

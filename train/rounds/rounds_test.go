@@ -168,6 +168,21 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// TestAlone: a row that one worker alone has touched is that worker's to the last bit, however far it has come.
+func TestAlone(t *testing.T) {
+	for h := int64(1); h < 60; h++ {
+		for n := int64(1); n <= h; n++ {
+			x := &rounds.Table{
+				Dim: 1, Ref: []float32{1e30}, Workers: [][]float32{{2e30}, {.1}}, Counts: [][]int64{{0}, {n}}, Touched: [][]int32{{0}, {int32(n)}},
+			}
+			rounds.Defaults().Rows(x, h, 0, 1)
+			if x.Ref[0] != .1 || x.Workers[0][0] != .1 {
+				t.Fatalf("touched in %d of %d steps: %v", n, h, x.Ref[0])
+			}
+		}
+	}
+}
+
 // TestEqualWorkers: workers that hold the same are merged to the same bits without growth, whatever their number.
 func TestEqualWorkers(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
@@ -188,8 +203,8 @@ func TestEqualWorkers(t *testing.T) {
 	}
 }
 
-// TestNesterov compares the outer optimizer with torch.optim.SGD(lr=.7, momentum=.5, nesterov=True) of PyTorch 2.x, whose gradients are
-// last − mean: weights 1, then the means 0.5, 0.8 and 0.1. Its first step has buf = g and w −= lr·(g + .5·buf).
+// TestNesterov compares the outer optimizer with the documented formula of torch.optim.SGD(lr=.7, momentum=.5, nesterov=True) over the
+// gradients last − mean, from a weight of 1 and for means of 0.5, 0.8 and 0.1: buf = .5·buf + g; w −= .7·(g + .5·buf).
 func TestNesterov(t *testing.T) {
 	o := rounds.Defaults()
 	o.Outer = rounds.Nesterov{LearningRate: .7, Beta: .5}
