@@ -91,7 +91,9 @@ merge:
   regime: {type: data, by: user, count: 3, trunk_steps: 0}
   rounds: {every: 0.25, outer: {type: nesterov, learning_rate: 1, momentum: 0.1}}
 `)
-	merge := func(name string) *exec.Cmd { return command(dir, "cki", "--config", "run.yaml", "--run", name, "--quiet") }
+	merge := func(name string) *exec.Cmd {
+		return command(dir, "cki", "--config", "run.yaml", "--run", name, "--quiet")
+	}
 	start := time.Now()
 	if o := do(t, merge("whole")); o.code != 0 || !strings.Contains(o.stdout, "3 workers, merged every 0.25 passes") {
 		t.Fatalf("exit %d\n%s%s", o.code, o.stdout, o.stderr)
