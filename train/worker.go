@@ -141,9 +141,6 @@ func lazyFactors(workers []*worker, all []*counts, k int) map[string][]float32 {
 		rows += float64(w.Data.Train.Rows())
 		size += w.BatchSize
 	}
-	in := func(n int64, rows float64, size int) float64 { // part of the batches of size of rows rows that have one of n
-		return 1 - math.Pow(1-min(1, float64(n)/rows), float64(size))
-	}
 	w, factors := workers[k], map[string][]float32{}
 	for name, g := range all[k].table {
 		out := make([]float32, len(g.n))
@@ -154,12 +151,17 @@ func lazyFactors(workers []*worker, all []*counts, k int) map[string][]float32 {
 			}
 			out[row] = 1
 			if n > 0 {
-				out[row] = w.shares[name][row] * float32(in(sum, rows, size)/in(n, float64(w.Data.Train.Rows()), w.BatchSize))
+				out[row] = w.shares[name][row] * float32(batchesWith(sum, rows, size)/batchesWith(n, float64(w.Data.Train.Rows()), w.BatchSize))
 			}
 		}
 		factors[name] = out
 	}
 	return factors
+}
+
+// batchesWith returns the part of random batches of size of rows rows that have a value which is n times in the rows.
+func batchesWith(n int64, rows float64, size int) float64 {
+	return 1 - math.Pow(1-min(1, float64(n)/rows), float64(size))
 }
 
 // needShares reports whether shares of rows have a say: where there is L2 of rows, or where rows move that no step touched.

@@ -15,13 +15,13 @@ import (
 const mostRows = 10
 
 // Short returns the rows that matter most. A comparison of few rows is returned whole. Of a longer one, these are the best parent, the
-// ensemble, the plain average, the published method, the merge, what was trained from it, what is passed on, longer training and one
+// ensemble, the plain average, the published method, the merge, what was trained from it or in rounds, what is passed on, longer training and one
 // model on all rows.
 func (t *Table) Short() Rows {
 	if len(t.Rows) <= mostRows {
 		return t.Rows
 	}
-	names := []RowName{RowBestParent, RowEnsemble, RowAverage, RowCKI, RowMerge, RowMergeTrained, RowLonger, RowAllData, t.Passed}
+	names := []RowName{RowBestParent, RowEnsemble, RowAverage, RowCKI, RowMerge, RowMergeTrained, RowRounds, RowLonger, RowAllData, t.Passed}
 	return slices.DeleteFunc(slices.Clone(t.Rows), func(r Row) bool { return !slices.Contains(names, r.Name) })
 }
 
