@@ -72,6 +72,10 @@ func (in *Inputs) Within(s *nn.Scope, name string, h *History, states *G.Node) *
 	if s.Err() != nil {
 		return nil
 	}
+	if s.IsAgain() {
+		s.Fail(fmt.Errorf("several passes: the model has a loss of its own beside that of the task, of which there would be two: set aux_loss to 0"))
+		return nil
+	}
 	list(s, &h.next, h.Rows)
 	h.within = true
 	in.within = &Catalogue{States: states, Size: h.feature.Vocab, name: name, dim: states.Shape()[1], history: h}

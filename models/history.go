@@ -171,7 +171,9 @@ func (in *Inputs) lookup(s, tables *nn.Scope, name string, f *data.Feature, l *e
 	if node == nil {
 		return nil
 	}
-	in.plan.Add(l, node, leaf)
+	if !s.IsAgain() {
+		in.plan.Add(l, node, leaf)
+	}
 	return s.Columns(node, sp[0])
 }
 

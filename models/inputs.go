@@ -24,16 +24,18 @@ type Inputs struct {
 	plan        *embed.Plan
 	label       []float32 // the values of Label
 
-	length    int                // positions of a sequence, of text or of a history
-	seq       *Sequences         // nil unless the model reads text
-	histories []*History         // that the model reads
-	catalogue *Catalogue         // what a model of next items leaves to the loss; nil for others
-	within    *Catalogue         // of a loss beside that of the task; nil without one
-	losses    G.Nodes            // losses beside that of the task
-	whole     bool               // tables of histories are weights of the graph
-	tables    map[string]*G.Node // those, by their names; with ItemDropout, after it
-	inside    []TableUse         // those
-	features  []float32          // nil unless the model starts from features
+	length    int                       // positions of a sequence, of text or of a history
+	seq       *Sequences                // nil unless the model reads text
+	histories []*History                // that the model reads
+	catalogue *Catalogue                // what a model of next items leaves to the loss; nil for others
+	within    *Catalogue                // of a loss beside that of the task; nil without one
+	losses    G.Nodes                   // losses beside that of the task
+	whole     bool                      // tables of histories are weights of the graph
+	tables    map[string]*G.Node        // those, by their names; with ItemDropout, after it
+	inside    []TableUse                // those
+	build     func(s *nn.Scope) *G.Node // builds the model again over the same inputs
+	passes    []pass                    // those after the first
+	features  []float32                 // nil unless the model starts from features
 }
 
 // embeddingStd is FuxiCTR's default standard deviation of a fresh embedding.
@@ -143,7 +145,7 @@ func (in *Inputs) add(s *nn.Scope, name string, l *embed.Lookup) *G.Node {
 		width = l.Dim
 	}
 	node, leaf := s.Input(name, s.Batch, width)
-	if node != nil {
+	if node != nil && !s.IsAgain() {
 		in.plan.Add(l, node, leaf)
 	}
 	return node

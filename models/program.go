@@ -125,7 +125,8 @@ func (p *Program) compile(length int) (*graph, error) {
 	defer ops.Share(g.Graph, &p.arena)()
 	s := nn.NewScope(g)
 	r.in = &Inputs{Schema: p.schema, plan: r.plan, length: length, whole: o.WholeCatalogue}
-	r.logits = build(p.model, s, r.in)
+	r.in.build = func(s *nn.Scope) *G.Node { return build(p.model, s, r.in) }
+	r.logits = r.in.build(s)
 	if o.Loss != nil && s.Err() == nil {
 		r.in.Label, r.in.label = s.Input("label", r.in.targets(o.Batch), 1)
 		r.loss = o.Loss(s, r.logits, r.in)
@@ -242,6 +243,9 @@ func (p *Program) Run(b *data.Batch, step int64) (float64, error) {
 		return 0, fmt.Errorf("models: batch of %d rows, want 1 to %d", b.N, r.batch)
 	}
 	r.rows.N, r.step.N = b.N, step
+	for i := range r.in.passes {
+		r.in.passes[i].step.N = step
+	}
 	if err := r.in.fill(b, r.batch); err != nil {
 		return 0, err
 	}

@@ -65,7 +65,7 @@ func (f *fit) loss() (models.LossFunc, error) {
 		if s.Err() != nil {
 			return nil
 		}
-		soft := d.Distill(s, logits, teacher, temp)
+		soft := f.soften(s, d, logits, teacher, in)
 		if s.Err() != nil {
 			return nil
 		}
@@ -83,6 +83,29 @@ func (f *fit) loss() (models.LossFunc, error) {
 		}
 		return s.Check(ops.Add(hard, soft))
 	}, nil
+}
+
+// soften returns the loss of the soft labels, the mean over the task's passes.
+func (f *fit) soften(s *nn.Scope, d task.Distiller, logits, teacher *G.Node, in *models.Inputs) *G.Node {
+	soft, n := d.Distill(s, logits, teacher, f.Distill.Temperature), 1
+	if r, ok := f.Task.(task.Repeated); ok {
+		n = r.Passes()
+	}
+	if n == 1 {
+		return soft
+	}
+	sum := G.Nodes{soft}
+	for i := 1; i < n; i++ {
+		sum = append(sum, d.Distill(s, in.Pass(s, i), teacher, f.Distill.Temperature))
+	}
+	if s.Err() != nil {
+		return nil
+	}
+	total := s.Check(ops.Add(sum...))
+	if s.Err() != nil {
+		return nil
+	}
+	return s.Check(ops.Scale(total, 1/float64(n)))
 }
 
 // teacherLogits returns the leaf of the teacher's logits. All graphs of the program, one for each length of text, share its values.

@@ -211,3 +211,38 @@ func TestDistillGoesThroughTheModel(t *testing.T) {
 		t.Errorf("auc %v after learning from a teacher that is wrong", auc)
 	}
 }
+
+// TestDistillPasses: in a training with two dropout passes soft labels count in each pass, by their mean. Hardly any dropout gives the loss of
+// one pass, much of it does not.
+func TestDistillPasses(t *testing.T) {
+	loss := func(passes int, dropout float64) (first float64) {
+		tr := trainer(t, t.TempDir())
+		tr.Model = ctr.MLP{EmbeddingDim: 4, Tower: ctr.Tower{HiddenUnits: []int{8}, HiddenActivations: "tanh", NetDropout: dropout}}
+		tr.Task = task.Binary{MetricNames: []string{"auc"}, DropoutPasses: passes}
+		tr.Teacher, tr.Distill, tr.MaxSteps = &rule{value: opinion}, train.DistillOptions{Weight: 1, Temperature: 2}, 1
+		p := fresh(t, tr.Model, tr.Data.Schema, 7)
+		for _, q := range p.All() {
+			if q.Embedding {
+				for i := range q.Data {
+					q.Data[i] *= 3000
+				}
+			}
+		}
+		tr.Params = p
+		tr.Callbacks = []train.Callback{hear(func(e *train.Event) {
+			if e.Kind == train.StepDone {
+				first = e.Loss
+			}
+		})}
+		if _, err := tr.Fit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return first
+	}
+	if one, two := loss(1, 1e-9), loss(2, 1e-9); math.Abs(one-two) > 1e-6*one {
+		t.Errorf("nothing is dropped: loss %v of one pass, %v of two", one, two)
+	}
+	if one, two := loss(1, .5), loss(2, .5); math.Abs(one-two) < 1e-4*one {
+		t.Errorf("half is dropped: loss %v of one pass, %v of two", one, two)
+	}
+}

@@ -35,7 +35,9 @@ type Graph struct {
 	// Inside are the parameters whose values are nodes of the graph: weights, and tables that it reads as a whole.
 	Inside  map[*Param]bool
 	derived map[*Param]*Derived
-	used    map[string]bool // full names that this graph has asked for
+	used    map[string]bool // full names that this pass through the graph has asked for
+	made    map[string]made // nodes of weights and inputs, by full name, for further passes
+	again   bool            // a further pass, which makes none
 	sym     *recorder       // what the layers declare to be interchangeable
 	err     error
 }
@@ -44,6 +46,12 @@ type Graph struct {
 type Leaf struct {
 	Param *Param
 	Node  *G.Node
+}
+
+// made is the node of a weight or of an input, and an input's values.
+type made struct {
+	node   *G.Node
+	values []float32
 }
 
 // Scope is a path into a Graph's parameters. Only a Scope makes leaves. The first error sticks, with its path: layers then return
@@ -56,8 +64,29 @@ type Scope struct {
 
 // NewScope returns the root scope of g.
 func NewScope(g *Graph) *Scope {
-	g.used, g.sym = map[string]bool{}, newRecorder()
+	g.used, g.made, g.sym = map[string]bool{}, map[string]made{}, newRecorder()
 	return &Scope{Graph: g}
+}
+
+// Again returns the root scope of a further pass through the model, in the graph of s: layers get the same nodes of weights and inputs, and
+// random numbers of that step. Batch norms normalise by statistics of this pass, which are not kept. The error of a pass is that of its scopes
+// alone.
+func (s *Scope) Again(step *ops.Step) *Scope {
+	g := *s.Graph
+	g.used, g.again, g.Step, g.Leaves, g.Stats = map[string]bool{}, true, step, nil, nil
+	return &Scope{Graph: &g}
+}
+
+// IsAgain reports whether the scope is one of a further pass, which makes no inputs.
+func (s *Scope) IsAgain() bool { return s.again }
+
+// shared returns what the first pass made under the full name, for a further pass.
+func (s *Scope) shared(full string) (*G.Node, []float32) {
+	m, ok := s.made[full]
+	if !ok {
+		s.Fail(fmt.Errorf("a further pass through the model asks for %s, which the first did not have", full))
+	}
+	return m.node, m.values
 }
 
 // Sub returns the scope of a name below s.
@@ -148,6 +177,10 @@ func (s *Scope) Param(name string, init Init, shape ...int) *G.Node {
 
 // weight returns the node of a parameter, or what replaces it.
 func (s *Scope) weight(p *Param) *G.Node {
+	if s.again {
+		node, _ := s.shared(p.Name)
+		return node
+	}
 	if !s.inside(p) {
 		return nil
 	}
@@ -162,6 +195,7 @@ func (s *Scope) weight(p *Param) *G.Node {
 	if node == leaf && (s.Frozen == nil || !s.Frozen(p.Name)) {
 		s.Leaves = append(s.Leaves, Leaf{p, leaf})
 	}
+	s.made[p.Name] = made{node, nil}
 	return node
 }
 
@@ -170,7 +204,14 @@ func (s *Scope) Constant(name string, data []float32, shape ...int) *G.Node {
 	if !s.claim(name) {
 		return nil
 	}
-	return s.leaf(s.Path(name), data, shape)
+	full := s.Path(name)
+	if s.again {
+		node, _ := s.shared(full)
+		return node
+	}
+	node := s.leaf(full, data, shape)
+	s.made[full] = made{node, nil}
+	return node
 }
 
 // Buffer returns the values of a parameter that is state and not a weight, such as running statistics.
@@ -182,6 +223,9 @@ func (s *Scope) Buffer(name string, init Init, shape ...int) []float32 {
 	if err != nil {
 		s.Fail(fmt.Errorf("buffer %s: %w", s.Path(name), err))
 		return nil
+	}
+	if s.again {
+		return append([]float32(nil), p.Data...)
 	}
 	return p.Data
 }
@@ -238,28 +282,37 @@ func (s *Scope) inside(p *Param) bool {
 
 // Input returns the leaf of an input of that name, and its values, which are to be written before each run.
 func (s *Scope) Input(name string, shape ...int) (*G.Node, []float32) {
-	if !s.claim(name) {
-		return nil, nil
-	}
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	if s.Plan != nil {
-		s.Plan.Count(4 * float64(n))
-		return s.leaf("input."+s.Path(name), nil, shape), nil
-	}
-	data := make([]float32, n)
-	return s.leaf("input."+s.Path(name), data, shape), data
+	return s.input(name, shape, func() []float32 {
+		n := 1
+		for _, d := range shape {
+			n *= d
+		}
+		if s.Plan != nil {
+			s.Plan.Count(4 * float64(n))
+			return nil
+		}
+		return make([]float32, n)
+	})
 }
 
 // Scratch is Input for values that are all written before each run: the graphs of a program share their memory.
 func (s *Scope) Scratch(name string, shape ...int) (*G.Node, []float32) {
+	return s.input(name, shape, func() []float32 { return ops.Lend(s.Graph.Graph, shape...) })
+}
+
+// input returns the leaf of an input whose values lie where values says.
+func (s *Scope) input(name string, shape []int, values func() []float32) (*G.Node, []float32) {
 	if !s.claim(name) {
 		return nil, nil
 	}
-	data := ops.Lend(s.Graph.Graph, shape...)
-	return s.leaf("input."+s.Path(name), data, shape), data
+	full := "input." + s.Path(name)
+	if s.again {
+		return s.shared(full)
+	}
+	data := values()
+	node := s.leaf(full, data, shape)
+	s.made[full] = made{node, data}
+	return node, data
 }
 
 func (s *Scope) leaf(name string, data []float32, shape []int) *G.Node {

@@ -52,6 +52,9 @@ func Attention(q, k, v *G.Node, opt AttentionOptions) (*G.Node, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
+	if opt.Dropout > 0 {
+		opt.Step.drawn = true
+	}
 	L, d := opt.Tokens.L, H/opt.Heads
 	ins := []*G.Node{q, k, v}
 	a := &attention{

@@ -9,9 +9,13 @@ import (
 // Step is the seed of a run and the number of its current step, shared by pointer with the ops that draw random numbers. The same
 // seed, step and name of an op give the same numbers on any machine.
 type Step struct {
-	Seed uint64
-	N    int64
+	Seed  uint64
+	N     int64
+	drawn bool
 }
+
+// Drawn reports whether an op that was built draws numbers from the step.
+func (s *Step) Drawn() bool { return s.drawn }
 
 // Dropout sets each element of x, of any shape, to 0 with probability p and scales the others by 1/(1−p) (Srivastava et al. 2014).
 // The mask depends on (step.Seed, name, step.N) alone, where name is the path of the layer. The backward pass recomputes the mask,
@@ -31,6 +35,7 @@ func Dropout(x *G.Node, p float64, name string, step *Step) (*G.Node, error) {
 	if p == 0 {
 		return x, nil
 	}
+	step.drawn = true
 	key := rng.Key(0, "dropout", name) // hashed once: a run mixes in the seed and the step without allocating
 	o := dropMask("dropout", x, p, key, step)
 	o.grad = func(_ G.Nodes, _, dy *G.Node, _ []bool) (G.Nodes, error) {

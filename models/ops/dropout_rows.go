@@ -29,6 +29,7 @@ func DropoutRows(x *G.Node, p float64, name string, step *Step, ids *[]int32, us
 	if p == 0 {
 		return x, nil
 	}
+	step.drawn = true
 	d := &dropRows{p: float32(p), key: rng.Key(0, "dropout", name), step: step, ids: ids, used: used}
 	o := d.mask("dropoutrows", x)
 	o.grad = func(_ G.Nodes, _, dy *G.Node, _ []bool) (G.Nodes, error) {

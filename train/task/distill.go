@@ -16,6 +16,14 @@ type Distiller interface {
 	Distill(s *nn.Scope, logits, teacher *G.Node, temperature float64) *G.Node
 }
 
+// Repeated is a Task whose training steps may run the model several times over a batch ([models.Inputs.Pass]). Soft labels count in each pass
+// alike.
+type Repeated interface {
+	Task
+	// Passes returns how often, at least 1.
+	Passes() int
+}
+
 // Distill returns the mean binary cross-entropy of logits/T with the labels σ(teacher/T) (Hinton, Vinyals and Dean 2015, section 2).
 func (t Binary) Distill(s *nn.Scope, logits, teacher *G.Node, temperature float64) *G.Node {
 	if s.Err() != nil {
