@@ -21,6 +21,7 @@ var traits = map[string]mergetest.Traits{
 	"base":            {Min: 1, Self: true, Donors: true},
 	"fisher":          {Min: 1, Lab: true, Self: true, Donors: true, All: true},
 	"regmean":         {Min: 1, Lab: true, Self: true, SelfWithin: 1e-6, Donors: true, All: true},
+	"least_squares":   {Min: 1, Lab: true, Self: true}, // the order matters in digits that the ridge leaves open: see TestSuiteOptions
 	"soup":            {Min: 1, Lab: true, Self: true, Donors: true},
 	"interpolate":     {Min: 1, Lab: true, Self: true},
 	"select_best":     {Min: 1, Lab: true, Self: true, Donors: true},
@@ -66,7 +67,10 @@ func TestSuiteOptions(t *testing.T) {
 		"prune magnitude by share": {method.Prune{Form: "magnitude", Share: 0.3}, mergetest.Traits{Min: 1}},
 		"scale 1":                  {method.Scale{Factor: 1}, mergetest.Traits{Min: 1, Self: true}},
 		"regmean alpha 1":          {method.RegMean{Alpha: 1, Rows: 64, BatchSize: 8}, mergetest.Traits{Min: 1, Lab: true, Self: true, SelfWithin: 1e-4}},
-		"interpolate grid 2":       {method.Interpolate{Grid: 2, Sweeps: 1}, mergetest.Traits{Min: 1, Lab: true, Self: true}},
+		"least_squares tables: counts": {
+			method.LeastSquares{Tables: "counts", Rows: 48, Ridge: 0.1, BatchSize: 16}, mergetest.Traits{Min: 1, Lab: true, Self: true, Donors: true, All: true},
+		},
+		"interpolate grid 2": {method.Interpolate{Grid: 2, Sweeps: 1}, mergetest.Traits{Min: 1, Lab: true, Self: true}},
 	} {
 		t.Run(name, func(t *testing.T) { mergetest.Check(t, c.m, c.tr) })
 	}

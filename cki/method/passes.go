@@ -73,3 +73,65 @@ func (p *passes) run(ctx context.Context, k int, each func(prog *models.Program,
 	}
 	return nil
 }
+
+// together runs several models over the Lab's training rows, side by side. Changes of a model's parameters take effect in the next pass.
+type together struct {
+	in    *cki.Input
+	name  string // of the method
+	progs []*models.Program
+}
+
+// runTogether compiles the models of the parameters, for evaluation, each with one graph whose nodes can be looked at.
+func runTogether(in *cki.Input, name string, params []*nn.Params, batch int) (*together, error) {
+	t := &together{in: in, name: name}
+	if in.Lab.Data == nil || in.Lab.Data.Train == nil {
+		return nil, fmt.Errorf("method: %s: the data has no training rows", name)
+	}
+	sc := in.Lab.Data.Train.Schema()
+	for _, p := range params {
+		prog, err := models.Compile(in.Lab.Model, p, sc,
+			models.CompileOptions{Batch: batch, Length: models.Longest(sc), Precision: in.Lab.Options.Precision})
+		if err != nil {
+			t.close()
+			return nil, fmt.Errorf("method: %s: %w", name, err)
+		}
+		t.progs = append(t.progs, prog)
+	}
+	return t, nil
+}
+
+// rows calls each after every batch that all models ran, with the number of its rows that count, until there were so many rows.
+func (t *together) rows(ctx context.Context, most int64, each func(progs []*models.Program, n int) error) error {
+	var rows int64
+	for b, err := range t.in.Lab.Data.Train.Batches(0, t.progs[0].Batch()) {
+		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		for _, p := range t.progs {
+			if _, err := p.Run(b, 0); err != nil {
+				return err
+			}
+		}
+		n := int(min(int64(b.N), most-rows))
+		if err := each(t.progs, n); err != nil {
+			return err
+		}
+		if rows += int64(n); rows >= most {
+			break
+		}
+	}
+	if rows == 0 {
+		return fmt.Errorf("the data has no training rows")
+	}
+	return nil
+}
+
+// close frees the programs.
+func (t *together) close() {
+	for _, p := range t.progs {
+		p.Close()
+	}
+}

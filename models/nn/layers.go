@@ -20,7 +20,6 @@ func Linear(s *Scope, x *G.Node, out int, act kernel.Act) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	s.captured("weight", x)
 	return s.affine(x, s.Check(ops.Linear(x, w, b, act)), act != kernel.None)
 }
 
@@ -41,6 +40,7 @@ func BatchNorm(s *Scope, x *G.Node, act kernel.Act) *G.Node {
 		return nil
 	}
 	s.Stats = append(s.Stats, st)
+	s.normed(x, st.Eps)
 	return s.scaled(x, s.Check(ops.BatchNorm(x, w, b, st, act, s.Rows, s.Train)), "weight", "bias", "running_mean", "running_var")
 }
 
@@ -139,7 +139,7 @@ func Add(s *Scope, xs ...*G.Node) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	return s.summed(s.Check(ops.Add(xs...)), xs...)
+	return s.added(s.summed(s.Check(ops.Add(xs...)), xs...), xs...)
 }
 
 // Pairwise returns the second-order term of a factorisation machine over embeddings e of width dim, [B, F·dim] → [B, 1]: the sum of
@@ -193,7 +193,7 @@ func CrossNetV2(s *Scope, x0 *G.Node, n, rank int) *G.Node {
 			if s.Err() != nil {
 				return nil
 			}
-			l.captured("v", x)
+			l.Mapped("v", "", x, nil)
 			r := l.Sub("rank").Units(rank)
 			l.Along("u", 0, sp)
 			l.Along("u", 1, r)
@@ -207,7 +207,7 @@ func CrossNetV2(s *Scope, x0 *G.Node, n, rank int) *G.Node {
 		if s.Err() != nil {
 			return nil
 		}
-		l.captured("weight", x)
+		l.Mapped("weight", "bias", x, nil)
 		l.Along("bias", 0, sp)
 		l.Along("weight", 0, sp)
 		l.Along("weight", 1, sp)

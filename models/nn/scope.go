@@ -139,13 +139,6 @@ func (s *Scope) Check(n *G.Node, err error) *G.Node {
 	return n
 }
 
-// captured shows the inputs of the linear map with that weight to the graph's Capture, if any.
-func (s *Scope) captured(name string, x *G.Node) {
-	if s.Capture != nil {
-		s.Capture(s.Path(name), x)
-	}
-}
-
 // claim marks the full name as used by this graph: two layers of one name are a mistake that would share weights silently.
 func (s *Scope) claim(name string) bool {
 	if s.err != nil {

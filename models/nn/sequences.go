@@ -16,11 +16,12 @@ func Project(s *Scope, x *G.Node, out int) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	s.captured("weight", x)
+	y := s.Check(ops.Linear(x, w, nil, kernel.None))
+	s.Mapped("weight", "", x, y)
 	sp := s.Units(out)
 	s.Along("weight", 0, sp)
 	s.Along("weight", 1, s.SpaceOf(x))
-	return s.Columns(s.Check(ops.Linear(x, w, nil, kernel.None)), sp)
+	return s.Columns(y, sp)
 }
 
 // ProjectBack returns q·W, [B, out] → [B, in], for scores of q with rows that [Project] would have projected: (x·Wᵀ)·q = x·(q·W). x has such
@@ -33,9 +34,13 @@ func ProjectBack(s *Scope, q, x *G.Node) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	s.captured("weight", x)
+	if s.Capture != nil {
+		s.Capture(s.Path("weight"), x)
+	}
 	s.Along("weight", 0, s.SpaceOf(q))
 	s.Along("weight", 1, s.SpaceOf(x))
+	s.Metric(s.SpaceOf(q))
+	s.Metric(s.SpaceOf(x))
 	return s.Columns(s.Check(ops.LinearBack(q, w)), s.SpaceOf(x))
 }
 
@@ -101,7 +106,7 @@ func gru(s *Scope, x *G.Node, size int, o ops.GRUOptions) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	s.captured("weight_ih", x)
+	s.Mapped("weight_ih", "bias_ih", x, nil)
 	h := s.Units(size)
 	s.Rigid(h)
 	gates := Join(h, h, h)

@@ -10,6 +10,23 @@ import (
 type Symmetry struct {
 	Groups []Group // from the inputs to the outputs; a group of heads stands before the groups within its heads
 	Fixed  []Group // entries of axes that have nothing to exchange, such as logits and the rows of tables
+	Layers []Layer // linear maps, each after those whose results it reads
+}
+
+// Layer is a linear map x·Wᵀ + b with weights of the model.
+type Layer struct {
+	Weight string  // full name of W, [out, in]
+	Bias   string  // full name of b, [out]; empty without one
+	In     *G.Node // x, [rows, in]
+	Norm   *Norm   // the batch norm that alone reads the result; nil if there is none
+	Out    *G.Node // the result, [rows, out]; nil if no node shows it, as with an activation in the same operation
+	Sum    *G.Node // the sum that alone reads the result, such as that of a tower's logit and linear terms; nil if there is none
+}
+
+// Norm is a batch norm, with the full name of its scope: weight, bias, running_mean and running_var are its parameters.
+type Norm struct {
+	Name string
+	Eps  float64
 }
 
 // Group is a set of interchangeable units, such as those of a hidden layer. Moving its units by one permutation along all of its
@@ -19,6 +36,9 @@ type Group struct {
 	Size       int   // units
 	Uses       []Use // where the units lie in the parameters
 	Orthogonal bool  // any orthogonal map of the units changes no output either, up to rounding
+	// Linear says that any invertible map of the units changes no output, up to rounding, if its inverse is applied where they are read: no
+	// inner products are taken of them.
+	Linear bool
 	// Inner are the groups within each unit, as places in Symmetry.Groups: Inner[u][k] is class k of unit u. The groups
 	// of a class have one size, and are moved with their unit. Heads of attention have such groups; others do not.
 	Inner [][]int
@@ -88,7 +108,7 @@ func (g *Graph) Symmetry(out *G.Node) Symmetry {
 	r.pin(r.columns[out])
 	r.pinUndeclared(g.Graph, out)
 
-	var s Symmetry
+	s := Symmetry{Layers: r.layers}
 	bundles := r.bundles()
 	uses, views := r.uses(), r.views()
 	place := map[int]int{} // of a root in s.Groups
@@ -111,7 +131,7 @@ func (g *Graph) Symmetry(out *G.Node) Symmetry {
 			}
 			continue
 		}
-		one.Orthogonal, one.Views = !u.rigid, views[id]
+		one.Orthogonal, one.Linear, one.Views = !u.rigid, !u.rigid && !u.metric, views[id]
 		place[id] = len(s.Groups)
 		s.Groups = append(s.Groups, one)
 	}

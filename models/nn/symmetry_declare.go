@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	G "gorgonia.org/gorgonia"
@@ -132,12 +133,45 @@ func (s *Scope) Heads(q, k, v Space, heads int) {
 	for h := range heads {
 		sub := s.Sub("head" + strconv.Itoa(h))
 		qk = append(qk, sub.Sub("qk").Units(dq/heads))
+		s.Metric(qk[h])
 		vo = append(vo, sub.Sub("v").Units(dv/heads))
 	}
 	s.Tie(q, Join(qk...), k)
 	s.Tie(v, Join(vo...))
 	if heads > 1 {
 		s.sym.heads = append(s.sym.heads, headed{s.Path("heads"), heads, [][]Space{qk, vo}})
+	}
+}
+
+// Metric declares that inner products are taken of vectors in the space: they can be rotated, and not stretched.
+func (s *Scope) Metric(sp Space) {
+	for _, id := range s.sym.flatten(sp) {
+		s.sym.units[id].metric = true
+	}
+}
+
+// Mapped declares that y is x·Wᵀ + b with this scope's parameters of those names; bias is empty if there is no b. y may be nil, if no node
+// shows the result, as with an activation in the same operation. It shows x to the graph's Capture, if any.
+func (s *Scope) Mapped(weight, bias string, x, y *G.Node) {
+	if s.err != nil {
+		return
+	}
+	if s.Capture != nil {
+		s.Capture(s.Path(weight), x)
+	}
+	l := Layer{Weight: s.Path(weight), In: x, Out: y}
+	if bias != "" {
+		l.Bias = s.Path(bias)
+	}
+	s.sym.layers = append(s.sym.layers, l)
+}
+
+// normed declares that this scope's batch norm reads x.
+func (s *Scope) normed(x *G.Node, eps float64) {
+	for i := range s.sym.layers {
+		if l := &s.sym.layers[i]; l.Out != nil && l.Out == x {
+			l.Norm = &Norm{Name: s.path, Eps: eps}
+		}
 	}
 }
 
@@ -148,7 +182,10 @@ func (s *Scope) affine(x, y *G.Node, activated bool) *G.Node {
 	}
 	out := s.Units(y.Shape()[1])
 	if activated {
+		s.Mapped("weight", "bias", x, nil)
 		s.Rigid(out)
+	} else {
+		s.Mapped("weight", "bias", x, y)
 	}
 	s.Along("weight", 0, out)
 	s.Along("weight", 1, s.SpaceOf(x))
@@ -180,6 +217,20 @@ func (s *Scope) summed(y *G.Node, xs ...*G.Node) *G.Node {
 	return s.Columns(y, spaces[0])
 }
 
+// added declares that y is the sum of xs, and nothing else: a layer whose result is among them can make up for what the others lack. It returns
+// y.
+func (s *Scope) added(y *G.Node, xs ...*G.Node) *G.Node {
+	if s.err != nil || len(xs) < 2 {
+		return y
+	}
+	for i := range s.sym.layers {
+		if l := &s.sym.layers[i]; l.Out != nil && slices.Contains(xs, l.Out) {
+			l.Sum = y
+		}
+	}
+	return y
+}
+
 // joined declares that y is xs side by side; it returns y.
 func (s *Scope) joined(y *G.Node, xs ...*G.Node) *G.Node {
 	var sp Space
@@ -200,4 +251,5 @@ func (s *Scope) alike(e *G.Node, dim int) {
 		all = append(all, one...)
 	}
 	s.Tie(s.SpaceOf(e), all)
+	s.Metric(one)
 }

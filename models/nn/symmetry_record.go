@@ -15,6 +15,7 @@ type recorder struct {
 	columns map[*G.Node]Space
 	nodes   []*G.Node // those of columns, in the order of their declaration
 	heads   []headed
+	layers  []Layer
 }
 
 // units are interchangeable, unless they are fixed.
@@ -25,6 +26,7 @@ type units struct {
 	parts  []int // what it was split into, in order
 	fixed  bool
 	rigid  bool // no rotations
+	metric bool // inner products are taken
 }
 
 // axis is one of a parameter's.
@@ -116,6 +118,7 @@ func (r *recorder) tie(a, b Space) bool {
 		r.units[y].parent = x
 		r.units[x].fixed = r.units[x].fixed || r.units[y].fixed
 		r.units[x].rigid = r.units[x].rigid || r.units[y].rigid
+		r.units[x].metric = r.units[x].metric || r.units[y].metric
 	}
 	return true
 }

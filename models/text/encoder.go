@@ -168,9 +168,7 @@ func (e *Encoder) dense(s *nn.Scope, x *G.Node, out int, act activation) *G.Node
 	if s.Err() != nil {
 		return nil
 	}
-	if s.Capture != nil {
-		s.Capture(s.Path("weight"), x)
-	}
+	s.Mapped("weight", "bias", x, nil)
 	sp := s.Units(out)
 	s.Along("weight", 0, sp)
 	s.Along("weight", 1, s.SpaceOf(x))
