@@ -54,7 +54,13 @@ func (in *Inputs) std() float64 {
 func (in *Inputs) Embeddings(s *nn.Scope, name string, dim int) *G.Node {
 	l := &embed.Lookup{Dim: dim}
 	sp := in.fields(s.Sub(name), l, nn.Normal(in.std()), in.all()...)
-	return s.Columns(in.add(s, name, l), nn.Join(sp...))
+	var tables []string
+	for _, f := range l.Fields {
+		if f.Param != nil {
+			tables = append(tables, f.Param.Name)
+		}
+	}
+	return s.Looked(s.Columns(in.add(s, name, l), nn.Join(sp...)), tables...)
 }
 
 // Linear returns the first-order term of all features plus a bias, [B, 1]. The weights of feature f are <name>.f.weight,

@@ -20,6 +20,8 @@ type FactorStats struct {
 	Tables []string `json:"tables"`
 	Rank   int      `json:"rank"`   // of the factors; less than the width of the rows if the contributions have no more
 	Energy float64  `json:"energy"` // share of the contributions' weighted sum of squares, or of the tables' if they are projected, that the factors keep
+	// share of the squares of inner products between fields that the factors keep; 0 where none are taken
+	Products float64 `json:"products,omitempty"`
 }
 
 // columns are the columns of a layer that read the rows of tables.
@@ -58,17 +60,21 @@ func (f *fitting) factor(ctx context.Context) error {
 			return err
 		}
 		p := f.pair(b, folded)
-		if b.group.Linear {
+		fields := p.fields()
+		switch {
+		case b.group.Linear:
 			err = p.contributions(f.single(b))
-		} else {
+		case fields == nil:
 			err = p.project()
+		default:
+			err = f.balance(ctx, p, fields)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", bound.Names(b.tables), err)
 		}
 		p.write(merged)
-		f.stats.Tables = append(f.stats.Tables, FactorStats{Tables: b.tables, Rank: p.rank, Energy: p.energy})
-		f.in.Log.Info("least_squares", "tables", bound.Names(b.tables), "rank", p.rank, "energy kept", p.energy)
+		f.stats.Tables = append(f.stats.Tables, FactorStats{Tables: b.tables, Rank: p.rank, Energy: p.energy, Products: p.products})
+		f.in.Log.Info("least_squares", "tables", bound.Names(b.tables), "rank", p.rank, "energy kept", p.energy, "products kept", p.products)
 	}
 	for _, l := range f.sym.Layers {
 		if a, ok := merged[l.Weight]; ok && !f.written[l.Weight] {
@@ -189,16 +195,17 @@ type pair struct {
 	basis
 	f        *fitting
 	dim      int
-	width    int           // K·d
-	moments  *mat.SymDense // Σ z·zᵀ, rows weighted to a sum of 1 for each table
-	mean     []float64     // Σ z, that goes into the bias; nil without
-	reading  *mat.Dense    // the parents' columns side by side, those of all layers below each other: [units, K·d]
-	rooted   bool          // shares are their square roots
-	to       *mat.Dense    // the result's rows are z·to, [K·d, d]
-	columns  *mat.Dense    // the result's columns of the layers, [units, d]
+	width    int                   // K·d
+	moments  *mat.SymDense         // Σ z·zᵀ, rows weighted to a sum of 1 for each table
+	mean     []float64             // Σ z, that goes into the bias; nil without
+	reading  *mat.Dense            // the parents' columns side by side, those of all layers below each other: [units, K·d]
+	rooted   bool                  // shares are their square roots
+	to       *mat.Dense            // the result's rows are z·to, [K·d, d]
+	own      map[string]*mat.Dense // by table, in the place of to
+	products float64
+	columns  *mat.Dense // the result's columns of the layers, [units, d]
 	rank     int
 	energy   float64
-	rowsSeen float64
 }
 
 // pair returns a basis with the layers' columns.
@@ -350,27 +357,30 @@ func (p *pair) sum(center bool) {
 	p.moments = mat.NewSymDense(p.width, nil)
 	mean := mat.NewVecDense(p.width, nil)
 	for _, t := range p.tables {
-		counts := p.f.counts(t)
-		total := 0.0
-		for r := range p.f.result.Get(t).Shape[0] {
-			total += p.weight(t, counts, r)
-		}
-		if total == 0 {
-			continue
-		}
-		z := mat.NewVecDense(p.width, nil)
-		for r := range p.f.result.Get(t).Shape[0] {
-			if w := p.weight(t, counts, r) / total; w > 0 {
-				p.row(t, counts, r, z.RawVector().Data)
-				p.moments.SymRankOne(p.moments, w, z)
-				mean.AddScaledVec(mean, w, z)
-			}
-		}
+		m := p.of(t, mean)
+		p.moments.AddSym(p.moments, m)
 	}
 	if center {
 		p.moments.SymRankOne(p.moments, -1, mean)
 		p.mean = mean.RawVector().Data
 	}
+}
+
+// of returns the moments of the rows of one table, and adds their mean to mean.
+func (p *pair) of(table string, mean *mat.VecDense) *mat.SymDense {
+	moments, z := mat.NewSymDense(p.width, nil), mat.NewVecDense(p.width, nil)
+	counts, rows, total := p.f.counts(table), p.f.result.Get(table).Shape[0], 0.0
+	for r := range rows {
+		total += p.weight(table, counts, r)
+	}
+	for r := range rows {
+		if w := p.weight(table, counts, r); w > 0 {
+			p.row(table, counts, r, z.RawVector().Data)
+			moments.SymRankOne(moments, w/total, z)
+			mean.AddScaledVec(mean, w/total, z)
+		}
+	}
+	return moments
 }
 
 // counts returns the parents' counts of a table's rows, or nil if one of them has none.
@@ -422,13 +432,16 @@ func (p *pair) row(table string, counts [][]int64, r int, z []float64) {
 func (p *pair) write(merged map[string]affine) {
 	z, y := make([]float64, p.width), mat.NewVecDense(p.dim, nil)
 	for _, t := range p.tables {
-		q, counts := p.f.result.Get(t), p.f.counts(t)
+		q, counts, to := p.f.result.Get(t), p.f.counts(t), p.to
+		if p.own != nil {
+			to = p.own[t]
+		}
 		for r := range q.Shape[0] {
 			p.row(t, counts, r, z)
 			for i, m := range p.mean {
 				z[i] -= m
 			}
-			y.MulVec(p.to.T(), mat.NewVecDense(p.width, z))
+			y.MulVec(to.T(), mat.NewVecDense(p.width, z))
 			for i := range p.dim {
 				q.Data[r*p.dim+i] = float32(y.AtVec(i))
 			}

@@ -330,6 +330,66 @@ func TestFactorEnergy(t *testing.T) {
 	}
 }
 
+// TestFactorProducts: the shares of contributions and of inner products between fields that factors of DeepFM's tables keep are those of sums
+// over all pairs of rows. They keep far more of both than the average.
+func TestFactorProducts(t *testing.T) {
+	s := mergetest.RowsOf(ctr.DeepFM{EmbeddingDim: 3, Tower: ctr.Tower{HiddenUnits: []int{11, 4}, HiddenActivations: "tanh"}})
+	s.Schema = &data.Schema{Features: []data.Feature{
+		{Name: "a", Kind: data.Categorical, Vocab: 12, Table: "a"}, {Name: "b", Kind: data.Categorical, Vocab: 30, Table: "b"},
+	}}
+	parents := []*nn.Params{s.Params(t, 0), s.Params(t, 1)}
+	for _, g := range symmetryOf(t, s.Lab(t), parents[1]).Groups {
+		if g.Orthogonal {
+			transform(parents[1], g, 5)
+		}
+	}
+	result, stats := fitted(t, s, method.LeastSquares{Tables: "factor", Ridge: .01, BatchSize: 16}, parents...)
+	average, _ := fitted(t, s, method.LeastSquares{Tables: "average", Ridge: .01, BatchSize: 16}, parents...)
+	tables := []string{"embedding.a.weight", "embedding.b.weight"}
+	weight := func(table string) func(r int) float64 {
+		count := func(r int) float64 { return float64(1 + 2*(3+r%5)) }
+		total := 0.0
+		for r := 1; r < result.Get(table).Shape[0]; r++ {
+			total += count(r)
+		}
+		return func(r int) float64 { return count(r) / total }
+	}
+	product := func(p *nn.Params, i, j int) float64 {
+		sum := 0.0
+		for k := range 3 {
+			sum += float64(p.Get(tables[0]).Data[3*i+k]) * float64(p.Get(tables[1]).Data[3*j+k])
+		}
+		return sum
+	}
+	kept := func(p *nn.Params) (energy, products float64) {
+		var lost, all float64
+		for i, table := range tables {
+			var want, d mat.Dense
+			want.Add(contributions(parents[0], table, 3*i, weight(table)), contributions(parents[1], table, 3*i, weight(table)))
+			want.Scale(.5, &want)
+			d.Sub(&want, contributions(p, table, 3*i, weight(table)))
+			lost, all = lost+mat.Norm(&d, 2)*mat.Norm(&d, 2), all+mat.Norm(&want, 2)*mat.Norm(&want, 2)
+		}
+		energy = 1 - lost/all
+		lost, all = 0, 0
+		for i := 1; i < 12; i++ {
+			for j := 1; j < 30; j++ {
+				want, w := (product(parents[0], i, j)+product(parents[1], i, j))/2, weight(tables[0])(i)*weight(tables[1])(j)
+				d := want - product(p, i, j)
+				lost, all = lost+w*d*d, all+w*want*want
+			}
+		}
+		return energy, 1 - lost/all
+	}
+	energy, products := kept(result)
+	if got := stats.Tables[0]; math.Abs(got.Energy-energy) > 1e-5 || math.Abs(got.Products-products) > 1e-5 {
+		t.Errorf("%+v, want energy %v and products %v", got, energy, products)
+	}
+	if e, p := kept(average); energy < e+.1 || products < p {
+		t.Errorf("energy %v and products %v are kept, %v and %v by the average", energy, products, e, p)
+	}
+}
+
 // TestFactorSideOfCounts: a row that only one parent has trained contributes what it does there.
 func TestFactorSideOfCounts(t *testing.T) {
 	s := mergetest.RowsOf(ctr.MLP{EmbeddingDim: 6, Tower: ctr.Tower{HiddenUnits: []int{5}, HiddenActivations: "tanh"}})
@@ -379,14 +439,20 @@ func whole(p *nn.Params, l nn.Layer) [][]float64 {
 // TestLeastSquares: at every layer of the result the derivative of the sum of squares and of the ridge is zero, by inputs that are read from the
 // models and sums written out, with batch norm and without.
 func TestLeastSquares(t *testing.T) {
-	for _, norm := range []bool{false, true} {
-		s := mergetest.RowsOf(ctr.MLP{EmbeddingDim: 3, Tower: ctr.Tower{HiddenUnits: []int{6, 5}, HiddenActivations: "tanh", BatchNorm: norm}})
+	tower := func(norm bool) ctr.Tower {
+		return ctr.Tower{HiddenUnits: []int{6, 5}, HiddenActivations: "tanh", BatchNorm: norm}
+	}
+	for name, m := range map[string]models.Model{
+		"plain": ctr.MLP{EmbeddingDim: 3, Tower: tower(false)}, "batch norm": ctr.MLP{EmbeddingDim: 3, Tower: tower(true)},
+		"sum": ctr.DeepFM{EmbeddingDim: 3, Tower: tower(true)},
+	} {
+		s := mergetest.RowsOf(m)
 		lab := s.Lab(t)
 		const n = 48
 		params := []*nn.Params{s.Params(t, 0), s.Params(t, 1)}
 		result, stats := fitted(t, s, method.LeastSquares{Tables: "average", Rows: n, Ridge: .05, BatchSize: 16}, params...)
 		params = append(params, result)
-		inputs := make([]map[string][][]float64, 3)
+		inputs, sums := make([]map[string][][]float64, 3), make([][]float32, 3)
 		var layers []nn.Layer
 		for k, p := range params {
 			inputs[k] = map[string][][]float64{}
@@ -404,7 +470,7 @@ func TestLeastSquares(t *testing.T) {
 				}
 				break
 			}
-			layers = prog.Symmetry().Layers
+			layers, sums[k] = prog.Symmetry().Layers, slices.Clone(prog.Logits())
 			for _, l := range layers {
 				in := p.Get(l.Weight).Dim()
 				for r := range n {
@@ -439,13 +505,18 @@ func TestLeastSquares(t *testing.T) {
 						start += (a[o][c] + b[o][c]) / 2 * x[r][c]
 						target += (a[o][c]*inputs[0][l.Weight][r][c] + b[o][c]*inputs[1][l.Weight][r][c]) / 2
 					}
+					others := 0.0 // terms of the merged model's sum
+					if l.Sum != nil {
+						others = float64(sums[2][r]) - y
+						target = (float64(sums[0][r])+float64(sums[1][r]))/2 - others
+					}
 					for c := range slope {
 						slope[c] += (y - target) * x[r][c] / n
 						scale = max(scale, math.Abs((y-target)*x[r][c]/n))
 					}
 					left += (y - target) * (y - target)
 					first += (start - target) * (start - target)
-					sum, square = sum+target, square+target*target
+					sum, square = sum+target+others, square+(target+others)*(target+others)
 				}
 				variance += square - sum*sum/n
 				for c := range slope {
@@ -456,10 +527,10 @@ func TestLeastSquares(t *testing.T) {
 				}
 			}
 			if off > 1e-3 {
-				t.Errorf("batch norm %v, %s: the derivative is %v of a row's", norm, l.Weight, off)
+				t.Errorf("%s, %s: the derivative is %v of a row's", name, l.Weight, off)
 			}
 			if got := stats.Layers[i]; math.Abs(got.Fitted-(1-left/variance)) > 1e-3 || math.Abs(got.Start-(1-first/variance)) > 1e-3 || left >= first {
-				t.Errorf("batch norm %v: %+v, want %v at first and %v fitted", norm, got, 1-first/variance, 1-left/variance)
+				t.Errorf("%s: %+v, want %v at first and %v fitted", name, got, 1-first/variance, 1-left/variance)
 			}
 		}
 	}

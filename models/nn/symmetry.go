@@ -11,6 +11,14 @@ type Symmetry struct {
 	Groups []Group // from the inputs to the outputs; a group of heads stands before the groups within its heads
 	Fixed  []Group // entries of axes that have nothing to exchange, such as logits and the rows of tables
 	Layers []Layer // linear maps, each after those whose results it reads
+
+	Lookups []Lookup // of embeddings that a model reads side by side
+}
+
+// Lookup is a node that holds rows of tables side by side, [B, F·dim].
+type Lookup struct {
+	Node   *G.Node
+	Tables []string // full names, by field
 }
 
 // Layer is a linear map x·Wᵀ + b with weights of the model.
@@ -108,7 +116,7 @@ func (g *Graph) Symmetry(out *G.Node) Symmetry {
 	r.pin(r.columns[out])
 	r.pinUndeclared(g.Graph, out)
 
-	s := Symmetry{Layers: r.layers}
+	s := Symmetry{Layers: r.layers, Lookups: r.lookups}
 	bundles := r.bundles()
 	uses, views := r.uses(), r.views()
 	place := map[int]int{} // of a root in s.Groups

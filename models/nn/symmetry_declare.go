@@ -166,6 +166,14 @@ func (s *Scope) Mapped(weight, bias string, x, y *G.Node) {
 	s.sym.layers = append(s.sym.layers, l)
 }
 
+// Looked declares that y holds rows of tables with these full names side by side. It returns y.
+func (s *Scope) Looked(y *G.Node, tables ...string) *G.Node {
+	if s.err == nil {
+		s.sym.lookups = append(s.sym.lookups, Lookup{y, tables})
+	}
+	return y
+}
+
 // normed declares that this scope's batch norm reads x.
 func (s *Scope) normed(x *G.Node, eps float64) {
 	for i := range s.sym.layers {

@@ -16,6 +16,7 @@ type recorder struct {
 	nodes   []*G.Node // those of columns, in the order of their declaration
 	heads   []headed
 	layers  []Layer
+	lookups []Lookup
 }
 
 // units are interchangeable, unless they are fixed.
