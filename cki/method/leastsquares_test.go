@@ -280,6 +280,44 @@ func contributions(p *nn.Params, table string, offset int, weight func(r int) fl
 	return c
 }
 
+// TestFactorHistories: a model of histories whose tables are read by more than linear layers is refused, with tables that are named. Of others the
+// merge with a copy in other bases is the same function.
+func TestFactorHistories(t *testing.T) {
+	refused := 0
+	for name, s := range mergetest.Histories() {
+		t.Run(name, func(t *testing.T) {
+			lab := s.Lab(t)
+			base := s.Params(t, 0)
+			if err := lab.RecomputeBatchNorm(t.Context(), base); err != nil {
+				t.Fatal(err)
+			}
+			other := base.Clone()
+			in := mergetest.Input(lab, []*cki.Parent{parent(t, "a", base), parent(t, "b", other)})
+			m := method.LeastSquares{Tables: "factor", Rows: 48, Ridge: 0.01, BatchSize: 16}
+			if _, err := m.Merge(t.Context(), in); err != nil {
+				if !strings.Contains(err.Error(), "embedding.") || !strings.Contains(err.Error(), "use tables: average") {
+					t.Errorf("error %v, want one that names tables and what to do", err)
+				}
+				refused++
+				return
+			}
+			for i, g := range symmetryOf(t, lab, base).Groups {
+				if slices.ContainsFunc(g.Uses, func(u nn.Use) bool { return base.Get(u.Param).Embedding }) {
+					transform(other, g, uint64(i))
+				}
+			}
+			want := logits(t, lab, base)
+			result, _ := fitted(t, s, m, base, other)
+			if got := logits(t, lab, result); !close(got, want, 2e-3) {
+				t.Errorf("the merge computes %v, want %v", got[:4], want[:4])
+			}
+		})
+	}
+	if refused == 0 {
+		t.Error("no model is refused, though attention reads tables too")
+	}
+}
+
 // TestFactorEnergy compares the factors of one table with the singular value decomposition of the matrix of all contributions: the share of the
 // squares that they keep, the contributions that they give back, and the bias, which has the mean.
 func TestFactorEnergy(t *testing.T) {
@@ -338,9 +376,12 @@ func TestFactorProducts(t *testing.T) {
 		{Name: "a", Kind: data.Categorical, Vocab: 12, Table: "a"}, {Name: "b", Kind: data.Categorical, Vocab: 30, Table: "b"},
 	}}
 	parents := []*nn.Params{s.Params(t, 0), s.Params(t, 1)}
-	for _, g := range symmetryOf(t, s.Lab(t), parents[1]).Groups {
-		if g.Orthogonal {
-			transform(parents[1], g, 5)
+	r := rng.New(4)
+	for _, q := range parents[1].All() { // unlike the first
+		for i := range q.Data {
+			if q.Kind != nn.Table || i >= q.Dim() {
+				q.Data[i] = float32(r.NormFloat64()) / 2
+			}
 		}
 	}
 	result, stats := fitted(t, s, method.LeastSquares{Tables: "factor", Ridge: .01, BatchSize: 16}, parents...)
@@ -368,6 +409,17 @@ func TestFactorProducts(t *testing.T) {
 			want.Add(contributions(parents[0], table, 3*i, weight(table)), contributions(parents[1], table, 3*i, weight(table)))
 			want.Scale(.5, &want)
 			d.Sub(&want, contributions(p, table, 3*i, weight(table)))
+			if p == result { // its columns are the least squares of its rows
+				e := mat.NewDense(p.Get(table).Shape[0]-1, 3, nil)
+				e.Apply(func(r, k int, _ float64) float64 {
+					return float64(p.Get(table).Data[3*(r+1)+k]) * math.Sqrt(weight(table)(r+1))
+				}, e)
+				var slope mat.Dense
+				slope.Mul(e.T(), &d)
+				if size := mat.Norm(&slope, 2) / (mat.Norm(e, 2) * mat.Norm(&d, 2)); size > 1e-3 {
+					t.Errorf("%s: the derivative for the columns is %v of its bound", table, size)
+				}
+			}
 			lost, all = lost+mat.Norm(&d, 2)*mat.Norm(&d, 2), all+mat.Norm(&want, 2)*mat.Norm(&want, 2)
 		}
 		energy = 1 - lost/all
