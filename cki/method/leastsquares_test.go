@@ -184,7 +184,7 @@ func TestFactorSameFunction(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := logits(t, lab, base)
-			if got := logits(t, lab, other); !close(got, want, 1e-4) {
+			if got := logits(t, lab, other); !closeTo(got, want, 1e-4) {
 				t.Fatalf("the other parent computes %v, want %v", got[:4], want[:4])
 			}
 			o := align.Defaults()
@@ -209,7 +209,7 @@ func TestFactorSameFunction(t *testing.T) {
 				if err := in.Fill(merged, result); err != nil {
 					t.Fatal(err)
 				}
-				if got := logits(t, lab, result); !close(got, want, 2e-4) {
+				if got := logits(t, lab, result); !closeTo(got, want, 2e-4) {
 					t.Errorf("%d rows: the merge computes %v, want %v", rows, got[:4], want[:4])
 				}
 				for _, st := range merged.Stats().(method.LeastSquaresStats).Tables {
@@ -227,8 +227,8 @@ func TestFactorSameFunction(t *testing.T) {
 	}
 }
 
-// close reports whether values differ by up to tol, relative to the largest.
-func close(got, want []float32, tol float64) bool {
+// closeTo reports whether values differ by up to tol, relative to the largest.
+func closeTo(got, want []float32, tol float64) bool {
 	size := 0.0
 	for _, v := range want {
 		size = max(size, math.Abs(float64(v)))
@@ -308,7 +308,7 @@ func TestFactorHistories(t *testing.T) {
 			}
 			want := logits(t, lab, base)
 			result, _ := fitted(t, s, m, base, other)
-			if got := logits(t, lab, result); !close(got, want, 2e-3) {
+			if got := logits(t, lab, result); !closeTo(got, want, 2e-3) {
 				t.Errorf("the merge computes %v, want %v", got[:4], want[:4])
 			}
 		})
