@@ -193,19 +193,20 @@ func (f *fitting) single(b basis) bool {
 // pair is a basis on its way to factors: z is a row of the parents' tables side by side, [K·d], weighted by the parents' shares of the row.
 type pair struct {
 	basis
-	f        *fitting
-	dim      int
-	width    int                   // K·d
-	moments  *mat.SymDense         // Σ z·zᵀ, rows weighted to a sum of 1 for each table
-	mean     []float64             // Σ z, that goes into the bias; nil without
-	reading  *mat.Dense            // the parents' columns side by side, those of all layers below each other: [units, K·d]
-	rooted   bool                  // shares are their square roots
-	to       *mat.Dense            // the result's rows are z·to, [K·d, d]
-	own      map[string]*mat.Dense // by table, in the place of to
-	products float64
-	columns  *mat.Dense // the result's columns of the layers, [units, d]
+	f       *fitting
+	dim     int           // d
+	width   int           // K·d
+	moments *mat.SymDense // Σ z·zᵀ, rows weighted to a sum of 1 for each table
+	mean    []float64     // Σ z, that goes into the bias; nil without
+	reading *mat.Dense    // the parents' columns side by side, those of all layers below each other: [units, K·d]
+	rooted  bool          // shares are their square roots: for inner products, which have them twice
+
+	to       *mat.Dense            // the result's rows are (z − mean)·to, [K·d, d]
+	own      map[string]*mat.Dense // by table, in the place of to; may be nil
+	columns  *mat.Dense            // the result's columns of the layers, [units, d]
 	rank     int
-	energy   float64
+	energy   float64 // see FactorStats
+	products float64
 }
 
 // pair returns a basis with the layers' columns.

@@ -39,9 +39,9 @@ import (
 //
 // has a rank of up to K·d, where v_k(id) is the parent's share of the counts of how often the id was trained. The result has the best factors of rank
 // d, by a singular value decomposition of C with rows weighted by those counts. If each row of the data has one id of the table, the mean of C
-// goes into the layer's bias first. Where inner products of embeddings count too, as in a factorisation machine, all tables are projected on those d
-// of the K·d dimensions of the parents' tables side by side that keep most of them. A model whose tables are read by anything else, such as
-// cross layers, is refused.
+// goes into the layer's bias first. Where inner products of embeddings count too, all tables are projected on those d of the K·d dimensions of
+// the parents' tables side by side that keep most of them. If linear layers read the same tables, as in DeepFM, the factors then lower what the
+// contributions and the inner products lose, by turns. A model whose tables are read by anything else, such as cross layers, is refused.
 type LeastSquares struct {
 	// how tables of embeddings are merged: average; counts, rows by how often each parent trained them; or factor, by their contributions
 	// to the layer that reads them
@@ -114,8 +114,8 @@ type fitting struct {
 	in      *cki.Input
 	params  []*nn.Params // of the parents
 	result  *nn.Params
-	run     *together // the parents' programs and, last, the result's
-	sym     nn.Symmetry
+	run     *together   // the parents' programs and, last, the result's
+	sym     nn.Symmetry // of the result
 	stats   LeastSquaresStats
 	written map[string]bool // weights that factors have set
 }
