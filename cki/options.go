@@ -2,6 +2,9 @@ package cki
 
 import (
 	"errors"
+	"fmt"
+	"path"
+	"slices"
 
 	"github.com/splice-ml/splice/cki/align"
 	"github.com/splice-ml/splice/configs/registry"
@@ -24,9 +27,12 @@ type Options struct {
 	Rounds     rounds.Options `yaml:"rounds"`     // merges in all, or one model that is trained on shards in rounds
 	Guard      bool           `yaml:"guard"`      // pass the best parent on if the result is worse on the validation rows
 	// compare with all other methods and with the controls that tell a merge's gain from a training's
-	Controls bool     `yaml:"controls"`
-	Head     []string `yaml:"head"`   // patterns of the weights that the published method splices, for the comparison's rows of it
-	Report   bool     `yaml:"report"` // write report.json, report.md and figures
+	Controls bool `yaml:"controls"`
+	// patterns of the comparison's rows that are made, with the rows that they start from; empty: all. The parents, the best parent and
+	// the merge are always made
+	Rows   []string `yaml:"rows,added"`
+	Head   []string `yaml:"head"`   // patterns of the weights that the published method splices, for the comparison's rows of it
+	Report bool     `yaml:"report"` // write report.json, report.md and figures
 }
 
 // Finetune is a training from the merge on, by the ordinary trainer on the base's training rows.
@@ -71,6 +77,21 @@ func DefaultOptions() Options {
 	}
 }
 
+// WantsRow returns what reports whether a row of the comparison is among Rows, by its name.
+func (o Options) WantsRow() (func(name string) bool, error) {
+	if len(o.Rows) == 0 {
+		return func(string) bool { return true }, nil
+	}
+	for _, p := range o.Rows {
+		if _, err := path.Match(p, ""); err != nil {
+			return nil, fmt.Errorf("%q is no pattern: %w", p, err)
+		}
+	}
+	return func(name string) bool {
+		return slices.ContainsFunc(o.Rows, func(p string) bool { ok, _ := path.Match(p, name); return ok })
+	}, nil
+}
+
 // Validate reports every option out of range.
 func (o Options) Validate() error {
 	var errs []error
@@ -82,6 +103,9 @@ func (o Options) Validate() error {
 	}
 	if len(o.Select) == 0 {
 		errs = append(errs, registry.Field("select", "selects nothing; leave it out for all tensors"))
+	}
+	if _, err := o.WantsRow(); err != nil {
+		errs = append(errs, registry.Field("rows", "%v", err))
 	}
 	if o.Rounds.Count > 1 && o.Finetune.Epochs == 0 {
 		errs = append(errs, registry.Field("rounds", "further rounds train the parents by finetune, whose epochs are 0"))

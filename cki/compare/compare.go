@@ -52,7 +52,9 @@ type entry struct {
 	name   RowName
 	note   string
 	result bool // the row is the merge, or comes from it as the options say, so that it may be passed on
+	always bool // every comparison has the row
 	make   maker
+	after  []*entry   // the rows that it starts from
 	params *nn.Params // once it is made; nil for a row of several models
 }
 
@@ -107,6 +109,10 @@ func Run(ctx context.Context, l *cki.Lab, o cki.Options, f *cki.Family, each fun
 func (c *comparison) rows(ctx context.Context, list []*entry, each func(Row)) error {
 	for _, m := range c.family.Members {
 		c.out.Counts = c.out.Counts.Plus(m.Counts)
+	}
+	list, err := c.wanted(list)
+	if err != nil {
+		return err
 	}
 	for _, e := range list {
 		r, err := c.row(ctx, e)

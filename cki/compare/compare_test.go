@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -266,5 +267,53 @@ func TestEqualModels(t *testing.T) {
 	}
 	if test.passes != len(models) {
 		t.Errorf("%d passes over the test rows for %d models", test.passes, len(models))
+	}
+}
+
+// Rows that are not asked for are not made, unless one that is asked for starts from them. Those that are made are as among all.
+func TestRows(t *testing.T) {
+	made := func(rows ...string) (names []compare.RowName, out *compare.Outcome) {
+		l, o := lab(t), options(t)
+		o.Rows = rows
+		out = run(t, l, o, regime.SharedInit{Count: 2})
+		for _, r := range out.Rows {
+			names = append(names, r.Name)
+		}
+		return names, out
+	}
+	_, all := made()
+	names, few := made("CKI + *", "filter grafting")
+	want := []compare.RowName{"base", "other", "best parent", "filter grafting", "CKI", "CKI + training", "merge"}
+	if !slices.Equal(names, want) {
+		t.Errorf("rows %v, want %v", names, want)
+	}
+	for _, name := range want {
+		if a, b := row(few, name), row(all, name); a.Test["auc"] != b.Test["auc"] || a.Valid["logloss"] != b.Valid["logloss"] {
+			t.Errorf("%s: %v alone, %v among all", name, a.Test, b.Test)
+		}
+	}
+	o := options(t)
+	o.Rows = []string{"[a"}
+	if err := o.Validate(); err == nil || !strings.Contains(err.Error(), "is no pattern") {
+		t.Errorf("a bad pattern: %v", err)
+	}
+}
+
+// The names that tables ask for are those that comparisons have.
+func TestKnownRow(t *testing.T) {
+	for name, want := range map[compare.RowName]bool{
+		"CKI + training": true, "other": true, "other 3": true, "merge, round 2": true, "all data": true,
+		"other 0": false, "merge, round 1": false, "CKI+training": false, "": false, "other x": false,
+	} {
+		if compare.KnownRow(name) != want {
+			t.Errorf("KnownRow(%q) is %v", name, !want)
+		}
+	}
+	_, all := lab(t), options(t)
+	l := lab(t)
+	for _, r := range run(t, l, all, regime.Independent{Count: 2}).Rows {
+		if !compare.KnownRow(r.Name) {
+			t.Errorf("KnownRow does not know %q", r.Name)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/align"
@@ -33,12 +34,12 @@ func (c *comparison) list() []*entry {
 		}
 	}
 
-	base := row(RowBase, parents[0].Name, given(parents[0]))
+	base := always(row(RowBase, parents[0].Name, given(parents[0])))
 	add(true, base)
 	for k, m := range parents[1:] {
-		add(true, row(OtherRow(k+1, count), m.Name, given(m)))
+		add(true, always(row(OtherRow(k+1, count), m.Name, given(m))))
 	}
-	add(true, row(RowBestParent, "", c.best(rows)))
+	add(true, always(row(RowBestParent, "", c.best(rows))))
 	add(count > 2, row(RowEnsembleOfTwo, cost(2), c.ensemble(parents[:2])))
 	add(true, row(RowEnsemble, cost(count), c.ensemble(parents)))
 
@@ -59,16 +60,16 @@ func (c *comparison) list() []*entry {
 	add(aligned && heads,
 		row(RowCKIAligned, "heads; as published", c.merging(c.aligned, c.head, publishedCKI(form, publishedEpochs))))
 	add(otherRows, row(RowGates, "of rows and units, learned on held-out rows from the counts on", c.merging(parents, all, heldOutGates())))
-	add(trained && heads, row(RowCKITrained, "", c.trained(published.model, hard)))
+	add(trained && heads, row(RowCKITrained, "", c.trained(published.model, hard)).from(published))
 
-	merge := result(row(RowMerge, "the configured method", c.configured()))
+	merge := always(result(row(RowMerge, "the configured method", c.configured())))
 	add(true, merge)
 	add(true, c.rounds(merge)...)
 	add(trains, result(row(RowMergeTrained, labels(o.Finetune.Teacher), c.trained(merge.model, o.Finetune))))
 
 	add(trained,
 		row(RowBaseTrained, "control: the same training", c.trained(base.model, o.Finetune)),
-		row(RowAverageTrained, "control: the same training", c.trained(mean.model, o.Finetune)))
+		row(RowAverageTrained, "control: the same training", c.trained(mean.model, o.Finetune)).from(mean))
 	add(trained && o.Finetune.Teacher != cki.NoTeacher,
 		row(RowMergeHardLabels, "control: no teacher", c.trained(merge.model, hard)))
 	add(trained && o.Finetune.Teacher == cki.TeacherParents,
@@ -85,6 +86,34 @@ func (c *comparison) list() []*entry {
 }
 
 func row(name RowName, note string, m maker) *entry { return &entry{name: name, note: note, make: m} }
+
+// from says which rows an entry starts from, beside those that are always made.
+func (e *entry) from(rows ...*entry) *entry {
+	e.after = append(e.after, rows...)
+	return e
+}
+
+// always marks an entry as one that every comparison has.
+func always(e *entry) *entry {
+	e.always = true
+	return e
+}
+
+// wanted returns the rows of a list that the options ask for, with those that they start from, in the list's order.
+func (c *comparison) wanted(all []*entry) ([]*entry, error) {
+	wants, err := c.options.WantsRow()
+	if err != nil {
+		return nil, fmt.Errorf("cki: merge.rows: %w", err)
+	}
+	made := map[*entry]bool{}
+	for _, e := range slices.Backward(all) { // a row stands after those that it starts from
+		made[e] = made[e] || e.always || wants(string(e.name))
+		for _, from := range e.after {
+			made[from] = made[from] || made[e]
+		}
+	}
+	return slices.DeleteFunc(all, func(e *entry) bool { return !made[e] }), nil
+}
 
 // result marks an entry as one that may be passed on.
 func result(e *entry) *entry {

@@ -108,7 +108,7 @@ func (c *comparison) rounds(merge *entry) []*entry {
 	from, members := merge, c.aligned
 	for round := 2; round <= c.options.Rounds.Count; round++ {
 		last := from
-		e := result(row(RoundRow(round), "each parent trained on from the merge, on its own rows", nil))
+		e := result(row(RoundRow(round), "each parent trained on from the merge, on its own rows", nil)).from(last)
 		e.make = timed(func(ctx context.Context, r *Row) (*nn.Params, error) {
 			var next []*cki.Member
 			for k, m := range members {

@@ -15,18 +15,18 @@ import (
 // ensemble and their merge are what the training is compared with, and one model that is trained on all rows, at its own rate.
 func (c *comparison) listRounds() []*entry {
 	var (
-		trained = result(row(RowRounds, c.everyRound(), timed(c.trainRounds)))
+		trained = always(result(row(RowRounds, c.everyRound(), timed(c.trainRounds))))
 		parents = c.family.Members
 		count   = len(parents)
 	)
 	if count == 0 {
 		return []*entry{trained}
 	}
-	rows := []*entry{row(RowBase, parents[0].Name, given(parents[0]))}
+	rows := []*entry{always(row(RowBase, parents[0].Name, given(parents[0])))}
 	for k, m := range parents[1:] {
-		rows = append(rows, row(OtherRow(k+1, count), m.Name, given(m)))
+		rows = append(rows, always(row(OtherRow(k+1, count), m.Name, given(m))))
 	}
-	rows = append(rows, row(RowBestParent, "", c.best(rows)))
+	rows = append(rows, always(row(RowBestParent, "", c.best(rows))))
 	return append(rows,
 		row(RowEnsemble, cost(count), c.ensemble(parents)),
 		row(RowCounts, "one merge at the end: embedding rows by how often each parent trained them", c.merging(parents, all, byCounts())),

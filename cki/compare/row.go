@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/splice-ml/splice/cki/report"
 )
@@ -97,4 +98,28 @@ func (rs Rows) Report() []report.Row {
 		out = append(out, report.Row{Name: string(r.Name), Note: r.Note, Valid: r.Valid, Test: r.Test, Seconds: r.Seconds, Steps: r.Steps})
 	}
 	return out
+}
+
+// RowNames are the names of the rows that a comparison can have, but for those with a number: see [OtherRow] and [RoundRow].
+var RowNames = []RowName{
+	RowBase, RowOther, RowBestParent, RowEnsembleOfTwo, RowEnsemble, RowAverage, RowHeadAverage, RowCounts, RowSoup, RowGraft, RowPruneSigned,
+	RowPruneMagnitude, RowCKIUntrained, RowCKI, RowAverageAligned, RowCKIAligned, RowGates, RowCKITrained, RowMerge, RowMergeTrained, RowBaseTrained,
+	RowAverageTrained, RowMergeHardLabels, RowMergeSelfTeacher, RowHalfHeadTrained, RowPermutedTrained, RowLonger, RowEpochSoup,
+	RowBaseMovingAverage, RowAllData,
+}
+
+// maxNumber is above the numbers that rows have.
+const maxNumber = 1000
+
+// KnownRow reports whether a comparison can have a row of that name.
+func KnownRow(name RowName) bool {
+	if slices.Contains(RowNames, name) {
+		return true
+	}
+	for n := 1; n < maxNumber; n++ {
+		if name == numberedOther(n) || name == RoundRow(n) {
+			return true
+		}
+	}
+	return false
 }

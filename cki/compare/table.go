@@ -22,10 +22,12 @@ type Table struct {
 	Protocol    string         `json:"protocol,omitempty"`  // what the metrics rank: see train.Protocol
 	Reachable   report.Metrics `json:"reachable,omitempty"` // what the true probabilities of synthetic rows reach on the test rows
 	// what the parents' training rows were split by; empty if all saw the same, or it is not known
-	SplitBy string  `json:"split_by,omitempty"`
-	Passed  RowName `json:"passed"`  // the row whose model is passed on
-	Guarded bool    `json:"guarded"` // it is the best parent, since the merge was worse on validation
-	Rows    Rows    `json:"rows"`
+	SplitBy string `json:"split_by,omitempty"`
+	// that training the run took which the parents branch from; 0 if there is none, or it is not known
+	TrunkSeconds float64 `json:"trunk_seconds,omitempty"`
+	Passed       RowName `json:"passed"`  // the row whose model is passed on
+	Guarded      bool    `json:"guarded"` // it is the best parent, since the merge was worse on validation
+	Rows         Rows    `json:"rows"`
 }
 
 // ReadTable reads the comparison of a merge from its run.

@@ -264,6 +264,9 @@ func (j *Job) passOn(ctx context.Context, l *cki.Lab, out *compare.Outcome, dige
 		Passed: out.Passed, Protocol: l.Protocol(),
 		Guarded: out.Guarded, SplitBy: out.Family.SplitBy, Rows: out.Rows,
 	}
+	if trunk := out.Family.Trunk; trunk != nil {
+		t.TrunkSeconds = trunk.Seconds
+	}
 	if b := l.Data.Synthetic; b != nil && b.AUC > 0 {
 		t.Reachable = report.Metrics{"auc": b.AUC, "logloss": b.LogLoss}
 	}

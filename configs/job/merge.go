@@ -10,6 +10,7 @@ import (
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/merge"
+	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/memory"
 	"github.com/splice-ml/splice/train"
@@ -168,11 +169,27 @@ func (j *Job) merge(overwrite bool) (*merge.Job, error) {
 	if m.Digest, err = j.Experiment.Digest(); err != nil {
 		return nil, err
 	}
-	e := *j.Experiment // what of it decides the parents that the regime makes
-	e.Merge = cki.DefaultOptions()
-	e.Merge.Regime, e.Merge.Controls = j.Experiment.Merge.Regime, j.Experiment.Merge.Controls
-	m.Making, err = e.Digest()
+	m.Making, err = Making(j.Experiment)
 	return m, err
+}
+
+// Making returns a digest of what decides the parents that the regime of an experiment makes, but for weights that they start from and
+// what is in the files of their data.
+func Making(e *configs.Experiment) (string, error) {
+	made := *e
+	made.Merge = cki.DefaultOptions()
+	made.Merge.Regime, made.Merge.Controls = e.Merge.Regime, e.Merge.Controls
+	return made.Digest()
+}
+
+// AdoptParents copies the parents of another merge, which is done, into the job's directory, so that they are not trained again. It
+// reports whether it did: see [merge.Job.Adopt].
+func (j *Job) AdoptParents(from string) (bool, error) {
+	making, err := Making(j.Experiment)
+	if err != nil {
+		return false, err
+	}
+	return (&merge.Job{Dir: j.Dir, Making: making}).Adopt(from)
 }
 
 // describeMerge writes the config and the feature map of a merge, or of a parent that a regime trains by some options. The
