@@ -2,6 +2,10 @@
 //
 //	go run ./cmd/table scripts/table_mlp.yaml
 //
+// A table file that has rows is a table of methods by data sets and models, in the quick or the full size:
+//
+//	go run ./cmd/table scripts/table1.yaml --quick
+//
 // With --runs it prints the metrics of finished runs, with means, standard deviations and paired differences:
 //
 //	go run ./cmd/table --runs 'runs/seeds/mrpc-*'
@@ -40,6 +44,7 @@ func newCommand(merge merger) *app.Command {
 	var set app.List
 	var out string
 	var markdown bool
+	o := gridOptions{}
 	stats := statistics{in: os.Stdin}
 	c := app.New("table", "runs merges over several seeds and prints what they come to", func(ctx context.Context, c *app.Command) error {
 		args := c.Flags.Args()
@@ -48,6 +53,9 @@ func newCommand(merge merger) *app.Command {
 		}
 		if len(args) != 1 || stats.asked() {
 			return run.BadInput(errors.New("table: give one table file, such as scripts/table_mlp.yaml, or --runs"))
+		}
+		if done, err := o.run(ctx, c, args[0], set, out); done || err != nil {
+			return err
 		}
 		f, err := load(args[0])
 		if err != nil {
@@ -82,6 +90,7 @@ func newCommand(merge merger) *app.Command {
 		return errors.Join(r.write(w), w.Commit())
 	})
 	c.Args = 1
+	o.flags(c.Flags)
 	stats.flags(c.Flags)
 	c.Flags.Var(&set, "set", "override a key of every config, `a.b=value`; may be given several times")
 	c.Flags.StringVar(&out, "out", "", "JSON `file` of the result (default: the table file's)")
