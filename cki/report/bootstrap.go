@@ -24,13 +24,13 @@ type Difference struct {
 // Clear reports whether the interval leaves out 0.
 func (d *Difference) Clear() bool { return d.Low > 0 || d.High < 0 }
 
-// resamples is how many samples a bootstrap draws.
+// resamples is how many samples a bootstrap draws. Of up to 5 pairs there are fewer: each is taken once.
 const resamples = 10_000
 
 // Bootstrap estimates the mean of a - b, where a[i] and b[i] are of the same pair of runs, with a 95 % bootstrap interval and the p value
-// of the paired t-test. What is drawn depends on the numbers alone.
+// of the paired t-test. What is drawn depends on the number of pairs alone.
 //
-// Pairs are drawn with replacement, and the ends are the 2.5 % and the 97.5 % quantile of the means (Efron and Tibshirani 1993, section 13.3). Of
+// Pairs are drawn with replacement, or all samples are taken if they are few, and the ends are the 2.5 % and the 97.5 % quantile of the means (Efron and Tibshirani 1993, section 13.3). Of
 // few pairs these lie too near each other (Hesterberg 2015, The American Statistician 69(4), section 4.1): the distances from the mean are
 // multiplied by
 //
@@ -71,6 +71,37 @@ func Bootstrap(a, b []float64) (*Difference, error) {
 
 // percentiles returns the 2.5 % and the 97.5 % quantile of the means of samples of x.
 func percentiles(x []float64) (low, high float64) {
+	means := everyMean(x)
+	if means == nil {
+		means = drawnMeans(x)
+	}
+	slices.Sort(means)
+	cut := max(len(means)/40, 1)
+	return means[cut-1], means[len(means)-cut]
+}
+
+// everyMean returns the means of all samples that there are, or nil if they are more than are drawn.
+func everyMean(x []float64) []float64 {
+	sums := []float64{0}
+	for range x {
+		if len(sums)*len(x) > resamples {
+			return nil
+		}
+		next := make([]float64, 0, len(sums)*len(x))
+		for _, s := range sums {
+			for _, v := range x {
+				next = append(next, s+v)
+			}
+		}
+		sums = next
+	}
+	for i := range sums {
+		sums[i] /= float64(len(x))
+	}
+	return sums
+}
+
+func drawnMeans(x []float64) []float64 {
 	r := rng.New(rng.Key(1, "bootstrap", len(x)))
 	means := make([]float64, resamples)
 	for i := range means {
@@ -80,9 +111,7 @@ func percentiles(x []float64) (low, high float64) {
 		}
 		means[i] = sum / float64(len(x))
 	}
-	slices.Sort(means)
-	cut := resamples / 40
-	return means[cut-1], means[resamples-cut]
+	return means
 }
 
 // Holm sets the corrected p values of differences that are tested together (Holm 1979, Scandinavian Journal of Statistics 6(2)): the k-th

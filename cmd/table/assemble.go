@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
@@ -13,17 +14,19 @@ import (
 
 // gridResult is the JSON file of a table that has rows. All that is printed is in it.
 type gridResult struct {
-	Title   string        `json:"title"`
-	About   string        `json:"about,omitempty"`
-	Size    string        `json:"size"`    // quick or full
-	Command string        `json:"command"` // that makes it
-	Pairs   int           `json:"pairs"`   // of runs, in each column
-	Metrics []string      `json:"metrics"` // the first one is tested
-	Costs   bool          `json:"costs,omitempty"`
-	Gap     bool          `json:"gap,omitempty"`
-	LeftOut []string      `json:"left_out,omitempty"` // data sets whose files are not there, and that have no stand-in
-	Made    []origin      `json:"made"`               // distinct dates and machines of the cells
-	Columns []*gridValues `json:"columns"`
+	Title   string   `json:"title"`
+	About   string   `json:"about,omitempty"`
+	Size    string   `json:"size"`    // quick or full
+	Command string   `json:"command"` // that makes it
+	Pairs   int      `json:"pairs"`   // of runs, in each column
+	Metrics []string `json:"metrics"`
+	Costs   bool     `json:"costs,omitempty"`
+	Gap     bool     `json:"gap,omitempty"`
+	LeftOut []string `json:"left_out,omitempty"` // data sets whose files are not there, and that have no stand-in
+	// rows that no comparison of the table has, such as the soup of the epochs of a run of one epoch
+	LeftOutRows []string      `json:"left_out_rows,omitempty"`
+	Made        []origin      `json:"made"` // distinct dates and machines of the cells
+	Columns     []*gridValues `json:"columns"`
 }
 
 // gridValues are the values of one data set with one model.
@@ -33,6 +36,7 @@ type gridValues struct {
 	StandIn    bool            `json:"stand_in,omitempty"` // the files of the data are not there: the rows are generated
 	Synthetic  bool            `json:"synthetic,omitempty"`
 	Protocol   string          `json:"protocol,omitempty"` // what the metrics rank
+	Metrics    []string        `json:"metrics"`            // those of the table that this data has; the first one is tested
 	Statistics *job.Statistics `json:"statistics,omitempty"`
 	Rows       []*rowValues    `json:"rows"`
 	Cells      []*cellSettings `json:"cells"` // what the rows are from
@@ -90,13 +94,12 @@ func (p *plan) assemble() (*gridResult, error) {
 		r.Columns = append(r.Columns, v)
 	}
 	for i, m := range p.rows {
-		there := len(r.Columns) == 0
-		for _, v := range r.Columns {
-			there = there || !v.Rows[i].Missing
+		if !slices.ContainsFunc(r.Columns, func(v *gridValues) bool { return !v.Rows[i].Missing }) {
+			r.LeftOutRows = append(r.LeftOutRows, m.label())
 		}
-		if !there {
-			return nil, fmt.Errorf("table: the row %q is in no comparison of this table: remove it, or make it by the configs", m.label())
-		}
+	}
+	for _, v := range r.Columns {
+		v.Rows = slices.DeleteFunc(v.Rows, func(x *rowValues) bool { return slices.Contains(r.LeftOutRows, x.Label) })
 	}
 	for _, x := range p.cells {
 		o := x.stored.Made
@@ -150,9 +153,13 @@ func (p *plan) values(c *gridColumn) (*gridValues, error) {
 		}
 	}
 	for _, name := range p.grid.Metrics {
-		if !slices.ContainsFunc(v.Rows, func(r *rowValues) bool { return r.Values[name] != nil && len(r.Values[name].Test) > 0 }) {
-			return nil, fmt.Errorf("there is no metric %q on test rows: add it to task.metrics, and give the data a test part", name)
+		if slices.ContainsFunc(v.Rows, func(r *rowValues) bool { return r.Values[name] != nil && len(r.Values[name].Test) > 0 }) {
+			v.Metrics = append(v.Metrics, name)
 		}
+	}
+	if len(v.Metrics) == 0 {
+		return nil, fmt.Errorf("none of the metrics %s is there on test rows: add one to task.metrics, and give the data a test part",
+			strings.Join(p.grid.Metrics, ", "))
 	}
 	if err := p.gains(c, v, base); err != nil {
 		return nil, err
@@ -224,7 +231,7 @@ func floats(x []report.Float) []float64 {
 
 // gains sets what the rows gain over the best parent of their own merge, or over the column's baseline, and the shares of the gap.
 func (p *plan) gains(c *gridColumn, v *gridValues, base *rowValues) error {
-	for _, name := range p.grid.Metrics {
+	for _, name := range v.Metrics {
 		var tested []*report.Difference
 		for i, r := range v.Rows {
 			x := r.Values[name]
@@ -243,7 +250,7 @@ func (p *plan) gains(c *gridColumn, v *gridValues, base *rowValues) error {
 				return err
 			}
 			tested = append(tested, x.Gain)
-			if p.grid.Gap && name == p.grid.Metrics[0] && all != nil && len(all.Test) > 0 {
+			if p.grid.Gap && name == v.Metrics[0] && all != nil && len(all.Test) > 0 {
 				s, err := report.GapShare(floats(x.Test), floats(against.Test), floats(all.Test))
 				if err != nil {
 					return err

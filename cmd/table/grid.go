@@ -21,7 +21,7 @@ type grid struct {
 	Set      []string  `yaml:"set"`               // overrides of every config
 	Datasets []dataset `yaml:"datasets,required"` // the table has a column for each of them with each of the models
 	Models   []variety `yaml:"models"`            // empty: the configs' own
-	Metrics  []string  `yaml:"metrics,required"`  // on test rows; the first one is tested
+	Metrics  []string  `yaml:"metrics,required"`  // on test rows; of those that a column has, the first one is tested
 	Rows     []method  `yaml:"rows,required"`     // of each column
 	Costs    bool      `yaml:"costs"`             // show parameters, multiply-adds and times, too
 	Gap      bool      `yaml:"gap"`               // show the share of the gap from the best parent to one model on all rows
@@ -53,6 +53,8 @@ type method struct {
 
 	Row compare.RowName `yaml:"row"` // of the comparison of the merge
 	Set []string        `yaml:"set"` // overrides: with some, the row is of a merge of its own, or of that training
+
+	Quick []string `yaml:"quick"` // overrides of the quick size, behind those
 
 	Train    string   `yaml:"train"`    // config of a training; {x} in an override is the run of the row that is called x
 	Ensemble []string `yaml:"ensemble"` // rows of trainings whose mean logits it is

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/splice-ml/splice/data/atomicfile"
@@ -22,7 +23,7 @@ func readResult(path string) (*gridResult, error) {
 	if err := json.Unmarshal(b, r); err != nil {
 		return nil, fmt.Errorf("table: %s: %w", path, err)
 	}
-	if len(r.Metrics) == 0 || len(r.Columns) == 0 {
+	if len(r.Columns) == 0 || slices.ContainsFunc(r.Columns, func(c *gridValues) bool { return len(c.Metrics) == 0 }) {
 		return nil, fmt.Errorf("table: %s is no result of a table with rows", path)
 	}
 	return r, nil

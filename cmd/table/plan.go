@@ -151,7 +151,7 @@ func (b *planner) cell(c *gridColumn, m *method, seed int, named map[string]*cel
 		x.digest = short(x.inputs)
 	case m.Train != "":
 		x.kind, x.config = kindTrain, m.Train
-		for _, s := range m.Set {
+		for _, s := range b.overrides(m) {
 			for name, other := range named {
 				if other != nil && strings.Contains(s, "{"+name+"}") {
 					s = strings.ReplaceAll(s, "{"+name+"}", filepath.ToSlash(other.dir))
@@ -160,12 +160,12 @@ func (b *planner) cell(c *gridColumn, m *method, seed int, named map[string]*cel
 			}
 			own = append(own, s)
 		}
-	case len(m.Set) > 0:
+	case len(b.overrides(m)) > 0:
 		var quoted []string
 		for _, r := range b.sharing(m) {
 			quoted = append(quoted, strconv.Quote(string(r)))
 		}
-		own = append(slices.Clone(m.Set), "merge.rows=["+strings.Join(quoted, ", ")+"]")
+		own = append(slices.Clone(b.overrides(m)), "merge.rows=["+strings.Join(quoted, ", ")+"]")
 	}
 	if x.kind != kindEnsemble {
 		if err := b.load(x, c, own); err != nil {
@@ -187,10 +187,18 @@ func (b *planner) cell(c *gridColumn, m *method, seed int, named map[string]*cel
 	return x, nil
 }
 
+// overrides returns a row's own overrides, in the size that is made.
+func (b *planner) overrides(m *method) []string {
+	if b.asked.full {
+		return m.Set
+	}
+	return slices.Concat(m.Set, m.Quick)
+}
+
 // sharing returns the comparison's rows that have the same overrides as m, and so are from one merge.
 func (b *planner) sharing(m *method) (out []compare.RowName) {
 	for _, other := range b.rows {
-		if other.Row != "" && slices.Equal(other.Set, m.Set) && !slices.Contains(out, other.Row) {
+		if other.Row != "" && slices.Equal(b.overrides(other), b.overrides(m)) && !slices.Contains(out, other.Row) {
 			out = append(out, other.Row)
 		}
 	}

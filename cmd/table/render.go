@@ -64,6 +64,9 @@ func (r *gridResult) words() []string {
 	if len(r.LeftOut) > 0 {
 		out = append(out, "Left out, since the files are not there: "+strings.Join(r.LeftOut, ", ")+".")
 	}
+	if len(r.LeftOutRows) > 0 {
+		out = append(out, "Rows that these comparisons do not have: "+strings.Join(r.LeftOutRows, ", ")+".")
+	}
 	pairs := fmt.Sprintf("%d pairs", r.Pairs)
 	if r.Pairs == 1 {
 		pairs = "1 pair"
@@ -108,18 +111,26 @@ func (r *gridResult) sheets() []sheet {
 }
 
 func (r *gridResult) overview() sheet {
-	s := sheet{title: r.Metrics[0], head: []string{"method"}}
+	s := sheet{title: r.Columns[0].Metrics[0], head: []string{"method"}}
+	one := !slices.ContainsFunc(r.Columns, func(c *gridValues) bool { return c.Metrics[0] != s.title })
+	if !one {
+		s.title = "All columns"
+	}
 	for _, c := range r.Columns {
-		s.head = append(s.head, c.name())
+		name := c.name()
+		if !one {
+			name += ": " + c.Metrics[0]
+		}
+		s.head = append(s.head, name)
 	}
 	for i, row := range r.Columns[0].Rows {
 		line := []entry{{text: row.Label}}
 		for _, c := range r.Columns {
-			x := c.Rows[i].Values[r.Metrics[0]]
+			x := c.Rows[i].Values[c.Metrics[0]]
 			e := entry{nothing, false}
 			if x != nil && len(x.Test) > 0 {
 				e.text = number4(x.Mean) + mark(x.Gain)
-				e.bold = better(r.Metrics[0], x.Gain)
+				e.bold = better(c.Metrics[0], x.Gain)
 			}
 			line = append(line, e)
 		}
@@ -129,28 +140,28 @@ func (r *gridResult) overview() sheet {
 }
 
 func (r *gridResult) detail(c *gridValues) sheet {
-	s := sheet{title: c.name(), head: []string{"method", r.Metrics[0], "minus best parent", "p"}}
+	s := sheet{title: c.name(), head: []string{"method", c.Metrics[0], "minus best parent", "p"}}
 	if c.Protocol != "" {
 		s.title += ", ranking " + c.Protocol
 	}
 	if r.Gap {
 		s.head = append(s.head, "share of the gap")
 	}
-	s.head = append(s.head, r.Metrics[1:]...)
+	s.head = append(s.head, c.Metrics[1:]...)
 	if r.Costs {
 		s.head = append(s.head, "parameters", "multiply-adds", "ms a row", "seconds")
 	}
 	for _, row := range c.Rows {
 		line := []entry{{text: row.Label}}
-		x := row.Values[r.Metrics[0]]
+		x := row.Values[c.Metrics[0]]
 		if row.Missing || x == nil {
 			x = &gridMeasure{}
 		}
-		line = append(line, entry{text: mean(x)}, entry{difference2(x.Gain), better(r.Metrics[0], x.Gain)}, entry{text: pValue(x.Gain)})
+		line = append(line, entry{text: mean(x)}, entry{difference2(x.Gain), better(c.Metrics[0], x.Gain)}, entry{text: pValue(x.Gain)})
 		if r.Gap {
 			line = append(line, entry{text: gapText(row.Gap)})
 		}
-		for _, name := range r.Metrics[1:] {
+		for _, name := range c.Metrics[1:] {
 			e := entry{text: nothing}
 			if y := row.Values[name]; y != nil && len(y.Test) > 0 {
 				e.text = mean(y)
@@ -331,7 +342,7 @@ func (r *gridResult) csv() string {
 	}
 	for _, c := range r.Columns {
 		for _, row := range c.Rows {
-			for _, name := range r.Metrics {
+			for _, name := range c.Metrics {
 				x := row.Values[name]
 				if row.Missing || x == nil || len(x.Test) == 0 {
 					continue
@@ -345,7 +356,7 @@ func (r *gridResult) csv() string {
 					cells = append(cells, "", "", "", "", "", "")
 				}
 				gap := ""
-				if row.Gap != nil && name == r.Metrics[0] {
+				if row.Gap != nil && name == c.Metrics[0] {
 					gap = num(row.Gap.Mean)
 				}
 				cells = append(cells, gap)
