@@ -329,17 +329,28 @@ func meanSeconds(cells []*cell, m *method) float64 {
 	var sum float64
 	for _, x := range cells {
 		if m.Row == "" {
-			sum += x.stored.Rows[0].Seconds
-			for _, other := range x.members {
-				if x.kind == kindTrain {
-					sum += other.stored.Rows[0].Seconds // what it starts from
-				}
-			}
+			sum += chainSeconds(x, map[*cell]bool{})
 		} else {
 			sum += rowSeconds(x.stored, m.Row)
 		}
 	}
 	return sum / float64(len(cells))
+}
+
+// chainSeconds returns how long a training took, with all that it and the members of an ensemble start from.
+func chainSeconds(x *cell, seen map[*cell]bool) float64 {
+	if seen[x] {
+		return 0
+	}
+	seen[x] = true
+	sum := 0.
+	if x.kind == kindTrain {
+		sum = x.stored.Rows[0].Seconds
+	}
+	for _, other := range x.members {
+		sum += chainSeconds(other, seen)
+	}
+	return sum
 }
 
 // ofBase are the rows that need no parent but the base, and ofNone those that need none.

@@ -37,6 +37,7 @@ type dataset struct {
 	Needs   []string `yaml:"needs"`    // files or globs without which there is no such data
 	StandIn []string `yaml:"stand_in"` // overrides in place of missing files; empty: the columns are left out
 	Quick   []string `yaml:"quick"`    // overrides of the quick size, where the files are there
+	Large   bool     `yaml:"large"`    // too large for the quick size, which has the stand-in even if the files are there
 	Models  []string `yaml:"models"`   // names of the models that this data is for; empty: all
 }
 

@@ -40,11 +40,14 @@ func makeMerge(ctx context.Context, c *app.Command, e *configs.Experiment, dir s
 	return m.Table, nil
 }
 
-func newCommand(merge merger) *app.Command {
+func newCommand(merge merger) *app.Command { return newTable(merge, nil) }
+
+// newTable returns the command. cells makes the cells of tables with rows; nil: by their configs.
+func newTable(merge merger, cells cellMaker) *app.Command {
 	var set app.List
 	var out string
 	var markdown bool
-	o := gridOptions{}
+	o := gridOptions{maker: cells}
 	stats := statistics{in: os.Stdin}
 	c := app.New("table", "runs merges over several seeds and prints what they come to", func(ctx context.Context, c *app.Command) error {
 		args := c.Flags.Args()

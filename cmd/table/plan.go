@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,9 +51,9 @@ type cell struct {
 	config  string
 	set     []string
 	e       *configs.Experiment // nil for an ensemble
-	digest  string              // of e
+	digest  string              // of e with the seed 1
 	inputs  string              // of the contents of its files
-	making  string              // of the parents, of a merge
+	making  string              // what decides the parents of a merge
 	dir     string              // of its run; empty for an ensemble
 	members []*cell             // of an ensemble, or trainings that one starts from
 	costed  bool                // its costs are measured
@@ -78,13 +79,13 @@ func (g *grid) plan(a asked) (*plan, error) {
 		}
 	}
 	among := func(list []string, name string) bool { return len(list) == 0 || slices.Contains(list, name) }
-	b := &planner{plan: p, asked: a, at: map[string]*cell{}, sums: checksums{}}
+	b := &planner{plan: p, asked: a, at: map[string]*cell{}, loads: map[string]*loaded{}, sums: checksums{}}
 	for i := range g.Datasets {
 		d := &g.Datasets[i]
 		if !among(p.size.Datasets, d.Name) {
 			continue
 		}
-		missing := b.missing(d)
+		missing := b.missing(d) || d.Large && !a.full
 		if missing && len(d.StandIn) == 0 {
 			p.leftOut = append(p.leftOut, d.Name)
 			continue
@@ -112,6 +113,7 @@ type planner struct {
 	*plan
 	asked asked
 	at    map[string]*cell // by identity
+	loads map[string]*loaded
 	sums  checksums
 	errs  []error
 }
@@ -152,8 +154,8 @@ func (b *planner) cell(c *gridColumn, m *method, seed int, named map[string]*cel
 	case m.Train != "":
 		x.kind, x.config = kindTrain, m.Train
 		for _, s := range b.overrides(m) {
-			for name, other := range named {
-				if other != nil && strings.Contains(s, "{"+name+"}") {
+			for _, name := range slices.Sorted(maps.Keys(named)) {
+				if other := named[name]; other != nil && strings.Contains(s, "{"+name+"}") {
 					s = strings.ReplaceAll(s, "{"+name+"}", filepath.ToSlash(other.dir))
 					x.members = append(x.members, other)
 				}
@@ -172,10 +174,7 @@ func (b *planner) cell(c *gridColumn, m *method, seed int, named map[string]*cel
 			return nil, err
 		}
 	}
-	x.id = x.digest + "-" + short(x.inputs)
-	if x.kind == kindEnsemble {
-		x.id = "ensemble-" + x.digest
-	}
+	x.id = fmt.Sprintf("%s-%s-%d", x.digest, short(x.inputs)[:8], seed)
 	if same := b.at[x.id]; same != nil {
 		return same, nil
 	}
@@ -206,6 +205,12 @@ func (b *planner) sharing(m *method) (out []compare.RowName) {
 	return out
 }
 
+// loaded is a config with its overrides, for any seed.
+type loaded struct {
+	e                      *configs.Experiment
+	digest, inputs, making string // of e with the seed 1
+}
+
 // load reads the config of a cell, with the overrides own behind those of the table.
 func (b *planner) load(x *cell, c *gridColumn, own []string) error {
 	d := c.dataset
@@ -221,7 +226,27 @@ func (b *planner) load(x *cell, c *gridColumn, own []string) error {
 		set = append(set, d.Quick...)
 	}
 	x.set = append(append(set, own...), b.asked.set...)
-	set = append(slices.Clone(x.set), fmt.Sprintf("seed=%d", x.seed))
+	key := strings.Join(append([]string{x.kind, x.config}, x.set...), "\n")
+	l := b.loads[key]
+	if l == nil {
+		var err error
+		if l, err = b.read(x); err != nil {
+			return err
+		}
+		b.loads[key] = l
+	}
+	e := *l.e
+	e.Seed = uint64(x.seed)
+	x.e, x.digest, x.inputs, x.making = &e, l.digest, l.inputs, l.making
+	if x.making != "" {
+		x.making += fmt.Sprintf("-%d-%s", x.seed, short(x.inputs)[:8])
+	}
+	return nil
+}
+
+// read reads the config of a cell with its overrides.
+func (b *planner) read(x *cell) (*loaded, error) {
+	set := append(slices.Clone(x.set), "seed=1")
 	if b.asked.jobs > 1 {
 		set = append(set, "threads=1")
 	}
@@ -229,41 +254,43 @@ func (b *planner) load(x *cell, c *gridColumn, own []string) error {
 	if x.kind == kindMerge {
 		read = configs.LoadMerge
 	}
+	l := &loaded{}
 	e, err := read(x.config, set)
 	if err == nil && e.Model == nil {
 		err = fmt.Errorf("%s: has no model and data, so its merge cannot be evaluated", x.config)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if x.digest, err = e.Digest(); err != nil { // before files are looked for elsewhere
-		return err
+	if l.digest, err = e.Digest(); err != nil { // before files are looked for elsewhere
+		return nil, err
+	}
+	if x.kind == kindMerge {
+		if l.making, err = job.Making(e); err != nil {
+			return nil, err
+		}
 	}
 	inputs, err := e.Inputs()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	at := b.located(inputs)
-	if len(at) > 0 {
+	if at := b.located(inputs); len(at) > 0 {
 		if e, err = read(x.config, append(set, at...)); err != nil {
-			return err
+			return nil, err
 		}
 	}
+	l.e = e
 	for _, in := range inputs {
 		if strings.HasPrefix(filepath.Clean(in.Path), filepath.Clean(b.grid.Runs)+string(filepath.Separator)) {
 			continue // the run of another cell, whose identity is its name
 		}
 		sum, err := b.sums.of(b.locate(in.Path))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		x.inputs += sum + " "
+		l.inputs += sum + " "
 	}
-	x.e = e
-	if x.kind == kindMerge {
-		x.making, err = job.Making(e)
-	}
-	return err
+	return l, nil
 }
 
 // The directories that configs name.

@@ -55,7 +55,11 @@ func (r *gridResult) words() []string {
 		synthetic = synthetic || c.Synthetic && !c.StandIn
 	}
 	if len(standIns) > 0 {
-		out = append(out, "Synthetic stand-in, since the files are not there: "+strings.Join(standIns, ", ")+
+		why := "are not there"
+		if r.Size != "full" {
+			why += ", or are too large for the quick size"
+		}
+		out = append(out, "Synthetic stand-in, since the files "+why+": "+strings.Join(standIns, ", ")+
 			". Generated rows take the place of these data sets; the numbers say nothing about them.")
 	}
 	if synthetic {
