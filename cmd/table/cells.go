@@ -208,9 +208,7 @@ func (p *plan) makeMissing(ctx context.Context, m cellMaker, missing []*cell, jo
 		stop()
 	}
 	for range max(1, jobs) {
-		workers.Add(1)
-		go func() {
-			defer workers.Done()
+		workers.Go(func() {
 			for list := range queue {
 				for _, x := range list {
 					if ctx.Err() != nil {
@@ -229,7 +227,7 @@ func (p *plan) makeMissing(ctx context.Context, m cellMaker, missing []*cell, jo
 					show.done(x.label())
 				}
 			}
-		}()
+		})
 	}
 feed:
 	for _, list := range groups(missing) {

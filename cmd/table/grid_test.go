@@ -537,9 +537,18 @@ func TestGroups(t *testing.T) {
 // The seconds of a row are its own, those of what it starts from, and those of the parents that it needs.
 func TestRowSeconds(t *testing.T) {
 	s := &stored{Parents: 2, TrunkSeconds: 1, Passed: "merge + training", Rows: compare.Rows{
-		{Name: "base", Seconds: 10}, {Name: "other", Seconds: 20}, {Name: "best parent"}, {Name: "CKI", Seconds: 5}, {Name: "CKI + training", Seconds: 7},
-		{Name: "merge", Seconds: 3}, {Name: "merge, round 2", Seconds: 40}, {Name: "merge, round 3", Seconds: 50}, {Name: "merge + training", Seconds: 6},
-		{Name: "base + training", Seconds: 8}, {Name: "longer training", Seconds: 60}, {Name: "pruning, signed", Seconds: .5},
+		{Name: "base", Seconds: 10},
+		{Name: "other", Seconds: 20},
+		{Name: "best parent"},
+		{Name: "CKI", Seconds: 5},
+		{Name: "CKI + training", Seconds: 7},
+		{Name: "merge", Seconds: 3},
+		{Name: "merge, round 2", Seconds: 40},
+		{Name: "merge, round 3", Seconds: 50},
+		{Name: "merge + training", Seconds: 6},
+		{Name: "base + training", Seconds: 8},
+		{Name: "longer training", Seconds: 60},
+		{Name: "pruning, signed", Seconds: .5},
 	}}
 	for name, want := range map[compare.RowName]float64{
 		"base": 11, "other": 21, "best parent": 31, "CKI": 36, "CKI + training": 43, "merge": 34, "merge, round 2": 74, "merge, round 3": 124,

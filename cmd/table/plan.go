@@ -56,7 +56,6 @@ type cell struct {
 	making  string              // what decides the parents of a merge
 	dir     string              // of its run; empty for an ensemble
 	members []*cell             // of an ensemble, or trainings that one starts from
-	costed  bool                // its costs are measured
 	stored  *stored             // what is known of it; nil until it is made
 }
 

@@ -189,8 +189,10 @@ func costEntries(c *rowCost) []entry {
 		return []entry{{text: nothing}, {text: nothing}, {text: nothing}, {text: nothing}}
 	}
 	return []entry{
-		{text: strconv.FormatInt(c.Parameters, 10)}, {text: strconv.FormatInt(c.MultiplyAdds, 10)},
-		{text: strconv.FormatFloat(float64(c.Milliseconds), 'g', 3, 64)}, {text: fmt.Sprintf("%.1f", float64(c.Seconds))},
+		{text: strconv.FormatInt(c.Parameters, 10)},
+		{text: strconv.FormatInt(c.MultiplyAdds, 10)},
+		{text: strconv.FormatFloat(float64(c.Milliseconds), 'g', 3, 64)},
+		{text: fmt.Sprintf("%.1f", float64(c.Seconds))},
 	}
 }
 
