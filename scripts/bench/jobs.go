@@ -244,7 +244,7 @@ func (b *bench) needs(names string) error {
 	for _, f := range []struct{ job, file, do string }{
 		{"fuxictr", b.fuxiPython, "make bench-jobs makes it; -fuxictr names another one"},
 		{"mrpc", filepath.Join(b.mrpc, "train.tsv"), "scripts/get_glue.sh gets it; -mrpc names another folder"},
-		{"mrpc", filepath.Join(b.pretrained, "tokenizer.json"), "scripts/get_model.sh gets it; -pretrained names another folder"},
+		{"mrpc", filepath.Join(b.pretrained, trainrun.ModelFile), "scripts/get_model.sh gets it; -pretrained names another folder"},
 	} {
 		if !strings.Contains(names, f.job) {
 			continue
