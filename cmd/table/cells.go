@@ -351,6 +351,10 @@ func (r *runner) make(ctx context.Context, x *cell, from []string) error {
 	s := &stored{Format: storedFormat, Kind: x.kind, Seed: x.seed, Inputs: x.inputs, Making: x.making}
 	threads := 0
 	if x.e != nil {
+		var err error
+		if x.e, err = x.fresh(); err != nil { // a job changes its experiment: no other cell may have it
+			return run.BadInput(err)
+		}
 		y, err := x.e.YAML()
 		if err != nil {
 			return err

@@ -50,13 +50,14 @@ type cell struct {
 	seed    int
 	config  string
 	set     []string
-	e       *configs.Experiment // nil for an ensemble
-	digest  string              // of e with the seed 1
-	inputs  string              // of the contents of its files
-	making  string              // what decides the parents of a merge
-	dir     string              // of its run; empty for an ensemble
-	members []*cell             // of an ensemble, or trainings that one starts from
-	stored  *stored             // what is known of it; nil until it is made
+	e       *configs.Experiment // nil for an ensemble; cells share what it points to
+	fresh   func() (*configs.Experiment, error)
+	digest  string  // of e with the seed 1
+	inputs  string  // of the contents of its files
+	making  string  // what decides the parents of a merge
+	dir     string  // of its run; empty for an ensemble
+	members []*cell // of an ensemble, or trainings that one starts from
+	stored  *stored // what is known of it; nil until it is made
 }
 
 // The kinds of cells.
@@ -207,7 +208,8 @@ func (b *planner) sharing(m *method) (out []compare.RowName) {
 // loaded is a config with its overrides, for any seed.
 type loaded struct {
 	e                      *configs.Experiment
-	digest, inputs, making string // of e with the seed 1
+	fresh                  func(seed int) (*configs.Experiment, error) // reads it again
+	digest, inputs, making string                                      // of e with the seed 1
 }
 
 // load reads the config of a cell, with the overrides own behind those of the table.
@@ -236,6 +238,7 @@ func (b *planner) load(x *cell, c *gridColumn, own []string) error {
 	}
 	e := *l.e
 	e.Seed = uint64(x.seed)
+	x.fresh = func() (*configs.Experiment, error) { return l.fresh(x.seed) }
 	x.e, x.digest, x.inputs, x.making = &e, l.digest, l.inputs, l.making
 	if x.making != "" {
 		x.making += fmt.Sprintf("-%d-%s", x.seed, short(x.inputs)[:8])
@@ -273,8 +276,16 @@ func (b *planner) read(x *cell) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	if at := b.located(inputs); len(at) > 0 {
-		if e, err = read(x.config, append(set, at...)); err != nil {
+	config, at := x.config, b.located(inputs)
+	l.fresh = func(seed int) (*configs.Experiment, error) {
+		e, err := read(config, slices.Concat(set, at))
+		if err == nil {
+			e.Seed = uint64(seed)
+		}
+		return e, err
+	}
+	if len(at) > 0 {
+		if e, err = l.fresh(1); err != nil {
 			return nil, err
 		}
 	}
