@@ -43,8 +43,9 @@ type dataset struct {
 
 // variety is a model, or a setting of several, which columns have.
 type variety struct {
-	Name string   `yaml:"name,required"`
-	Set  []string `yaml:"set"` // overrides
+	Name  string   `yaml:"name,required"`
+	Set   []string `yaml:"set"`   // overrides
+	Quick []string `yaml:"quick"` // overrides of the quick size
 }
 
 // method is a row of the table. It has one of row, train, ensemble and best.

@@ -216,16 +216,19 @@ type loaded struct {
 func (b *planner) load(x *cell, c *gridColumn, own []string) error {
 	d := c.dataset
 	set := slices.Concat(b.grid.Set, d.Set)
-	if c.standIn {
+	switch {
+	case c.standIn:
 		set = append(set, d.StandIn...)
+	case !b.asked.full:
+		set = append(set, d.Quick...)
 	}
 	if c.model != nil {
 		set = append(set, c.model.Set...)
+		if !b.asked.full {
+			set = append(set, c.model.Quick...)
+		}
 	}
 	set = append(set, b.size.Set...)
-	if !c.standIn && !b.asked.full {
-		set = append(set, d.Quick...)
-	}
 	x.set = append(append(set, own...), b.asked.set...)
 	key := strings.Join(append([]string{x.kind, x.config}, x.set...), "\n")
 	l := b.loads[key]
