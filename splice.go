@@ -6,13 +6,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/configs/job"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/ensemble"
 	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/task"
 )
@@ -90,62 +94,174 @@ func (o Options) train(ctx context.Context, e *configs.Experiment, dir string) (
 	return j.Train(ctx, job.TrainOptions{Resume: o.Resume, Overwrite: o.Overwrite})
 }
 
-// Run is a trained model that scores rows. It may be used from several goroutines at once.
+// Run is a trained model that scores rows, or several whose predictions are combined. It may be used from several goroutines at once.
 type Run struct {
-	dir       string
-	data      data.Dataset
-	features  *data.FeatureMap
-	task      task.Task
-	classes   []string
-	predictor *models.Predictor
-	tables    models.Tables
+	dir      string
+	task     task.Task
+	features *data.FeatureMap // of the first member
+	classes  []string
+	mode     string // of an ensemble
+	members  []member
+	tables   models.Tables
 
 	mu   sync.Mutex
 	idle []*scratch
 }
 
+// member is a model of a Run, and what reads rows for it.
+type member struct {
+	data      data.Dataset
+	features  *data.FeatureMap
+	predictor *models.Predictor
+}
+
 // scratch is what one call needs.
 type scratch struct {
-	encoder data.RowEncoder
-	logits  []float32
-	shares  []float32 // probabilities of a row's classes
-	seen    [][]int32 // by row: what its history has
-	scores  []float32 // of the items
-	items   []int32
+	encoders []data.RowEncoder // by member
+	z        [][]float32       // by member: the logits of the call's rows
+	mean     ensemble.Mean
+	logits   []float32
+	shares   []float32 // probabilities of a row's classes
+	seen     [][]int32 // by row: what its history has
+	scores   []float32 // of the items
+	items    []int32
 }
 
 // Open opens the run in a directory: one that was trained, fine-tuned or merged. set overrides keys of its config, such as
 // "serve.quantize=int8", which holds embedding tables in about a quarter of the memory. An error says what is missing. Close frees the run.
 func Open(dir string, set ...string) (*Run, error) {
-	opened, err := job.Open(dir, set, nil)
+	return OpenEnsemble(ensemble.MeanLogits, []string{dir}, set...)
+}
+
+// OpenEnsemble opens runs of one task as one, whose predictions are those of cmd/predict for several runs. mode is "logits" or "probabilities",
+// of which the predictions are the mean; empty is "logits". Every run reads a row by its own columns. Runs that rank a catalogue must have
+// the same one, and classifiers the same classes. set overrides keys of all the runs' configs, as of [Open].
+func OpenEnsemble(mode string, dirs []string, set ...string) (*Run, error) {
+	opened, err := job.OpenEnsemble(dirs, set, mode, nil)
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{dir: dir, data: opened.Data, features: opened.Map, task: opened.Task}
-	s, err := r.newScratch()
-	if err != nil {
-		return nil, fmt.Errorf("splice: %s: %w", dir, err)
-	}
-	r.idle = append(r.idle, s)
-	schema := s.encoder.Schema()
-	if schema.Text != nil {
-		r.classes = schema.Text.Labels
-	}
-	params, tables, err := opened.Params(schema)
-	if err != nil {
-		return nil, fmt.Errorf("splice: %s: %w", dir, err)
-	}
-	r.tables = *tables
-	if r.predictor, err = models.NewPredictor(opened.Model, params, schema, opened.Experiment.Train.Precision); err != nil {
-		return nil, fmt.Errorf("splice: %s: %w", dir, err)
+	r := &Run{dir: strings.Join(dirs, ", "), mode: opened.Mode}
+	for _, m := range opened.Runs {
+		if err := r.add(m, nil); err != nil {
+			return nil, errors.Join(fmt.Errorf("splice: %s: %w", m.Dir, err), r.Close())
+		}
 	}
 	return r, nil
 }
 
-// Close frees the run, once its last call has returned.
-func (r *Run) Close() error { return r.predictor.Close() }
+// OpenMerged merges runs in memory and opens the result, which costs as much to score as one of them. method is that of a config's
+// merge.method, such as "average" or "{type: average, rows: counts}". The result knows the tokens of all runs. It is neither evaluated nor
+// compared with its parents, as [Merge] does. Its tables are float32. Methods that need data, and models with running statistics, are errors.
+func OpenMerged(ctx context.Context, method string, dirs ...string) (*Run, error) {
+	opened, params, err := job.OpenMerged(ctx, dirs, method)
+	if err != nil {
+		return nil, err
+	}
+	r := &Run{dir: strings.Join(dirs, ", ")}
+	if err := r.add(opened, params); err != nil {
+		return nil, errors.Join(fmt.Errorf("splice: the merge of %s: %w", r.dir, err), r.Close())
+	}
+	return r, nil
+}
 
-// Tables tells how the embedding tables of the run are held: in how many bytes, and which are int8 and which are not.
+// add makes a run a member. Without params, they are those of its file.
+func (r *Run) add(opened *job.Run, params *nn.Params) error {
+	m := member{data: opened.Data, features: opened.Map}
+	e, err := m.data.Encoder(m.features)
+	if err != nil {
+		return err
+	}
+	schema := e.Schema()
+	if params == nil {
+		var tables *models.Tables
+		if params, tables, err = opened.Params(schema); err != nil {
+			return err
+		}
+		r.tables.Add(tables)
+	}
+	if m.predictor, err = models.NewPredictor(opened.Model, params, schema, opened.Experiment.Train.Precision); err != nil {
+		return err
+	}
+	r.members = append(r.members, m)
+	var classes []string
+	if schema.Text != nil {
+		classes = schema.Text.Labels
+	}
+	if len(r.members) == 1 {
+		r.task, r.features, r.classes = opened.Task, m.features, classes
+		return nil
+	}
+	return r.fits(m, classes)
+}
+
+// fits checks that the predictions of the last member and of the first one have a mean.
+func (r *Run) fits(m member, classes []string) error {
+	_, ranks := r.task.(task.Ranking)
+	switch first := r.members[0]; {
+	case m.predictor.Width() != first.predictor.Width():
+		return &InputError{Err: fmt.Errorf("it gives %d numbers for a row, the first run %d, so that they have no mean", m.predictor.Width(), first.predictor.Width())}
+	case !slices.Equal(classes, r.classes):
+		return &InputError{Err: fmt.Errorf("its classes are %v, those of the first run %v", classes, r.classes)}
+	case ranks && m.features.Digest() != first.features.Digest():
+		return &InputError{Err: errors.New("its catalogue is another one than the first run's")}
+	}
+	return nil
+}
+
+// Column is a column that rows must have, and the type of its values.
+type Column = data.RowColumn
+
+// Columns returns the columns that rows must have, in the order of the data.
+func (r *Run) Columns() ([]Column, error) {
+	s, err := r.take()
+	if err != nil {
+		return nil, err
+	}
+	defer r.give(s)
+	var list []Column
+	for _, e := range s.encoders {
+		for _, c := range e.Columns() {
+			if !slices.Contains(list, c) {
+				list = append(list, c)
+			}
+		}
+	}
+	return list, nil
+}
+
+// Output is what a run predicts of a row.
+type Output string
+
+// Outputs of runs, and the method that returns them.
+const (
+	OutputScore Output = "score" // a probability or a number: [Run.Score]
+	OutputClass Output = "class" // a class: [Run.Classify]
+	OutputItems Output = "items" // the next items: [Run.Recommend]
+)
+
+// Output returns what the run predicts.
+func (r *Run) Output() Output {
+	switch r.task.(type) {
+	case task.Classifier:
+		return OutputClass
+	case task.Ranking:
+		return OutputItems
+	}
+	return OutputScore
+}
+
+// Close frees the run, once its last call has returned.
+func (r *Run) Close() error {
+	var errs []error
+	for _, m := range r.members {
+		errs = append(errs, m.predictor.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Tables tells how the embedding tables of the run are held: in how many bytes, and which are int8 and which are not. Of an ensemble, they are
+// those of all members. Of a merge in memory, nothing is told.
 func (r *Run) Tables() models.Tables { return r.tables }
 
 // Score returns a prediction for each row, in their order, as cmd/predict writes them: a probability, a number, or of a classifier
@@ -235,8 +351,31 @@ func (r *Run) predict(ctx context.Context, rows []Row, do func(s *scratch, logit
 		return fmt.Errorf("splice: %s: %w", r.dir, err)
 	}
 	defer r.give(s)
-	s.logits, err = r.predictor.Logits(ctx, s.logits[:0], len(rows), func(b *data.Batch, i, n int) error {
-		if err := s.encoder.Encode(b, rows[i:i+n]...); err != nil {
+	width := r.members[0].predictor.Width()
+	for k := range r.members {
+		if err := r.run(ctx, s, k, rows); err != nil {
+			return err
+		}
+	}
+	logits := s.z[0]
+	if len(r.members) > 1 {
+		s.logits = slices.Grow(s.logits[:0], len(logits))[:len(logits)]
+		s.mean.Of(s.logits, s.z, width)
+		logits = s.logits
+	}
+	if len(s.shares) < width {
+		s.shares = make([]float32, width)
+	}
+	for i := range rows {
+		do(s, logits[i*width:(i+1)*width])
+	}
+	return nil
+}
+
+// run sets s.z[k] to member k's logits of the rows, and s.seen.
+func (r *Run) run(ctx context.Context, s *scratch, k int, rows []Row) (err error) {
+	s.z[k], err = r.members[k].predictor.Logits(ctx, s.z[k][:0], len(rows), func(b *data.Batch, i, n int) error {
+		if err := s.encoders[k].Encode(b, rows[i:i+n]...); err != nil {
 			return fromRow(i, err)
 		}
 		for k, ids := range b.Seen[:min(n, len(b.Seen))] {
@@ -250,15 +389,8 @@ func (r *Run) predict(ctx context.Context, rows []Row, do func(s *scratch, logit
 	if err != nil {
 		return err
 	}
-	width := r.predictor.Width()
-	if err := train.CheckOutputs(s.logits, len(rows), 0); err != nil {
+	if err := train.CheckOutputs(s.z[k], len(rows), 0); err != nil {
 		return fmt.Errorf("splice: %s: %w", r.dir, err)
-	}
-	if len(s.shares) < width {
-		s.shares = make([]float32, width)
-	}
-	for i := range rows {
-		do(s, s.logits[i*width:(i+1)*width])
 	}
 	return nil
 }
@@ -273,8 +405,20 @@ func fromRow(i int, err error) error {
 }
 
 func (r *Run) newScratch() (*scratch, error) {
-	e, err := r.data.Encoder(r.features)
-	return &scratch{encoder: e}, err
+	s := &scratch{z: make([][]float32, len(r.members))}
+	for _, m := range r.members {
+		e, err := m.data.Encoder(m.features)
+		if err != nil {
+			return nil, err
+		}
+		s.encoders = append(s.encoders, e)
+	}
+	if len(r.members) == 1 {
+		return s, nil
+	}
+	var err error
+	s.mean, err = ensemble.NewMean(r.mode)
+	return s, err
 }
 
 // take returns a scratch that no other call uses.

@@ -537,29 +537,7 @@ func benchScore(b *testing.B, r *splice.Run, calls [][]splice.Row) {
 func TestRecommend(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir) // for the cache
-	var log strings.Builder
-	for u := range 60 {
-		fmt.Fprintf(&log, "u%d", u)
-		for i := range 8 {
-			fmt.Fprintf(&log, " i%d", (u+i)%20)
-		}
-		log.WriteString("\n")
-	}
-	config := fmt.Sprintf(`run: %[1]s/run
-data: {type: interactions, layout: sequences, path: %[1]s/log, rows: sequences, max_len: 6}
-model: {type: sasrec, output: catalogue, embedding_dim: 16}
-task: {type: next_item, metrics: ["hr@1", "ndcg@5", "coverage@3", item_cross_entropy]}
-train: {epochs: 30, batch_size: 16, learning_rate: 0.01}
-`, dir)
-	for name, text := range map[string]string{"log": log.String(), "config.yaml": config, "users": "new i3 i4 i5\nother i0 i19\nnobody unheard_of\n"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r, err := splice.Train(t.Context(), filepath.Join(dir, "config.yaml"), splice.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := trainedOnCycles(t, dir, "run", 30)
 	if r.Test["hr@1"] < .95 || r.Test["ndcg@5"] < .95 || r.Test["coverage@3"] < 15 {
 		t.Errorf("cycles are not learned: %v", r.Test)
 	}
@@ -592,13 +570,196 @@ train: {epochs: 30, batch_size: 16, learning_rate: 0.01}
 	if n, err := e.Predict(t.Context(), filepath.Join(dir, "users"), &out); n != 3 || err != nil {
 		t.Fatal(n, err)
 	}
-	for i, line := range strings.Split(strings.TrimSpace(out.String()), "\n") {
-		var names []string
-		for _, item := range got[i] {
-			names = append(names, item.Name)
+	if want := lines(got); out.String() != want {
+		t.Errorf("rows of the file: %q, in memory %q", out.String(), want)
+	}
+	if c, err := run.Columns(); err != nil || !slices.Equal(c, []splice.Column{{Name: "history", Type: "list"}}) || run.Output() != splice.OutputItems {
+		t.Errorf("columns %v (%v) and %v", c, err, run.Output())
+	}
+
+	trainedOnCycles(t, dir, "other", 2)
+	dirs := []string{filepath.Join(dir, "run"), filepath.Join(dir, "other")}
+	for _, mode := range []string{"logits", "probabilities"} {
+		if e, err = job.OpenEnsemble(dirs, nil, mode, nil); err != nil {
+			t.Fatal(err)
 		}
-		if want := strings.Join(names, "\t"); line != want {
-			t.Errorf("row %d of the file: %q, in memory %q", i, line, want)
+		e.TopK = 3
+		out.Reset()
+		if _, err := e.Predict(t.Context(), filepath.Join(dir, "users"), &out); err != nil {
+			t.Fatal(err)
+		}
+		both, err := splice.OpenEnsemble(mode, dirs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer both.Close()
+		got, err := both.Recommend(t.Context(), rows, 3)
+		if want := lines(got); err != nil || out.String() != want {
+			t.Errorf("mean of %s: rows of the file: %q, in memory %q (%v)", mode, out.String(), want, err)
+		}
+	}
+}
+
+// trainedOnCycles trains the run of that name in a directory on a log of cycles, in which an item tells the next one. users is a file of three
+// users there.
+func trainedOnCycles(t *testing.T, dir, name string, epochs int) *splice.Result {
+	t.Helper()
+	var log strings.Builder
+	for u := range 60 {
+		fmt.Fprintf(&log, "u%d", u)
+		for i := range 8 {
+			fmt.Fprintf(&log, " i%d", (u+i)%20)
+		}
+		log.WriteString("\n")
+	}
+	config := fmt.Sprintf(`run: %[1]s/%[2]s
+data: {type: interactions, layout: sequences, path: %[1]s/log, rows: sequences, max_len: 6}
+model: {type: sasrec, output: catalogue, embedding_dim: 16}
+task: {type: next_item, metrics: ["hr@1", "ndcg@5", "coverage@3", item_cross_entropy]}
+train: {epochs: %[3]d, batch_size: 16, learning_rate: 0.01}
+`, dir, name, epochs)
+	for name, text := range map[string]string{"log": log.String(), "config.yaml": config, "users": "new i3 i4 i5\nother i0 i19\nnobody unheard_of\n"} {
+		write(t, filepath.Join(dir, name), []byte(text))
+	}
+	r, err := splice.Train(t.Context(), filepath.Join(dir, "config.yaml"), splice.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// lines returns items as cmd/predict writes them.
+func lines(rows [][]splice.Item) string {
+	var b strings.Builder
+	for _, list := range rows {
+		for i, item := range list {
+			if i > 0 {
+				b.WriteByte('\t')
+			}
+			b.WriteString(item.Name)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// TestEnsembleIsPredict checks that an ensemble scores rows as cmd/predict does for several runs, bit by bit: of runs whose vocabularies differ, and
+// of classifiers.
+func TestEnsembleIsPredict(t *testing.T) {
+	for name, config := range map[string]string{"mlp": clicksConfig, "bert": reviewsConfig} {
+		for _, mode := range []string{"", "logits", "probabilities"} {
+			t.Run(name+" "+mode, func(t *testing.T) {
+				t.Parallel()
+				a, path, rows := trained(t, config, name)
+				b := filepath.Join(filepath.Dir(a), "other")
+				set := []string{"data.path=" + path, "seed=7"}
+				if name == "mlp" {
+					set = append(set, "data.columns.user.min_count=5", "model.hidden_units=[8]")
+				}
+				if _, err := splice.Train(t.Context(), filepath.Join(filepath.Dir(a), "run.yaml"), splice.Options{Run: b, Set: set}); err != nil {
+					t.Fatal(err)
+				}
+				e, err := job.OpenEnsemble([]string{a, b}, nil, mode, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var out bytes.Buffer
+				if _, err := e.Predict(t.Context(), path, &out); err != nil {
+					t.Fatal(err)
+				}
+				want := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+				r, err := splice.OpenEnsemble(mode, []string{a, b})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer r.Close()
+				for lo := 0; lo < len(rows); lo += 29 {
+					hi := min(len(rows), lo+29)
+					if err := sameAs(t.Context(), r, rows[lo:hi], want[lo:hi]); err != nil {
+						t.Errorf("rows %d to %d: %v", lo, hi, err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestEnsembleRefuses checks what has no mean.
+func TestEnsembleRefuses(t *testing.T) {
+	clicks, _, _ := trained(t, clicksConfig, "lr")
+	reviews, _, _ := trained(t, reviewsConfig, "bert")
+	others, _, _ := trained(t, reviewsConfig, "bert", "data.labels=[worse, better]")
+	for _, tc := range []struct {
+		mode, want string
+		dirs       []string
+	}{
+		{"mean", "want logits or probabilities", []string{clicks}},
+		{"", "no run is given", nil},
+		{"", "different tasks", []string{clicks, reviews}},
+		{"", "is given twice", []string{clicks, clicks}},
+		{"", "its classes are [worse better], those of the first run [bad good]", []string{reviews, others}},
+	} {
+		_, err := splice.OpenEnsemble(tc.mode, tc.dirs)
+		var in *splice.InputError
+		if !errors.As(err, &in) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("mode %q of %d runs: error %v, want a mistake of the caller with %q", tc.mode, len(tc.dirs), err, tc.want)
+		}
+	}
+}
+
+// TestColumns checks what rows must have and what is predicted.
+func TestColumns(t *testing.T) {
+	for _, tc := range []struct {
+		model, config string
+		output        splice.Output
+		want          string
+	}{
+		{"lr", clicksConfig, splice.OutputScore, "[{user token} {ad token} {tags list} {price number}]"},
+		{"bert", reviewsConfig, splice.OutputClass, "[{sentence text}]"},
+	} {
+		dir, _, _ := trained(t, tc.config, tc.model)
+		r := open(t, dir)
+		if got, err := r.Columns(); err != nil || r.Output() != tc.output || fmt.Sprint(got) != tc.want {
+			t.Errorf("%s: columns %v (%v) and %v, want %v and %v", tc.model, got, err, r.Output(), tc.want, tc.output)
+		}
+	}
+}
+
+// TestOpenMerged checks that a merge in memory scores as the run that a merge writes.
+func TestOpenMerged(t *testing.T) {
+	const method = "{type: average, rows: counts}"
+	a, path, rows := trained(t, clicksConfig, "deepfm", "model.hidden_units=[16]")
+	tmp := filepath.Dir(a)
+	b := filepath.Join(tmp, "other")
+	set := []string{"data.path=" + path, "model.hidden_units=[16]", "data.columns.user.min_count=9"}
+	if _, err := splice.Train(t.Context(), filepath.Join(tmp, "run.yaml"), splice.Options{Run: b, Set: set}); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(tmp, "merge.yaml")
+	write(t, config, fmt.Appendf(nil, "merge:\n  parents: [%q, %q]\n  vocabulary: union\n  method: %s\n  guard: false\n  finetune: {epochs: 0}\n  report: false\n", b, a, method))
+	dir := filepath.Join(tmp, "merged")
+	if _, err := splice.Merge(t.Context(), config, splice.Options{Run: dir}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := splice.OpenMerged(t.Context(), method, b, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := sameAs(t.Context(), r, rows, predictions(t, dir, path)); err != nil {
+		t.Error(err)
+	}
+	for _, tc := range []struct {
+		method, want string
+		dirs         []string
+	}{
+		{"avrage", "average", []string{a, b}},
+		{"average", "at least two", []string{a}},
+		{"average", "no such run", []string{a, filepath.Join(tmp, "none")}},
+		{"fisher", "needs", []string{a, b}},
+	} {
+		if _, err := splice.OpenMerged(t.Context(), tc.method, tc.dirs...); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("a merge by %q of %v: error %v, want one with %q", tc.method, tc.dirs, err, tc.want)
 		}
 	}
 }

@@ -21,11 +21,30 @@ import (
 type RowEncoder interface {
 	// Schema returns what the batches are made for: by NewBatch, or with text by NewTokenBatch for its longest length.
 	Schema() *Schema
+	// Columns returns the columns that every row must have, in their order.
+	Columns() []RowColumn
 	// Encode makes rows the rows of b, at most its Size, and the rest padding. Sequences of text get the length of the smallest
 	// bucket that holds them all. Labels are 0. After an error, which is a *ValueError if it is about a value or a column, what
 	// b holds is undefined. Nothing is allocated for rows of tables after the first ones.
 	Encode(b *Batch, rows ...map[string]any) error
 }
+
+// RowColumn is a column of rows in memory.
+type RowColumn struct {
+	Name string
+	Type ValueType
+}
+
+// ValueType says what the values of a column are.
+type ValueType string
+
+// Types of values.
+const (
+	TokenValue  ValueType = "token"  // one token: a string or a number
+	NumberValue ValueType = "number" // a number
+	ListValue   ValueType = "list"   // several tokens
+	TextValue   ValueType = "text"   // a text
+)
 
 // ValueError is a row in memory that cannot be encoded.
 type ValueError struct {

@@ -44,6 +44,12 @@ type Tables struct {
 	Narrow  []string // names of those that do since a row is one value, which would take more bytes with a scale
 }
 
+// Add adds the tables of another model.
+func (t *Tables) Add(o *Tables) {
+	t.Float32, t.Held, t.All = t.Float32+o.Float32, t.Held+o.Held, t.All+o.All
+	t.Int8, t.Inside, t.Narrow = append(t.Int8, o.Int8...), append(t.Inside, o.Inside...), append(t.Narrow, o.Narrow...)
+}
+
 // Kept says which tables stay float32 though int8 is wanted, and why. It is empty if there are none.
 func (t *Tables) Kept() string {
 	var list []string

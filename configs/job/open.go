@@ -2,9 +2,13 @@ package job
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 
+	"github.com/splice-ml/splice/cki"
+	"github.com/splice-ml/splice/cki/merge"
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
@@ -35,6 +39,51 @@ func Open(dir string, set []string, log *slog.Logger) (*Run, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// OpenMerged merges finished runs in memory by a method of [cki.Registry], and opens the result as a run, which the first one's config
+// describes. method is what the key merge.method has. The result knows the tokens of all runs. Its tables are float32.
+func OpenMerged(ctx context.Context, dirs []string, method string) (*Run, *nn.Params, error) {
+	if len(dirs) < 2 {
+		return nil, nil, run.BadInput(errors.New("a merge needs at least two runs"))
+	}
+	r, err := Open(dirs[0], []string{"merge.method=" + method}, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	parents, err := merge.OpenParents(dirs, r.Model)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer merge.CloseParents(parents)
+	if err := cki.Check(parents); err != nil {
+		return nil, nil, run.BadInput(err)
+	}
+	if r.Map, err = merge.ResultMap(parents, cki.VocabularyUnion); err != nil {
+		return nil, nil, err
+	}
+	e, err := r.Data.Encoder(r.Map)
+	if err != nil {
+		return nil, nil, run.BadInput(err)
+	}
+	p, err := models.BlankParams(r.Model, e.Schema())
+	if err != nil {
+		return nil, nil, run.BadInput(err)
+	}
+	for _, q := range p.All() {
+		if q.Kind == nn.Buffer {
+			return nil, nil, run.BadInput(fmt.Errorf("the model has running statistics (%s), which a merge has to compute on rows: merge the runs with cki, "+
+				"and open the result", q.Name))
+		}
+	}
+	in := &cki.Input{
+		Parents: cki.Remap(parents, r.Map, cki.FillOther), Select: func(string) bool { return true }, Seed: r.Seed, Log: r.Log,
+	}
+	m, err := r.Experiment.Merge.Method.Merge(ctx, in)
+	if err != nil {
+		return nil, nil, run.BadInput(fmt.Errorf("merge: %w", err))
+	}
+	return r, p, run.BadInput(in.Fill(m, p))
 }
 
 // Params returns the run's parameters for rows of a schema, with embedding tables held as the config's serve section says.

@@ -39,6 +39,23 @@ func (t *Data) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
 // Schema returns the features of the rows, which have no group.
 func (r *rows) Schema() *data.Schema { return r.encoder.rec.schema }
 
+// Columns returns the features that have columns.
+func (r *rows) Columns() []data.RowColumn {
+	var list []data.RowColumn
+	for i := range r.encoder.features {
+		f := &r.encoder.features[i]
+		c := data.RowColumn{Name: f.Name, Type: data.TokenValue}
+		switch {
+		case f.ReadsNumbers():
+			c.Type = data.NumberValue
+		case f.Kind.Lists():
+			c.Type = data.ListValue
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
 // Encode makes rows the rows of b.
 func (r *rows) Encode(b *data.Batch, list ...map[string]any) error {
 	if len(list) > b.Size {

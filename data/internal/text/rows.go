@@ -48,6 +48,15 @@ func (t *Data) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
 // Schema returns the schema, which has text.
 func (r *rows) Schema() *data.Schema { return r.schema }
 
+// Columns returns the columns of text.
+func (r *rows) Columns() []data.RowColumn {
+	var list []data.RowColumn
+	for _, name := range r.want {
+		list = append(list, data.RowColumn{Name: name, Type: data.TextValue})
+	}
+	return list
+}
+
 // Encode makes rows the rows of b.
 func (r *rows) Encode(b *data.Batch, list ...map[string]any) error {
 	if len(list) > b.Size {
