@@ -1,9 +1,17 @@
 package run
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // Held reports whether a command writes into a run's directory. It neither waits for the command nor disturbs it.
@@ -14,4 +22,65 @@ func Held(dir string) bool {
 	}
 	defer f.Close() // with it goes the lock
 	return errors.Is(lockFile(f), errHeld)
+}
+
+// opened returns the names of the files that a run is opened from.
+func opened() []string {
+	names := []string{ConfigFile, FeatureFile, ModelFile}
+	for _, e := range entries {
+		if e.Kind == OfText {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
+// Stamp says which files a run is opened from, without their content: by size, time and identity.
+type Stamp []fs.FileInfo
+
+// StampOf returns the Stamp of the run in a directory, which need not be complete.
+func StampOf(dir string) Stamp {
+	var s Stamp
+	for _, name := range opened() {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			info = nil
+		}
+		s = append(s, info)
+	}
+	return s
+}
+
+// Equal reports whether two stamps are of the same files, unchanged.
+func (s Stamp) Equal(o Stamp) bool {
+	return slices.EqualFunc(s, o, func(a, b fs.FileInfo) bool {
+		if a == nil || b == nil {
+			return a == b
+		}
+		return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+	})
+}
+
+// Sums returns SHA-256 sums of a run, in hexadecimal: that of its model's file, and one of all files that it is opened from.
+func Sums(dir string) (model, all string, err error) {
+	sum := sha256.New()
+	for _, name := range opened() {
+		f, size, err := bound.Open(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return "", "", err
+		}
+		h := sha256.New()
+		_, err = io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return "", "", err
+		}
+		if name == ModelFile {
+			model = hex.EncodeToString(h.Sum(nil))
+		}
+		fmt.Fprintf(sum, "%s %d %x\n", name, size, h.Sum(nil))
+	}
+	return model, hex.EncodeToString(sum.Sum(nil)), nil
 }
