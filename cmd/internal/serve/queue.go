@@ -75,32 +75,30 @@ func (q *queue) do(ctx context.Context, rows []splice.Row, k int) (answer, error
 	}
 }
 
+// add gives a task to a free worker, or has it wait.
 func (q *queue) add(t *task) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) > 0 && q.rows+len(t.rows) > q.limits.Queue {
-		return errFull
-	}
-	q.waiting = append(q.waiting, t)
-	q.rows += len(t.rows)
 	if q.running < q.workers {
 		q.running++
 		end := q.begin()
 		go func() {
 			defer end()
-			q.work()
+			q.work([]*task{t})
 		}()
+		return nil
 	}
+	if len(q.waiting) > 0 && q.rows+len(t.rows) > q.limits.Queue {
+		return errFull
+	}
+	q.waiting = append(q.waiting, t)
+	q.rows += len(t.rows)
 	return nil
 }
 
-// work scores batches until nothing waits.
-func (q *queue) work() {
-	for {
-		batch := q.take()
-		if batch == nil {
-			return
-		}
+// work scores a batch, and then others until nothing waits.
+func (q *queue) work(batch []*task) {
+	for ; batch != nil; batch = q.take() {
 		q.score(batch)
 	}
 }
