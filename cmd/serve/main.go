@@ -52,6 +52,7 @@ func main() {
 	f.IntVar(&o.Rows, "max-rows", o.Rows, "`rows` of a request")
 	f.IntVar(&o.Batch, "batch", o.Batch, "`rows` of waiting requests that are scored together")
 	f.IntVar(&o.Queue, "queue", o.Queue, "`rows` that wait to be scored, for each model; requests beyond get status 429")
+	f.IntVar(&o.Requests, "max-requests", o.Requests, "`number` of requests that are worked on at once; requests beyond get status 429")
 	f.IntVar(&o.Connections, "max-connections", o.Connections, "`number` of connections at once; others wait")
 	f.DurationVar(&o.Wait, "timeout", o.Wait, "from the end of a request's body to its answer")
 	f.DurationVar(&o.Read, "read-timeout", o.Read, "from the beginning of a request to the end of its body")

@@ -120,4 +120,5 @@ def main():
             print(f"{kind}: ready {statistics.median(started[kind]) * 1e3:.0f} ms after its start")
 
 
-main()
+if __name__ == "__main__":
+    main()

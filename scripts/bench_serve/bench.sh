@@ -11,8 +11,8 @@ python=bin/serve-bench/bin/python
 [ -x "$python" ] || { python3 -m venv bin/serve-bench && "$python" -m pip install -q -r scripts/bench_serve/requirements.txt; }
 run=${RUN:-runs/bench_serve}
 [ -f "$run/result.json" ] || bin/train --config configs/criteo_deepfm.yaml --run "$run" --overwrite --set train.epochs=1 --set model.net_dropout=0
-rows=${ROWS:-$(find .cache -name '*.tsv' -size +1M 2>/dev/null | head -n 1)}
-[ -n "$rows" ] || { echo "no rows: set ROWS to a file of Criteo's layout" >&2; exit 2; }
+rows=${ROWS:-datasets/criteo_synth.tsv} # where the training has put them
+[ -f "$rows" ] || { echo "$rows is missing: set ROWS to a file of rows of Criteo's layout" >&2; exit 2; }
 for n in 1 100; do
 	"$python" scripts/bench_serve/bench.py --serve bin/serve --run "$run" --rows "$rows" --request-rows "$n" "$@"
 done

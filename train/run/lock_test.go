@@ -137,3 +137,67 @@ func TestLockRace(t *testing.T) {
 		t.Errorf("%d had the lock at once; it was taken %d times", most.Load(), taken.Load())
 	}
 }
+
+func TestHeld(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "r")
+	if run.Held(dir) {
+		t.Error("no directory is held")
+	}
+	l := acquire(t, dir)
+	if !run.Held(dir) {
+		t.Error("the lock is not noticed")
+	}
+	if err := l.Release(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, run.LockFile) // of a command that was killed
+	if run.Held(dir) {
+		t.Error("a lock of nobody holds")
+	}
+	if err := acquire(t, dir).Release(); err != nil { // looking takes nothing
+		t.Fatal(err)
+	}
+}
+
+// TestStamp checks that a change of a run is noticed: of its content, of its files, of what they are.
+func TestStamp(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{run.ConfigFile, run.FeatureFile, run.ModelFile} {
+		put(t, dir, name)
+	}
+	sums := func() (string, string) {
+		t.Helper()
+		model, all, err := run.Sums(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return model, all
+	}
+	was := run.StampOf(dir)
+	model, all := sums()
+	put(t, dir, "notes.txt")
+	if !was.Equal(run.StampOf(dir)) {
+		t.Error("a file that is not read changes the stamp")
+	}
+	for _, name := range []string{run.ConfigFile, run.FeatureFile, run.ModelFile, "vocab.txt"} {
+		put(t, dir, "new")
+		if err := os.WriteFile(filepath.Join(dir, "new"), []byte("another "+name), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		now := run.StampOf(dir)
+		m, a := sums()
+		if was.Equal(now) || a == all || (m != model) != (name == run.ModelFile) {
+			t.Errorf("another %s: the stamps are equal: %v, sums %s and %s, before %s and %s", name, was.Equal(now), m, a, model, all)
+		}
+		was, model, all = now, m, a
+	}
+	if err := os.Remove(filepath.Join(dir, run.ModelFile)); err != nil {
+		t.Fatal(err)
+	}
+	if m, _ := sums(); was.Equal(run.StampOf(dir)) || m != "" {
+		t.Error("a model that is gone is not noticed")
+	}
+}

@@ -20,6 +20,7 @@ type call struct {
 	*http.Request
 	w    http.ResponseWriter
 	held int64 // bytes of its body
+	in   bool  // it counts among the requests that are worked on
 	rows int
 }
 
@@ -77,6 +78,9 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, to route) {
 	c := &call{Request: r, w: out}
 	err := crash.Guard(func() error { return s.answer(c, to) })
 	s.bodies.Add(-c.held)
+	if c.in {
+		s.working.Add(-1)
+	}
 	if e := new(crash.Error); errors.As(err, &e) {
 		s.metrics.panics.Inc()
 		s.Log.Error("a request met a defect: report it", "path", r.URL.Path, "error", e, "stack", string(e.Stack))
@@ -145,8 +149,21 @@ func (s *Server) authorize(c *call) error {
 	return &failure{code: http.StatusUnauthorized, msg: "a token is needed: send the header Authorization: Bearer TOKEN"}
 }
 
-// body reads the body of a request, within the limits of one and of all.
+// body returns the body of a request, which is worked on from now on if not too many others are.
 func (s *Server) body(c *call) ([]byte, error) {
+	body, err := s.readBody(c)
+	if err != nil {
+		return nil, err
+	}
+	c.in = true
+	if s.working.Add(1) > int64(s.Requests) {
+		return nil, &failure{code: http.StatusTooManyRequests, msg: "the server works on as many requests as it may: try again in a moment", wait: 1}
+	}
+	return body, nil
+}
+
+// readBody reads the body of a request, within the limits of one and of all.
+func (s *Server) readBody(c *call) ([]byte, error) {
 	if e := c.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return nil, &failure{code: http.StatusUnsupportedMediaType, msg: "the body is encoded as " + quote(e) + ": send it as it is"}
 	}

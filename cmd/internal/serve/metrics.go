@@ -76,15 +76,16 @@ func (m *metrics) request(route, method string, code int, took time.Duration) {
 type current struct{ *Server }
 
 var (
-	infoDesc   = prometheus.NewDesc("splice_model_info", "The model that is served, by the SHA-256 sum of its file.", []string{"model", "digest"}, nil)
-	loadedDesc = prometheus.NewDesc("splice_model_loaded_timestamp_seconds", "When the model that is served was loaded.", []string{"model"}, nil)
-	queueDesc  = prometheus.NewDesc("splice_queue_rows", "Rows that wait to be scored.", []string{"model"}, nil)
-	bodiesDesc = prometheus.NewDesc("splice_body_bytes", "Bytes of requests' bodies that are held.", nil, nil)
+	infoDesc    = prometheus.NewDesc("splice_model_info", "The model that is served, by the SHA-256 sum of its file.", []string{"model", "digest"}, nil)
+	loadedDesc  = prometheus.NewDesc("splice_model_loaded_timestamp_seconds", "When the model that is served was loaded.", []string{"model"}, nil)
+	queueDesc   = prometheus.NewDesc("splice_queue_rows", "Rows that wait to be scored.", []string{"model"}, nil)
+	workingDesc = prometheus.NewDesc("splice_requests_working", "Requests that are worked on, from the end of their bodies.", nil, nil)
+	bodiesDesc  = prometheus.NewDesc("splice_body_bytes", "Bytes of requests' bodies that are held.", nil, nil)
 )
 
 // Describe implements [prometheus.Collector].
 func (c current) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{infoDesc, loadedDesc, queueDesc, bodiesDesc} {
+	for _, d := range []*prometheus.Desc{infoDesc, loadedDesc, queueDesc, workingDesc, bodiesDesc} {
 		to <- d
 	}
 }
@@ -94,6 +95,7 @@ func (c current) Collect(to chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
+	gauge(workingDesc, float64(c.working.Load()))
 	gauge(bodiesDesc, float64(c.bodies.Load()))
 	for _, m := range c.models {
 		v := m.acquire()

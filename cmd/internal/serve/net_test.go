@@ -20,6 +20,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/splice-ml/splice/cmd/internal/serve"
 )
 
 // dial opens a connection to a server that listens.
@@ -38,10 +40,20 @@ const goodBody = `{"rows":[{"user":"u1","ad":101,"tags":["new"],"price":2.5}]}`
 
 // TestOverload sends more rows than may wait: some requests are refused with Retry-After, the others are answered, and then all are again.
 func TestOverload(t *testing.T) {
-	o := options(t, "m="+trained(t, clicksConfig, 1))
-	o.Queue, o.Batch = 4, 2
-	s := start(t, o)
 	body := marshal(map[string]any{"rows": rowsOf(clicks())})
+	for name, limit := range map[string]func(o *serve.Options){
+		"rows": func(o *serve.Options) { o.Queue, o.Batch = 4, 2 }, "requests": func(o *serve.Options) { o.Requests = 3 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(t, "m="+trained(t, clicksConfig, 1))
+			limit(&o)
+			overload(t, start(t, o), body)
+		})
+	}
+}
+
+func overload(t *testing.T, s *serve.Server, body string) {
+	t.Helper()
 	var wg sync.WaitGroup
 	codes := make([]int, 200)
 	for i := range codes {

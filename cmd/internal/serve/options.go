@@ -35,6 +35,7 @@ type Limits struct {
 	Items       int           // items of a row of recommendations
 	Batch       int           // rows of requests that are scored together
 	Queue       int           // rows that wait to be scored, for each model
+	Requests    int           // requests that are worked on at once, from the end of the body
 	Connections int           // connections at once; others wait to be accepted
 	Wait        time.Duration // from the end of a request's body to its answer
 	Read        time.Duration // from a connection's request to the end of its body
@@ -47,7 +48,7 @@ type Limits struct {
 // DefaultLimits returns limits for a server that other services of one network use.
 func DefaultLimits() Limits {
 	return Limits{
-		Body: 8 << 20, Bodies: 64 << 20, Values: 1 << 20, Rows: 4096, Items: 1000, Batch: 252, Queue: 8192, Connections: 1024,
+		Body: 8 << 20, Bodies: 64 << 20, Values: 1 << 20, Rows: 4096, Items: 1000, Batch: 252, Queue: 8192, Requests: 512, Connections: 4096,
 		Wait: 30 * time.Second, Read: 30 * time.Second, Write: 90 * time.Second, Idle: 2 * time.Minute, Stop: 30 * time.Second, Header: 32 << 10,
 	}
 }
@@ -60,7 +61,7 @@ func (l Limits) Validate() error {
 		n    int64
 	}{
 		{"bytes of a body", l.Body}, {"bytes of all bodies", l.Bodies}, {"values", int64(l.Values)}, {"rows of a request", int64(l.Rows)},
-		{"items", int64(l.Items)}, {"rows scored together", int64(l.Batch)}, {"waiting rows", int64(l.Queue)}, {"connections", int64(l.Connections)},
+		{"items", int64(l.Items)}, {"rows scored together", int64(l.Batch)}, {"waiting rows", int64(l.Queue)}, {"requests", int64(l.Requests)}, {"connections", int64(l.Connections)},
 		{"time for an answer", int64(l.Wait)}, {"time to read", int64(l.Read)}, {"time to write", int64(l.Write)}, {"idle time", int64(l.Idle)},
 		{"time to stop", int64(l.Stop)}, {"bytes of a header", int64(l.Header)},
 	} {

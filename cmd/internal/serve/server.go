@@ -29,6 +29,7 @@ type Server struct {
 	certificate *watched[tls.Certificate]
 	handler     http.Handler
 	bodies      atomic.Int64 // bytes of bodies that are held
+	working     atomic.Int64 // requests whose body has come
 	stopping    atomic.Bool
 }
 
