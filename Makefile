@@ -6,7 +6,7 @@ PKG   ?= ./...
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test short race lint fix fuzz attack bench bench-torch bench-jobs cover golden generate train-criteo cki-criteo tables clean ci
+.PHONY: help build test short race lint fix fuzz attack bench bench-torch bench-jobs bench-serve cover golden generate train-criteo cki-criteo tables clean ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench-jobs: ## time whole jobs against FuxiCTR and transformers' Trainer, from f
 	$(call environment,torch,requirements.txt)
 	$(call environment,fuxictr,requirements_fuxictr.txt)
 	$(GO) run ./scripts/bench -python "$(CURDIR)/bin/torch/bin/python" -jobs fuxictr,mrpc $(BENCH)
+
+bench-serve: ## measure cmd/serve against FastAPI with PyTorch and ONNX Runtime (needs wrk; BENCH=--rounds=1 for less)
+	scripts/bench_serve/bench.sh $(BENCH)
 
 bench: ## measure kernels, parsing and the training step
 	$(GO) test -run '^$$' -bench . -benchmem $(PKG)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/splice-ml/splice"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // The Open Inference Protocol, KServe's V2 over REST: https://github.com/kserve/open-inference-protocol. Tensors are a row of values for each row
@@ -218,6 +219,9 @@ func (s *Server) inputRows(inputs []tensor, behind []byte, v *version) ([]splice
 	if len(inputs) == 0 {
 		return nil, refuse(`"inputs" is missing or empty; want a tensor for each column`)
 	}
+	if most := len(v.columns) + besides; len(inputs) > most {
+		return nil, refuse("%d inputs, at most %d are possible", len(inputs), most)
+	}
 	var rows []splice.Row
 	for i := range inputs {
 		t := &inputs[i]
@@ -228,6 +232,9 @@ func (s *Server) inputRows(inputs []tensor, behind []byte, v *version) ([]splice
 		if i == 0 {
 			if err := s.count(n); err != nil {
 				return nil, err
+			}
+			if n*len(inputs) > s.Values {
+				return nil, refuse("%d rows of %d inputs are more than %d values: send fewer rows at once", n, len(inputs), s.Values)
 			}
 			rows = make([]splice.Row, n)
 			for k := range rows {
@@ -260,6 +267,9 @@ func (s *Server) inputRows(inputs []tensor, behind []byte, v *version) ([]splice
 	return rows, nil
 }
 
+// besides is how many inputs a request may have beside the columns, such as labels.
+const besides = 1000
+
 // mostWidth bounds the values of a row in a tensor, as lists are bounded.
 const mostWidth = 1 << 16
 
@@ -285,8 +295,8 @@ func shape(t *tensor) (n, width int, err error) {
 	return int(t.Shape[0]), width, nil
 }
 
-// cell returns the value of a column that has these values in a row. A column of lists takes several, without blanks, or one that is the cell of
-// a file or a JSON array.
+// cell returns the value of a column that has these values in a row. A column of lists takes several, or one that is the cell of a file or a JSON
+// array.
 func cell(values []any, list bool) (any, error) {
 	if len(values) == 1 {
 		if text, ok := values[0].(string); ok && list && strings.HasPrefix(text, "[") {
@@ -302,17 +312,14 @@ func cell(values []any, list bool) (any, error) {
 	if !list {
 		return nil, fmt.Errorf("has %d values in a row; the column has one", len(values))
 	}
-	out := []any{}
-	for _, v := range values {
-		if v != nil && v != "" {
-			out = append(out, v)
-		}
-	}
-	return out, nil
+	return values, nil // of a list, blanks are left out when it is encoded
 }
 
 func jsonArray(text string) (any, bool) {
 	var array []any
+	if bound.Values([]byte(text), mostWidth) != nil {
+		return nil, false
+	}
 	dec := json.NewDecoder(strings.NewReader(text))
 	dec.UseNumber()
 	if dec.Decode(&array) != nil || dec.More() || array == nil {
@@ -348,7 +355,7 @@ func (t *tensor) values(behind *[]byte, n int) ([]any, error) {
 	if !ok {
 		return nil, refuse(`input %s: "data" is no list`, quote(t.Name))
 	}
-	values, err := t.flatten(make([]any, 0, n), list, 1)
+	values, err := t.flatten(make([]any, 0, min(n, len(t.Data))), list, 1)
 	if err == nil && len(values) != n {
 		err = refuse("input %s has %d values, its shape %v wants %d", quote(t.Name), len(values), t.Shape, n)
 	}

@@ -27,7 +27,7 @@ type version struct {
 	loaded  time.Time
 	queue   *queue
 	refs    atomic.Int64 // requests and workers, and one if it is the current version
-	closed  func(error)
+	close   func()
 }
 
 // hold keeps the version open. It is false if the version is closed already.
@@ -46,7 +46,7 @@ func (v *version) hold() bool {
 // release ends a hold.
 func (v *version) release() {
 	if v.refs.Add(-1) == 0 {
-		v.closed(v.run.Close())
+		v.close()
 	}
 }
 
@@ -145,8 +145,8 @@ func (m *served) load(ctx context.Context, old *version) (*version, []run.Stamp,
 	}
 	v.output = v.run.Output()
 	v.refs.Store(1)
-	v.closed = func(err error) {
-		if err != nil {
+	v.close = func() {
+		if err := v.run.Close(); err != nil {
 			m.log.Error("a model was not freed", "model", m.Name, "error", err)
 		}
 	}

@@ -42,7 +42,7 @@ const goodBody = `{"rows":[{"user":"u1","ad":101,"tags":["new"],"price":2.5}]}`
 func TestOverload(t *testing.T) {
 	body := marshal(map[string]any{"rows": rowsOf(clicks())})
 	for name, limit := range map[string]func(o *serve.Options){
-		"rows": func(o *serve.Options) { o.Queue, o.Batch = 4, 2 }, "requests": func(o *serve.Options) { o.Requests = 3 },
+		"rows": func(o *serve.Options) { o.Queue, o.Batch = 4, 2 }, "requests": func(o *serve.Options) { o.Requests, o.Queue = 3, 1<<30 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options(t, "m="+trained(t, clicksConfig, 1))

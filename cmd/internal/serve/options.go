@@ -39,7 +39,6 @@ type Limits struct {
 	Connections int           // connections at once; others wait to be accepted
 	Wait        time.Duration // from the end of a request's body to its answer
 	Read        time.Duration // from a connection's request to the end of its body
-	Write       time.Duration // from the end of a request's header to the end of its answer
 	Idle        time.Duration // of a connection between requests
 	Stop        time.Duration // for the requests in flight when the server stops
 	Header      int           // bytes of a request's header
@@ -49,7 +48,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Body: 8 << 20, Bodies: 64 << 20, Values: 1 << 20, Rows: 4096, Items: 1000, Batch: 252, Queue: 8192, Requests: 512, Connections: 4096,
-		Wait: 30 * time.Second, Read: 30 * time.Second, Write: 90 * time.Second, Idle: 2 * time.Minute, Stop: 30 * time.Second, Header: 32 << 10,
+		Wait: 30 * time.Second, Read: 30 * time.Second, Idle: 2 * time.Minute, Stop: 30 * time.Second, Header: 32 << 10,
 	}
 }
 
@@ -62,7 +61,7 @@ func (l Limits) Validate() error {
 	}{
 		{"bytes of a body", l.Body}, {"bytes of all bodies", l.Bodies}, {"values", int64(l.Values)}, {"rows of a request", int64(l.Rows)},
 		{"items", int64(l.Items)}, {"rows scored together", int64(l.Batch)}, {"waiting rows", int64(l.Queue)}, {"requests", int64(l.Requests)}, {"connections", int64(l.Connections)},
-		{"time for an answer", int64(l.Wait)}, {"time to read", int64(l.Read)}, {"time to write", int64(l.Write)}, {"idle time", int64(l.Idle)},
+		{"time for an answer", int64(l.Wait)}, {"time to read", int64(l.Read)}, {"idle time", int64(l.Idle)},
 		{"time to stop", int64(l.Stop)}, {"bytes of a header", int64(l.Header)},
 	} {
 		if c.n <= 0 {

@@ -33,6 +33,9 @@ type Server struct {
 	stopping    atomic.Bool
 }
 
+// writing is how long an answer may take to be sent.
+const writing = 30 * time.Second
+
 // errStopping says that the server stops.
 var errStopping error = &failure{code: http.StatusServiceUnavailable, msg: "the server is stopping", wait: 1}
 
@@ -134,7 +137,7 @@ func (s *Server) Run(ctx context.Context, now <-chan os.Signal, listening func(u
 	}
 	url := "http://" + l.Addr().String()
 	srv := &http.Server{
-		Handler: s, ReadHeaderTimeout: min(s.Read, 10*time.Second), ReadTimeout: s.Read, WriteTimeout: s.Write, IdleTimeout: s.Idle,
+		Handler: s, ReadHeaderTimeout: min(s.Read, 10*time.Second), ReadTimeout: s.Read, WriteTimeout: s.Read + s.Wait + writing, IdleTimeout: s.Idle,
 		MaxHeaderBytes: s.Header, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 	if a, ok := l.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() && s.tokens == nil {

@@ -374,9 +374,42 @@ func TestBadRequests(t *testing.T) {
 	want(t, ask(s, "POST", score, `{"model":"clicks","rows":[`+row+`]}`, "Origin", "http://evil.example"), 403, nil)
 }
 
+// TestManyInputs checks that a small request does not make many rows of many inputs.
+func TestManyInputs(t *testing.T) {
+	s := start(t, options(t, "m="+trained(t, clicksConfig, 1)))
+	for _, tc := range []struct {
+		inputs, rows int
+		want         string
+	}{{1005, 0, "1005 inputs, at most 1004"}, {1004, 4096, "4096 rows of 1004 inputs"}} {
+		var list []string
+		for i := range tc.inputs {
+			list = append(list, fmt.Sprintf(`{"name":"c%d","shape":[%d],"datatype":"BYTES","data":[]}`, i, tc.rows))
+		}
+		var fault struct{ Error string }
+		want(t, ask(s, "POST", "/v2/models/m/infer", `{"inputs":[`+strings.Join(list, ",")+`]}`), 400, &fault)
+		if !strings.Contains(fault.Error, tc.want) {
+			t.Errorf("error %q, want one with %q", fault.Error, tc.want)
+		}
+	}
+}
+
 // TestDigitsStay checks that integers beyond a float64's digits are not rounded.
 func TestDigitsStay(t *testing.T) {
 	s := start(t, options(t, "clicks="+trained(t, clicksConfig, 1)))
+	// What clients send as FP32 has the digits of that type.
+	infer := func(datatype, ad string) any {
+		var got inferReply
+		body := `{"inputs":[{"name":"user","shape":[1],"datatype":"BYTES","data":["u1"]},{"name":"tags","shape":[1],"datatype":"BYTES","data":[""]},
+			{"name":"price","shape":[1],"datatype":"INT8","data":[1]},{"name":"ad","shape":[1],"datatype":"` + datatype + `","data":[` + ad + `]}]}`
+		want(t, ask(s, "POST", "/v2/models/clicks/infer", body), 200, &got)
+		return got.Outputs[0].Data.([]any)[0]
+	}
+	if a, b := infer("FP32", "0.30000001192092896"), infer("BYTES", `"0.3"`); a != b {
+		t.Errorf("an FP32 scores %v, its digits %v", a, b)
+	}
+	if a, b := infer("FP64", "0.30000001192092896"), infer("BYTES", `"0.3"`); a == b {
+		t.Errorf("an FP64 with more digits scores %v: another bucket has another score", a)
+	}
 	score := func(ad string) any {
 		var got scores
 		want(t, ask(s, "POST", "/v1/score", `{"rows":[{"user":"u1","ad":`+ad+`,"tags":null,"price":1}]}`), 200, &got)
