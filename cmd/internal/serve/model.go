@@ -126,7 +126,7 @@ func (m *served) load(ctx context.Context, old *version) (*version, []run.Stamp,
 		if m.Merge != "" && len(m.Dirs) > 1 {
 			v.run, err = splice.OpenMerged(ctx, m.Merge, m.Dirs...)
 		} else {
-			v.run, err = splice.OpenEnsemble(m.Ensemble, m.Dirs)
+			v.run, err = splice.OpenEnsemble(m.Ensemble, m.Dirs, m.Set...)
 		}
 		return err
 	})

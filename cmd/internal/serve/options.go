@@ -80,13 +80,14 @@ type Model struct {
 	Dirs     []string // of the runs
 	Ensemble string   // of several runs: what their predictions are the mean of, logits or probabilities
 	Merge    string   // of several runs: the method by which they are merged, instead
+	Set      []string // keys of the runs' configs that are overridden, such as serve.quantize=int8
 }
 
 var nameOfModel = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // Models returns the models of a list of runs, each DIR or NAME=DIR. The name is that of the directory if none is given. Runs of one name
-// are one model: their ensemble, or their merge.
-func Models(runs []string, ensemble, merge string) ([]Model, error) {
+// are one model: their ensemble, or their merge. set overrides keys of the configs of runs that are not merged.
+func Models(runs []string, ensemble, merge string, set ...string) ([]Model, error) {
 	var list []Model
 	for _, r := range runs {
 		name, dir, named := strings.Cut(r, "=")
@@ -103,7 +104,7 @@ func Models(runs []string, ensemble, merge string) ([]Model, error) {
 		}
 		i := slices.IndexFunc(list, func(m Model) bool { return m.Name == name })
 		if i < 0 {
-			i, list = len(list), append(list, Model{Name: name, Ensemble: ensemble, Merge: merge})
+			i, list = len(list), append(list, Model{Name: name, Ensemble: ensemble, Merge: merge, Set: set})
 		}
 		list[i].Dirs = append(list[i].Dirs, dir)
 	}
@@ -113,6 +114,8 @@ func Models(runs []string, ensemble, merge string) ([]Model, error) {
 		return nil, errors.New("no run is given")
 	case ensemble != "" && merge != "":
 		return nil, errors.New("runs of one name are an ensemble or a merge, not both")
+	case merge != "" && len(set) > 0:
+		return nil, errors.New("keys of a config cannot be set for runs that are merged in memory")
 	case (ensemble != "" || merge != "") && !several:
 		return nil, errors.New("an ensemble and a merge are of several runs: give them one name, as NAME=DIR")
 	}

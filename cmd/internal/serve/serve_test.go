@@ -306,10 +306,10 @@ func TestModels(t *testing.T) {
 		ensemble, merge string
 		want            string // models, or a part of the error
 	}{
-		{[]string{"runs/a", "runs/b/"}, "", "", "[{a [runs/a]  } {b [runs/b/]  }]"},
-		{[]string{"week=runs/a", "week=runs/b", "c=d=e"}, "logits", "", "[{week [runs/a runs/b] logits } {c [d=e] logits }]"},
-		{[]string{"./x=y/run"}, "", "", "[{run [./x=y/run]  }]"},
-		{[]string{"w=a", "w=b"}, "", "average", "[{w [a b]  average}]"},
+		{[]string{"runs/a", "runs/b/"}, "", "", "[{a [runs/a]   []} {b [runs/b/]   []}]"},
+		{[]string{"week=runs/a", "week=runs/b", "c=d=e"}, "logits", "", "[{week [runs/a runs/b] logits  []} {c [d=e] logits  []}]"},
+		{[]string{"./x=y/run"}, "", "", "[{run [./x=y/run]   []}]"},
+		{[]string{"w=a", "w=b"}, "", "average", "[{w [a b]  average []}]"},
 		{nil, "", "", "no run is given"},
 		{[]string{"runs/ä"}, "", "", `cannot be called "ä"`},
 		{[]string{"=a"}, "", "", `cannot be called ""`},
@@ -431,6 +431,41 @@ func TestMerge(t *testing.T) {
 		if float32(v.(float64)) != float32(list[i]) {
 			t.Errorf("row %d: %v, want %v", i, v, list[i])
 		}
+	}
+}
+
+// TestSet checks that keys of the runs' configs are overridden.
+func TestSet(t *testing.T) {
+	dir := trained(t, clicksConfig, 1)
+	rows := rowsOf(clicks())
+	o := options(t, "m="+dir)
+	o.Models[0].Set = []string{"serve.quantize=int8"}
+	var got scores
+	want(t, ask(start(t, o), "POST", "/v1/score", marshal(map[string]any{"rows": rows})), 200, &got)
+	r, err := splice.Open(dir, "serve.quantize=int8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	list, err := r.Score(t.Context(), rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := 0
+	plain := predictions(t, clicksConfig, "", 0, dir)
+	for i, v := range got.text() {
+		if v != strconv.FormatFloat(list[i], 'g', -1, 32) {
+			t.Errorf("row %d: %s, want %v", i, v, list[i])
+		}
+		if v == plain[i] {
+			same++
+		}
+	}
+	if same == len(plain) {
+		t.Error("int8 tables change no score")
+	}
+	if _, err := serve.Models([]string{"m=a", "m=b"}, "", "average", "seed=1"); err == nil {
+		t.Error("keys are set for a merge")
 	}
 }
 
