@@ -59,10 +59,20 @@ func (l Limits) Validate() error {
 		name string
 		n    int64
 	}{
-		{"bytes of a body", l.Body}, {"bytes of all bodies", l.Bodies}, {"values", int64(l.Values)}, {"rows of a request", int64(l.Rows)},
-		{"items", int64(l.Items)}, {"rows scored together", int64(l.Batch)}, {"waiting rows", int64(l.Queue)}, {"requests", int64(l.Requests)}, {"connections", int64(l.Connections)},
-		{"time for an answer", int64(l.Wait)}, {"time to read", int64(l.Read)}, {"idle time", int64(l.Idle)},
-		{"time to stop", int64(l.Stop)}, {"bytes of a header", int64(l.Header)},
+		{"bytes of a body", l.Body},
+		{"bytes of all bodies", l.Bodies},
+		{"values", int64(l.Values)},
+		{"rows of a request", int64(l.Rows)},
+		{"items", int64(l.Items)},
+		{"rows scored together", int64(l.Batch)},
+		{"waiting rows", int64(l.Queue)},
+		{"requests", int64(l.Requests)},
+		{"connections", int64(l.Connections)},
+		{"time for an answer", int64(l.Wait)},
+		{"time to read", int64(l.Read)},
+		{"idle time", int64(l.Idle)},
+		{"time to stop", int64(l.Stop)},
+		{"bytes of a header", int64(l.Header)},
 	} {
 		if c.n <= 0 {
 			errs = append(errs, fmt.Errorf("the limit of %s must be above 0", c.name))

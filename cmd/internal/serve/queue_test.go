@@ -145,11 +145,11 @@ func TestQueue(t *testing.T) {
 		f := newFake(1, 100, 100)
 		first := f.send(ctx, 0, 1)
 		<-f.calls
-		good, bad, crashing := f.send(ctx, 2, 2, 3), make(chan outcome), make(chan outcome)
+		good := f.send(ctx, 2, 2, 3)
 		f.waits(t, 2)
-		bad = f.send(ctx, 0, 4, "x")
+		bad := f.send(ctx, 0, 4, "x")
 		f.waits(t, 4)
-		crashing = f.send(ctx, 0, -1)
+		crashing := f.send(ctx, 0, -1)
 		f.waits(t, 5)
 		for range 10 {
 			f.free <- struct{}{}

@@ -474,7 +474,7 @@ func TestRecommend(t *testing.T) {
 	s := start(t, options(t, "next="+dir))
 	lines := predictions(t, cyclesConfig, "", 3, dir)
 	var rows []splice.Row
-	for _, line := range strings.Split(strings.TrimSpace(read(t, file(cyclesConfig))), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(read(t, file(cyclesConfig))), "\n") {
 		rows = append(rows, splice.Row{"history": strings.Fields(line)[1:]})
 	}
 	var got struct {

@@ -93,7 +93,7 @@ func readTokens(path string) (tokens, error) {
 		return nil, err
 	}
 	var list tokens
-	for _, line := range bytes.Split(text, []byte("\n")) {
+	for line := range bytes.SplitSeq(text, []byte("\n")) {
 		if line = bytes.TrimSpace(line); len(line) > 0 {
 			list = append(list, sha256.Sum256(line))
 		}
