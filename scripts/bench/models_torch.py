@@ -101,7 +101,7 @@ def bert(o, rows):
         about, read = encoded(rows)
         data = Texts(read("ids", "<i4").long(), read("lengths", "<i4").long(), read("labels", "<f4").long())
     m = BertForSequenceClassification(BertConfig(
-        vocab_size=about["vocab"], hidden_size=width, num_hidden_layers=int(o.pop("layers", 6)), num_attention_heads=width // 32, intermediate_size=4 * width))
+        problem_type="single_label_classification", vocab_size=about["vocab"], hidden_size=width, num_hidden_layers=int(o.pop("layers", 6)), num_attention_heads=width // 32, intermediate_size=4 * width))
     if not rows:
         mask = torch.ones(32, length, dtype=torch.long)
         data = [(torch.randint(0, 30522, (32, length)), mask, torch.randint(0, 2, (32,))) for _ in range(8)]
