@@ -59,17 +59,17 @@ func (r *gridResult) words() []string {
 		if r.Size != "full" {
 			why += ", or are too large for the quick size"
 		}
-		out = append(out, "Synthetic stand-in, since the files "+why+": "+strings.Join(standIns, ", ")+
+		out = append(out, "Synthetic stand-in, since the files "+why+": "+strings.Join(standIns, "; ")+
 			". Generated rows take the place of these data sets; the numbers say nothing about them.")
 	}
 	if synthetic {
 		out = append(out, "Columns marked synthetic are of generated rows.")
 	}
 	if len(r.LeftOut) > 0 {
-		out = append(out, "Left out, since the files are not there: "+strings.Join(r.LeftOut, ", ")+".")
+		out = append(out, "Left out, since the files are not there: "+strings.Join(r.LeftOut, "; ")+".")
 	}
 	if len(r.LeftOutRows) > 0 {
-		out = append(out, "Rows that these comparisons do not have: "+strings.Join(r.LeftOutRows, ", ")+".")
+		out = append(out, "Rows that these comparisons do not have: "+strings.Join(r.LeftOutRows, "; ")+".")
 	}
 	pairs := fmt.Sprintf("%d pairs", r.Pairs)
 	if r.Pairs == 1 {
