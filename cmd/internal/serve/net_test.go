@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
@@ -101,12 +102,15 @@ func TestBodies(t *testing.T) {
 	slow := dial(t, s)
 	half := strings.Repeat(" ", 1<<20-len(goodBody))
 	io.WriteString(slow, "POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n"+half)
-	code := 0
-	for end := time.Now().Add(10 * time.Second); code != 429 && time.Now().Before(end); time.Sleep(time.Millisecond) {
-		var err error
-		if code, _, err = post(http.DefaultClient, s.url+"/v1/score", goodBody+strings.Repeat(" ", len(goodBody))); err != nil {
-			t.Fatal(err)
+	held := fmt.Sprintf("splice_body_bytes %v\n", float64(len(half)))
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(ask(s.Server, "GET", "/metrics", "").Body.String(), held); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the metrics never have %q", held)
 		}
+	}
+	code, _, err := post(http.DefaultClient, s.url+"/v1/score", goodBody+strings.Repeat(" ", len(goodBody)))
+	if err != nil {
+		t.Fatal(err)
 	}
 	if code != 429 {
 		t.Errorf("status %d, want 429 while a client holds the room", code)
