@@ -128,10 +128,7 @@ func (p *Predictor) run(w *worker, i, n int, encode func(b *data.Batch, i, n int
 		return nil, fmt.Errorf("models: predictor: %d rows were encoded, want %d", w.batch.N, n)
 	}
 	if !w.prog.compiled(w.batch) {
-		p.compiling.Lock()
-		_, err := w.prog.pick(w.batch)
-		p.compiling.Unlock()
-		if err != nil {
+		if err := p.compile(w); err != nil {
 			return nil, err
 		}
 	}
@@ -139,6 +136,14 @@ func (p *Predictor) run(w *worker, i, n int, encode func(b *data.Batch, i, n int
 		return nil, err
 	}
 	return w.prog.Logits()[:n*p.width], nil
+}
+
+// compile compiles the worker's program for its batch.
+func (p *Predictor) compile(w *worker) error {
+	p.compiling.Lock()
+	defer p.compiling.Unlock()
+	_, err := w.prog.pick(w.batch)
+	return err
 }
 
 // take returns a worker of that kind that nobody uses, made if there is none.
