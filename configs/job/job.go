@@ -50,7 +50,7 @@ func (j *Job) setup() error {
 		kernel.SetThreads(j.Threads)
 	}
 	if p := j.Experiment.Train.Precision; p != kernel.Highest {
-		if err := kernel.Tiles(); err != nil {
+		if err := p.Native(); err != nil {
 			j.Log.Info("products are float32's, of rounded factors: no faster here than train.precision: highest", "precision", p.String(), "because", err)
 		}
 	}

@@ -197,9 +197,11 @@ func (b *bench) measure(ctx context.Context, chosen []row, modes []string, log i
 
 // precisions are those that are worth timing on this machine.
 func precisions() []string {
-	all := []string{kernel.Highest.String(), kernel.High.String(), kernel.Medium.String()}
-	if kernel.Tiles() != nil {
-		return all[:1]
+	var all []string
+	for p := kernel.Highest; p <= kernel.Medium; p++ {
+		if p.Native() == nil {
+			all = append(all, p.String())
+		}
 	}
 	return all
 }

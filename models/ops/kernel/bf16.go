@@ -10,7 +10,7 @@ import (
 // to the product of the float32 matrices as one wants (Henry, Tang and Heinecke 2019, "Leveraging the bfloat16 Artificial Intelligence
 // Datatype For Higher-Precision Computations", doi:10.1109/ARITH.2019.00019).
 //
-// What follows defines, bit for bit, what the kernels on AMX's tiles compute.
+// What follows defines, bit for bit, what the kernels on AMX's tiles compute, and those of AVX512-BF16.
 
 // ToBF16 rounds x to the nearest bf16, ties to even. Subnormal numbers become zero, NaNs quiet.
 func ToBF16(x float32) uint16 {
@@ -109,6 +109,13 @@ func DotBF16(c float32, a, b *[32]uint16) float32 {
 		odd = tinyAdd(float64(fromBF16(a[i+1]))*float64(fromBF16(b[i+1])), odd)
 	}
 	return tinyAdd(float64(tinyAdd(float64(even), odd)), c)
+}
+
+// PairBF16 is c plus the product of a pair of numbers with another, as VDPBF16PS adds them: first that of the numbers at the odd place, each
+// sum rounded. Intel documents this order, and AMD's Zen 4 has it.
+func PairBF16(c float32, a, b *[2]uint16) float32 {
+	c = tinyAdd(float64(fromBF16(a[1]))*float64(fromBF16(b[1])), c)
+	return tinyAdd(float64(fromBF16(a[0]))*float64(fromBF16(b[0])), c)
 }
 
 // partProducts are the parts of A and B that are multiplied for each number of parts, in the order in which their products are added: all
@@ -212,6 +219,26 @@ func TilesRef(parts, ta, tb, panels, steps int, a, b []uint16, c []float32, ldc 
 					}
 					sum = DotBF16(sum, (*[tileStep]uint16)(x), &column)
 				}
+			}
+			c[i*ldc+j] = sum
+		}
+	}
+}
+
+// PairsRef is C (+)= A·B, element by element a sum in order of pairs along k, for rows of a panel of A and 16*tb columns, over eighths times 8
+// numbers: the twin of the kernels that use VDPBF16PS on the memory of tiles.
+func PairsRef(rows, tb, eighths int, a, b []uint16, c []float32, ldc int, acc bool) {
+	for i := range rows {
+		for j := range tb * tileRows {
+			var sum float32
+			if acc {
+				sum = c[i*ldc+j]
+			}
+			for p := range eighths * 4 {
+				step, pair := p/tileRows*partSize, p%tileRows
+				x := a[step+i*tileStep+2*pair:]
+				y := b[step+j/tileRows*tileSize+pair*tileStep+j%tileRows*2:]
+				sum = PairBF16(sum, (*[2]uint16)(x), (*[2]uint16)(y))
 			}
 			c[i*ldc+j] = sum
 		}

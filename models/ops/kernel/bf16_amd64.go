@@ -11,7 +11,7 @@ var tileConfig = func() (c [64]byte) {
 
 func splitRows(parts, rows, steps, tail int, src []float32, ld int, dst []uint16) {
 	switch {
-	case tiles != amxTiles:
+	case tiles != amxTiles && tiles != pairTiles:
 		SplitRowsRef(parts, rows, steps, tail, src, ld, dst)
 	case parts == 1:
 		splitRows1(rows, steps, tail, &src[0], ld, &dst[0])
@@ -24,7 +24,7 @@ func splitRows(parts, rows, steps, tail int, src []float32, ld int, dst []uint16
 
 func splitRowsT(parts, n int, src []float32, ld int, dst []uint16, stride int) {
 	switch {
-	case tiles != amxTiles:
+	case tiles != amxTiles && tiles != pairTiles:
 		SplitRowsTRef(parts, n, src, ld, dst, stride)
 	case parts == 1:
 		splitRowsT1(n, &src[0], ld, &dst[0], stride)
@@ -37,7 +37,7 @@ func splitRowsT(parts, n int, src []float32, ld int, dst []uint16, stride int) {
 
 func splitPairs(parts, panels, tail int, top, bottom []float32, dst []uint16, stride int) {
 	switch {
-	case tiles != amxTiles:
+	case tiles != amxTiles && tiles != pairTiles:
 		SplitPairsRef(parts, panels, tail, top, bottom, dst, stride)
 	case parts == 1:
 		splitPairs1(panels, tail, &top[0], &bottom[0], &dst[0], stride)
@@ -50,7 +50,7 @@ func splitPairs(parts, panels, tail int, top, bottom []float32, dst []uint16, st
 
 func splitPairsT(parts, steps, tail int, src []float32, ld int, dst []uint16) {
 	switch {
-	case tiles != amxTiles:
+	case tiles != amxTiles && tiles != pairTiles:
 		SplitPairsTRef(parts, steps, tail, src, ld, dst)
 	case parts == 1:
 		splitPairsT1(steps, tail, &src[0], ld, &dst[0])
@@ -74,4 +74,27 @@ func tilesProduct(parts, ta, tb, panels, steps int, a, b []uint16, c []float32, 
 		return
 	}
 	tileKernels[parts-1][ta-1][tb-1](&tileConfig[0], panels, steps, &a[0], &b[0], &c[0], ldc, acc)
+}
+
+// pairKernels are the micro-kernels of AVX512-BF16 by vectors of columns less one, the tallest first.
+var pairKernels = [2][4]struct {
+	rows int
+	run  func(eighths int, a, b *uint16, c *float32, ldc int, acc bool)
+}{
+	{{16, pairs16x1}, {8, pairs8x1}, {4, pairs4x1}, {1, pairs1x1}},
+	{{12, pairs12x2}, {8, pairs8x2}, {4, pairs4x2}, {1, pairs1x2}},
+}
+
+func pairsProduct(rows, tb, eighths int, a, b []uint16, c []float32, ldc int, acc bool) {
+	if tiles != pairTiles {
+		PairsRef(rows, tb, eighths, a, b, c, ldc, acc)
+		return
+	}
+	_ = c[(rows-1)*ldc+tb*tileRows-1]
+	r := 0
+	for i := range pairKernels[tb-1] {
+		for k := &pairKernels[tb-1][i]; rows-r >= k.rows; r += k.rows {
+			k.run(eighths, &a[r*tileStep], &b[0], &c[r*ldc], ldc, acc)
+		}
+	}
 }

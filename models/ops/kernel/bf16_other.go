@@ -21,3 +21,7 @@ func splitPairsT(parts, steps, tail int, src []float32, ld int, dst []uint16) {
 func tilesProduct(parts, ta, tb, panels, steps int, a, b []uint16, c []float32, ldc int, acc bool) {
 	TilesRef(parts, ta, tb, panels, steps, a, b, c, ldc, acc)
 }
+
+func pairsProduct(rows, tb, eighths int, a, b []uint16, c []float32, ldc int, acc bool) {
+	PairsRef(rows, tb, eighths, a, b, c, ldc, acc)
+}

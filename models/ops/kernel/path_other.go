@@ -4,4 +4,6 @@ package kernel
 
 func supported() level { return generic }
 
-func noTilesHere() string { return "the processor has no AMX" }
+func byAMD() bool { return false }
+
+func notNative(Precision) string { return "the processor has neither AMX nor AVX512-BF16" }

@@ -104,23 +104,29 @@ func TestSpan(t *testing.T) {
 
 func TestChoose(t *testing.T) {
 	for _, tc := range []struct {
-		env  string
-		best level
-		want level
-		err  string
+		env           string
+		best, fastest level
+		want          level
+		err           string
 	}{
-		{"", avx512, avx512, ""},
-		{"", generic, generic, ""},
-		{"generic", avx512, generic, ""},
-		{"avx2", avx512, avx2, ""},
-		{"avx512", avx512, avx512, ""},
-		{"avx512", avx2, generic, "kernel: SPLICE_KERNEL=avx512: this machine supports avx2 at best"},
-		{"avx512", amx, avx512, ""},
-		{"amx", amx, amx, ""},
-		{"amx", avx512, generic, "kernel: SPLICE_KERNEL=amx: this machine supports avx512 at best"},
-		{"sse", avx2, generic, `kernel: SPLICE_KERNEL="sse": want generic, avx2, avx512 or amx, or leave it unset`},
+		{"", avx512, avx512, avx512, ""},
+		{"", generic, generic, generic, ""},
+		{"", avx512bf16, avx512, avx512, ""},
+		{"", avx512bf16, avx512bf16, avx512bf16, ""},
+		{"generic", avx512, avx512, generic, ""},
+		{"avx2", avx512, avx512, avx2, ""},
+		{"avx512", avx512, avx512, avx512, ""},
+		{"avx512", avx2, avx2, generic, "kernel: SPLICE_KERNEL=avx512: this machine supports avx2 at best"},
+		{"avx512", avx512bf16, avx512bf16, avx512, ""},
+		{"avx512bf16", avx512bf16, avx512, avx512bf16, ""},
+		{"avx512bf16", amx, amx, avx512bf16, ""},
+		{"avx512bf16", avx512, avx512, generic, "kernel: SPLICE_KERNEL=avx512bf16: this machine supports avx512 at best"},
+		{"avx512", amx, amx, avx512, ""},
+		{"amx", amx, amx, amx, ""},
+		{"amx", avx512, avx512, generic, "kernel: SPLICE_KERNEL=amx: this machine supports avx512 at best"},
+		{"sse", avx2, avx2, generic, `kernel: SPLICE_KERNEL="sse": want generic, avx2, avx512, avx512bf16 or amx, or leave it unset`},
 	} {
-		got, err := choose(tc.env, tc.best)
+		got, err := choose(tc.env, tc.best, tc.fastest)
 		if got != tc.want || (err == nil) != (tc.err == "") || (err != nil && !strings.Contains(err.Error(), tc.err)) {
 			t.Errorf("choose(%q, %v) = %v, %v, want %v, %q", tc.env, tc.best, got, err, tc.want, tc.err)
 		}

@@ -12,7 +12,7 @@ const (
 	Highest Precision = iota
 	// High splits factors in two bf16 parts, 16 bits, and adds three products.
 	High
-	// Medium rounds factors to bf16, 8 bits, and adds up in float32.
+	// Medium rounds factors to bf16, 8 bits, and adds up in float32, on AMX or by AVX512-BF16 where these are faster.
 	Medium
 )
 
@@ -52,7 +52,11 @@ func splits(n, k int) bool { return n >= minTiles && k >= minTiles }
 var minSix = 1 << 14
 
 // onTiles reports whether a product with op(B) [k, n] is computed on tiles. The rows of A have no say: a row has the same bits in any company.
+// Pairs are for one part alone: three products would cost one and a half times as much as one of float32.
 func (p Precision) onTiles(n, k int) bool {
+	if tiles.inPairs() {
+		return p == Medium && splits(n, k)
+	}
 	return tiles != noTiles && splits(n, k) && (p != Highest || n*k >= minSix)
 }
 

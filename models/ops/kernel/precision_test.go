@@ -17,14 +17,19 @@ func onTiles(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	savedPath, savedTiles, savedMin := path, tiles, minSix
 	defer func() { path, tiles, minSix = savedPath, savedTiles, savedMin }()
-	tiles, minSix = refTiles, 0
+	minSix = 0
+	tiles = refTiles
 	t.Run("twins", test)
-	if supported() < amx {
-		t.Log("no AMX here: the assembly is interpreted by the tests in asm")
-		return
+	tiles = refPairs
+	t.Run("pair twins", test)
+	for l := avx512bf16; l <= amx; l++ {
+		if supported() < l {
+			t.Logf("no %v here: the assembly is interpreted by the tests in asm", l)
+			return
+		}
+		path, tiles = sets(l)
+		t.Run(l.String(), test)
 	}
-	path, tiles = sets(amx)
-	t.Run("amx", test)
 }
 
 // eachPrecision calls test for each precision and each way to compute it here.
@@ -73,6 +78,12 @@ func partsGemm(c gemmCase, parts int, a, b, out matrix) {
 							x[q][p], y[q][p] = u[q], v[q]
 						}
 					}
+					if tiles.inPairs() {
+						for p := 0; p < tileStep; p += 2 {
+							sum = PairBF16(sum, (*[2]uint16)(x[0][p:]), (*[2]uint16)(y[0][p:]))
+						}
+						continue
+					}
 					for _, q := range partProducts[parts] {
 						sum = DotBF16(sum, &x[q[0]], &y[q[1]])
 					}
@@ -109,13 +120,13 @@ func TestTiled(t *testing.T) {
 	onTiles(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(21, 22))
 		threads := []int{2, 7}
-		if tiles == amxTiles {
+		if tiles == amxTiles || tiles == pairTiles {
 			threads = []int{1, 2, 3, 7}
 		}
 		for _, c := range tileCases() {
 			a, b, out := c.operands(r)
 			for p := Highest; p <= Medium; p++ {
-				if c.m == 1 && (c.ta || c.acc) || c.n > maxNC && p != Medium {
+				if c.m == 1 && (c.ta || c.acc) || c.n > maxNC && p != Medium || !p.onTiles(c.n, c.k) {
 					continue
 				}
 				want, st := out.clone(), out.clone()

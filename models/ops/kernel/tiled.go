@@ -203,7 +203,7 @@ func (g *product) panels(t int) {
 		n := min(g.piece, g.sn-s)
 		g.splitA(space, g.s0+s, n, p0, p1)
 		b := g.packedB[(s/g.piece*g.colPanels+q0)*g.stride:]
-		g.multiplyTiles(space, space.a, b, n, p0, p1, g.j0/panelRows+q0, g.j0/panelRows+q1, g.acc || g.s0+s > 0)
+		g.multiplyTiles(space, space.a, b, g.s0+s, n, p0, p1, g.j0/panelRows+q0, g.j0/panelRows+q1, g.acc || g.s0+s > 0)
 	}
 	spaces.put(space)
 	if g.epi != nil && g.s0+g.sn == g.steps && g.j0+g.jn == g.n && g.left[block].Add(-1) == 0 {
@@ -234,15 +234,19 @@ func (g *product) columns(worker int) {
 			for i := range n {
 				g.splitSteps(s+i, q0*panelRows, min(end*panelRows, g.n)-q0*panelRows, space.b[i*g.parts*partSize:])
 			}
-			g.multiplyTiles(space, space.a, space.b, n, p0, p1, q0, end, g.acc || s > 0)
+			g.multiplyTiles(space, space.a, space.b, s, n, p0, p1, q0, end, g.acc || s > 0)
 		}
 	}
 	spaces.put(space)
 }
 
-// multiplyTiles multiplies the panels [p0, p1) of A, packed in a, with the panels [q0, q1) of B, packed in b, over n steps.
-func (g *product) multiplyTiles(space *tileSpace, a, b []uint16, n, p0, p1, q0, q1 int, add bool) {
+// multiplyTiles multiplies the panels [p0, p1) of A, packed in a, with the panels [q0, q1) of B, packed in b, over n steps from s on.
+func (g *product) multiplyTiles(space *tileSpace, a, b []uint16, s, n, p0, p1, q0, q1 int, add bool) {
 	panel := n * g.parts * partSize
+	if tiles.inPairs() {
+		g.multiplyPairs(space, a, b, s, n, p0, p1, q0, q1, add)
+		return
+	}
 	apart := add && g.parts == 3 // the sum of a piece is added to C as a whole
 	whole := min(p1, g.m/panelRows)
 	for q := q0; q < q1; q++ {
@@ -272,6 +276,35 @@ func (g *product) multiplyTiles(space *tileSpace, a, b []uint16, n, p0, p1, q0, 
 				} else {
 					copy(c[i*g.ldc:][:width], sum)
 				}
+			}
+		}
+	}
+}
+
+// multiplyPairs is multiplyTiles by AVX512-BF16, which takes any number of rows and no more of the last step than there is of it.
+func (g *product) multiplyPairs(space *tileSpace, a, b []uint16, s, n, p0, p1, q0, q1 int, add bool) {
+	eighths := ceil(min(n*tileStep, g.k-s*tileStep), 8)
+	for q := q0; q < q1; q++ {
+		j := q * panelRows
+		width := min(panelRows, g.n-j)
+		tb := ceil(width, tileRows)
+		b := b[(q-q0)*g.stride:]
+		for p := p0; p < p1; p++ {
+			r := p * panelRows
+			height := min(panelRows, g.m-r)
+			a, c := a[(p-p0)*n*partSize:], g.c[r*g.ldc+j:]
+			if width == tb*tileRows {
+				pairsProduct(height, tb, eighths, a, b, c, g.ldc, add)
+				continue
+			}
+			if add {
+				for i := range height {
+					copy(space.edge[i*panelRows:][:width], c[i*g.ldc:])
+				}
+			}
+			pairsProduct(height, tb, eighths, a, b, space.edge, panelRows, add)
+			for i := range height {
+				copy(c[i*g.ldc:][:width], space.edge[i*panelRows:])
 			}
 		}
 	}

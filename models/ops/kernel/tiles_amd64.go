@@ -124,7 +124,52 @@ func splitRowsT3(tiles int, src *float32, ld int, dst *uint16, stride int)
 //go:noescape
 func splitPairsT3(steps int, tail int, src *float32, ld int, dst *uint16)
 
+// pairs16x1: C (+)= A*B for 16 rows of a panel of tiles and 16 columns, over eighths times 8 numbers along k, at least one.
+//
+//go:noescape
+func pairs16x1(eighths int, a *uint16, b *uint16, c *float32, ldc int, acc bool)
+
+// pairs8x1: C (+)= A*B for 8 rows of a panel of tiles and 16 columns, over eighths times 8 numbers along k, at least one.
+//
+//go:noescape
+func pairs8x1(eighths int, a *uint16, b *uint16, c *float32, ldc int, acc bool)
+
+// pairs4x1: C (+)= A*B for 4 rows of a panel of tiles and 16 columns, over eighths times 8 numbers along k, at least one.
+//
+//go:noescape
+func pairs4x1(eighths int, a *uint16, b *uint16, c *float32, ldc int, acc bool)
+
+// pairs1x1: C (+)= A*B for 1 rows of a panel of tiles and 16 columns, over eighths times 8 numbers along k, at least one.
+//
+//go:noescape
+func pairs1x1(eighths int, a *uint16, b *uint16, c *float32, ldc int, acc bool)
+
+// pairs12x2: C (+)= A*B for 12 rows of a panel of tiles and 32 columns, over eighths times 8 numbers along k, at least one.
+//
+//go:noescape
+func pairs12x2(eighths int, a *uint16, b *uint16, c *float32, ldc int, acc bool)
+
+// pairs8x2: C (+)= A*B for 8 rows of a panel of tiles and 32 columns, over eighths times 8 numbers along k, at least one.
+//
+//go:noescape
+func pairs8x2(eighths int, a *uint16, b *uint16, c *float32, ldc int, acc bool)
+
+// pairs4x2: C (+)= A*B for 4 rows of a panel of tiles and 32 columns, over eighths times 8 numbers along k, at least one.
+//
+//go:noescape
+func pairs4x2(eighths int, a *uint16, b *uint16, c *float32, ldc int, acc bool)
+
+// pairs1x2: C (+)= A*B for 1 rows of a panel of tiles and 32 columns, over eighths times 8 numbers along k, at least one.
+//
+//go:noescape
+func pairs1x2(eighths int, a *uint16, b *uint16, c *float32, ldc int, acc bool)
+
 // holdTiles: out = in, 8 tiles, which wait in the tile registers for n turns.
 //
 //go:noescape
 func holdTiles(config *byte, in *uint16, out *uint16, n int)
+
+// vendor: the name of the processor's maker, of CPUID's leaf 0.
+//
+//go:noescape
+func vendor(name *[12]byte)

@@ -10,7 +10,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Go's assembler does not know AMX, nor the conversions of AVX512-BF16. Their instructions go through register allocation and the
+// Go's assembler does not know AMX, nor AVX512-BF16. Their instructions go through register allocation and the
 // interpreter under their own names, and are printed as bytes (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2,
 // chapters 2.3 to 2.7: VEX and EVEX prefixes, ModRM, SIB).
 
@@ -22,7 +22,7 @@ func lacking(c *build.Context, name, set string, writes []operand.Op, operands .
 		case operand.Mem:
 			i.Inputs = append(i.Inputs, o)
 		case reg.Register:
-			if len(writes) == 0 || o != writes[0] {
+			if len(writes) == 0 || o != writes[0] || name == "VDPBF16PS" { // which adds to what it writes
 				i.Inputs = append(i.Inputs, o)
 			}
 		}
@@ -121,16 +121,23 @@ func encode(i *ir.Instruction) []byte {
 		b, a, sum := number(0), number(1), number(2)
 		return append(vex(pF3, sum, 0, a, b), 0x5c, byte(0xc0|sum<<3|a))
 	case "VCVTNE2PS2BF16":
-		m, v, d := index(o[0].(reg.Register)), index(o[1].(reg.Register)), index(o[2].(reg.Register))
-		return []byte{
-			0x62,
-			byte(^d>>3&1<<7 | ^m>>4&1<<6 | ^m>>3&1<<5 | ^d>>4&1<<4 | 2),
-			byte(^v&15<<3 | 4 | pF2),
-			byte(2<<5 | ^v>>4&1<<3),
-			0x72, byte(0xc0 | d&7<<3 | m&7),
-		}
+		return evex(pF2, 0x72, o)
+	case "VDPBF16PS":
+		return evex(pF3, 0x52, o)
 	}
 	return nil
+}
+
+// evex is an instruction on three ZMM registers in opcode map 0F38 with W0.
+func evex(pp int, op byte, o []operand.Op) []byte {
+	m, v, d := index(o[0].(reg.Register)), index(o[1].(reg.Register)), index(o[2].(reg.Register))
+	return []byte{
+		0x62,
+		byte(^d>>3&1<<7 | ^m>>4&1<<6 | ^m>>3&1<<5 | ^d>>4&1<<4 | 2),
+		byte(^v&15<<3 | 4 | pp),
+		byte(2<<5 | ^v>>4&1<<3),
+		op, byte(0xc0 | d&7<<3 | m&7),
+	}
 }
 
 func index(r reg.Register) int { return int(reg.ToPhysical(r).PhysicalIndex()) }

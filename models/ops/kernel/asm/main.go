@@ -1,6 +1,7 @@
 // Command asm writes the assembly of package kernel: vector_amd64.s, its declarations vector_amd64.go, and the functions
 // that choose between the two instruction sets, dispatch_amd64.go and dispatch_other.go. One description of each kernel
-// gives the AVX2 version (8 lanes) and the AVX-512 version (16 lanes). The kernels on AMX's tiles are in tiles_amd64.s.
+// gives the AVX2 version (8 lanes) and the AVX-512 version (16 lanes). The kernels on AMX's tiles, and those of AVX512-BF16 on
+// the same memory, are in tiles_amd64.s.
 package main
 
 import (

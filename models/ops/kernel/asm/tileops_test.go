@@ -93,6 +93,14 @@ func (m *machine) tile(i *ir.Instruction) bool {
 		}
 		m.write(o[2], d)
 		return true
+	case "VDPBF16PS":
+		b, a, sum := m.read(o[0], 64), m.read(o[1], 64), m.read(o[2], 64)
+		for j := 0; j < 64; j += 4 {
+			x, y := [2]uint16{le.Uint16(a[j:]), le.Uint16(a[j+2:])}, [2]uint16{le.Uint16(b[j:]), le.Uint16(b[j+2:])}
+			le.PutUint32(sum[j:], u32(kernel.PairBF16(f32(le.Uint32(sum[j:])), &x, &y)))
+		}
+		m.write(o[2], sum)
+		return true
 	case "LDTILECFG":
 		config := m.at(m.address(o[0].(operand.Mem)), 64)
 		for t := range 8 {

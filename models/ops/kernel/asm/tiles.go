@@ -11,7 +11,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// compileTiles describes the kernels that use AMX's tiles.
+// compileTiles describes the kernels on bf16 numbers, which use AMX's tiles or AVX512-BF16.
 func compileTiles() (*ir.File, error) {
 	c := build.NewContext()
 	c.ConstraintExpr("amd64")
@@ -29,7 +29,13 @@ func compileTiles() (*ir.File, error) {
 		g.splitRowsT(s.parts)
 		g.splitPairsT(s.parts)
 	}
+	for tb, rows := range pairRows {
+		for _, r := range rows {
+			g.pairs(r, tb+1)
+		}
+	}
 	g.holdTiles()
+	g.vendor()
 	f, err := c.Result()
 	if err != nil {
 		return nil, err

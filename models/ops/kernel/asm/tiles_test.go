@@ -163,6 +163,40 @@ func TestTiles(t *testing.T) {
 	}
 }
 
+// TestPairs interprets the micro-kernels of AVX512-BF16, over parts of a row of a tile and more. What lies behind the last pairs is out of bounds.
+func TestPairs(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	for i, heights := range pairRows {
+		for _, rows := range heights {
+			for _, eighths := range []int{1, 2, 3, 4, 5, 8, 11} {
+				tb, acc := i+1, eighths%2 == 0
+				last := (eighths - 1) / 4 * 1024 // the last step
+				quarter := (eighths-1)%4 + 1
+				a, b := make([]uint16, last+(rows-1)*32+quarter*8), make([]uint16, last+(tb-1)*512+quarter*4*32)
+				for _, x := range [][]uint16{a, b} {
+					for i, v := range wild(r, len(x)) {
+						x[i] = kernel.ToBF16(v)
+					}
+				}
+				ldc := 16*tb + 5
+				c := wild(r, (rows-1)*ldc+16*tb)
+				m := newMachine(tileCode)
+				out := toBytes(c)
+				name := fmt.Sprintf("pairs%dx%d", rows, tb)
+				if err := m.call(tileFunction(t, name, 0), eighths, m.place(words(a)), m.place(words(b)), m.place(out), ldc, acc); err != nil {
+					t.Fatal(err)
+				}
+				kernel.PairsRef(rows, tb, eighths, a, b, c, ldc, acc)
+				for j, got := range toFloats[float32](out) {
+					if !same(got, c[j]) {
+						t.Fatalf("%s: %d eighths, acc %v: [%d] is %v, its twin's %v", name, eighths, acc, j, got, c[j])
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestEncode compares with what GNU as 2.40 makes of the same instructions.
 func TestEncode(t *testing.T) {
 	for _, tc := range []struct {
@@ -183,6 +217,9 @@ func TestEncode(t *testing.T) {
 		{"62f2774872d0", convert(reg.Z0, reg.Z1, reg.Z2)},
 		{"62a2774072d0", convert(reg.Z16, reg.Z17, reg.Z18)},
 		{"6242174072cc", convert(reg.Z12, reg.Z29, reg.Z25)},
+		{"62f2764852d0", pairs(reg.Z0, reg.Z1, reg.Z2)},
+		{"62a2764052d0", pairs(reg.Z16, reg.Z17, reg.Z18)},
+		{"6242164052cc", pairs(reg.Z12, reg.Z29, reg.Z25)},
 	} {
 		if got := fmt.Sprintf("%x", encode(&tc.i)); got != tc.want {
 			t.Errorf("%s %v: %s, want %s", tc.i.Opcode, tc.i.Operands, got, tc.want)
@@ -192,6 +229,10 @@ func TestEncode(t *testing.T) {
 
 func load(base, index reg.Register, disp, t int) ir.Instruction {
 	return ir.Instruction{Opcode: "TILELOADD", Operands: []operand.Op{operand.Mem{Base: base, Index: index, Scale: 1, Disp: disp}, tile(t)}}
+}
+
+func pairs(b, a, sum reg.Register) ir.Instruction {
+	return ir.Instruction{Opcode: "VDPBF16PS", Operands: []operand.Op{b, a, sum}}
 }
 
 func convert(low, high, to reg.Register) ir.Instruction {
