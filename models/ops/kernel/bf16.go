@@ -168,17 +168,20 @@ func SplitRowsTRef(parts, tiles int, src []float32, ld int, dst []uint16, stride
 	}
 }
 
-// SplitPairsRef makes two rows of B, of panels times 32 columns and of tail < 32 more, a row of tiles of each panel.
-func SplitPairsRef(parts, panels, tail int, top, bottom []float32, dst []uint16, stride int) {
-	for j := range ceil(panels*panelRows+tail, panelRows) * panelRows {
-		var x, y float32
-		if j < panels*panelRows+tail {
-			x, y = top[j], bottom[j]
-		}
-		a, b := splitBF16(x, parts), splitBF16(y, parts)
-		for t := range parts {
-			at := dst[j/panelRows*stride+t*partSize+j%panelRows/tileRows*tileSize+j%tileRows*2:]
-			at[0], at[1] = a[t], b[t]
+// SplitPairsRef makes pairs of rows of B, of panels times 32 columns and of tail < 32 more, rows of tiles of each panel. A pair lies 2*ld
+// behind the one before.
+func SplitPairsRef(parts, pairs, panels, tail int, top, bottom []float32, ld int, dst []uint16, stride int) {
+	for i := range pairs {
+		for j := range ceil(panels*panelRows+tail, panelRows) * panelRows {
+			var x, y float32
+			if j < panels*panelRows+tail {
+				x, y = top[2*i*ld+j], bottom[2*i*ld+j]
+			}
+			a, b := splitBF16(x, parts), splitBF16(y, parts)
+			for t := range parts {
+				at := dst[j/panelRows*stride+t*partSize+j%panelRows/tileRows*tileSize+i*tileStep+j%tileRows*2:]
+				at[0], at[1] = a[t], b[t]
+			}
 		}
 	}
 }

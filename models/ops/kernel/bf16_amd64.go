@@ -35,16 +35,16 @@ func splitRowsT(parts, n int, src []float32, ld int, dst []uint16, stride int) {
 	}
 }
 
-func splitPairs(parts, panels, tail int, top, bottom []float32, dst []uint16, stride int) {
+func splitPairs(parts, pairs, panels, tail int, top, bottom []float32, ld int, dst []uint16, stride int) {
 	switch {
 	case tiles != amxTiles && tiles != pairTiles:
-		SplitPairsRef(parts, panels, tail, top, bottom, dst, stride)
+		SplitPairsRef(parts, pairs, panels, tail, top, bottom, ld, dst, stride)
 	case parts == 1:
-		splitPairs1(panels, tail, &top[0], &bottom[0], &dst[0], stride)
+		splitPairs1(pairs, panels, tail, &top[0], &bottom[0], ld, &dst[0], stride)
 	case parts == 2:
-		splitPairs2(panels, tail, &top[0], &bottom[0], &dst[0], stride)
+		splitPairs2(pairs, panels, tail, &top[0], &bottom[0], ld, &dst[0], stride)
 	default:
-		splitPairs3(panels, tail, &top[0], &bottom[0], &dst[0], stride)
+		splitPairs3(pairs, panels, tail, &top[0], &bottom[0], ld, &dst[0], stride)
 	}
 }
 

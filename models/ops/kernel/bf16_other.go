@@ -10,8 +10,8 @@ func splitRowsT(parts, n int, src []float32, ld int, dst []uint16, stride int) {
 	SplitRowsTRef(parts, n, src, ld, dst, stride)
 }
 
-func splitPairs(parts, panels, tail int, top, bottom []float32, dst []uint16, stride int) {
-	SplitPairsRef(parts, panels, tail, top, bottom, dst, stride)
+func splitPairs(parts, pairs, panels, tail int, top, bottom []float32, ld int, dst []uint16, stride int) {
+	SplitPairsRef(parts, pairs, panels, tail, top, bottom, ld, dst, stride)
 }
 
 func splitPairsT(parts, steps, tail int, src []float32, ld int, dst []uint16) {

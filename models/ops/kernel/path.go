@@ -17,7 +17,9 @@ const (
 	amx        // avx512 with products on tiles
 )
 
-func (l level) String() string { return [...]string{"generic", "avx2", "avx512", "avx512bf16", "amx"}[l] }
+func (l level) String() string {
+	return [...]string{"generic", "avx2", "avx512", "avx512bf16", "amx"}[l]
+}
 
 var chosen, pathErr = choose(os.Getenv("SPLICE_KERNEL"), supported(), fastest())
 

@@ -144,18 +144,25 @@ var zeros [maxNC]float32
 
 // splitSteps packs columns [j, j+n) of step s of B, stored as it is, to panels that lie stride apart.
 func (g *product) splitSteps(s, j, n int, dst []uint16) {
-	for i := range tileRows {
-		k := s*tileStep + 2*i
-		for done := 0; done < n; done += maxNC {
-			width := min(maxNC, n-done)
-			top, bottom := zeros[:], zeros[:]
-			if k < g.k {
-				top = g.b[k*g.ldb+j+done:]
-			}
-			if k+1 < g.k {
-				bottom = g.b[(k+1)*g.ldb+j+done:]
-			}
-			splitPairs(g.parts, width/panelRows, width%panelRows, top, bottom, dst[done/panelRows*g.stride+i*tileStep:], g.stride)
+	k := s * tileStep
+	rows := min(tileStep, g.k-k)
+	whole := rows / 2
+	for done := 0; done < n; done += maxNC {
+		width := min(maxNC, n-done)
+		at := dst[done/panelRows*g.stride:]
+		pack := func(i, pairs int, top, bottom []float32, ld int) {
+			splitPairs(g.parts, pairs, width/panelRows, width%panelRows, top, bottom, ld, at[i*tileStep:], g.stride)
+		}
+		if whole > 0 {
+			pack(0, whole, g.b[k*g.ldb+j+done:], g.b[(k+1)*g.ldb+j+done:], g.ldb)
+		}
+		i := whole
+		if rows%2 == 1 {
+			pack(i, 1, g.b[(g.k-1)*g.ldb+j+done:], zeros[:], 0)
+			i++
+		}
+		if i < tileRows {
+			pack(i, tileRows-i, zeros[:], zeros[:], 0)
 		}
 	}
 }

@@ -69,10 +69,10 @@ func tiles3x22(config *byte, panels int, steps int, a *uint16, b *uint16, c *flo
 //go:noescape
 func splitRows1(rows int, steps int, tail int, src *float32, ld int, dst *uint16)
 
-// splitPairs1: two rows of panels times 32 floats and of tail < 32 more become pairs in a row of tiles; panels lie stride apart.
+// splitPairs1: pairs of rows of panels times 32 floats and of tail < 32 more, 2*ld from one to the next, become pairs in rows of tiles; panels lie stride apart.
 //
 //go:noescape
-func splitPairs1(panels int, tail int, src0 *float32, src1 *float32, dst *uint16, stride int)
+func splitPairs1(pairs int, panels int, tail int, src0 *float32, src1 *float32, ld int, dst *uint16, stride int)
 
 // splitRowsT1: 32 rows of tiles times 16 floats become the columns of tiles, two to a panel; panels lie stride apart.
 //
@@ -89,10 +89,10 @@ func splitPairsT1(steps int, tail int, src *float32, ld int, dst *uint16)
 //go:noescape
 func splitRows2(rows int, steps int, tail int, src *float32, ld int, dst *uint16)
 
-// splitPairs2: two rows of panels times 32 floats and of tail < 32 more become pairs in a row of tiles; panels lie stride apart.
+// splitPairs2: pairs of rows of panels times 32 floats and of tail < 32 more, 2*ld from one to the next, become pairs in rows of tiles; panels lie stride apart.
 //
 //go:noescape
-func splitPairs2(panels int, tail int, src0 *float32, src1 *float32, dst *uint16, stride int)
+func splitPairs2(pairs int, panels int, tail int, src0 *float32, src1 *float32, ld int, dst *uint16, stride int)
 
 // splitRowsT2: 32 rows of tiles times 16 floats become the columns of tiles, two to a panel; panels lie stride apart.
 //
@@ -109,10 +109,10 @@ func splitPairsT2(steps int, tail int, src *float32, ld int, dst *uint16)
 //go:noescape
 func splitRows3(rows int, steps int, tail int, src *float32, ld int, dst *uint16)
 
-// splitPairs3: two rows of panels times 32 floats and of tail < 32 more become pairs in a row of tiles; panels lie stride apart.
+// splitPairs3: pairs of rows of panels times 32 floats and of tail < 32 more, 2*ld from one to the next, become pairs in rows of tiles; panels lie stride apart.
 //
 //go:noescape
-func splitPairs3(panels int, tail int, src0 *float32, src1 *float32, dst *uint16, stride int)
+func splitPairs3(pairs int, panels int, tail int, src0 *float32, src1 *float32, ld int, dst *uint16, stride int)
 
 // splitRowsT3: 32 rows of tiles times 16 floats become the columns of tiles, two to a panel; panels lie stride apart.
 //

@@ -787,62 +787,75 @@ next:
 	VZEROUPPER
 	RET
 
-// func splitPairs1(panels int, tail int, src0 *float32, src1 *float32, dst *uint16, stride int)
+// func splitPairs1(pairs int, panels int, tail int, src0 *float32, src1 *float32, ld int, dst *uint16, stride int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512_BF16
-TEXT ·splitPairs1(SB), $0-48
+TEXT ·splitPairs1(SB), $0-64
 	VMOVDQU64    interleave<>+0(SB), Z31
 	MOVL         $0xffff0000, AX
 	VPBROADCASTD AX, Z30
-	MOVQ         panels+0(FP), AX
-	MOVQ         tail+8(FP), DX
-	MOVQ         src0+16(FP), BX
-	MOVQ         src1+24(FP), SI
-	MOVQ         dst+32(FP), DI
-	MOVQ         stride+40(FP), R8
-	SHLQ         $0x01, R8
-	MOVQ         $0x00000001, R9
+	MOVQ         tail+16(FP), AX
+	MOVQ         $0x00000001, DX
+	MOVQ         AX, CX
+	SHLQ         CL, DX
+	SUBQ         $+1, DX
+	KMOVW        DX, K1
 	MOVQ         DX, CX
-	SHLQ         CL, R9
-	SUBQ         $+1, R9
-	KMOVW        R9, K1
-	MOVQ         R9, CX
 	SHRQ         $0x10, CX
 	KMOVW        CX, K2
-	TESTQ        AX, AX
-	JZ           tail
+	MOVQ         pairs+0(FP), CX
+	MOVQ         src0+24(FP), DX
+	MOVQ         src1+32(FP), BX
+	MOVQ         ld+40(FP), SI
+	MOVQ         dst+48(FP), DI
+	MOVQ         stride+56(FP), R8
+	SHLQ         $0x03, SI
+	SHLQ         $0x01, R8
+
+pair:
+	MOVQ  DX, R9
+	MOVQ  BX, R10
+	MOVQ  DI, R11
+	MOVQ  panels+8(FP), R12
+	TESTQ R12, R12
+	JZ    tail
 
 panel:
-	VMOVUPS   (BX), Z0
-	VMOVUPS   (SI), Z1
-	VMOVUPS   64(BX), Z5
-	VMOVUPS   64(SI), Z6
+	VMOVUPS   (R9), Z0
+	VMOVUPS   (R10), Z1
+	VMOVUPS   64(R9), Z5
+	VMOVUPS   64(R10), Z6
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
 	VPERMW    Z2, Z31, Z2
-	VMOVDQU64 Z2, (DI)
+	VMOVDQU64 Z2, (R11)
 	BYTE $0x62; BYTE $0xf2; BYTE $0x4f; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNE2PS2BF16 Z5, Z6, Z7
 	VPERMW    Z7, Z31, Z7
-	VMOVDQU64 Z7, 1024(DI)
-	ADDQ      $+128, BX
-	ADDQ      $+128, SI
-	ADDQ      R8, DI
-	SUBQ      $+1, AX
+	VMOVDQU64 Z7, 1024(R11)
+	ADDQ      $+128, R9
+	ADDQ      $+128, R10
+	ADDQ      R8, R11
+	SUBQ      $+1, R12
 	JNZ       panel
 
 tail:
-	TESTQ     DX, DX
-	JZ        end
-	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (SI), K1, Z1
-	VMOVUPS.Z 64(BX), K2, Z5
-	VMOVUPS.Z 64(SI), K2, Z6
+	TESTQ     AX, AX
+	JZ        next
+	VMOVUPS.Z (R9), K1, Z0
+	VMOVUPS.Z (R10), K1, Z1
+	VMOVUPS.Z 64(R9), K2, Z5
+	VMOVUPS.Z 64(R10), K2, Z6
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
 	VPERMW    Z2, Z31, Z2
-	VMOVDQU64 Z2, (DI)
+	VMOVDQU64 Z2, (R11)
 	BYTE $0x62; BYTE $0xf2; BYTE $0x4f; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNE2PS2BF16 Z5, Z6, Z7
 	VPERMW    Z7, Z31, Z7
-	VMOVDQU64 Z7, 1024(DI)
+	VMOVDQU64 Z7, 1024(R11)
 
-end:
+next:
+	ADDQ SI, DX
+	ADDQ SI, BX
+	ADDQ $+64, DI
+	SUBQ $+1, CX
+	JNZ  pair
 	VZEROUPPER
 	RET
 
@@ -1292,90 +1305,103 @@ next:
 	VZEROUPPER
 	RET
 
-// func splitPairs2(panels int, tail int, src0 *float32, src1 *float32, dst *uint16, stride int)
+// func splitPairs2(pairs int, panels int, tail int, src0 *float32, src1 *float32, ld int, dst *uint16, stride int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512_BF16
-TEXT ·splitPairs2(SB), $0-48
+TEXT ·splitPairs2(SB), $0-64
 	VMOVDQU64    interleave<>+0(SB), Z31
 	MOVL         $0xffff0000, AX
 	VPBROADCASTD AX, Z30
-	MOVQ         panels+0(FP), AX
-	MOVQ         tail+8(FP), DX
-	MOVQ         src0+16(FP), BX
-	MOVQ         src1+24(FP), SI
-	MOVQ         dst+32(FP), DI
-	MOVQ         stride+40(FP), R8
-	SHLQ         $0x01, R8
-	MOVQ         $0x00000001, R9
+	MOVQ         tail+16(FP), AX
+	MOVQ         $0x00000001, DX
+	MOVQ         AX, CX
+	SHLQ         CL, DX
+	SUBQ         $+1, DX
+	KMOVW        DX, K1
 	MOVQ         DX, CX
-	SHLQ         CL, R9
-	SUBQ         $+1, R9
-	KMOVW        R9, K1
-	MOVQ         R9, CX
 	SHRQ         $0x10, CX
 	KMOVW        CX, K2
-	TESTQ        AX, AX
-	JZ           tail
+	MOVQ         pairs+0(FP), CX
+	MOVQ         src0+24(FP), DX
+	MOVQ         src1+32(FP), BX
+	MOVQ         ld+40(FP), SI
+	MOVQ         dst+48(FP), DI
+	MOVQ         stride+56(FP), R8
+	SHLQ         $0x03, SI
+	SHLQ         $0x01, R8
+
+pair:
+	MOVQ  DX, R9
+	MOVQ  BX, R10
+	MOVQ  DI, R11
+	MOVQ  panels+8(FP), R12
+	TESTQ R12, R12
+	JZ    tail
 
 panel:
-	VMOVUPS   (BX), Z0
-	VMOVUPS   (SI), Z1
-	VMOVUPS   64(BX), Z5
-	VMOVUPS   64(SI), Z6
+	VMOVUPS   (R9), Z0
+	VMOVUPS   (R10), Z1
+	VMOVUPS   64(R9), Z5
+	VMOVUPS   64(R10), Z6
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
 	VPERMW    Z2, Z31, Z2
-	VMOVDQU64 Z2, (DI)
+	VMOVDQU64 Z2, (R11)
 	VPSLLD    $0x10, Z2, Z4
 	VPANDD    Z2, Z30, Z3
 	VSUBPS    Z4, Z0, Z0
 	VSUBPS    Z3, Z1, Z1
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
 	VPERMW    Z2, Z31, Z2
-	VMOVDQU64 Z2, 2048(DI)
+	VMOVDQU64 Z2, 2048(R11)
 	BYTE $0x62; BYTE $0xf2; BYTE $0x4f; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNE2PS2BF16 Z5, Z6, Z7
 	VPERMW    Z7, Z31, Z7
-	VMOVDQU64 Z7, 1024(DI)
+	VMOVDQU64 Z7, 1024(R11)
 	VPSLLD    $0x10, Z7, Z9
 	VPANDD    Z7, Z30, Z8
 	VSUBPS    Z9, Z5, Z5
 	VSUBPS    Z8, Z6, Z6
 	BYTE $0x62; BYTE $0xf2; BYTE $0x4f; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNE2PS2BF16 Z5, Z6, Z7
 	VPERMW    Z7, Z31, Z7
-	VMOVDQU64 Z7, 3072(DI)
-	ADDQ      $+128, BX
-	ADDQ      $+128, SI
-	ADDQ      R8, DI
-	SUBQ      $+1, AX
+	VMOVDQU64 Z7, 3072(R11)
+	ADDQ      $+128, R9
+	ADDQ      $+128, R10
+	ADDQ      R8, R11
+	SUBQ      $+1, R12
 	JNZ       panel
 
 tail:
-	TESTQ     DX, DX
-	JZ        end
-	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (SI), K1, Z1
-	VMOVUPS.Z 64(BX), K2, Z5
-	VMOVUPS.Z 64(SI), K2, Z6
+	TESTQ     AX, AX
+	JZ        next
+	VMOVUPS.Z (R9), K1, Z0
+	VMOVUPS.Z (R10), K1, Z1
+	VMOVUPS.Z 64(R9), K2, Z5
+	VMOVUPS.Z 64(R10), K2, Z6
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
 	VPERMW    Z2, Z31, Z2
-	VMOVDQU64 Z2, (DI)
+	VMOVDQU64 Z2, (R11)
 	VPSLLD    $0x10, Z2, Z4
 	VPANDD    Z2, Z30, Z3
 	VSUBPS    Z4, Z0, Z0
 	VSUBPS    Z3, Z1, Z1
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
 	VPERMW    Z2, Z31, Z2
-	VMOVDQU64 Z2, 2048(DI)
+	VMOVDQU64 Z2, 2048(R11)
 	BYTE $0x62; BYTE $0xf2; BYTE $0x4f; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNE2PS2BF16 Z5, Z6, Z7
 	VPERMW    Z7, Z31, Z7
-	VMOVDQU64 Z7, 1024(DI)
+	VMOVDQU64 Z7, 1024(R11)
 	VPSLLD    $0x10, Z7, Z9
 	VPANDD    Z7, Z30, Z8
 	VSUBPS    Z9, Z5, Z5
 	VSUBPS    Z8, Z6, Z6
 	BYTE $0x62; BYTE $0xf2; BYTE $0x4f; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNE2PS2BF16 Z5, Z6, Z7
 	VPERMW    Z7, Z31, Z7
-	VMOVDQU64 Z7, 3072(DI)
+	VMOVDQU64 Z7, 3072(R11)
 
-end:
+next:
+	ADDQ SI, DX
+	ADDQ SI, BX
+	ADDQ $+64, DI
+	SUBQ $+1, CX
+	JNZ  pair
 	VZEROUPPER
 	RET
 
@@ -2343,118 +2369,131 @@ next:
 	VZEROUPPER
 	RET
 
-// func splitPairs3(panels int, tail int, src0 *float32, src1 *float32, dst *uint16, stride int)
+// func splitPairs3(pairs int, panels int, tail int, src0 *float32, src1 *float32, ld int, dst *uint16, stride int)
 // Requires: AVX, AVX512BW, AVX512F, AVX512_BF16
-TEXT ·splitPairs3(SB), $0-48
+TEXT ·splitPairs3(SB), $0-64
 	VMOVDQU64    interleave<>+0(SB), Z31
 	MOVL         $0xffff0000, AX
 	VPBROADCASTD AX, Z30
-	MOVQ         panels+0(FP), AX
-	MOVQ         tail+8(FP), DX
-	MOVQ         src0+16(FP), BX
-	MOVQ         src1+24(FP), SI
-	MOVQ         dst+32(FP), DI
-	MOVQ         stride+40(FP), R8
-	SHLQ         $0x01, R8
-	MOVQ         $0x00000001, R9
+	MOVQ         tail+16(FP), AX
+	MOVQ         $0x00000001, DX
+	MOVQ         AX, CX
+	SHLQ         CL, DX
+	SUBQ         $+1, DX
+	KMOVW        DX, K1
 	MOVQ         DX, CX
-	SHLQ         CL, R9
-	SUBQ         $+1, R9
-	KMOVW        R9, K1
-	MOVQ         R9, CX
 	SHRQ         $0x10, CX
 	KMOVW        CX, K2
-	TESTQ        AX, AX
-	JZ           tail
+	MOVQ         pairs+0(FP), CX
+	MOVQ         src0+24(FP), DX
+	MOVQ         src1+32(FP), BX
+	MOVQ         ld+40(FP), SI
+	MOVQ         dst+48(FP), DI
+	MOVQ         stride+56(FP), R8
+	SHLQ         $0x03, SI
+	SHLQ         $0x01, R8
+
+pair:
+	MOVQ  DX, R9
+	MOVQ  BX, R10
+	MOVQ  DI, R11
+	MOVQ  panels+8(FP), R12
+	TESTQ R12, R12
+	JZ    tail
 
 panel:
-	VMOVUPS   (BX), Z0
-	VMOVUPS   (SI), Z1
-	VMOVUPS   64(BX), Z5
-	VMOVUPS   64(SI), Z6
+	VMOVUPS   (R9), Z0
+	VMOVUPS   (R10), Z1
+	VMOVUPS   64(R9), Z5
+	VMOVUPS   64(R10), Z6
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
 	VPERMW    Z2, Z31, Z2
-	VMOVDQU64 Z2, (DI)
+	VMOVDQU64 Z2, (R11)
 	VPSLLD    $0x10, Z2, Z4
 	VPANDD    Z2, Z30, Z3
 	VSUBPS    Z4, Z0, Z0
 	VSUBPS    Z3, Z1, Z1
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
 	VPERMW    Z2, Z31, Z2
-	VMOVDQU64 Z2, 2048(DI)
+	VMOVDQU64 Z2, 2048(R11)
 	VPSLLD    $0x10, Z2, Z4
 	VPANDD    Z2, Z30, Z3
 	VSUBPS    Z4, Z0, Z0
 	VSUBPS    Z3, Z1, Z1
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
 	VPERMW    Z2, Z31, Z2
-	VMOVDQU64 Z2, 4096(DI)
+	VMOVDQU64 Z2, 4096(R11)
 	BYTE $0x62; BYTE $0xf2; BYTE $0x4f; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNE2PS2BF16 Z5, Z6, Z7
 	VPERMW    Z7, Z31, Z7
-	VMOVDQU64 Z7, 1024(DI)
+	VMOVDQU64 Z7, 1024(R11)
 	VPSLLD    $0x10, Z7, Z9
 	VPANDD    Z7, Z30, Z8
 	VSUBPS    Z9, Z5, Z5
 	VSUBPS    Z8, Z6, Z6
 	BYTE $0x62; BYTE $0xf2; BYTE $0x4f; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNE2PS2BF16 Z5, Z6, Z7
 	VPERMW    Z7, Z31, Z7
-	VMOVDQU64 Z7, 3072(DI)
+	VMOVDQU64 Z7, 3072(R11)
 	VPSLLD    $0x10, Z7, Z9
 	VPANDD    Z7, Z30, Z8
 	VSUBPS    Z9, Z5, Z5
 	VSUBPS    Z8, Z6, Z6
 	BYTE $0x62; BYTE $0xf2; BYTE $0x4f; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNE2PS2BF16 Z5, Z6, Z7
 	VPERMW    Z7, Z31, Z7
-	VMOVDQU64 Z7, 5120(DI)
-	ADDQ      $+128, BX
-	ADDQ      $+128, SI
-	ADDQ      R8, DI
-	SUBQ      $+1, AX
+	VMOVDQU64 Z7, 5120(R11)
+	ADDQ      $+128, R9
+	ADDQ      $+128, R10
+	ADDQ      R8, R11
+	SUBQ      $+1, R12
 	JNZ       panel
 
 tail:
-	TESTQ     DX, DX
-	JZ        end
-	VMOVUPS.Z (BX), K1, Z0
-	VMOVUPS.Z (SI), K1, Z1
-	VMOVUPS.Z 64(BX), K2, Z5
-	VMOVUPS.Z 64(SI), K2, Z6
+	TESTQ     AX, AX
+	JZ        next
+	VMOVUPS.Z (R9), K1, Z0
+	VMOVUPS.Z (R10), K1, Z1
+	VMOVUPS.Z 64(R9), K2, Z5
+	VMOVUPS.Z 64(R10), K2, Z6
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
 	VPERMW    Z2, Z31, Z2
-	VMOVDQU64 Z2, (DI)
+	VMOVDQU64 Z2, (R11)
 	VPSLLD    $0x10, Z2, Z4
 	VPANDD    Z2, Z30, Z3
 	VSUBPS    Z4, Z0, Z0
 	VSUBPS    Z3, Z1, Z1
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
 	VPERMW    Z2, Z31, Z2
-	VMOVDQU64 Z2, 2048(DI)
+	VMOVDQU64 Z2, 2048(R11)
 	VPSLLD    $0x10, Z2, Z4
 	VPANDD    Z2, Z30, Z3
 	VSUBPS    Z4, Z0, Z0
 	VSUBPS    Z3, Z1, Z1
 	BYTE $0x62; BYTE $0xf2; BYTE $0x77; BYTE $0x48; BYTE $0x72; BYTE $0xd0 // VCVTNE2PS2BF16 Z0, Z1, Z2
 	VPERMW    Z2, Z31, Z2
-	VMOVDQU64 Z2, 4096(DI)
+	VMOVDQU64 Z2, 4096(R11)
 	BYTE $0x62; BYTE $0xf2; BYTE $0x4f; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNE2PS2BF16 Z5, Z6, Z7
 	VPERMW    Z7, Z31, Z7
-	VMOVDQU64 Z7, 1024(DI)
+	VMOVDQU64 Z7, 1024(R11)
 	VPSLLD    $0x10, Z7, Z9
 	VPANDD    Z7, Z30, Z8
 	VSUBPS    Z9, Z5, Z5
 	VSUBPS    Z8, Z6, Z6
 	BYTE $0x62; BYTE $0xf2; BYTE $0x4f; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNE2PS2BF16 Z5, Z6, Z7
 	VPERMW    Z7, Z31, Z7
-	VMOVDQU64 Z7, 3072(DI)
+	VMOVDQU64 Z7, 3072(R11)
 	VPSLLD    $0x10, Z7, Z9
 	VPANDD    Z7, Z30, Z8
 	VSUBPS    Z9, Z5, Z5
 	VSUBPS    Z8, Z6, Z6
 	BYTE $0x62; BYTE $0xf2; BYTE $0x4f; BYTE $0x48; BYTE $0x72; BYTE $0xfd // VCVTNE2PS2BF16 Z5, Z6, Z7
 	VPERMW    Z7, Z31, Z7
-	VMOVDQU64 Z7, 5120(DI)
+	VMOVDQU64 Z7, 5120(R11)
 
-end:
+next:
+	ADDQ SI, DX
+	ADDQ SI, BX
+	ADDQ $+64, DI
+	SUBQ $+1, CX
+	JNZ  pair
 	VZEROUPPER
 	RET
 

@@ -236,47 +236,55 @@ func (g *tileGen) splitRows(parts int) {
 	g.end()
 }
 
-// splitPairs makes a pair of rows of B a row of the tiles of each panel.
+// splitPairs makes pairs of rows of B rows of the tiles of each panel.
 func (g *tileGen) splitPairs(parts int) {
-	g.start("splitPairs", parts, "(panels, tail int, src0, src1 *float32, dst *uint16, stride int)",
-		"two rows of panels times 32 floats and of tail < 32 more become pairs in a row of tiles; panels lie stride apart.")
+	g.start("splitPairs", parts, "(pairs, panels, tail int, src0, src1 *float32, ld int, dst *uint16, stride int)",
+		"pairs of rows of panels times 32 floats and of tail < 32 more, 2*ld from one to the next, become pairs in rows of tiles; panels lie stride apart.")
 	g.constants()
-	panels, tail, top, bottom, dst, stride := g.gp("panels"), g.gp("tail"), g.gp("src0"), g.gp("src1"), g.gp("dst"), g.gp("stride")
-	g.SHLQ(operand.U8(1), stride)
+	tail := g.gp("tail")
 	g.masks(tail, reg.K1, reg.K2)
-	part := func() {
-		for half, h := range []int{0, 5} {
-			for t := range parts {
-				toBF16(g.Context, z[h], z[h+1], z[h+2])
-				g.VPERMW(z[h+2], z[31], z[h+2])
-				g.VMOVDQU64(z[h+2], operand.Mem{Base: dst, Disp: partBytes*t + tileBytes*half})
-				if t < parts-1 {
-					g.rest(h, h+1, h+2, h+3, h+4)
+	pairs, src0, src1, ld, dst, stride := g.gp("pairs"), g.gp("src0"), g.gp("src1"), g.gp("ld"), g.gp("dst"), g.gp("stride")
+	g.SHLQ(operand.U8(3), ld)
+	g.SHLQ(operand.U8(1), stride)
+	g.repeat("pair", pairs, func() {
+		top, bottom, to, panels := g.copyOf(src0), g.copyOf(src1), g.copyOf(dst), g.gp("panels")
+		part := func() {
+			for half, h := range []int{0, 5} {
+				for t := range parts {
+					toBF16(g.Context, z[h], z[h+1], z[h+2])
+					g.VPERMW(z[h+2], z[31], z[h+2])
+					g.VMOVDQU64(z[h+2], operand.Mem{Base: to, Disp: partBytes*t + tileBytes*half})
+					if t < parts-1 {
+						g.rest(h, h+1, h+2, h+3, h+4)
+					}
 				}
 			}
 		}
-	}
-	g.TESTQ(panels, panels)
-	g.JZ(operand.LabelRef("tail"))
-	g.repeat("panel", panels, func() {
-		g.VMOVUPS(operand.Mem{Base: top}, z[0])
-		g.VMOVUPS(operand.Mem{Base: bottom}, z[1])
-		g.VMOVUPS(operand.Mem{Base: top, Disp: 64}, z[5])
-		g.VMOVUPS(operand.Mem{Base: bottom, Disp: 64}, z[6])
+		g.TESTQ(panels, panels)
+		g.JZ(operand.LabelRef("tail"))
+		g.repeat("panel", panels, func() {
+			g.VMOVUPS(operand.Mem{Base: top}, z[0])
+			g.VMOVUPS(operand.Mem{Base: bottom}, z[1])
+			g.VMOVUPS(operand.Mem{Base: top, Disp: 64}, z[5])
+			g.VMOVUPS(operand.Mem{Base: bottom, Disp: 64}, z[6])
+			part()
+			g.ADDQ(operand.I32(128), top)
+			g.ADDQ(operand.I32(128), bottom)
+			g.ADDQ(stride, to)
+		})
+		g.Label("tail")
+		g.TESTQ(tail, tail)
+		g.JZ(operand.LabelRef("next"))
+		g.VMOVUPS_Z(operand.Mem{Base: top}, reg.K1, z[0])
+		g.VMOVUPS_Z(operand.Mem{Base: bottom}, reg.K1, z[1])
+		g.VMOVUPS_Z(operand.Mem{Base: top, Disp: 64}, reg.K2, z[5])
+		g.VMOVUPS_Z(operand.Mem{Base: bottom, Disp: 64}, reg.K2, z[6])
 		part()
-		g.ADDQ(operand.I32(128), top)
-		g.ADDQ(operand.I32(128), bottom)
-		g.ADDQ(stride, dst)
+		g.Label("next")
+		g.ADDQ(ld, src0)
+		g.ADDQ(ld, src1)
+		g.ADDQ(operand.I32(64), dst)
 	})
-	g.Label("tail")
-	g.TESTQ(tail, tail)
-	g.JZ(operand.LabelRef("end"))
-	g.VMOVUPS_Z(operand.Mem{Base: top}, reg.K1, z[0])
-	g.VMOVUPS_Z(operand.Mem{Base: bottom}, reg.K1, z[1])
-	g.VMOVUPS_Z(operand.Mem{Base: top, Disp: 64}, reg.K2, z[5])
-	g.VMOVUPS_Z(operand.Mem{Base: bottom, Disp: 64}, reg.K2, z[6])
-	part()
-	g.Label("end")
 	g.end()
 }
 

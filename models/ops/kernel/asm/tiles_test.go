@@ -104,13 +104,15 @@ func TestSplit(t *testing.T) {
 			check("splitPairsT", parts, k, want, func(m *machine, out uint64) []any {
 				return []any{steps, tail, m.place(toBytes(src)), ld, out}
 			})
-			top, bottom := wild(r, k), wild(r, k)
-			stride := 2*parts*part + 64
-			want = fill((steps + 1) * stride)
-			kernel.SplitPairsRef(parts, steps, tail, top, bottom, want, stride)
-			check("splitPairs", parts, k, want, func(m *machine, out uint64) []any {
-				return []any{steps, tail, m.place(toBytes(top)), m.place(toBytes(bottom)), out, stride}
-			})
+			for _, pairs := range []int{1, 3, 16} {
+				top, bottom := wild(r, 2*(pairs-1)*ld+k), wild(r, 2*(pairs-1)*ld+k)
+				stride := 2*parts*part + 64
+				want = fill((steps + 1) * stride)
+				kernel.SplitPairsRef(parts, pairs, steps, tail, top, bottom, ld, want, stride)
+				check("splitPairs", parts, k, want, func(m *machine, out uint64) []any {
+					return []any{pairs, steps, tail, m.place(toBytes(top)), m.place(toBytes(bottom)), ld, out, stride}
+				})
+			}
 		}
 		for tiles := 1; tiles <= 5; tiles++ {
 			ld, stride := 16*tiles+5, 2*parts*part
