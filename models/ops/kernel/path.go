@@ -71,15 +71,17 @@ func Err() error { return pathErr }
 
 // Native returns nil if the processor multiplies in this precision, as it does in [Highest] always, else an error that says why products are
 // float32's, of rounded factors.
-func (p Precision) Native() error {
-	best := supported()
+func (p Precision) Native() error { return p.native(chosen, fastest(), notNative) }
+
+func (p Precision) native(chosen, fastest level, why func(p Precision) string) error {
+	has := func(l level) bool { return p == Highest || l == amx || l == avx512bf16 && p == Medium }
 	switch {
-	case p == Highest || chosen == amx || chosen == avx512bf16 && p == Medium:
+	case has(chosen):
 		return nil
-	case best == amx || best == avx512bf16 && chosen != fastest() && p == Medium:
+	case has(fastest):
 		return fmt.Errorf("SPLICE_KERNEL is %s", chosen)
 	}
-	return errors.New(notNative(p))
+	return errors.New(why(p))
 }
 
 // choose returns the set of a name, or the fastest one if there is none.

@@ -309,6 +309,90 @@ func TestRoundBF16(t *testing.T) {
 	})
 }
 
+// TestPairBF16 compares with what VDPBF16PS makes of the same numbers on a Zen 4.
+func TestPairBF16(t *testing.T) {
+	for _, tc := range []struct {
+		what string
+		c    uint32
+		a, b [2]uint16
+		want uint32
+	}{
+		{"1 - 1, then 2^-24", 0x3f800000, [2]uint16{0x3380, 0xbf80}, [2]uint16{0x3f80, 0x3f80}, 0x33800000},
+		{"1 + 2^-24, then -1", 0x3f800000, [2]uint16{0xbf80, 0x3380}, [2]uint16{0x3f80, 0x3f80}, 0},
+		{"both 2^-24", 0x3f800000, [2]uint16{0x3380, 0x3380}, [2]uint16{0x3f80, 0x3f80}, 0x3f800000},
+		{"products", 0x33800000, [2]uint16{0x3f81, 0x3f81}, [2]uint16{0x3f83, 0x3f85}, 0x40050800},
+		{"subnormal factor", 0x3f800000, [2]uint16{1, 0x3f80}, [2]uint16{0x7f00, 0x3f80}, 0x40000000},
+		{"subnormal c", 0x400000, [2]uint16{0, 0}, [2]uint16{0, 0}, 0},
+		{"subnormal product", 0, [2]uint16{0x1f80, 0}, [2]uint16{0x1f80, 0}, 0},
+		{"a tie just below the normal numbers", 0x800000, [2]uint16{0x9c80, 0}, [2]uint16{0x1700, 0}, 0x800000},
+		{"below it", 0x800000, [2]uint16{0x9cc0, 0}, [2]uint16{0x1700, 0}, 0},
+		{"a sum that overflows first", 0x3f800000, [2]uint16{0x7f00, 0x7f00}, [2]uint16{0xc080, 0x4080}, 0x7f800000},
+		{"zeros below zero", 0x80000000, [2]uint16{0x8000, 0x3f80}, [2]uint16{0x3f80, 0x8000}, 0x80000000},
+	} {
+		if got := math.Float32bits(PairBF16(math.Float32frombits(tc.c), &tc.a, &tc.b)); got != tc.want {
+			t.Errorf("%s: %#x, want %#x", tc.what, got, tc.want)
+		}
+	}
+}
+
+// TestPairsAreMedium checks that AVX512-BF16 changes the products of medium precision alone.
+func TestPairsAreMedium(t *testing.T) {
+	savedTiles := tiles
+	defer func() { tiles = savedTiles }()
+	r := rand.New(rand.NewPCG(81, 82))
+	c := gemmCase{m: 20, n: 40, k: 50}
+	a, b, out := c.operands(r)
+	for p := Highest; p <= Medium; p++ {
+		var got [2]matrix
+		for i, set := range []tileSet{noTiles, refPairs} {
+			tiles, got[i] = set, out.clone()
+			p.Gemm(false, false, c.m, c.n, c.k, a.data, a.ld, b.data, b.ld, got[i].data, out.ld, false, nil)
+		}
+		differ := 0
+		for i, v := range got[0].all {
+			if math.Float32bits(v) != math.Float32bits(got[1].all[i]) {
+				differ++
+			}
+		}
+		if (differ > 0) != (p == Medium) {
+			t.Errorf("%v: %d elements differ", p, differ)
+		}
+	}
+}
+
+func TestNative(t *testing.T) {
+	for _, tc := range []struct {
+		p               Precision
+		chosen, fastest level
+		want            string // in the error
+	}{
+		{Highest, generic, amx, ""},
+		{Medium, amx, amx, ""},
+		{High, amx, amx, ""},
+		{Medium, avx512bf16, avx512bf16, ""},
+		{Medium, avx512bf16, avx512, ""},
+		{Medium, avx512bf16, amx, ""},
+		{High, avx512bf16, amx, "SPLICE_KERNEL is avx512bf16"},
+		{High, avx512bf16, avx512bf16, "the processor has no AMX"},
+		{Medium, avx512, avx512bf16, "SPLICE_KERNEL is avx512"},
+		{Medium, avx2, amx, "SPLICE_KERNEL is avx2"},
+		{Medium, avx512, avx512, "the processor has neither"},
+	} {
+		err := tc.p.native(tc.chosen, tc.fastest, func(p Precision) string {
+			if p == Medium {
+				return "the processor has neither"
+			}
+			return "the processor has no AMX"
+		})
+		if (err == nil) != (tc.want == "") || err != nil && err.Error() != tc.want {
+			t.Errorf("%v with %v, %v being the fastest: %v, want %q", tc.p, tc.chosen, tc.fastest, err, tc.want)
+		}
+	}
+	if err := Highest.Native(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestHoldTiles keeps values in tiles while collections, profiling signals and other goroutines go on, and multiplies beside them. It takes
 // SPLICE_STRESS, a duration such as 60s, or a second.
 func TestHoldTiles(t *testing.T) {

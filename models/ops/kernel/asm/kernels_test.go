@@ -400,7 +400,7 @@ func TestGemmInPlace(t *testing.T) {
 }
 
 // TestInstructionSets checks that the AVX-512 versions need nothing beyond AVX-512F and AVX2, which the package asks the
-// processor for.
+// processor for, and that only the products on tiles need AMX.
 func TestInstructionSets(t *testing.T) {
 	if codeErr != nil {
 		t.Fatal(codeErr)
@@ -410,6 +410,20 @@ func TestInstructionSets(t *testing.T) {
 		wide := strings.HasSuffix(f.Name, "AVX512")
 		for _, set := range f.ISA {
 			if !allowed[set] && !(wide && set == "AVX512F") {
+				t.Errorf("%s needs %s", f.Name, set)
+			}
+		}
+	}
+	if tileErr != nil {
+		t.Fatal(tileErr)
+	}
+	for _, set := range []string{"AVX512F", "AVX512BW", "AVX512_BF16", "CPUID"} {
+		allowed[set] = true
+	}
+	for _, f := range tileCode.Functions() {
+		onTiles := strings.HasPrefix(f.Name, "tiles") || f.Name == "holdTiles"
+		for _, set := range f.ISA {
+			if !allowed[set] && !(onTiles && (set == amxTile || set == amxBF16)) {
 				t.Errorf("%s needs %s", f.Name, set)
 			}
 		}
