@@ -247,3 +247,12 @@ func PairsRef(rows, tb, eighths int, a, b []uint16, c []float32, ldc int, acc bo
 		}
 	}
 }
+
+// rowPanels are the panels of B that a single row is multiplied with at once.
+const rowPanels = 4
+
+func pairsRowRef(eighths int, a, b []uint16, stride int, c []float32, acc bool) {
+	for q := range rowPanels {
+		PairsRef(1, 2, eighths, a, b[q*stride:], c[q*panelRows:], panelRows, acc)
+	}
+}

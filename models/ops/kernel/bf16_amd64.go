@@ -98,3 +98,13 @@ func pairsProduct(rows, tb, eighths int, a, b []uint16, c []float32, ldc int, ac
 		}
 	}
 }
+
+// pairsRowPanels is pairsProduct of a row with rowPanels panels of B, stride apart.
+func pairsRowPanels(eighths int, a, b []uint16, stride int, c []float32, acc bool) {
+	if tiles != pairTiles {
+		pairsRowRef(eighths, a, b, stride, c, acc)
+		return
+	}
+	_ = c[rowPanels*panelRows-1]
+	pairsRow(eighths, &a[0], &b[0], stride, &c[0], acc)
+}

@@ -25,3 +25,7 @@ func tilesProduct(parts, ta, tb, panels, steps int, a, b []uint16, c []float32, 
 func pairsProduct(rows, tb, eighths int, a, b []uint16, c []float32, ldc int, acc bool) {
 	PairsRef(rows, tb, eighths, a, b, c, ldc, acc)
 }
+
+func pairsRowPanels(eighths int, a, b []uint16, stride int, c []float32, acc bool) {
+	pairsRowRef(eighths, a, b, stride, c, acc)
+}

@@ -24,6 +24,7 @@ const (
 	linePad       = 64  // numbers between panels of B, so that these do not compete for the same cache lines
 	columnPiece   = 8   // steps in a piece if A is stored transposed: the panels of A and B are both in the second-level cache
 	columnsAtOnce = 128 // panels of B, at most, that a task of columns packs for itself
+	fewRows       = 4   // rows from which on a kernel of several is as fast as one row's on several panels
 	tileBlocks    = 8   // row blocks, if there are so many panels
 	tileGroups    = 4   // else, groups of columns
 )
@@ -82,6 +83,24 @@ func (g *product) groups() {
 	if g.rowBlocks < tileGroups {
 		g.colGroups = min(g.colPanels, tileGroups)
 	}
+	if g.few() {
+		g.colGroups = max(1, min(g.colPanels/rowPanels, tileGroups))
+	}
+}
+
+// few reports whether rows are multiplied one by one with several panels of B.
+func (g *product) few() bool { return tiles.inPairs() && g.m < fewRows }
+
+// group returns the column panels of a group.
+func (g *product) group(i int) (q0, q1 int) {
+	start := func(i int) int {
+		q := g.colPanels * i / g.colGroups
+		if g.few() && i < g.colGroups {
+			q -= q % rowPanels
+		}
+		return q
+	}
+	return start(i), start(i + 1)
 }
 
 // countDown makes ready to count the groups of columns that are not done yet.
@@ -204,7 +223,7 @@ func (g *product) splitColumns(space *tileSpace, s int, dst []uint16, stride, p0
 func (g *product) panels(t int) {
 	block, group := t/g.colGroups, t%g.colGroups
 	p0, p1 := g.rowPanels*block/g.rowBlocks, g.rowPanels*(block+1)/g.rowBlocks
-	q0, q1 := g.colPanels*group/g.colGroups, g.colPanels*(group+1)/g.colGroups
+	q0, q1 := g.group(group)
 	space := spaces.take()
 	for s := 0; s < g.sn; s += g.piece {
 		n := min(g.piece, g.sn-s)
@@ -291,6 +310,14 @@ func (g *product) multiplyTiles(space *tileSpace, a, b []uint16, s, n, p0, p1, q
 // multiplyPairs is multiplyTiles by AVX512-BF16, which takes any number of rows and no more of the last step than there is of it.
 func (g *product) multiplyPairs(space *tileSpace, a, b []uint16, s, n, p0, p1, q0, q1 int, add bool) {
 	eighths := ceil(min(n*tileStep, g.k-s*tileStep), 8)
+	if g.few() {
+		for ; q0+rowPanels <= q1 && (q0+rowPanels)*panelRows <= g.n; q0 += rowPanels {
+			for i := range g.m {
+				pairsRowPanels(eighths, a[i*tileStep:], b, g.stride, g.c[i*g.ldc+q0*panelRows:], add)
+			}
+			b = b[rowPanels*g.stride:]
+		}
+	}
 	for q := q0; q < q1; q++ {
 		j := q * panelRows
 		width := min(panelRows, g.n-j)

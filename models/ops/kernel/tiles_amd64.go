@@ -164,6 +164,11 @@ func pairs4x2(eighths int, a *uint16, b *uint16, c *float32, ldc int, acc bool)
 //go:noescape
 func pairs1x2(eighths int, a *uint16, b *uint16, c *float32, ldc int, acc bool)
 
+// pairsRow: C (+)= A*B for a row of a panel of tiles and the 128 columns of panels of B that lie stride apart.
+//
+//go:noescape
+func pairsRow(eighths int, a *uint16, b *uint16, stride int, c *float32, acc bool)
+
 // holdTiles: out = in, 8 tiles, which wait in the tile registers for n turns.
 //
 //go:noescape

@@ -24,11 +24,41 @@ func (g *tileGen) pairs(rows, tb int) {
 	g.Pragma("noescape")
 	g.SignatureExpr("func(eighths int, a, b *uint16, c *float32, ldc int, acc bool)")
 	g.Doc(fmt.Sprintf("%s: C (+)= A*B for %d rows of a panel of tiles and %d columns, over eighths times 8 numbers along k, at least one.", name, rows, 16*tb))
-	n, a, b, c, ldc := g.gp("eighths"), g.gp("a"), g.gp("b"), g.gp("c"), g.gp("ldc")
+	ldc := g.gp("ldc")
 	g.SHLQ(operand.U8(2), ldc)
+	g.sumPairs(rows, tb, ldc, func(b reg.Register, j int) operand.Mem { return operand.Mem{Base: b, Disp: tileBytes * j} })
+}
+
+// rowPanels are the panels of B that pairsRow takes at once: a single row has no other sums to hide an addition's latency.
+const rowPanels = 4
+
+// pairsRow is pairs for one row and several panels of B.
+func (g *tileGen) pairsRow() {
+	g.Function("pairsRow")
+	g.Pragma("noescape")
+	g.SignatureExpr("func(eighths int, a, b *uint16, stride int, c *float32, acc bool)")
+	g.Doc(fmt.Sprintf("pairsRow: C (+)= A*B for a row of a panel of tiles and the %d columns of panels of B that lie stride apart.", 32*rowPanels))
+	stride, stride3 := g.gp("stride"), g.GP64()
+	g.SHLQ(operand.U8(1), stride)
+	g.LEAQ(operand.Mem{Base: stride, Index: stride, Scale: 2}, stride3)
+	g.sumPairs(1, 2*rowPanels, nil, func(b reg.Register, j int) operand.Mem {
+		m := operand.Mem{Base: b, Disp: tileBytes * (j % 2)}
+		switch panel := j / 2; panel {
+		case 1, 2:
+			m.Index, m.Scale = stride, uint8(panel)
+		case 3:
+			m.Index, m.Scale = stride3, 1
+		}
+		return m
+	})
+}
+
+// sumPairs is the body of both. from is the place of a vector of columns of B.
+func (g *tileGen) sumPairs(rows, vectors int, ldc reg.Register, from func(b reg.Register, j int) operand.Mem) {
+	n, a, b, c := g.gp("eighths"), g.gp("a"), g.gp("b"), g.gp("c")
 	sum := make([][]reg.VecVirtual, rows)
 	for i := range sum {
-		sum[i] = g.vecs(tb)
+		sum[i] = g.vecs(vectors)
 	}
 	each := func(row reg.Register, f func(v reg.VecVirtual, at operand.Mem)) {
 		for i := range sum {
@@ -58,10 +88,10 @@ func (g *tileGen) pairs(rows, tb int) {
 	g.JGE(operand.LabelRef("eighth"))
 	g.ADDQ(n, left)
 	g.Label("eighth")
-	bv, av := g.vecs(tb), g.vecs(min(4, 30-(rows+1)*tb))
+	bv, av := g.vecs(vectors), g.vecs(4)
 	for p := range 4 {
 		for j := range bv {
-			g.VMOVUPS(operand.Mem{Base: b, Disp: 64*p + tileBytes*j}, bv[j])
+			g.VMOVUPS(from(b, j).Offset(64*p), bv[j])
 		}
 		for i := range sum {
 			x := av[i%len(av)]

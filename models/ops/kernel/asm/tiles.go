@@ -34,6 +34,7 @@ func compileTiles() (*ir.File, error) {
 			g.pairs(r, tb+1)
 		}
 	}
+	g.pairsRow()
 	g.holdTiles()
 	g.vendor()
 	f, err := c.Result()

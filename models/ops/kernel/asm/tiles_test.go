@@ -199,6 +199,35 @@ func TestPairs(t *testing.T) {
 	}
 }
 
+// TestPairsRow interprets the micro-kernel of one row.
+func TestPairsRow(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	for _, eighths := range []int{1, 3, 4, 6} {
+		acc := eighths%2 == 0
+		steps := (eighths + 3) / 4
+		stride := steps*1024 + 64
+		a, b, c := make([]uint16, steps*1024), make([]uint16, rowPanels*stride-64), wild(r, 32*rowPanels)
+		for _, x := range [][]uint16{a, b} {
+			for i, v := range wild(r, len(x)) {
+				x[i] = kernel.ToBF16(v)
+			}
+		}
+		m := newMachine(tileCode)
+		out := toBytes(c)
+		if err := m.call(tileFunction(t, "pairsRow", 0), eighths, m.place(words(a)), m.place(words(b)), stride, m.place(out), acc); err != nil {
+			t.Fatal(err)
+		}
+		for q := range rowPanels {
+			kernel.PairsRef(1, 2, eighths, a, b[q*stride:], c[32*q:], 32, acc)
+		}
+		for j, got := range toFloats[float32](out) {
+			if !same(got, c[j]) {
+				t.Fatalf("%d eighths, acc %v: [%d] is %v, its twin's %v", eighths, acc, j, got, c[j])
+			}
+		}
+	}
+}
+
 // TestEncode compares with what GNU as 2.40 makes of the same instructions.
 func TestEncode(t *testing.T) {
 	for _, tc := range []struct {
