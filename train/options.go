@@ -45,7 +45,8 @@ type Options struct {
 	MinDelta    float64  `yaml:"min_delta"`     // smallest change of the monitored metric that counts as improvement
 	EvalSteps   int64    `yaml:"eval_steps"`    // evaluate every so many steps; 0: after each epoch
 	// of matrix products: highest has float32's error, high takes factors of 16 bits, medium of 8 (bf16), both with sums in
-	// float32, and are faster where the processor has AMX; also of evaluations, predictions and merges of the run
+	// float32; they are faster where the processor has AMX, and medium on AMD's with AVX512-BF16; also of evaluations,
+	// predictions and merges of the run
 	Precision kernel.Precision `yaml:"precision,added"`
 	// if freeze leaves nothing to train below the head of a text model, compute its features once and keep them in the
 	// cache: the same results, sooner

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 // BenchmarkPeak measures the multiply-adds that one core can do, the bound of BenchmarkGemm.
@@ -76,6 +77,88 @@ func BenchmarkGemm(b *testing.B) {
 				b.ReportMetric(2*float64(s.m)*float64(s.n)*float64(s.k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
 			})
 		}
+	}
+}
+
+// BenchmarkMedium multiplies in float32 and in medium precision in turns, on one thread, and reports the best rate of each: both have the
+// same chance of a moment in which nothing else runs. Rows against weights that are kept packed are those of scoring.
+func BenchmarkMedium(b *testing.B) {
+	defer SetThreads(Threads())
+	SetThreads(1)
+	savedPath, savedTiles := path, tiles
+	defer func() { path, tiles = savedPath, savedTiles }()
+	letter := map[bool]string{true: "T", false: "N"}
+	for _, s := range []struct {
+		ta, tb, kept bool
+		m, n, k      int
+	}{
+		{false, true, false, 1024, 400, 624},
+		{false, false, false, 1024, 624, 400},
+		{true, false, false, 400, 624, 1024},
+		{false, true, false, 512, 1536, 384},
+		{true, false, false, 384, 1536, 512},
+		{false, true, false, 2048, 64, 64},
+		{true, false, false, 64, 64, 2048},
+		{false, true, false, 4096, 16, 400},
+		{true, false, false, 400, 16, 1024},
+		{false, true, false, 128, 128, 32},
+		{false, false, false, 128, 32, 128},
+		{true, false, false, 128, 32, 128},
+		{false, true, false, 32, 32, 32},
+		{false, false, false, 32, 32, 32},
+		{true, false, false, 32, 32, 32},
+		{false, false, false, 16, 16, 16},
+		{false, true, true, 1, 400, 624},
+		{false, true, true, 2, 400, 624},
+		{false, true, true, 10, 400, 624},
+	} {
+		name := fmt.Sprintf("%s%s/%dx%dx%d", letter[s.ta], letter[s.tb], s.m, s.n, s.k)
+		if s.kept {
+			name += "/kept"
+		}
+		b.Run(name, func(b *testing.B) {
+			x, y, z := make([]float32, s.m*s.k), make([]float32, s.n*s.k), make([]float32, s.m*s.n)
+			Fill(x, 0.5)
+			Fill(y, 0.25)
+			lda, ldb := s.k, s.n
+			if s.ta {
+				lda = s.m
+			}
+			if s.tb {
+				ldb = s.k
+			}
+			work := 2 * float64(s.m) * float64(s.n) * float64(s.k)
+			times := max(1, int(1e8/work))
+			best := map[Precision]float64{}
+			levels := map[Precision]level{Highest: min(supported(), avx512), Medium: supported()}
+			kept := map[Precision]*Transposed{}
+			for p, l := range levels {
+				path, tiles = sets(l)
+				if s.kept {
+					kept[p] = p.Transpose(s.n, s.k, y)
+				}
+			}
+			for b.Loop() {
+				for _, p := range []Precision{Highest, Medium} {
+					path, tiles = sets(levels[p])
+					start := time.Now()
+					for range times {
+						switch {
+						case s.kept && s.m == 1:
+							kept[p].Times(z, x)
+						case s.kept:
+							kept[p].TimesRows(s.m, z, x, nil)
+						default:
+							p.Gemm(s.ta, s.tb, s.m, s.n, s.k, x, lda, y, ldb, z, s.n, false, nil)
+						}
+					}
+					best[p] = max(best[p], work*float64(times)/time.Since(start).Seconds()/1e9)
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(best[Highest], "float32-GFLOP/s")
+			b.ReportMetric(best[Medium], "medium-GFLOP/s")
+		})
 	}
 }
 
