@@ -176,10 +176,10 @@ func (g *grid) Validate() error {
 	return errors.Join(errs...)
 }
 
-// isGrid reports whether a table file has rows.
-func isGrid(src []byte) bool {
+// hasSection reports whether a file has a section, such as rows:.
+func hasSection(src []byte, name string) bool {
 	for line := range strings.Lines(string(src)) {
-		if strings.HasPrefix(line, "rows:") {
+		if strings.HasPrefix(line, name) {
 			return true
 		}
 	}
@@ -192,7 +192,7 @@ func readGrid(path string) (*grid, error) {
 	if err != nil {
 		return nil, fmt.Errorf("table: %w", err)
 	}
-	if !isGrid(src) {
+	if !hasSection(src, "rows:") {
 		return nil, nil
 	}
 	p := &registry.Problems{File: path}

@@ -454,23 +454,6 @@ func outdated(page, dir string) (errs []error) {
 	return errs
 }
 
-// TestResultsPage: the tables of docs/results.md are those of docs/results, number by number.
-func TestResultsPage(t *testing.T) {
-	t.Chdir(filepath.Join("..", ".."))
-	b, err := os.ReadFile(filepath.Join("docs", "results.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 1; i <= 8; i++ {
-		if name := fmt.Sprint("table", i); !slices.Contains(shown(string(b)), name) {
-			t.Errorf("docs/results.md has no place for %s", name)
-		}
-	}
-	for _, err := range outdated(string(b), filepath.Join("docs", "results")) {
-		t.Error(err)
-	}
-}
-
 // TestGridFiles: every table of the repository can be planned in both sizes, with its data and without, and the script of its name runs it.
 func TestGridFiles(t *testing.T) {
 	t.Chdir(filepath.Join("..", ".."))

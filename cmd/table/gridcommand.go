@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -57,6 +58,9 @@ func (o *gridOptions) run(ctx context.Context, c *app.Command, path string, set 
 		}
 		return true, o.show(c, r, name)
 	}
+	if p, err := readPage(path); p != nil || err != nil {
+		return true, o.lay(c, p, err)
+	}
 	g, err := readGrid(path)
 	switch {
 	case err != nil:
@@ -104,6 +108,22 @@ func (o *gridOptions) run(ctx context.Context, c *app.Command, path string, set 
 		}
 	}
 	return true, o.show(c, r, name)
+}
+
+// lay prints the tables of a page, and writes them where the flags say.
+func (o *gridOptions) lay(c *app.Command, p *page, err error) error {
+	if err != nil {
+		return run.BadInput(err)
+	}
+	text, err := p.text()
+	if err == nil && o.into != "" {
+		err = p.into(o.into)
+	}
+	if err != nil {
+		return run.BadInput(err)
+	}
+	_, err = io.WriteString(c.Out, text)
+	return err
 }
 
 // warnings returns a logger of what the jobs of cells warn of.

@@ -56,7 +56,10 @@ func shown(page string) (out []string) {
 }
 
 // into writes the table into a page, between the marks of its name.
-func (r *gridResult) into(path, name string) error {
+func (r *gridResult) into(path, name string) error { return intoPage(path, name, r.markdown()) }
+
+// intoPage writes a text into a page, between the marks of a name.
+func intoPage(path, name, text string) error {
 	b, err := bound.ReadFile(path, bound.JSON)
 	if err != nil {
 		return fmt.Errorf("table: %w", err)
@@ -67,7 +70,7 @@ func (r *gridResult) into(path, name string) error {
 		open, end := marks(name)
 		return fmt.Errorf("table: %s has no place for this table: put the lines %s and %s where it belongs", path, strings.TrimSpace(open), end)
 	}
-	page = page[:from] + r.markdown() + page[to:]
+	page = page[:from] + text + page[to:]
 	if err := atomicfile.WriteBytes(path, []byte(page)); err != nil {
 		return fmt.Errorf("table: %w", err)
 	}

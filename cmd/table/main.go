@@ -23,6 +23,7 @@ import (
 	"github.com/splice-ml/splice/cmd/internal/app"
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/configs/job"
+	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train/run"
 )
 
@@ -89,7 +90,7 @@ func newTable(merge merger, cells cellMaker) *app.Command {
 		if err != nil {
 			return err
 		}
-		r.Command = command(args[0], set)
+		r.Command, r.Made = command(args[0], set), []origin{here(kernel.Threads(), 1)}
 		return errors.Join(r.write(w), w.Commit())
 	})
 	c.Args = 1

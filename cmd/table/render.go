@@ -284,7 +284,7 @@ func (r *gridResult) markdown() string {
 				body[len(body)-1] = append(body[len(body)-1], e.text)
 			}
 		}
-		text := strings.NewReplacer(boldOpen, "**", boldClose, "**").Replace(report.Markdown(s.head, body))
+		text := bolder.Replace(report.Markdown(s.head, body))
 		fmt.Fprintf(&b, "\n%s\n\n%s", s.title, text)
 	}
 	return b.String()
@@ -292,6 +292,9 @@ func (r *gridResult) markdown() string {
 
 // boldOpen and boldClose stand for Markdown's asterisks until cells are escaped.
 const boldOpen, boldClose = "\x01", "\x02"
+
+// bolder puts the asterisks in.
+var bolder = strings.NewReplacer(boldOpen, "**", boldClose, "**")
 
 // latex returns the table as LaTeX's tabulars.
 func (r *gridResult) latex() string {

@@ -16,6 +16,7 @@ type result struct {
 	Title    string     `json:"title"`
 	Command  string     `json:"command"` // that makes it
 	Seeds    int        `json:"seeds"`
+	Made     []origin   `json:"made,omitempty"` // when and on what the table was put together
 	Variants []*summary `json:"variants"`
 }
 
@@ -61,6 +62,16 @@ func (v values) MarshalJSON() ([]byte, error) {
 		out[i] = report.Float(v[i])
 	}
 	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads numbers, and null as NaN.
+func (v *values) UnmarshalJSON(b []byte) error {
+	var in []report.Float
+	if err := json.Unmarshal(b, &in); err != nil {
+		return err
+	}
+	*v = floats(in)
+	return nil
 }
 
 // interval is a mean with its 95 % interval. The ends are null if there is no interval.
