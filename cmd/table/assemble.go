@@ -8,6 +8,7 @@ import (
 
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
+	"github.com/splice-ml/splice/cmd/internal/origin"
 	"github.com/splice-ml/splice/configs/job"
 	"github.com/splice-ml/splice/train/metric"
 )
@@ -24,9 +25,9 @@ type gridResult struct {
 	Gap     bool     `json:"gap,omitempty"`
 	LeftOut []string `json:"left_out,omitempty"` // data sets whose files are not there, and that have no stand-in
 	// rows that no comparison of the table has, such as the soup of the epochs of a run of one epoch
-	LeftOutRows []string      `json:"left_out_rows,omitempty"`
-	Made        []origin      `json:"made"` // distinct dates and machines of the cells
-	Columns     []*gridValues `json:"columns"`
+	LeftOutRows []string        `json:"left_out_rows,omitempty"`
+	Made        []origin.Origin `json:"made"` // distinct dates and machines of the cells
+	Columns     []*gridValues   `json:"columns"`
 }
 
 // gridValues are the values of one data set with one model.

@@ -8,15 +8,13 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
+	"github.com/splice-ml/splice/cmd/internal/origin"
 	"github.com/splice-ml/splice/configs/job"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/bound"
@@ -45,54 +43,11 @@ type stored struct {
 	Parents      int             `json:"parents,omitempty"`       // of a merge
 	TrunkSeconds float64         `json:"trunk_seconds,omitempty"` // of training what the parents branch from
 	Rows         compare.Rows    `json:"rows"`                    // of a merge; else one
-	Made         origin          `json:"made"`
+	Made         origin.Origin   `json:"made"`
 
 	Statistics *job.Statistics `json:"statistics,omitempty"` // of the data; with the costs alone
 	Single     *job.Cost       `json:"single,omitempty"`     // of the run's model; only for the first seed
 	Together   *job.Cost       `json:"together,omitempty"`   // of a merge's parents as an ensemble; only for the first seed
-}
-
-// origin says when and on what a cell was made.
-type origin struct {
-	Date    string `json:"date"` // UTC
-	Go      string `json:"go"`
-	Splice  string `json:"splice,omitempty"` // revision of the sources, where the build knows it
-	System  string `json:"system"`
-	CPU     string `json:"cpu,omitempty"`
-	Cores   int    `json:"cores"`
-	Kernel  string `json:"kernel"`  // instruction set of the kernels
-	Threads int    `json:"threads"` // of the cell
-	Jobs    int    `json:"jobs"`    // cells that were made at once
-}
-
-// here describes this machine.
-func here(threads, jobs int) origin {
-	m := origin{
-		Date: time.Now().UTC().Format(time.DateOnly), Go: runtime.Version(), System: runtime.GOOS + "/" + runtime.GOARCH, CPU: cpu(),
-		Cores: runtime.NumCPU(), Kernel: kernel.Path(), Threads: threads, Jobs: jobs,
-	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				m.Splice = s.Value
-			}
-		}
-	}
-	return m
-}
-
-// cpu returns the name of the processor, where Linux tells it.
-func cpu() string {
-	text, err := bound.ReadFile("/proc/cpuinfo", bound.JSON)
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(text)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
 }
 
 // path returns the file of a cell.
@@ -376,7 +331,7 @@ func (r *runner) make(ctx context.Context, x *cell, from []string) error {
 	if threads == 0 {
 		threads = kernel.Threads()
 	}
-	s.Made = here(threads, r.jobs)
+	s.Made = origin.Here(threads, r.jobs)
 	x.stored = s
 	return nil
 }

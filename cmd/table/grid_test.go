@@ -17,6 +17,7 @@ import (
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/cmd/internal/app"
+	"github.com/splice-ml/splice/cmd/internal/origin"
 	"github.com/splice-ml/splice/configs/job"
 )
 
@@ -84,7 +85,7 @@ func (m *madeCells) make(_ context.Context, x *cell, from []string) error {
 			row("base", base, 10), row("other", base-.01, 20), row("best parent", base, 0), row("ensemble", base+.003, 0), row("CKI", base-.02+.0001*s*s, 5),
 			row("merge", merge, 2), row("all data", base+.004, 50), row("passed on", merge, 0),
 		},
-		Made: origin{Date: "2026-01-02"},
+		Made: origin.Origin{Date: "2026-01-02"},
 	}
 	return nil
 }

@@ -9,6 +9,10 @@
 // With --runs it prints the metrics of finished runs, with means, standard deviations and paired differences:
 //
 //	go run ./cmd/table --runs 'runs/seeds/mrpc-*'
+//
+// With --html it writes stored tables and figures as one page that needs no other file:
+//
+//	go run ./cmd/table --html runs/report.html --from 'docs/results/*.json'
 package main
 
 import (
@@ -21,6 +25,7 @@ import (
 
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cmd/internal/app"
+	"github.com/splice-ml/splice/cmd/internal/origin"
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/configs/job"
 	"github.com/splice-ml/splice/models/ops/kernel"
@@ -50,12 +55,16 @@ func newTable(merge merger, cells cellMaker) *app.Command {
 	var markdown bool
 	o := gridOptions{maker: cells}
 	stats := statistics{in: os.Stdin}
+	web := webOptions{}
 	c := app.New("table", "runs merges over several seeds and prints what they come to", func(ctx context.Context, c *app.Command) error {
 		args := c.Flags.Args()
+		if web.asked() && len(args) == 0 && !stats.asked() {
+			return web.write(ctx, c)
+		}
 		if stats.asked() && len(args) == 0 {
 			return run.BadInput(stats.print(c.Out, markdown))
 		}
-		if len(args) != 1 || stats.asked() {
+		if len(args) != 1 || stats.asked() || web.asked() {
 			return run.BadInput(errors.New("table: give one table file, such as scripts/table_mlp.yaml, or --runs"))
 		}
 		if done, err := o.run(ctx, c, args[0], set, out); done || err != nil {
@@ -90,12 +99,13 @@ func newTable(merge merger, cells cellMaker) *app.Command {
 		if err != nil {
 			return err
 		}
-		r.Command, r.Made = command(args[0], set), []origin{here(kernel.Threads(), 1)}
+		r.Command, r.Made = command(args[0], set), []origin.Origin{origin.Here(kernel.Threads(), 1)}
 		return errors.Join(r.write(w), w.Commit())
 	})
 	c.Args = 1
 	o.flags(c.Flags)
 	stats.flags(c.Flags)
+	web.flags(c.Flags)
 	c.Flags.Var(&set, "set", "override a key of every config, `a.b=value`; may be given several times")
 	c.Flags.StringVar(&out, "out", "", "JSON `file` of the result (default: the table file's)")
 	c.Flags.BoolVar(&markdown, "markdown", false, "print Markdown")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
+	"github.com/splice-ml/splice/cmd/internal/origin"
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data/bound"
 )
@@ -276,11 +277,11 @@ func (t *pageTable) markdown() (string, error) {
 		}
 		body = append(body, line)
 	}
-	return bolder.Replace(report.Markdown(head, body)) + "\n" + t.origin() + "\n", nil
+	return bolder.Replace(report.Markdown(head, body)) + "\n" + t.from() + "\n", nil
 }
 
-// origin says what the table is from.
-func (t *pageTable) origin() string {
+// from says what the table is from.
+func (t *pageTable) from() string {
 	var seen, out []string
 	for _, c := range t.Columns {
 		for _, from := range c.Of {
@@ -289,31 +290,10 @@ func (t *pageTable) origin() string {
 			}
 			seen = append(seen, from.File)
 			r := t.stored[from.File]
-			out = append(out, fmt.Sprintf("[%s](results/%[1]s) (digest %s), %d pairs, %s", path.Base(r.path), r.sum, r.Seeds, machines(r.Made)))
+			out = append(out, fmt.Sprintf("[%s](results/%[1]s) (digest %s), %d pairs, %s", path.Base(r.path), r.sum, r.Seeds, origin.Line(r.Made)))
 		}
 	}
 	return "From " + strings.Join(out, "; ") + "."
-}
-
-// machines says when and on what results were made.
-func machines(list []origin) string {
-	if len(list) == 0 {
-		return "date and machine not recorded"
-	}
-	var out []string
-	for _, m := range list {
-		on := "machine not recorded"
-		if m.System != "" {
-			on = fmt.Sprintf("%s, %d cores, %s", m.System, m.Cores, m.Kernel)
-			if m.CPU != "" {
-				on = m.CPU + ", " + on
-			}
-		}
-		if text := m.Date + " (" + on + ")"; !slices.Contains(out, text) {
-			out = append(out, text)
-		}
-	}
-	return strings.Join(out, ", ")
 }
 
 // text returns all tables as they stand on the page.

@@ -13,12 +13,12 @@ import (
 const storedVariants = `{"title": "T", "seeds": 2, "made": [{"date": "2026-01-02"}, {"date": "2026-01-03", "system": "linux/x", "cores": 2, "kernel": "avx2", "cpu": "A"}],
 "variants": [
  {"name": "a", "metric": "auc", "recipe": "merge", "passed": ["merge", "merge"], "rows": [
-  {"name": "best parent", "test": [0.5, null], "mean": 0.95271, "recipe_minus_this": {"mean": 0.00004, "low": -0.0003, "high": 0.00031}},
-  {"name": "merge", "mean": 0.9, "minus_best_parent": {"mean": -0.00004, "low": -0.0123, "high": 10.01}, "share_of_gap": {"mean": 0.5, "low": 0.25, "high": 1}},
-  {"name": "all data", "mean": 1, "minus_best_parent": {"mean": 0.1, "low": null, "high": null}, "share_of_gap": {"mean": 1, "low": 1, "high": 1}}]},
+  {"name": "best parent", "test": [0.5, null], "mean": 0.95271, "sd": 0, "seconds": 0, "recipe_minus_this": {"mean": 0.00004, "low": -0.0003, "high": 0.00031}},
+  {"name": "merge", "mean": 0.9, "sd": 0, "seconds": 0, "minus_best_parent": {"mean": -0.00004, "low": -0.0123, "high": 10.01}, "share_of_gap": {"mean": 0.5, "low": 0.25, "high": 1}},
+  {"name": "all data", "mean": 1, "sd": 0, "seconds": 0, "minus_best_parent": {"mean": 0.1, "low": null, "high": null}, "share_of_gap": {"mean": 1, "low": 1, "high": 1}}]},
  {"name": "b", "metric": "auc", "recipe": "merge", "passed": ["merge", "merge"], "rows": [
-  {"name": "best parent", "mean": 0.25}, {"name": "merge", "mean": 0.25, "minus_best_parent": {"mean": 0.0021, "low": 0, "high": 0}, "share_of_gap": {"mean": 7, "low": null, "high": null}},
-  {"name": "all data", "mean": 0.75}]}]}`
+  {"name": "best parent", "mean": 0.25, "sd": 0, "seconds": 0}, {"name": "merge", "mean": 0.25, "sd": 0, "seconds": 0, "minus_best_parent": {"mean": 0.0021, "low": 0, "high": 0}, "share_of_gap": {"mean": 7, "low": null, "high": null}},
+  {"name": "all data", "mean": 0.75, "sd": 0, "seconds": 0}]}]}`
 
 const pageFile = `tables:
   - name: one

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/cki/compare"
+	"github.com/splice-ml/splice/cmd/internal/origin"
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/configs/job"
 	"github.com/splice-ml/splice/train/run"
@@ -79,7 +80,7 @@ func (g *grid) plan(a asked) (*plan, error) {
 		}
 	}
 	among := func(list []string, name string) bool { return len(list) == 0 || slices.Contains(list, name) }
-	b := &planner{plan: p, asked: a, at: map[string]*cell{}, loads: map[string]*loaded{}, sums: checksums{}}
+	b := &planner{plan: p, asked: a, at: map[string]*cell{}, loads: map[string]*loaded{}, sums: origin.Checksums{}}
 	for i := range g.Datasets {
 		d := &g.Datasets[i]
 		if !among(p.size.Datasets, d.Name) {
@@ -114,7 +115,7 @@ type planner struct {
 	asked asked
 	at    map[string]*cell // by identity
 	loads map[string]*loaded
-	sums  checksums
+	sums  origin.Checksums
 	errs  []error
 }
 
@@ -150,7 +151,7 @@ func (b *planner) cell(c *gridColumn, m *method, seed int, named map[string]*cel
 			x.members = append(x.members, named[n])
 			x.inputs += named[n].id + " "
 		}
-		x.digest = short(x.inputs)
+		x.digest = origin.Short(x.inputs)
 	case m.Train != "":
 		x.kind, x.config = kindTrain, m.Train
 		for _, s := range b.overrides(m) {
@@ -174,7 +175,7 @@ func (b *planner) cell(c *gridColumn, m *method, seed int, named map[string]*cel
 			return nil, err
 		}
 	}
-	x.id = fmt.Sprintf("%s-%s-%d", x.digest, short(x.inputs)[:8], seed)
+	x.id = fmt.Sprintf("%s-%s-%d", x.digest, origin.Short(x.inputs)[:8], seed)
 	if same := b.at[x.id]; same != nil {
 		return same, nil
 	}
@@ -244,7 +245,7 @@ func (b *planner) load(x *cell, c *gridColumn, own []string) error {
 	x.fresh = func() (*configs.Experiment, error) { return l.fresh(x.seed) }
 	x.e, x.digest, x.inputs, x.making = &e, l.digest, l.inputs, l.making
 	if x.making != "" {
-		x.making += fmt.Sprintf("-%d-%s", x.seed, short(x.inputs)[:8])
+		x.making += fmt.Sprintf("-%d-%s", x.seed, origin.Short(x.inputs)[:8])
 	}
 	return nil
 }
@@ -297,7 +298,7 @@ func (b *planner) read(x *cell) (*loaded, error) {
 		if strings.HasPrefix(filepath.Clean(in.Path), filepath.Clean(b.grid.Runs)+string(filepath.Separator)) {
 			continue // the run of another cell, whose identity is its name
 		}
-		sum, err := b.sums.of(b.locate(in.Path))
+		sum, err := b.sums.Of(b.locate(in.Path))
 		if err != nil {
 			return nil, err
 		}

@@ -25,10 +25,21 @@ type sheet struct {
 	body  [][]entry
 }
 
-// entry is the text of one place in a table.
+// entry is one place in a table.
 type entry struct {
-	text string
-	bold bool
+	text  string
+	bold  bool
+	value *float64 // what it shows; nil for a name, and for nothing
+	hover string   // more of it
+}
+
+// of sets the value that the entry shows.
+func (e entry) of(v report.Float) entry {
+	if v-v == 0 {
+		x := float64(v)
+		e.value = &x
+	}
+	return e
 }
 
 // Signs of a value whose difference is within noise, and of one that is not there.
@@ -131,10 +142,9 @@ func (r *gridResult) overview() sheet {
 		line := []entry{{text: row.Label}}
 		for _, c := range r.Columns {
 			x := c.Rows[i].Values[c.Metrics[0]]
-			e := entry{nothing, false}
+			e := entry{text: nothing}
 			if x != nil && len(x.Test) > 0 {
-				e.text = number4(x.Mean) + mark(x.Gain)
-				e.bold = better(c.Metrics[0], x.Gain)
+				e = entry{text: number4(x.Mean) + mark(x.Gain), bold: better(c.Metrics[0], x.Gain), hover: seedsText(x.Test)}.of(x.Mean)
 			}
 			line = append(line, e)
 		}
@@ -161,14 +171,25 @@ func (r *gridResult) detail(c *gridValues) sheet {
 		if row.Missing || x == nil {
 			x = &gridMeasure{}
 		}
-		line = append(line, entry{text: mean(x)}, entry{difference2(x.Gain), better(c.Metrics[0], x.Gain)}, entry{text: pValue(x.Gain)})
+		first := []entry{{text: mean(x), hover: seedsText(x.Test)}, {text: difference2(x.Gain), bold: better(c.Metrics[0], x.Gain)}, {text: pValue(x.Gain)}}
+		if len(x.Test) > 0 {
+			first[0] = first[0].of(x.Mean)
+		}
+		if x.Gain != nil {
+			first[1], first[2] = first[1].of(x.Gain.Mean), first[2].of(x.Gain.Holm)
+		}
+		line = append(line, first...)
 		if r.Gap {
-			line = append(line, entry{text: gapText(row.Gap)})
+			e := entry{text: gapText(row.Gap)}
+			if e.text != "" {
+				e = e.of(row.Gap.Mean)
+			}
+			line = append(line, e)
 		}
 		for _, name := range c.Metrics[1:] {
 			e := entry{text: nothing}
 			if y := row.Values[name]; y != nil && len(y.Test) > 0 {
-				e.text = mean(y)
+				e = entry{text: mean(y), hover: seedsText(y.Test)}.of(y.Mean)
 				if y.Gain != nil {
 					e.text += "; " + sign4(y.Gain.Mean) + mark(y.Gain)
 					e.bold = better(name, y.Gain)
@@ -189,10 +210,10 @@ func costEntries(c *rowCost) []entry {
 		return []entry{{text: nothing}, {text: nothing}, {text: nothing}, {text: nothing}}
 	}
 	return []entry{
-		{text: strconv.FormatInt(c.Parameters, 10)},
-		{text: strconv.FormatInt(c.MultiplyAdds, 10)},
-		{text: strconv.FormatFloat(float64(c.Milliseconds), 'g', 3, 64)},
-		{text: fmt.Sprintf("%.1f", float64(c.Seconds))},
+		entry{text: strconv.FormatInt(c.Parameters, 10)}.of(report.Float(c.Parameters)),
+		entry{text: strconv.FormatInt(c.MultiplyAdds, 10)}.of(report.Float(c.MultiplyAdds)),
+		entry{text: strconv.FormatFloat(float64(c.Milliseconds), 'g', 3, 64)}.of(c.Milliseconds),
+		entry{text: fmt.Sprintf("%.1f", float64(c.Seconds))}.of(c.Seconds),
 	}
 }
 
@@ -208,6 +229,15 @@ func sign4(v report.Float) string {
 		return "0.0000"
 	}
 	return s
+}
+
+// seedsText returns values by seed.
+func seedsText(test []report.Float) string {
+	var out []string
+	for _, v := range test {
+		out = append(out, metric.Format(float64(v), 5))
+	}
+	return strings.Join(out, ", ")
 }
 
 func mean(x *gridMeasure) string {

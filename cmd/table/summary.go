@@ -9,15 +9,16 @@ import (
 
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
+	"github.com/splice-ml/splice/cmd/internal/origin"
 )
 
 // result is the JSON file of a table.
 type result struct {
-	Title    string     `json:"title"`
-	Command  string     `json:"command"` // that makes it
-	Seeds    int        `json:"seeds"`
-	Made     []origin   `json:"made,omitempty"` // when and on what the table was put together
-	Variants []*summary `json:"variants"`
+	Title    string          `json:"title"`
+	Command  string          `json:"command"` // that makes it
+	Seeds    int             `json:"seeds"`
+	Made     []origin.Origin `json:"made,omitempty"` // when and on what the table was put together
+	Variants []*summary      `json:"variants"`
 }
 
 // summary is one variant over its seeds.

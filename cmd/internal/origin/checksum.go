@@ -1,4 +1,4 @@
-package main
+package origin
 
 import (
 	"crypto/sha256"
@@ -12,14 +12,14 @@ import (
 	"slices"
 )
 
-// short returns 16 hexadecimal digits of the SHA-256 of a text.
-func short(text string) string {
+// Short returns 16 hexadecimal digits of the SHA-256 of a text.
+func Short(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:8])
 }
 
-// checksums are those of files, directories and globs that configs name, by name.
-type checksums map[string]string
+// Checksums are those of files, directories and globs that configs name, by name.
+type Checksums map[string]string
 
 // wholeFile is the size up to which a file is read whole. Of a larger one the size, the first and the last edgeBytes count.
 const (
@@ -27,8 +27,8 @@ const (
 	edgeBytes = 1 << 24
 )
 
-// of returns a checksum of the contents, "absent" if nothing is there. The names of directories do not count.
-func (c checksums) of(path string) (string, error) {
+// Of returns a checksum of the contents, "absent" if nothing is there. The names of directories do not count.
+func (c Checksums) Of(path string) (string, error) {
 	if sum, ok := c[path]; ok {
 		return sum, nil
 	}
@@ -40,11 +40,11 @@ func (c checksums) of(path string) (string, error) {
 			return c[path], nil
 		}
 	case err != nil:
-		return "", fmt.Errorf("table: %w", err)
+		return "", fmt.Errorf("checksum: %w", err)
 	case info.IsDir():
 		entries, err := os.ReadDir(path)
 		if err != nil {
-			return "", fmt.Errorf("table: %w", err)
+			return "", fmt.Errorf("checksum: %w", err)
 		}
 		files = nil
 		for _, e := range entries {
@@ -57,7 +57,7 @@ func (c checksums) of(path string) (string, error) {
 	h := sha256.New()
 	for _, f := range files {
 		if err := hashFile(h, f); err != nil {
-			return "", fmt.Errorf("table: %w", err)
+			return "", fmt.Errorf("checksum: %w", err)
 		}
 	}
 	c[path] = hex.EncodeToString(h.Sum(nil)[:8])
