@@ -33,6 +33,8 @@ type Options struct {
 	Rows   []string `yaml:"rows,added"`
 	Head   []string `yaml:"head"`   // patterns of the weights that the published method splices, for the comparison's rows of it
 	Report bool     `yaml:"report"` // write report.json, report.md and figures
+	// models along the line between two parents that the report measures, both ends included; 0: 5
+	LinePoints int `yaml:"line_points,added"`
 }
 
 // Finetune is a training from the merge on, by the ordinary trainer on the base's training rows.
@@ -44,6 +46,9 @@ type Finetune struct {
 	Teacher      string               `yaml:"teacher"`       // soft labels: none, parents (their mean logits) or self (the start's)
 	Distill      train.DistillOptions `yaml:"distill"`       // how much the soft labels count
 }
+
+// maxLinePoints bounds how often models between two parents are evaluated.
+const maxLinePoints = 1001
 
 // VocabularyBase and VocabularyUnion say which tokens the result knows.
 const (
@@ -106,6 +111,9 @@ func (o Options) Validate() error {
 	}
 	if _, err := o.WantsRow(); err != nil {
 		errs = append(errs, registry.Field("rows", "%v", err))
+	}
+	if o.LinePoints < 0 || o.LinePoints == 1 || o.LinePoints > maxLinePoints {
+		errs = append(errs, registry.Field("line_points", "must be in [2, %d], or 0 for 5", maxLinePoints))
 	}
 	if o.Rounds.Count > 1 && o.Finetune.Epochs == 0 {
 		errs = append(errs, registry.Field("rounds", "further rounds train the parents by finetune, whose epochs are 0"))

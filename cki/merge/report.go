@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -9,7 +10,7 @@ import (
 	"github.com/splice-ml/splice/cki/report"
 )
 
-// barrierPoints is the number of models along the line between two parents, both ends included.
+// barrierPoints is the number of models along the line between two parents, both ends included, unless the options say another one.
 const barrierPoints = 5
 
 // Report returns the report of an outcome. It has the rows, the models along the lines between the parents, and what became of
@@ -56,7 +57,7 @@ func (j *Job) Report(ctx context.Context, l *cki.Lab, out *compare.Outcome, from
 				report.Group{Other: out.Family.Members[i+1].Name, Name: g.Name, Size: g.Size, Moved: g.Moved, Before: g.Before, After: g.After})
 		}
 	}
-	if r.Barriers, err = barriers(ctx, l, out); err != nil {
+	if r.Barriers, err = barriers(ctx, l, out, cmp.Or(j.Options.LinePoints, barrierPoints)); err != nil {
 		return nil, err
 	}
 	r.Tensors, err = tensors(out)
@@ -64,7 +65,7 @@ func (j *Job) Report(ctx context.Context, l *cki.Lab, out *compare.Outcome, from
 }
 
 // barriers returns the lines from the base to the other parents.
-func barriers(ctx context.Context, l *cki.Lab, out *compare.Outcome) ([]report.Barrier, error) {
+func barriers(ctx context.Context, l *cki.Lab, out *compare.Outcome, points int) ([]report.Barrier, error) {
 	base := out.Family.Members[0].Merged()
 	var list []report.Barrier
 	for k, m := range out.Family.Members {
@@ -73,11 +74,11 @@ func barriers(ctx context.Context, l *cki.Lab, out *compare.Outcome) ([]report.B
 		}
 		b := report.Barrier{Other: m.Name}
 		var err error
-		if b.Before, err = compare.Barrier(ctx, l, base, m.Merged(), barrierPoints); err != nil {
+		if b.Before, err = compare.Barrier(ctx, l, base, m.Merged(), points); err != nil {
 			return nil, err
 		}
 		if len(out.Aligned) > 0 {
-			if b.After, err = compare.Barrier(ctx, l, base, out.Merged[k].Merged(), barrierPoints); err != nil {
+			if b.After, err = compare.Barrier(ctx, l, base, out.Merged[k].Merged(), points); err != nil {
 				return nil, err
 			}
 		}

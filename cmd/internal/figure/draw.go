@@ -104,10 +104,19 @@ func (f *Figure) height() vg.Length {
 	if f.label() != "" {
 		h += legendLine
 	}
-	for _, p := range f.Panels {
-		h += p.height()
+	for i, p := range f.Panels {
+		h += p.height(f.legend(i))
 	}
 	return h
+}
+
+// legend returns the number of lines of a panel's legend: none if it is that of the panel above.
+func (f *Figure) legend(i int) int {
+	names := f.Panels[i].names()
+	if i > 0 && slices.Equal(names, f.Panels[i-1].names()) {
+		return 0
+	}
+	return len(names)
 }
 
 // label is the line below the title that says what a figure must not be taken for.
@@ -122,8 +131,8 @@ func (f *Figure) label() string {
 	return strings.Join(parts, "; ")
 }
 
-func (p *Panel) height() vg.Length {
-	h := vg.Length(p.named())*legendLine + 10
+func (p *Panel) height(legend int) vg.Length {
+	h := vg.Length(legend)*legendLine + 18
 	if p.Title != "" {
 		h += 20
 	}
@@ -136,14 +145,14 @@ func (p *Panel) height() vg.Length {
 	return h + 3.1*vg.Inch
 }
 
-// named returns the number of lines of the legend.
-func (p *Panel) named() (n int) {
+// names returns the lines of the legend.
+func (p *Panel) names() (out []string) {
 	for _, s := range p.Series {
 		if s.Name != "" {
-			n++
+			out = append(out, s.Name)
 		}
 	}
-	return n
+	return out
 }
 
 // draw draws the panels below one another, each with its legend above it, where it covers nothing.
@@ -163,11 +172,12 @@ func (f *Figure) draw(c draw.Canvas) (spots []spot, err error) {
 		c.FillText(s, vg.Point{X: c.Min.X, Y: top + 4}, label)
 		top -= legendLine
 	}
-	for _, p := range f.Panels {
+	for i, p := range f.Panels {
 		part := c
-		part.Max.Y, part.Min.Y = top, top-p.height()
+		part.Max.Y, part.Min.Y = top, top-p.height(f.legend(i))
 		top = part.Min.Y
-		more, err := p.draw(part)
+		part.Min.Y += 8
+		more, err := p.draw(part, f.legend(i))
 		if err != nil {
 			return nil, fmt.Errorf("figure: %s: %w", f.Name, err)
 		}
@@ -180,7 +190,7 @@ func (f *Figure) draw(c draw.Canvas) (spots []spot, err error) {
 }
 
 // draw draws one panel. The spots are in points from the bottom.
-func (p *Panel) draw(c draw.Canvas) ([]spot, error) {
+func (p *Panel) draw(c draw.Canvas, lines int) ([]spot, error) {
 	g := plot.New()
 	g.BackgroundColor = nil
 	style(&g.Title.TextStyle, 11.5, true)
@@ -212,6 +222,11 @@ func (p *Panel) draw(c draw.Canvas) ([]spot, error) {
 	legend.Top, legend.Left, legend.ThumbnailWidth = true, true, vg.Points(28)
 	style(&legend.TextStyle, 10.5, false)
 	legend.Padding = vg.Points(2)
+	for i, s := range p.Series { // below all lines
+		if err := p.addIntervals(g, s, i); err != nil {
+			return nil, err
+		}
+	}
 	for i, s := range p.Series {
 		if err := p.addSeries(g, &legend, s, i); err != nil {
 			return nil, err
@@ -230,10 +245,12 @@ func (p *Panel) draw(c draw.Canvas) ([]spot, error) {
 		pad(&g.Y, .06)
 	}
 	strip := c
-	c.Max.Y -= vg.Length(p.named())*legendLine + 2
+	c.Max.Y -= vg.Length(lines)*legendLine + 2
 	c.Max.X -= 6 // the last label of the axis
 	strip.Min.Y = c.Max.Y
-	legend.Draw(strip)
+	if lines > 0 {
+		legend.Draw(strip)
+	}
 	g.Draw(c)
 	return p.spots(g, c), nil
 }
@@ -247,29 +264,32 @@ func pad(a *plot.Axis, share float64) {
 	a.Min, a.Max = a.Min-share*d, a.Max+share*d
 }
 
-// addSeries adds a line with its band, or points with bars.
-func (p *Panel) addSeries(g *plot.Plot, legend *plot.Legend, s *Series, i int) error {
-	c := colors[i%len(colors)]
-	var xys plotter.XYs
-	var bars barsOf
-	for _, q := range s.Points {
+// drawn returns a series' points that have values, as they are drawn: where rows are named, those of several series stand beside each
+// other in a row.
+func (p *Panel) drawn(i int) (out []Point) {
+	for _, q := range p.Series[i].Points {
 		if v := q.X + q.Y; v-v != 0 {
 			continue
 		}
-		xys = append(xys, plotter.XY{X: float64(q.X), Y: float64(q.Y)})
-		if q.Low-q.Low == 0 && q.High-q.High == 0 {
-			bars.at = append(bars.at, q)
+		if n := len(p.Series); len(p.Rows) > 0 && n > 1 {
+			q.Y += Number((float64(i) - float64(n-1)/2) * .5 / float64(n))
 		}
+		out = append(out, q)
+	}
+	return out
+}
+
+// addSeries adds a line with dots, or dots.
+func (p *Panel) addSeries(g *plot.Plot, legend *plot.Legend, s *Series, i int) error {
+	c := colors[i%len(colors)]
+	var xys plotter.XYs
+	for _, q := range p.drawn(i) {
+		xys = append(xys, plotter.XY{X: float64(q.X), Y: float64(q.Y)})
 	}
 	if len(xys) == 0 {
 		return nil
 	}
 	var thumbs []plot.Thumbnailer
-	if len(bars.at) > 0 {
-		if err := p.addIntervals(g, s, bars, c); err != nil {
-			return err
-		}
-	}
 	if s.Line {
 		l, err := plotter.NewLine(xys)
 		if err != nil {
@@ -295,8 +315,19 @@ func (p *Panel) addSeries(g *plot.Plot, legend *plot.Legend, s *Series, i int) e
 }
 
 // addIntervals adds the intervals: a band round a line, bars elsewhere.
-func (p *Panel) addIntervals(g *plot.Plot, s *Series, bars barsOf, c color.NRGBA) error {
-	if s.Line && len(bars.at) == len(s.Points) && len(bars.at) > 1 {
+func (p *Panel) addIntervals(g *plot.Plot, s *Series, i int) error {
+	c := colors[i%len(colors)]
+	var bars barsOf
+	points := p.drawn(i)
+	for _, q := range points {
+		if q.Low-q.Low == 0 && q.High-q.High == 0 {
+			bars.at = append(bars.at, q)
+		}
+	}
+	if len(bars.at) == 0 {
+		return nil
+	}
+	if s.Line && len(bars.at) == len(points) && len(bars.at) > 1 {
 		var band plotter.XYs
 		for _, q := range bars.at {
 			band = append(band, plotter.XY{X: float64(q.X), Y: float64(q.High)})
@@ -381,13 +412,10 @@ func (p *Panel) addRule(g *plot.Plot) {
 func (p *Panel) spots(g *plot.Plot, c draw.Canvas) (out []spot) {
 	d := g.DataCanvas(c)
 	toX, toY := g.Transforms(&d)
-	for _, s := range p.Series {
-		for _, q := range s.Points {
-			if v := q.X + q.Y; v-v != 0 {
-				continue
-			}
+	for i, s := range p.Series {
+		for _, q := range p.drawn(i) {
 			name, value := s.Name, Text(q.Y)+" at "+Text(q.X)
-			if row := int(q.Y); len(p.Rows) > 0 && row >= 0 && row < len(p.Rows) {
+			if row := int(math.Round(float64(q.Y))); len(p.Rows) > 0 && row >= 0 && row < len(p.Rows) {
 				name, value = strings.TrimPrefix(s.Name+", "+p.Rows[row], ", "), Text(q.X)
 			}
 			if q.Label != "" {
@@ -499,7 +527,7 @@ type whole struct{}
 // Ticks returns the labels between two values.
 func (whole) Ticks(lo, hi float64) (out []plot.Tick) {
 	step := math.Max(1, math.Ceil((hi-lo)/8))
-	for v := math.Ceil(lo); v <= hi; v++ {
+	for v := math.Ceil(lo) + 0; v <= hi; v++ { // + 0: no -0
 		if math.Mod(v, step) == 0 {
 			out = append(out, plot.Tick{Value: v, Label: fmt.Sprintf("%.0f", v)})
 		}
