@@ -321,10 +321,8 @@ func (m *maker) figure(ctx context.Context, d drawing) (*figure.Figure, error) {
 	if y, err := m.of[d.name()][0][0].e.YAML(); err == nil {
 		f.Settings = string(y)
 	}
-	if n := m.sizes().Seeds; n > 1 {
+	if n := m.sizes().Seeds; n > 1 && f.Panels[0].Heat == nil {
 		f.About = append(f.About, fmt.Sprintf("%d seeds; bands and bars are 95 %% intervals of the mean by Student's t.", n))
-	} else {
-		f.About = append(f.About, "One seed.")
 	}
 	return f, nil
 }
