@@ -21,6 +21,14 @@ type Stats struct {
 	Tensors     []*TensorStats `json:"tensors"`
 }
 
+// LearningSteps returns the optimizer steps that the gates took to learn.
+func (s Stats) LearningSteps() int64 {
+	if s.Learned == nil {
+		return 0
+	}
+	return s.Learned.Steps
+}
+
 // Learned says how gates were trained.
 type Learned struct {
 	Rows     string      `json:"rows"`      // train or valid

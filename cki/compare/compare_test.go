@@ -97,7 +97,7 @@ func TestEveryRegime(t *testing.T) {
 		"base", "other", "best parent", "ensemble", "average", "average of heads", "greedy soup of the parents", "filter grafting",
 		"pruning, signed", "pruning, magnitude", "CKI untrained", "CKI", "CKI + training", "average, aligned", "merge", "merge + training",
 		"base + training", "average + training", "merge + training, hard labels", "merge + training, self-teacher", "head x 0.5 + training",
-		"permuted average + training", "longer training", "soup of own epochs", "moving average",
+		"permuted average + training", "longer training", "equal compute", "soup of own epochs", "moving average",
 	}
 	for _, tc := range []struct {
 		name   string

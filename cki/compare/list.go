@@ -63,9 +63,11 @@ func (c *comparison) list() []*entry {
 	add(trained && heads, row(RowCKITrained, "", c.trained(published.model, hard)).from(published))
 
 	merge := always(result(row(RowMerge, "the configured method", c.configured())))
-	add(true, merge)
-	add(true, c.rounds(merge)...)
-	add(trains, result(row(RowMergeTrained, labels(o.Finetune.Teacher), c.trained(merge.model, o.Finetune))))
+	results := append([]*entry{merge}, c.rounds(merge)...)
+	if trains {
+		results = append(results, result(row(RowMergeTrained, labels(o.Finetune.Teacher), c.trained(merge.model, o.Finetune))))
+	}
+	add(true, results...)
 
 	add(trained,
 		row(RowBaseTrained, "control: the same training", c.trained(base.model, o.Finetune)),
@@ -78,6 +80,7 @@ func (c *comparison) list() []*entry {
 	add(trained,
 		row(RowPermutedTrained, "control: the base averaged with its own permuted copy", c.trained(c.permuted, o.Finetune)))
 	add(controls, row(RowLonger, fmt.Sprintf("control: %d times the epochs", count), c.longer(count)))
+	add(controls, row(RowEqualCompute, "control: one run of as many steps as all trainings together", c.equalCompute(results)).from(results...))
 	add(controls && len(epochs) > 1,
 		row(RowEpochSoup, fmt.Sprintf("control: greedy soup of the base's %d epochs", len(epochs)), c.epochSoup(epochs)))
 	add(controls && average != "", row(RowBaseMovingAverage, "control: EMA of the base's steps", c.stored(average)))

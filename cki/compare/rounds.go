@@ -31,7 +31,8 @@ func (c *comparison) listRounds() []*entry {
 		row(RowEnsemble, cost(count), c.ensemble(parents)),
 		row(RowCounts, "one merge at the end: embedding rows by how often each parent trained them", c.merging(parents, all, byCounts())),
 		trained,
-		row(RowAllData, "upper bound: one model on all rows", c.allData))
+		row(RowAllData, "upper bound: one model on all rows", c.allData),
+		row(RowEqualCompute, "upper bound: one model on all rows, its rate tuned", c.tunedAllData))
 }
 
 // everyRound says how often workers are merged.

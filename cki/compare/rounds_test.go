@@ -24,7 +24,7 @@ func TestRounds(t *testing.T) {
 	for _, row := range out.Rows {
 		names = append(names, string(row.Name))
 	}
-	if got, want := strings.Join(names, ", "), "base, other, best parent, ensemble, counts, rounds, all data"; got != want {
+	if got, want := strings.Join(names, ", "), "base, other, best parent, ensemble, counts, rounds, all data, equal compute"; got != want {
 		t.Fatalf("rows %s, want %s", got, want)
 	}
 	test := func(name compare.RowName) float64 { return out.Rows.Get(name).Test["auc"] }

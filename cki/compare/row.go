@@ -44,6 +44,7 @@ const (
 	RowHalfHeadTrained   RowName = "head x 0.5 + training"
 	RowPermutedTrained   RowName = "permuted average + training"
 	RowLonger            RowName = "longer training"
+	RowEqualCompute      RowName = "equal compute" // one run of as many steps as all trainings together, its rate tuned on validation
 	RowEpochSoup         RowName = "soup of own epochs"
 	RowBaseMovingAverage RowName = "moving average"
 	RowAllData           RowName = "all data" // one model on the rows of all parents
@@ -104,7 +105,7 @@ func (rs Rows) Report() []report.Row {
 var RowNames = []RowName{
 	RowBase, RowOther, RowBestParent, RowEnsembleOfTwo, RowEnsemble, RowAverage, RowHeadAverage, RowCounts, RowSoup, RowGraft, RowPruneSigned,
 	RowPruneMagnitude, RowCKIUntrained, RowCKI, RowAverageAligned, RowCKIAligned, RowGates, RowCKITrained, RowMerge, RowMergeTrained, RowBaseTrained,
-	RowAverageTrained, RowMergeHardLabels, RowMergeSelfTeacher, RowHalfHeadTrained, RowPermutedTrained, RowLonger, RowEpochSoup,
+	RowAverageTrained, RowMergeHardLabels, RowMergeSelfTeacher, RowHalfHeadTrained, RowPermutedTrained, RowLonger, RowEqualCompute, RowEpochSoup,
 	RowBaseMovingAverage, RowAllData,
 }
 

@@ -15,13 +15,13 @@ import (
 const mostRows = 10
 
 // Short returns the rows that matter most. A comparison of few rows is returned whole. Of a longer one, these are the best parent, the
-// ensemble, the plain average, the published method, the merge, what was trained from it or in rounds, what is passed on, longer training and one
-// model on all rows.
+// ensemble, the plain average, the published method, the merge, what was trained from it or in rounds, what is passed on, longer training, one run
+// of equal compute and one model on all rows.
 func (t *Table) Short() Rows {
 	if len(t.Rows) <= mostRows {
 		return t.Rows
 	}
-	names := []RowName{RowBestParent, RowEnsemble, RowAverage, RowCKI, RowMerge, RowMergeTrained, RowRounds, RowLonger, RowAllData, t.Passed}
+	names := []RowName{RowBestParent, RowEnsemble, RowAverage, RowCKI, RowMerge, RowMergeTrained, RowRounds, RowLonger, RowEqualCompute, RowAllData, t.Passed}
 	return slices.DeleteFunc(slices.Clone(t.Rows), func(r Row) bool { return !slices.Contains(names, r.Name) })
 }
 
@@ -233,6 +233,9 @@ func (w words) controls(merge *Row) string {
 	var parts []string
 	if v, ok := w.value(w.Rows.Get(RowLonger)); ok {
 		parts = append(parts, fmt.Sprintf("training one parent %d times as long gives %.4f, %s the merge", n, v, w.against(v, m)))
+	}
+	if v, ok := w.value(w.Rows.Get(RowEqualCompute)); ok {
+		parts = append(parts, fmt.Sprintf("one run of as many steps as all of this, at the best of several rates, gives %.4f, %s the merge", v, w.against(v, m)))
 	}
 	if v, ok := w.value(w.Rows.Get(RowEnsemble)); ok {
 		parts = append(parts, fmt.Sprintf("the ensemble of the parents, %d models to serve, has %.4f, %s the merge", n, v, w.against(v, m)))

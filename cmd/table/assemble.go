@@ -360,7 +360,7 @@ var (
 		compare.RowBase, compare.RowPruneSigned, compare.RowPruneMagnitude, compare.RowBaseTrained, compare.RowHalfHeadTrained,
 		compare.RowPermutedTrained, compare.RowEpochSoup, compare.RowBaseMovingAverage,
 	}
-	ofNone = []compare.RowName{compare.RowLonger, compare.RowAllData}
+	ofNone = []compare.RowName{compare.RowLonger, compare.RowEqualCompute, compare.RowAllData}
 )
 
 // startOf are the rows from which others go on, whose seconds do not count what they start from.
