@@ -111,7 +111,8 @@ func tileCases() []gemmCase {
 	}
 	return append(cases,
 		gemmCase{m: 3, n: maxNC + 40, k: 20}, gemmCase{tb: true, m: 1, n: maxNC + 17, k: 33}, gemmCase{m: 1, n: 40, k: 400},
-		gemmCase{ta: true, m: 2, n: 2*maxNC + 33, k: 16})
+		gemmCase{ta: true, m: 2, n: 2*maxNC + 33, k: 16},
+		gemmCase{m: 2, n: 3001, k: 400}) // B packed in two parts
 }
 
 // TestTiled checks the bits of products on tiles, for any number of threads, with guards around C and around A and B.
