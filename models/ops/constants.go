@@ -7,8 +7,8 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
-// Constants keeps what is computed once from weights that do not change any more, for all graphs over the same weights. These are
-// the transposes that graphs of single rows need. Several goroutines may use it. The zero value is empty.
+// Constants keeps what is computed once from weights that do not change, for all graphs over the same weights: these as products read
+// them. Several goroutines may use it. The zero value is empty.
 type Constants struct {
 	mu sync.Mutex
 	of map[place]*kernel.Transposed
@@ -32,4 +32,13 @@ func (c *Constants) transposed(p kernel.Precision, n, k int, w []float32) *kerne
 		c.of[at] = p.Transpose(n, k, w)
 	}
 	return c.of[at]
+}
+
+// Renew computes everything anew, from the values that the weights have now. No graph may run meanwhile.
+func (c *Constants) Renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.of {
+		t.Renew()
+	}
 }

@@ -9,47 +9,72 @@ import (
 const stripWidth = 256
 
 // Transposed is a matrix b, [n, k], stored so that a product of a single row with its transpose reads it once, from start to end, and so that
-// products of a few rows need not pack it. Goroutines may share it: what it stands for does not change.
+// products of a few rows need not pack it. Each form is made by the first product that reads it. Goroutines may share it: what it stands for
+// does not change but by [Transposed.Renew].
 type Transposed struct {
-	n, k  int
-	b     []float32 // rounded if parts > 0
-	pack  sync.Once
-	panel []float32 // b as product.packed, from the first product of several rows on
-	parts int       // of a rounded factor; 0 if factors are taken as they are
-	tiles []uint16  // b on tiles, in place of data
-	data  []float32 // the strips of columns of bᵀ, [k, stripWidth], with zeros to fill up strips and groups of four rows
+	n, k   int
+	source []float32
+	b      []float32 // source, rounded if parts > 0
+	parts  int       // of a rounded factor; 0 if factors are taken as they are
+	strip  sync.Once
+	data   []float32 // the strips of columns of bᵀ, [k, stripWidth], with zeros to fill up strips and groups of four rows
+	pack   sync.Once
+	panel  []float32 // b as product.packed
+	tiles  []uint16  // b on tiles, in place of both
 }
 
-// Transpose returns b, [n, k], as a [Transposed] for products in this precision.
+// Transpose returns b, [n, k], as a [Transposed] for products in this precision. It may go on reading b.
 func (p Precision) Transpose(n, k int, b []float32) *Transposed {
 	if n < 1 || k < 1 || len(b) != n*k {
 		panic(fmt.Sprintf("kernel: Transpose: %d elements are not [%d, %d]", len(b), n, k))
 	}
-	t := &Transposed{n: n, k: k}
+	t := &Transposed{n: n, k: k, source: b, b: b}
 	switch {
 	case p.onTiles(n, k):
 		t.parts = p.parts()
-		t.onTiles(b)
-		return t
+		t.onTiles()
 	case splits(n, k) && p != Highest:
 		t.parts = p.parts()
-		rounded := make([]float32, len(b))
-		RoundBF16(rounded, b, t.parts)
-		b = rounded
+		t.b = make([]float32, len(b))
+		RoundBF16(t.b, b, t.parts)
 	}
-	t.b = b
-	height := ceil(k, 4) * 4
-	for j0 := 0; j0 < n; j0 += stripWidth {
-		w := min(stripWidth, ceil(n-j0, 16)*16)
-		at := len(t.data)
-		t.data = append(t.data, make([]float32, height*w)...)
-		for j := j0; j < min(j0+w, n); j++ {
-			for p, v := range b[j*k : (j+1)*k] {
+	return t
+}
+
+// Renew makes t stand for the values that the matrix has now. No product may run meanwhile.
+func (t *Transposed) Renew() {
+	if t.tiles != nil {
+		t.onTiles()
+		return
+	}
+	if t.parts > 0 {
+		RoundBF16(t.b, t.source, t.parts)
+	}
+	if t.data != nil {
+		t.strips()
+	}
+	if t.panel != nil {
+		t.panels()
+	}
+}
+
+// stripWidth returns the columns of the strip that begins with column j0.
+func (t *Transposed) stripWidth(j0 int) int { return min(stripWidth, ceil(t.n-j0, 16)*16) }
+
+// strips makes t.data.
+func (t *Transposed) strips() {
+	height := ceil(t.k, 4) * 4
+	t.data = room(t.data, height*ceil(t.n, 16)*16)
+	at := 0
+	for j0 := 0; j0 < t.n; j0 += stripWidth {
+		w := t.stripWidth(j0)
+		for j := j0; j < min(j0+w, t.n); j++ {
+			for p, v := range t.b[j*t.k : (j+1)*t.k] {
 				t.data[at+p*w+j-j0] = v
 			}
 		}
+		at += height * w
 	}
-	return t
 }
 
 // Times is
@@ -57,62 +82,94 @@ func (p Precision) Transpose(n, k int, b []float32) *Transposed {
 //	for j := range n { for p := range k { c[j] += a[p] * b[j*k+p] } }
 //
 // over c set to zero, with the bits of a row of [Precision.GemmRows] that has the rows of b for its transposed second factor, n and k above 1.
+// A large b is read by the threads of [Parallel], each some columns of c.
 func (t *Transposed) Times(c, a []float32) {
 	a, c = a[:t.k], c[:t.n]
-	switch {
-	case t.tiles != nil:
+	if t.tiles != nil {
 		t.TimesRows(1, c, a, nil)
 		return
-	case t.parts > 0:
-		space := spaces.take()
-		defer spaces.put(space)
-		space.piece = room(space.piece, t.k)
-		RoundBF16(space.piece, a, t.parts)
-		a = space.piece
 	}
+	t.strip.Do(t.strips)
+	r := rowProducts.take()
+	if t.parts > 0 {
+		r.rounded = room(r.rounded, t.k)
+		RoundBF16(r.rounded, a, t.parts)
+		a = r.rounded
+	}
+	r.t, r.c, r.a, r.tasks = t, c, a, 1
+	if t.n*t.k >= smallWork {
+		r.tasks = max(1, min(2*Threads(), t.n/minColumns))
+	}
+	Parallel(r.tasks, r.task)
+	r.t, r.c, r.a = nil, nil, nil
+	rowProducts.put(r)
+}
+
+// minColumns is the number of columns under which a task of [Transposed.Times] reads too little of each row.
+const minColumns = 64
+
+// rowProduct is a [Transposed.Times] in flight.
+type rowProduct struct {
+	t       *Transposed
+	c, a    []float32
+	rounded []float32
+	tasks   int
+	task    func(i int) // bound once
+}
+
+var rowProducts = stock[rowProduct]{make: func() *rowProduct {
+	r := new(rowProduct)
+	r.task = r.columns
+	return r
+}}
+
+// columns computes the i-th part of c.
+func (r *rowProduct) columns(i int) {
+	t := r.t
 	_, _, kc := microSize()
 	kc = pieceOf(t.k, kc)
 	height := ceil(t.k, 4) * 4
 	var part [stripWidth]float32
-	strip := t.data
-	for len(c) > 0 {
-		w := min(stripWidth, ceil(len(c), 16)*16)
-		live := min(w, len(c))
+	lo, hi := Span(t.n, r.tasks, i)
+	for lo < hi { // the columns of one strip at a time
+		first := lo / stripWidth * stripWidth
+		w := t.stripWidth(first)
+		end := min(hi, first+w)
+		c, sum := r.c[lo:end], part[:ceil(end-lo, 16)*16]
+		strip := t.data[first*height+lo-first:]
 		for k := 0; k < t.k; k += kc {
-			sum := part[:w]
 			clear(sum)
-			inOrder(sum, a[k:min(k+kc, t.k)], strip[k*w:])
+			inOrder(sum, r.a[k:min(k+kc, t.k)], strip[k*w:], w)
 			if k == 0 {
-				copy(c[:live], sum)
+				copy(c, sum)
 			} else {
-				Add(c[:live], sum[:live])
+				Add(c, sum[:len(c)])
 			}
 		}
-		c, strip = c[live:], strip[height*w:]
+		lo = end
 	}
 }
 
-// inOrder adds to sum the rows of x, each as long as sum, times the elements of a, in the order of the micro-kernel and rounded
-// as it rounds. x has rows up to the next multiple of four.
-func inOrder(sum, a, x []float32) {
-	w := len(sum)
+// inOrder adds to sum the rows of x, which lie w apart, times the elements of a, in the order of the micro-kernel and rounded as it
+// rounds. x has rows up to the next multiple of four.
+func inOrder(sum, a, x []float32, w int) {
 	if path == generic {
 		for p, v := range a {
-			row := x[p*w:][:w]
+			row := x[p*w:][:len(sum)]
 			for j := range sum {
 				sum[j] += v * row[j]
 			}
 		}
 		return
 	}
-	for len(a) >= 4 {
-		axpy4(sum, x, w, (*[4]float32)(a))
-		a, x = a[4:], x[4*w:]
+	p := 0
+	for ; p+4 <= len(a); p += 4 {
+		axpy4(sum, x[p*w:], w, (*[4]float32)(a[p:]))
 	}
-	if len(a) > 0 {
+	if p < len(a) {
 		var rest [4]float32
-		copy(rest[:], a)
-		axpy4(sum, x, w, &rest)
+		copy(rest[:], a[p:])
+		axpy4(sum, x[p*w:], w, &rest)
 	}
 }
 
@@ -156,7 +213,7 @@ func (t *Transposed) panels() {
 	g.j0, g.jn, g.k0, g.kn = 0, t.n, 0, t.k
 	g.colPanels = ceil(t.n, g.nr)
 	kept := g.packed
-	g.packed = room[float32](nil, t.k*g.colPanels*g.nr)
+	g.packed = room(t.panel, t.k*g.colPanels*g.nr)
 	for i := range g.packTasks() {
 		g.pack(i)
 	}
@@ -184,12 +241,12 @@ func (g *product) allTiles(t *Transposed) {
 }
 
 // onTiles packs b whole.
-func (t *Transposed) onTiles(b []float32) {
+func (t *Transposed) onTiles() {
 	g := t.product(1)
 	g.allTiles(t)
-	g.b, g.ldb = b, t.k
+	g.b, g.ldb = t.source, t.k
 	kept := g.packedB
-	g.packedB = room[uint16](nil, ceil(g.steps, g.piece)*g.colPanels*g.stride)
+	g.packedB = room(t.tiles, ceil(g.steps, g.piece)*g.colPanels*g.stride)
 	for i := range 2 * g.colPanels {
 		g.splitB(i)
 	}

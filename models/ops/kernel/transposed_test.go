@@ -62,6 +62,72 @@ func TestRowBits(t *testing.T) {
 	})
 }
 
+// TestTimesThreads checks that a row's product has the same bits for any number of threads.
+func TestTimesThreads(t *testing.T) {
+	defer SetThreads(0)
+	paths(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(13, 14))
+		for _, s := range [][2]int{{624, 624}, {401, 640}, {130, 1030}, {257, 513}} {
+			n, k := s[0], s[1]
+			a, w := values(r, k), values(r, n*k)
+			for _, p := range []Precision{Highest, Medium} {
+				var want []float32
+				for _, threads := range []int{1, 2, 3, 7} {
+					SetThreads(threads)
+					got := values(r, n+1)
+					got[n] = guard
+					p.Transpose(n, k, w).Times(got[:n], a)
+					if got[n] != guard {
+						t.Fatalf("n=%d k=%d, %d threads: Times wrote behind its slice", n, k, threads)
+					}
+					if want == nil {
+						want = got
+					}
+					for j := range want {
+						if math.Float32bits(got[j]) != math.Float32bits(want[j]) {
+							t.Fatalf("n=%d k=%d %v: element %d is %v with %d threads, %v with one", n, k, p, j, got[j], threads, want[j])
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestRenew checks that a transpose follows its matrix when it is told to, and not before, in each of its forms.
+func TestRenew(t *testing.T) {
+	paths(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(11, 12))
+		const rows, n, k = 31, 47, 300
+		a, w, c, want := values(r, rows*k), values(r, n*k), make([]float32, rows*n), make([]float32, rows*n)
+		for _, p := range []Precision{Highest, High, Medium} {
+			kept := p.Transpose(n, k, w)
+			compare := func(when string) {
+				t.Helper()
+				kept.TimesRows(rows, c, a, nil)
+				for i, v := range want {
+					if math.Float32bits(c[i]) != math.Float32bits(v) {
+						t.Fatalf("%v, %s: element %d of %d rows is %v, want %v", p, when, i, rows, c[i], v)
+					}
+				}
+				kept.Times(c[:n], a)
+				for i, v := range want[:n] {
+					if math.Float32bits(c[i]) != math.Float32bits(v) {
+						t.Fatalf("%v, %s: element %d of a row is %v, want %v", p, when, i, c[i], v)
+					}
+				}
+			}
+			p.GemmRows(true, rows, n, k, a, k, w, k, want, n, nil)
+			compare("at first")
+			copy(w, values(r, n*k))
+			compare("with other values that it was not told of")
+			kept.Renew()
+			p.GemmRows(true, rows, n, k, a, k, w, k, want, n, nil)
+			compare("renewed")
+		}
+	})
+}
+
 func values(r *rand.Rand, n int) []float32 {
 	x := make([]float32, n)
 	for i := range x {
