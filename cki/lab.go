@@ -80,7 +80,7 @@ func (l *Lab) Evaluate(ctx context.Context, p *nn.Params, src data.Source) (map[
 	if err != nil {
 		return nil, err
 	}
-	prog, err := models.Compile(model, p, src.Schema(), models.CompileOptions{Batch: l.Options.BatchSize, Precision: l.Options.Precision})
+	prog, err := models.Compile(model, p, src.Schema(), models.CompileOptions{Batch: l.Options.BatchSize, Precision: l.Options.Precision, Blocks: true})
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (l *Lab) ensemble(model models.Model, params []*nn.Params) (*ensemble.Ensem
 		}
 	}
 	for _, p := range params {
-		prog, err := models.Compile(model, p, l.Data.Schema, models.CompileOptions{Batch: l.Options.BatchSize, Precision: l.Options.Precision})
+		prog, err := models.Compile(model, p, l.Data.Schema, models.CompileOptions{Batch: l.Options.BatchSize, Precision: l.Options.Precision, Blocks: true})
 		if err != nil {
 			done()
 			return nil, nil, err

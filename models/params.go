@@ -1,6 +1,7 @@
 package models
 
 import (
+	"cmp"
 	"fmt"
 
 	G "gorgonia.org/gorgonia"
@@ -9,6 +10,7 @@ import (
 	"github.com/splice-ml/splice/models/embed"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops"
+	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
 // NewParams returns m's parameters with fresh values of a seed. They are those that [Compile] makes in an empty store of that
@@ -56,8 +58,12 @@ func Measure(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Need, e
 	if err != nil {
 		return nil, fmt.Errorf("models: measure: %w", err)
 	}
+	whole := o.Batch
+	if o.inBlocks(sc) {
+		o.Batch = cmp.Or(blockRows(o.Batch, kernel.Threads()), o.Batch)
+	}
 	plan, longest := &ops.Plan{}, lengths[len(lengths)-1]
-	r := &Program{model: m, params: p, schema: sc, options: o, lengths: lengths, arena: ops.Arena{Plan: plan}}
+	r := &Program{model: m, params: p, schema: sc, options: o, lengths: lengths, arena: ops.Arena{Plan: plan, Lean: o.lean()}}
 	g, err := r.compile(longest)
 	if err != nil {
 		return nil, fmt.Errorf("models: measure: %w", err)
@@ -72,6 +78,14 @@ func Measure(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Need, e
 	n := &Need{Graphs: plan.Shared() + each*plan.Own(), Trained: g.trained, Tables: g.plan.Tables(), Inside: g.built.Inside}
 	if g.in.seq != nil {
 		n.Tokens = g.in.seq.tables
+	}
+	if o.Batch < whole { // blocks, one a thread, their logits together, and the weights once more as products read them
+		n.Graphs = n.Graphs*float64(kernel.Threads()) + 4*float64(g.logits.Shape().TotalSize())*float64(whole)/float64(o.Batch)
+		for _, q := range p.All() {
+			if q.Kind == nn.Weight {
+				n.Graphs += q.Bytes()
+			}
+		}
 	}
 	return n, nil
 }

@@ -34,6 +34,12 @@ type CompileOptions struct {
 	Tape bool
 	// Precision is that of matrix products, forwards and backwards.
 	Precision kernel.Precision
+	// Lean has the program keep nothing of a run but the logits, the loss and the gradients: the memory of other values is used again in the
+	// run. It has no nodes to look at, and no effect with Tape or Capture.
+	Lean bool
+	// Blocks has the program score a batch in blocks of rows, which is faster for large batches: the same bits. Weights that have changed
+	// need a [Program.Refresh]. It is for scoring alone, and makes the program Lean.
+	Blocks bool
 	// Fixed is what programs over the same weights share once the weights do not change any more. Without it they may change.
 	Fixed *ops.Constants
 	// Length is the number of positions to which sequences of text, or histories, are padded. If it is 0, there is a graph for each
@@ -55,6 +61,7 @@ type Program struct {
 	graphs  []*graph
 	last    *graph    // the one that ran last
 	arena   ops.Arena // the graphs' buffers
+	blocks  *blocks   // score in the place of the graphs; nil if these do
 }
 
 // graph is one graph of a program and what runs it.
@@ -98,7 +105,16 @@ func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program
 	if err != nil {
 		return nil, fmt.Errorf("models: compile: %w", err)
 	}
-	r := &Program{model: m, params: p, schema: sc, options: o, lengths: lengths, arena: ops.Arena{Constants: o.Fixed, Precision: o.Precision}}
+	r := &Program{model: m, params: p, schema: sc, options: o, lengths: lengths, arena: ops.Arena{Constants: o.Fixed, Precision: o.Precision, Lean: o.lean()}}
+	if o.inBlocks(sc) {
+		if r.blocks, err = newBlocks(m, p, sc, o); err != nil {
+			return nil, err
+		}
+		if r.blocks != nil {
+			r.last = r.blocks.all[0].prog.last
+			return r, nil
+		}
+	}
 	r.graphs = make([]*graph, len(r.lengths))
 	longest := len(r.lengths) - 1 // it comes first: the others borrow its buffers
 	g, err := r.compile(r.lengths[longest])
@@ -111,6 +127,9 @@ func Compile(m Model, p *nn.Params, sc *data.Schema, o CompileOptions) (*Program
 	r.graphs[longest], r.last = g, g
 	return r, nil
 }
+
+// lean reports whether values are not kept.
+func (o *CompileOptions) lean() bool { return (o.Lean || o.Blocks) && !o.Tape && o.Capture == nil }
 
 // compile builds the graph for sequences of length positions.
 func (p *Program) compile(length int) (*graph, error) {
@@ -143,11 +162,12 @@ func (p *Program) compile(length int) (*graph, error) {
 			return nil, err
 		}
 	}
+	keep := append(append(G.Nodes{r.logits}, r.gradNodes...), r.lookupGradNodes...)
 	if p.arena.Plan != nil {
-		return r, nil
+		return r, ops.PlaceResults(g.Graph, keep...)
 	}
 	if !o.Tape {
-		seq, ok, err := ops.NewSequence(g.Graph)
+		seq, ok, err := ops.NewSequence(g.Graph, keep...)
 		if err != nil {
 			return nil, err
 		}
@@ -234,6 +254,9 @@ func (r *graph) differentiate(g *nn.Graph) error {
 // Run runs the program over a batch and returns the loss, or 0 without one. The batch's slices must have room for the program's
 // number of rows. step selects dropout's masks: the same step gives the same masks.
 func (p *Program) Run(b *data.Batch, step int64) (float64, error) {
+	if p.blocks != nil {
+		return 0, p.blocks.run(b, step)
+	}
 	r, err := p.pick(b)
 	if err != nil {
 		return 0, err
@@ -300,7 +323,22 @@ func values(n *G.Node) []float32 { return n.Value().(*tensor.Dense).Float32s() }
 
 // Logits returns the last run's logits, [rows, outputs] row-major, valid until the next Run. They have a row for each row of the
 // batch, or for each token that a masked language model predicts. Those of rows from the batch's N on are undefined.
-func (p *Program) Logits() []float32 { return values(p.last.logits) }
+func (p *Program) Logits() []float32 {
+	if p.blocks != nil {
+		return p.blocks.logits
+	}
+	return values(p.last.logits)
+}
+
+// Refresh tells a program that scores in blocks, or that has Fixed, that weights have changed.
+func (p *Program) Refresh() {
+	if p.blocks != nil {
+		p.blocks.fixed.Renew()
+	}
+	if p.options.Fixed != nil {
+		p.options.Fixed.Renew()
+	}
+}
 
 // Grads returns the last run's gradients of whole parameters.
 func (p *Program) Grads() []Grad { return p.last.grads }
@@ -336,6 +374,9 @@ func (p *Program) Batch() int { return p.options.Batch }
 // Close frees the program's machines. The program must not be used after it.
 func (p *Program) Close() error {
 	var errs []error
+	if p.blocks != nil {
+		errs = append(errs, p.blocks.close())
+	}
 	for i, r := range p.graphs {
 		if r != nil && r.vm != nil {
 			errs = append(errs, r.vm.Close())

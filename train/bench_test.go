@@ -266,6 +266,27 @@ func medianOf(b *testing.B, n int, f func(i int) error) []float64 {
 	return took
 }
 
+// TestBenchmarkedNeed prints what the programs of the benchmarks need beside their weights, with all results kept and as they are compiled for
+// training and for scoring, which is less.
+func TestBenchmarkedNeed(t *testing.T) {
+	for _, c := range []timed{benchRecommender("deepfm", "lazy"), benchRecommender("dcnv2", "lazy"), benchEncoder(4, 256, 128), benchEncoder(6, 384, 128)} {
+		need := func(o models.CompileOptions) float64 {
+			o.Batch = c.opts.BatchSize
+			n, err := models.Measure(c.model, nn.NewShapes(), c.src.schema, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n.Graphs / 1e6
+		}
+		kept, lean := models.CompileOptions{Train: true, Loss: c.task.Loss}, models.CompileOptions{Train: true, Loss: c.task.Loss, Lean: true}
+		all, train, scored, score := need(kept), need(lean), need(models.CompileOptions{}), need(models.CompileOptions{Blocks: true})
+		t.Logf("%s: training %.0f MB, lean %.0f; scoring %.0f MB, in blocks %.0f", c.name, all, train, scored, score)
+		if train > .65*all || score > .5*scored {
+			t.Errorf("%s: lean programs need %.0f and %.0f MB, others %.0f and %.0f", c.name, train, score, all, scored)
+		}
+	}
+}
+
 // BenchmarkInference times scoring of whole batches, as predicting a file does without reading it. Compare with scripts/bench.
 func BenchmarkInference(b *testing.B) {
 	benchmarks(b, []string{"lazy", "large"}, func(b *testing.B, t timed) {
@@ -273,7 +294,7 @@ func BenchmarkInference(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		prog, err := models.Compile(t.model, p, t.src.schema, models.CompileOptions{Batch: t.opts.BatchSize, Precision: precision(b)})
+		prog, err := models.Compile(t.model, p, t.src.schema, models.CompileOptions{Batch: t.opts.BatchSize, Precision: precision(b), Blocks: true})
 		if err != nil {
 			b.Fatal(err)
 		}

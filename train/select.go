@@ -61,6 +61,7 @@ func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (*Sco
 	if err := f.emit(ctx, &Event{Kind: EvalStart, Split: split}); err != nil {
 		return nil, err
 	}
+	f.eval.Refresh()
 	s, err := Evaluate(ctx, f.eval, src, f.Task, EvaluateOptions{Dir: f.Dir, Each: func(n int) error {
 		return f.emit(ctx, &Event{Kind: EvalStep, Split: split, Rows: int64(n)})
 	}})

@@ -172,11 +172,11 @@ func (f *fit) prepare(ctx context.Context) error {
 	if w, ok := f.Task.(task.Ranking); ok {
 		o.WholeCatalogue = w.WholeCatalogue()
 	}
-	o.Batch, o.Train, o.Seed, o.Precision = f.BatchSize, true, f.Seed, f.Precision
+	o.Batch, o.Train, o.Seed, o.Precision, o.Lean = f.BatchSize, true, f.Seed, f.Precision, true
 	if f.prog, err = models.Compile(f.Model, f.Params, f.Data.Schema, o); err != nil {
 		return err
 	}
-	o.Train, o.Loss = false, nil
+	o.Train, o.Loss, o.Blocks = false, nil, true
 	if f.eval, err = models.Compile(f.Model, f.Params, f.Data.Schema, o); err != nil {
 		f.prog.Close()
 		return err

@@ -154,7 +154,9 @@ func (j *Job) measureStart(ctx context.Context, g *basis) error {
 	if g.record == nil || g.record.File == "" || g.record.Valid != nil || g.data.Valid == nil || g.record.Imported {
 		return nil
 	}
-	prog, err := models.Compile(j.Model, g.params, g.data.Schema, models.CompileOptions{Batch: j.Experiment.Train.BatchSize, Precision: j.Experiment.Train.Precision})
+	prog, err := models.Compile(j.Model, g.params, g.data.Schema, models.CompileOptions{
+		Batch: j.Experiment.Train.BatchSize, Precision: j.Experiment.Train.Precision, Blocks: true,
+	})
 	if err != nil {
 		return run.BadInput(err)
 	}

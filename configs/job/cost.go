@@ -51,7 +51,7 @@ func Measure(ctx context.Context, dirs []string, set []string) (*Cost, *Statisti
 		return nil, nil, err
 	}
 	p := parts[len(parts)-1]
-	progs, closeAll, err := t.programs(p, false)
+	progs, closeAll, err := t.programs(p, false, true)
 	if err != nil {
 		return nil, nil, err
 	}

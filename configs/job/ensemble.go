@@ -161,8 +161,9 @@ func (t *Ensemble) afford(p part, serves bool) error {
 	return f.afford(p.src[0].Schema(), uses{loaded: len(t.Runs) - 1, serves: serves})
 }
 
-// programs compiles the runs' models for rows of a part, with their tables as the runs' serve sections say, or all as float32. close frees them.
-func (t *Ensemble) programs(p part, serves bool) (progs []*models.Program, closeAll func(), err error) {
+// programs compiles the runs' models for rows of a part, with their tables as the runs' serve sections say, or all as float32. whole is that of
+// [ensemble.Run]. close frees them.
+func (t *Ensemble) programs(p part, serves, whole bool) (progs []*models.Program, closeAll func(), err error) {
 	closeAll = func() {
 		for _, prog := range progs {
 			prog.Close()
@@ -173,6 +174,7 @@ func (t *Ensemble) programs(p part, serves bool) (progs []*models.Program, close
 	}
 	for i, r := range t.Runs {
 		m := r.member()
+		m.Whole = whole
 		if serves {
 			m.Serve = r.Experiment.Serve
 		}

@@ -110,7 +110,7 @@ func (t *Ensemble) Evaluate(ctx context.Context, path, split string, each func(S
 
 // measureAll measures the models on parts, with their tables as the runs' serve sections say, or all as float32.
 func (t *Ensemble) measureAll(ctx context.Context, parts []part, serves bool, each func(Scores) error) error {
-	progs, closeAll, err := t.programs(parts[0], serves)
+	progs, closeAll, err := t.programs(parts[0], serves, false)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func (j *Job) bill(sc *data.Schema, u uses) (memory.Bill, error) {
 	shapes := nn.NewShapes()
 	ranking, ranks := j.Task.(task.Ranking)
 	whole := ranks && ranking.WholeCatalogue()
-	eval, err := models.Measure(j.Model, shapes, sc, models.CompileOptions{Batch: size, WholeCatalogue: whole})
+	eval, err := models.Measure(j.Model, shapes, sc, models.CompileOptions{Batch: size, WholeCatalogue: whole, Blocks: true})
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (j *Job) bill(sc *data.Schema, u uses) (memory.Bill, error) {
 	if !u.trains {
 		return b, nil
 	}
-	c := models.CompileOptions{Batch: size, Train: true, Loss: j.Task.Loss, WholeCatalogue: whole}
+	c := models.CompileOptions{Batch: size, Train: true, Lean: true, Loss: j.Task.Loss, WholeCatalogue: whole}
 	if frozen, err := nn.Match(o.Freeze); err == nil && len(o.Freeze) > 0 {
 		c.Freeze = frozen
 	}

@@ -27,7 +27,7 @@ func (t *Ensemble) Predict(ctx context.Context, in string, w io.Writer) (rows in
 	if err := t.serves(p); err != nil {
 		return 0, err
 	}
-	progs, closeAll, err := t.programs(p, true)
+	progs, closeAll, err := t.programs(p, true, false)
 	if err != nil {
 		return 0, err
 	}

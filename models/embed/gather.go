@@ -228,6 +228,18 @@ func poolScale(p Pool, v []int32) float32 {
 }
 
 func outside(f *Field, row int, id, rows int32) error {
-	return fmt.Errorf("embed: feature %s: row %d of the batch has id %d, table %s has %d rows: "+
-		"was the data encoded with another vocabulary?", f.Feature.Name, row, id, f.Param.Name, rows)
+	return &RowError{Feature: f.Feature.Name, Table: f.Param.Name, Row: row, ID: id, Rows: rows}
+}
+
+// RowError is the error of an id that its table has not.
+type RowError struct {
+	Feature, Table string
+	Row            int // of the batch
+	ID, Rows       int32
+}
+
+// Error names the feature, the row and the id.
+func (e *RowError) Error() string {
+	return fmt.Sprintf("embed: feature %s: row %d of the batch has id %d, table %s has %d rows: "+
+		"was the data encoded with another vocabulary?", e.Feature, e.Row, e.ID, e.Table, e.Rows)
 }

@@ -76,6 +76,7 @@ func check(t *testing.T, m suite) {
 	t.Run("threads", func(t *testing.T) { threads(t, m) })
 	t.Run("tape", func(t *testing.T) { tape(t, m) })
 	t.Run("rows", func(t *testing.T) { rows(t, m) })
+	t.Run("blocks", func(t *testing.T) { inBlocks(t, m) })
 	t.Run("predictor", func(t *testing.T) { predictor(t, m) })
 	t.Run("quantized", func(t *testing.T) { quantized(t, m) })
 	t.Run("allocations", func(t *testing.T) { allocations(t, m) })

@@ -10,8 +10,18 @@ import (
 )
 
 // CheckNeed checks that what a program in training needs is known before anything is allocated: measuring takes little memory, and what it
-// says is nearly what the heap grows by when the program is made and has run a batch.
+// says is nearly what the heap grows by when the program is made and has run a batch, whether it is lean or not.
 func CheckNeed(t *testing.T, m models.Model, sc *data.Schema, o models.CompileOptions) {
+	t.Helper()
+	whole := checkNeed(t, m, sc, o)
+	o.Lean = true
+	if lean := checkNeed(t, m, sc, o); lean > whole {
+		t.Errorf("a lean program needs %.1f MB, another %.1f", lean/1e6, whole/1e6)
+	}
+}
+
+// checkNeed returns what is measured.
+func checkNeed(t *testing.T, m models.Model, sc *data.Schema, o models.CompileOptions) float64 {
 	t.Helper()
 	o.Train, o.Loss = true, BCE
 	p := nn.NewShapes()
@@ -19,7 +29,7 @@ func CheckNeed(t *testing.T, m models.Model, sc *data.Schema, o models.CompileOp
 	need, err := models.Measure(m, p, sc, o)
 	if err != nil {
 		t.Error(err)
-		return
+		return 0
 	}
 	if grown := heap() - start; grown > 4<<20 {
 		t.Errorf("measuring took %.1f MB", grown/1e6)
@@ -43,6 +53,7 @@ func CheckNeed(t *testing.T, m models.Model, sc *data.Schema, o models.CompileOp
 		t.Errorf("needs %.1f MB, the heap grew by %.1f", got/1e6, want/1e6)
 	}
 	runtime.KeepAlive(prog)
+	return got
 }
 
 // heap returns the bytes that are in use.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -16,15 +17,24 @@ import (
 	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
-// tape: a program, whether it trains or scores, has the results of Gorgonia's tape machine over the same graph, bit by bit.
+// tape: a program, whether it trains or scores, and lean or not, has the results of Gorgonia's tape machine over the same graph, bit by bit.
 func tape(t *testing.T, m suite) {
+	t.Run("kept", func(t *testing.T) { taped(t, m, false) })
+	t.Run("lean", func(t *testing.T) {
+		ops.Spoil.Store(true)
+		defer ops.Spoil.Store(false)
+		taped(t, m, true)
+	})
+}
+
+func taped(t *testing.T, m suite, lean bool) {
 	for _, train := range []bool{true, false} {
 		var progs [2]*models.Program
 		var params [2]*nn.Params
 		for i := range progs {
-			progs[i], params[i] = fresh(t, m, 40, models.CompileOptions{Tape: i == 1})
+			progs[i], params[i] = fresh(t, m, 40, models.CompileOptions{Tape: i == 1, Lean: lean})
 			if !train {
-				progs[i] = evaluation(t, m, params[i], models.CompileOptions{Batch: 40, Tape: i == 1})
+				progs[i] = evaluation(t, m, params[i], models.CompileOptions{Batch: 40, Tape: i == 1, Lean: lean})
 			}
 		}
 		for step := range 3 { // a result of an earlier step must not show
@@ -79,6 +89,58 @@ func rows(t *testing.T, m suite) {
 		}
 		if n != 0 {
 			t.Errorf("scoring %d rows allocates %v times", size, n)
+		}
+	}
+}
+
+// inBlocks: a program that scores in blocks gives a row the bits of one that does not, for any number of threads, of rows and after weights
+// have changed, and allocates nothing. An id that a table has not is told with its row in the batch.
+func inBlocks(t *testing.T, m suite) {
+	defer kernel.SetThreads(0)
+	const size = 731 // not a multiple of a block
+	_, p := fresh(t, m, 2, models.CompileOptions{})
+	for _, precision := range []kernel.Precision{kernel.Highest, kernel.Medium} {
+		whole := evaluation(t, m, p, models.CompileOptions{Batch: size, Precision: precision})
+		for _, threads := range []int{1, 2, 3, 7} {
+			kernel.SetThreads(threads)
+			prog := evaluation(t, m, p, models.CompileOptions{Batch: size, Precision: precision, Blocks: true})
+			for i, n := range []int{size, 1, 300, 650} {
+				b := Batch(m.sc, n, size, uint64(30+i))
+				run(t, whole, b)
+				run(t, prog, b)
+				z := len(whole.Logits()) / size * n
+				equalBits(t, fmt.Sprintf("%v, %d rows, %d threads: logits", precision, n, threads), prog.Logits()[:z], whole.Logits()[:z])
+			}
+			for _, q := range p.All() {
+				for i := range q.Data {
+					q.Data[i] *= 1.25
+				}
+			}
+			prog.Refresh()
+			b := Batch(m.sc, size, size, 40)
+			run(t, whole, b)
+			run(t, prog, b)
+			equalBits(t, fmt.Sprintf("%v, %d threads, other weights: logits", precision, threads), prog.Logits(), whole.Logits())
+			n := 1.0
+			for try := 0; n != 0 && try < 3; try++ {
+				n = testing.AllocsPerRun(3, func() { run(t, prog, b) })
+			}
+			if n != 0 {
+				t.Errorf("scoring in blocks allocates %v times", n)
+			}
+			for _, f := range m.sc.Features {
+				if f.Kind == data.Categorical {
+					b.IDs[f.Name][size-2] = int32(f.Vocab)
+					if _, err := prog.Run(b, 0); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("row %d of the batch has id %d", size-2, f.Vocab)) {
+						t.Errorf("an id that %s has not: %v", f.Name, err)
+					}
+					break
+				}
+			}
+			b.N = size + 1
+			if _, err := prog.Run(b, 0); err == nil {
+				t.Error("more rows than a batch has are scored")
+			}
 		}
 	}
 }

@@ -19,7 +19,7 @@ func Activate(x *G.Node, act kernel.Act) (*G.Node, error) {
 		return x, nil
 	}
 	o := newOp("activate", s, x)
-	loop := flat(len(o.out), func(lo, hi int) { kernel.Activate(o.out[lo:hi], o.in[0][lo:hi], act) })
+	loop := flat(size(o.shape), func(lo, hi int) { kernel.Activate(o.out[lo:hi], o.in[0][lo:hi], act) })
 	o.run = func() error {
 		loop()
 		return nil
@@ -40,7 +40,7 @@ func actGrad(y, dy *G.Node, act kernel.Act, sums *partial) (*G.Node, error) {
 	s := y.Shape()
 	o := newOp("activate/dx", s, y, dy)
 	grad := func(lo, hi int) { kernel.ActGrad(o.out[lo:hi], o.in[0][lo:hi], o.in[1][lo:hi], act) }
-	loop := flat(len(o.out), grad)
+	loop := flat(size(o.shape), grad)
 	if sums != nil {
 		C := s[1]
 		loop = sums.loop(func(sum []float32, lo, hi int) {

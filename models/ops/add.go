@@ -37,7 +37,7 @@ func Add(xs ...*G.Node) (*G.Node, error) {
 		return Add(append(G.Nodes{first}, xs[mostTerms:]...)...)
 	}
 	o := newOp("add", xs[0].Shape(), xs...)
-	loop := flat(len(o.out), func(lo, hi int) {
+	loop := flat(size(o.shape), func(lo, hi int) {
 		dst := o.out[lo:hi]
 		kernel.AddTo(dst, o.in[0][lo:hi], o.in[1][lo:hi])
 		for _, x := range o.in[2:] {

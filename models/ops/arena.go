@@ -14,7 +14,11 @@ type Arena struct {
 	Constants *Constants       // what is kept of weights that do not change; nil if they may change
 	Plan      *Plan            // adds up what a graph would need; nil to build one that can run
 	Precision kernel.Precision // of the graphs' matrix products
+	// Lean has results of a graph take the places of others that no op reads any more. After a run, those nodes alone have values that
+	// [NewSequence] is told to keep.
+	Lean bool
 
+	slab    []float32 // the results of lean graphs
 	buffers [][]float32
 	next    int
 	tables  []*tableGrad

@@ -223,7 +223,7 @@ func (a *attention) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, err
 		a.probs = buffer(in, a.B, a.Heads, a.L, a.L)
 	}
 	o := newOp("attention/dq", in[0].Shape(), in[0], in[1], in[2], dy, out) // out: only to run after it
-	g := [3][]float32{o.out}
+	var g [3][]float32
 	for i := 1; i < 3; i++ {
 		if need[i] {
 			g[i] = buffer(in, o.shape...)
@@ -231,6 +231,7 @@ func (a *attention) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, err
 	}
 	loop := a.loop(in, func(i int, space []float32) { a.backward(i, o.in, &g, space) })
 	o.run = func() error {
+		g[0] = o.out
 		a.begin()
 		loop()
 		return nil

@@ -52,6 +52,8 @@ type op struct {
 	in    [][]float32 // the inputs of the call that runs
 	size  []int       // their lengths
 	out   []float32   // the result, written by run
+	later bool        // out gets its place when the graph is built: see placeAll
+	spent []*op       // those whose results nothing reads after this one
 	scal  []float32   // copies of scalar inputs
 
 	val    G.Value // what Do returns: out as a tensor
@@ -66,6 +68,11 @@ var ids atomic.Uint64
 
 // newOp returns an op of the given result shape (none: a scalar) over inputs like in.
 func newOp(name string, shape tensor.Shape, in ...*G.Node) *op {
+	if a := arenaOf(in); a != nil && a.Lean && len(shape) > 0 {
+		o := newOpOn(name, shape, nil, in...)
+		o.later = true
+		return o
+	}
 	return newOpOn(name, shape, buffer(in, shape...), in...)
 }
 
@@ -86,7 +93,7 @@ func newOpOn(name string, shape tensor.Shape, out []float32, in ...*G.Node) *op 
 	if len(shape) == 0 {
 		o.scalar = new(G.F32)
 		o.val = o.scalar
-	} else {
+	} else if out != nil {
 		o.val = tensor.New(tensor.WithShape(shape...), tensor.WithBacking(out))
 	}
 	return o

@@ -49,7 +49,7 @@ func Dropout(x *G.Node, p float64, name string, step *Step) (*G.Node, error) {
 func dropMask(name string, x *G.Node, p float64, key uint64, step *Step) *op {
 	o := newOp(name, x.Shape(), x)
 	var k uint64
-	loop := flat(len(o.out), func(lo, hi int) {
+	loop := flat(size(o.shape), func(lo, hi int) {
 		kernel.DropoutMask(o.out[lo:hi], o.in[0][lo:hi], k, uint64(lo), float32(p))
 	})
 	o.run = func() error {

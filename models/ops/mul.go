@@ -16,7 +16,7 @@ func Mul(a, b *G.Node) (*G.Node, error) {
 		return nil, c.err
 	}
 	o := newOp("mul", s, a, b)
-	loop := flat(len(o.out), func(lo, hi int) { kernel.Mul(o.out[lo:hi], o.in[0][lo:hi], o.in[1][lo:hi]) })
+	loop := flat(size(o.shape), func(lo, hi int) { kernel.Mul(o.out[lo:hi], o.in[0][lo:hi], o.in[1][lo:hi]) })
 	o.run = func() error {
 		loop()
 		return nil

@@ -354,7 +354,8 @@ func (n *sampled) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error
 		}
 	})
 	wipe := func(m []float32) func() { return flat(len(m), func(lo, hi int) { clear(m[lo:hi]) }) }
-	clearX, clearPos, clearNeg := wipe(o.out), wipe(dpos), wipe(dneg)
+	clearX := flat(size(o.shape), func(lo, hi int) { clear(o.out[lo:hi]) })
+	clearPos, clearNeg := wipe(dpos), wipe(dneg)
 	o.run = func() error {
 		scale = float32(float64(o.in[3][0]) / float64(max(1, n.live)))
 		if n.live < R {

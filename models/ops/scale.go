@@ -13,7 +13,7 @@ func Scale(x *G.Node, c float64) (*G.Node, error) {
 		return nil, k.err
 	}
 	o := newOp("scale", s, x)
-	loop := flat(len(o.out), func(lo, hi int) { kernel.Scale(o.out[lo:hi], o.in[0][lo:hi], float32(c)) })
+	loop := flat(size(o.shape), func(lo, hi int) { kernel.Scale(o.out[lo:hi], o.in[0][lo:hi], float32(c)) })
 	o.run = func() error {
 		loop()
 		return nil

@@ -18,30 +18,53 @@ type Sequence struct {
 }
 
 // NewSequence returns the sequence of a graph whose leaves have their values. ok is false if the op of a node is not of this
-// package, and then the graph needs a tape machine.
-func NewSequence(g *G.ExprGraph) (s *Sequence, ok bool, err error) {
+// package, and then the graph needs a tape machine. Of the nodes of a lean graph (see [Arena]) those to keep have values after a run.
+func NewSequence(g *G.ExprGraph, keep ...*G.Node) (s *Sequence, ok bool, err error) {
+	nodes, ok, err := inOrder(g)
+	if err != nil {
+		return nil, false, err
+	}
+	a, _ := arenas.Load(g)
+	if a, _ := a.(*Arena); a != nil && a.Lean {
+		p := placeAll(g, nodes, keep, !ok)
+		if len(a.slab) < p.size {
+			a.slab = make([]float32, p.size)
+		}
+		p.fill(a.slab)
+	}
+	if !ok {
+		return nil, false, nil
+	}
+	s = &Sequence{}
+	for _, n := range nodes {
+		o := n.Op().(*op)
+		if err := o.bind(g, n); err != nil {
+			return nil, false, fmt.Errorf("ops: sequence: %s: %w", o.name, err)
+		}
+		s.ops = append(s.ops, o)
+		s.bytes += 4 * len(o.out)
+		for _, x := range o.in {
+			s.bytes += 4 * len(x)
+		}
+	}
+	return s, true, nil
+}
+
+// inOrder returns the nodes of a graph but its leaves in the order in which they run. ours is false if the op of one is not of this package.
+func inOrder(g *G.ExprGraph) (nodes G.Nodes, ours bool, err error) {
 	sorted, err := G.Sort(g)
 	if err != nil {
 		return nil, false, fmt.Errorf("ops: sequence: %w", err)
 	}
-	s = &Sequence{}
+	ours = true
 	for i := len(sorted) - 1; i >= 0; i-- { // Gorgonia's edges run from a result to its inputs
 		if n := sorted[i]; g.From(n.ID()).Len() > 0 { // the others are leaves
-			o, ok := n.Op().(*op)
-			if !ok {
-				return nil, false, nil
-			}
-			if err := o.bind(g, n); err != nil {
-				return nil, false, fmt.Errorf("ops: sequence: %s: %w", o.name, err)
-			}
-			s.ops = append(s.ops, o)
-			s.bytes += 4 * len(o.out)
-			for _, x := range o.in {
-				s.bytes += 4 * len(x)
-			}
+			_, ok := n.Op().(*op)
+			ours = ours && ok
+			nodes = append(nodes, n)
 		}
 	}
-	return s, true, nil
+	return nodes, ours, nil
 }
 
 // bind sets the op's inputs to the values of its node's inputs, which are bound before, and the node's value to the op's result.
@@ -81,6 +104,9 @@ func (s *Sequence) Run() error {
 		}
 		if o.scalar != nil {
 			*o.scalar = G.F32(o.out[0])
+		}
+		if len(o.spent) > 0 && Spoil.Load() {
+			o.spoil()
 		}
 	}
 	return nil

@@ -128,9 +128,9 @@ func (s *splice) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error)
 	n := s.Logits(s.parents)
 	args := append(append(G.Nodes{}, in...), dy, out)
 	o := newOp("splice/ds", in[0].Shape(), args...)
-	ds := [][]float32{o.out}
-	for range n - 1 {
-		ds = append(ds, room[float32](in, s.gates))
+	ds := make([][]float32, n)
+	for k := 1; k < n; k++ {
+		ds[k] = room[float32](in, s.gates)
 	}
 	if s.pair != nil {
 		loop := flat(s.gates, func(lo, hi int) { s.gradPair(o.out, o.in[1], o.in[2], o.in[3], lo, hi) })
@@ -165,6 +165,7 @@ func (s *splice) grad(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error)
 		}
 	})
 	o.run = func() error {
+		ds[0] = o.out
 		loop()
 		return nil
 	}

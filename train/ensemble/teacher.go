@@ -55,6 +55,7 @@ type Run struct {
 
 	Precision kernel.Precision    // of its products
 	Serve     models.ServeOptions // how its tables are held
+	Whole     bool                // it computes whole batches, no more rows than they have, in the place of blocks: to count what a row costs
 }
 
 // Pupil is the training that learns from teachers.
@@ -133,7 +134,7 @@ func (p Pupil) openTeacher(from string, open func(dir string) (*Run, error)) (*m
 		if p.Digest == "" {
 			return nil, "", errors.New("self stands for the weights that training starts from, and there are none but fresh ones; set init.from")
 		}
-		prog, err := models.Compile(p.Model, p.Params.Clone(), p.Data.Schema, models.CompileOptions{Batch: p.Batch, Precision: p.Precision})
+		prog, err := models.Compile(p.Model, p.Params.Clone(), p.Data.Schema, models.CompileOptions{Batch: p.Batch, Precision: p.Precision, Blocks: true})
 		return prog, p.Digest, err
 	}
 	if run.Same(from, p.Dir) {
@@ -166,7 +167,7 @@ func (r *Run) Program(sc *data.Schema, batch int) (*models.Program, *nn.Params, 
 			return nil, nil, err
 		}
 	}
-	prog, err := models.Compile(r.Model, p, sc, models.CompileOptions{Batch: batch, Precision: r.Precision})
+	prog, err := models.Compile(r.Model, p, sc, models.CompileOptions{Batch: batch, Precision: r.Precision, Blocks: !r.Whole})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -97,16 +97,18 @@ func (t *Transposed) Times(c, a []float32) {
 		a = r.rounded
 	}
 	r.t, r.c, r.a, r.tasks = t, c, a, 1
-	if t.n*t.k >= smallWork {
-		r.tasks = max(1, min(2*Threads(), t.n/minColumns))
+	if t.n*t.k >= sharedRow {
+		r.tasks = max(1, min(Threads(), t.n/minColumns))
 	}
 	Parallel(r.tasks, r.task)
 	r.t, r.c, r.a = nil, nil, nil
 	rowProducts.put(r)
 }
 
-// minColumns is the number of columns under which a task of [Transposed.Times] reads too little of each row.
-const minColumns = 64
+const (
+	sharedRow  = 1 << 18 // elements of a matrix from which on several threads read it for one row
+	minColumns = 64      // columns under which a thread would read too little of each row
+)
 
 // rowProduct is a [Transposed.Times] in flight.
 type rowProduct struct {
