@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/splice-ml/splice/data/atomicfile"
 	"github.com/splice-ml/splice/data/bound"
 	"github.com/splice-ml/splice/data/set"
 	trainrun "github.com/splice-ml/splice/train/run"
@@ -68,7 +70,7 @@ func (b *bench) criteo(model, embeddings string) program {
 // finetune is our fine-tuning on MRPC.
 func (b *bench) finetune(precision string) program {
 	return program{"Splice, precision " + precision, func(ctx context.Context, dir string) (outcome, error) {
-		return b.splice(ctx, dir, "finetune", filepath.Join(b.root, "configs", "mrpc.yaml"), "valid", "fallback=none", "data.path="+b.mrpc,
+		return b.splice(ctx, dir, "finetune", filepath.Join(b.root, "configs", "mrpc.yaml"), "valid", "fallback=none", "data.path="+b.pairsOfMRPC(),
 			"data.tokenizer="+b.pretrained, "model.config="+b.pretrained, "init.from="+b.pretrained, "train.epochs="+strconv.Itoa(b.epochsOfJob), "train.precision="+precision)
 	}}
 }
@@ -152,6 +154,30 @@ func (o *outcome) peer(text, seconds string, scores ...string) error {
 	return nil
 }
 
+// pairsOfMRPC is the folder of MRPC's train and dev rows alone: the peer scores no others, and the folder that was given may have a labelled test part.
+func (b *bench) pairsOfMRPC() string { return filepath.Join(b.bin, "mrpc") }
+
+// copyMRPC makes it.
+func (b *bench) copyMRPC() error {
+	if err := os.MkdirAll(b.pairsOfMRPC(), 0o777); err != nil {
+		return err
+	}
+	for _, name := range []string{"train.tsv", "dev.tsv"} {
+		from, err := os.Open(filepath.Join(b.mrpc, name))
+		if err != nil {
+			return err
+		}
+		err = atomicfile.Write(filepath.Join(b.pairsOfMRPC(), name), func(w io.Writer) error {
+			_, err := io.Copy(w, from)
+			return err
+		})
+		if err := errors.Join(err, from.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // clicks is the file of generated rows of Criteo's layout.
 func (b *bench) clicks() string { return filepath.Join(b.bin, "criteo.tsv") }
 
@@ -225,6 +251,11 @@ func (b *bench) runJobs(ctx context.Context, names string, log io.Writer) (*jobR
 	defer os.RemoveAll(b.bin)
 	if strings.Contains(names, "fuxictr") {
 		if _, err := set.SynthFile(ctx, b.clicks(), set.SynthOptions{Rows: int64(b.jobRows), Seed: 1}); err != nil {
+			return nil, err
+		}
+	}
+	if strings.Contains(names, "mrpc") {
+		if err := b.copyMRPC(); err != nil {
 			return nil, err
 		}
 	}
