@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/splice-ml/splice/cki/report"
 )
 
 const storedVariants = `{"title": "T", "seeds": 2, "made": [{"date": "2026-01-02"}, {"date": "2026-01-03", "system": "linux/x", "cores": 2, "kernel": "avx2", "cpu": "A"}],
@@ -121,6 +124,44 @@ func (p *page) outdated(text string) (errs []error) {
 
 // byHand are the first lines of the tables of docs/results.md that are of no merges: scripts/seeds.sh and cmd/train print their numbers.
 var byHand = []string{"| | AUC | user AUC | NDCG@10 | HR@10 |", "| | HR@10 | NDCG@10 | published |", "| | Splice | transformers' Trainer, same settings |"}
+
+// TestFinetunePage: the table of fine-tuning on docs/results.md is of the runs in docs/results/finetune.json.
+func TestFinetunePage(t *testing.T) {
+	t.Chdir(filepath.Join("..", ".."))
+	page, err := os.ReadFile(filepath.Join("docs", "results.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join("docs", "results", "finetune.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		Task     string
+		Epochs   int
+		Accuracy float64
+	}
+	var all struct{ Transformers, Splice []result }
+	if err := json.Unmarshal(b, &all); err != nil {
+		t.Fatal(err)
+	}
+	for task, name := range map[string]string{"rte": "RTE, 3 epochs", "mrpc": "MRPC, 2 epochs", "sst2": "SST-2, all 67,349 rows, 3 epochs"} {
+		line := "| " + name
+		for _, list := range [][]result{all.Splice, all.Transformers} {
+			var values []float64
+			for _, r := range list {
+				if r.Task == task {
+					values = append(values, r.Accuracy)
+				}
+			}
+			e := report.Mean(values)
+			line += noZero(fmt.Sprintf(" | %.3f (sd %.3f), %d seeds", float64(e.Mean), float64(e.SD), e.N))
+		}
+		if !strings.Contains(string(page), line) {
+			t.Errorf("docs/results.md has no line %s", line)
+		}
+	}
+}
 
 // TestResultsPage: the tables of docs/results.md are those of docs/results, number by number, and no other table of merges is there.
 func TestResultsPage(t *testing.T) {
