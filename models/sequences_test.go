@@ -50,7 +50,7 @@ func crossEntropy(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 	if in.Schema.Text.MaskRate > 0 {
 		rows = nil
 	}
-	return s.Check(ops.SoftmaxCE(logits, in.Label, rows))
+	return s.Check(ops.SoftmaxCE(logits, ops.Target{Label: in.Label, Rows: rows}))
 }
 
 func textSchema(mask float64, lengths ...int) *data.Schema {

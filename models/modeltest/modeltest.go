@@ -21,7 +21,7 @@ import (
 
 // BCE is the loss of the suite: the mean binary cross-entropy with logits.
 func BCE(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
-	return s.Check(ops.BCE(logits, in.Label, s.Rows))
+	return s.Check(ops.BCE(logits, ops.Target{Label: in.Label, Rows: s.Rows}))
 }
 
 // Check runs the suite on a model over the rows of [Schema].

@@ -55,11 +55,11 @@ func sentences(sc *data.Schema, n, size int, seed uint64) *data.Batch {
 func TextLoss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 	switch t := in.Schema.Text; {
 	case t.MaskRate > 0:
-		return s.Check(ops.SoftmaxCE(logits, in.Label, nil))
+		return s.Check(ops.SoftmaxCE(logits, ops.Target{Label: in.Label}))
 	case len(t.Labels) > 0:
-		return s.Check(ops.SoftmaxCE(logits, in.Label, s.Rows))
+		return s.Check(ops.SoftmaxCE(logits, ops.Target{Label: in.Label, Rows: s.Rows}))
 	}
-	return s.Check(ops.MSE(logits, in.Label, s.Rows))
+	return s.Check(ops.MSE(logits, ops.Target{Label: in.Label, Rows: s.Rows}))
 }
 
 // CheckText runs the suite on a model over a schema of text, such as [TextSchema].

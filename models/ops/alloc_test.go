@@ -35,7 +35,7 @@ func TestDoAllocatesNothing(t *testing.T) {
 	h = mustOp(Activate(mustOp(Mul(h, mustOp(Scale(x, 2)))), kernel.Sigmoid))
 	z := mustOp(Linear(mustOp(Concat(h, x)), leaf("out", 1, 2*D), nil, kernel.None))
 	z = mustOp(Add(z, mustOp(Pairwise(x, 8)), mustOp(SumCols(h))))
-	loss := mustOp(BCE(z, y, rows))
+	loss := mustOp(BCE(z, Target{Label: y, Rows: rows}))
 	if _, err := Grad(loss, x, w, b, u, v, one); err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func TestEncoderAllocatesNothing(t *testing.T) {
 		yv[r], pv[r*C] = float32(r-1), 1
 	}
 	rows := &Rows{N: B - 2}
-	loss := mustOp(Add(mustOp(SoftmaxCE(z, y, rows)), mustOp(SoftmaxCESoft(z, p, rows))))
+	loss := mustOp(Add(mustOp(SoftmaxCE(z, Target{Label: y, Rows: rows})), mustOp(SoftmaxCESoft(z, Target{Label: p, Rows: rows}))))
 	if _, err := Grad(loss, x, w, b); err != nil {
 		t.Fatal(err)
 	}

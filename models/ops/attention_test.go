@@ -295,8 +295,8 @@ func TestAttentionNextBatch(t *testing.T) {
 		z := must(ops.MeanTokens(y, tok))
 		w := draw("w", B*L, H)
 		loss := must(ops.Add(
-			must(ops.SoftmaxCE(z, matrix(g, "y", B, 1, 0, 3, 2), rows)),
-			must(ops.SoftmaxCESoft(must(ops.MeanTokens(w, tok)), matrix(g, "p", B, H, .5, .5, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1), rows)),
+			must(ops.SoftmaxCE(z, ops.Target{Label: matrix(g, "y", B, 1, 0, 3, 2), Rows: rows})),
+			must(ops.SoftmaxCESoft(must(ops.MeanTokens(w, tok)), ops.Target{Label: matrix(g, "p", B, H, .5, .5, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1), Rows: rows})),
 		))
 		d, err := ops.Grad(loss, append(x, w, z)...)
 		if err != nil {

@@ -59,7 +59,7 @@ func TestHash(t *testing.T) {
 func TestNodeHash(t *testing.T) {
 	g := G.NewGraph()
 	x, y := input(g, "x", 4, 1), input(g, "y", 4, 1)
-	for _, n := range []*G.Node{mustOp(Add(x, y)), mustOp(BCE(x, y, nil)), mustOp(SumCols(x))} {
+	for _, n := range []*G.Node{mustOp(Add(x, y)), mustOp(BCE(x, Target{Label: y})), mustOp(SumCols(x))} {
 		var in G.Nodes
 		for it := g.From(n.ID()); it.Next(); {
 			in = append(in, it.Node().(*G.Node))

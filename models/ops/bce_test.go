@@ -42,9 +42,9 @@ func TestBCE(t *testing.T) {
 			Shapes: [][]int{{s.B, 1}, {s.B, 1}},
 			Build: func(x ...*G.Node) (*G.Node, error) {
 				if s.N == s.B {
-					return ops.BCE(x[0], x[1], nil)
+					return ops.BCE(x[0], ops.Target{Label: x[1]})
 				}
-				return ops.BCE(x[0], x[1], &ops.Rows{N: s.N})
+				return ops.BCE(x[0], ops.Target{Label: x[1], Rows: &ops.Rows{N: s.N}})
 			},
 			Oracle: func(x ...[]float64) []float64 { return crossEntropy(x[0], x[1], s.N) },
 			Fill:   logits,
@@ -62,7 +62,7 @@ func TestBCEExtremes(t *testing.T) {
 	g := G.NewGraph()
 	z := matrix(g, "z", 5, 1, 1000, -1000, 0, nan, inf)
 	y := matrix(g, "y", 5, 1, 0, 0, 1, nan, 9)
-	l := must(ops.BCE(z, y, &ops.Rows{N: 3}))
+	l := must(ops.BCE(z, ops.Target{Label: y, Rows: &ops.Rows{N: 3}}))
 	d, err := ops.Grad(l, z)
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestBCEBadValues(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			g := G.NewGraph()
-			must(ops.BCE(matrix(g, "z", 2, 1, 0, 0), matrix(g, "y", 2, 1, 0, tc.label), &ops.Rows{N: tc.live}))
+			must(ops.BCE(matrix(g, "z", 2, 1, 0, 0), ops.Target{Label: matrix(g, "y", 2, 1, 0, tc.label), Rows: &ops.Rows{N: tc.live}}))
 			if err := runErr(g); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want %q", err, tc.want)
 			}

@@ -60,8 +60,8 @@ func TestShapeErrors(t *testing.T) {
 		{node(ops.Add(x, nil)), "ops: add: input is nil"},
 		{node(ops.Mul(x, z)), "ops: mul: b is (5, 6), want (4, 6): a and b have one shape"},
 		{node(ops.SumCols(v)), "ops: sumcols: x is (6), want a matrix [batch, width]"},
-		{node(ops.BCE(x, y, nil)), "ops: bce: logits is (4, 6), want (4, 1): one logit per row"},
-		{node(ops.BCE(y, x, nil)), "ops: bce: label is (4, 6), want (4, 1): one label per logit"},
+		{node(ops.BCE(x, ops.Target{Label: y})), "ops: bce: logits is (4, 6), want (4, 1): one logit per row"},
+		{node(ops.BCE(y, ops.Target{Label: x})), "ops: bce: label is (4, 6), want (4, 1): one label per logit"},
 		{nodes(ops.Grad(y, x)), "ops: grad: loss is (4, 1), want (): the loss is a scalar"},
 		{nodes(ops.Grad(nil, x)), "ops: grad: loss is nil"},
 	} {

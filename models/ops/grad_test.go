@@ -62,7 +62,7 @@ func TestStockParity(t *testing.T) {
 	}
 	ours := build([]int{H}, func(_ *G.ExprGraph, x, w, b, v, y *G.Node) *G.Node {
 		deep := must(ops.Linear(must(ops.Linear(x, w, b, kernel.ReLU)), v, nil, kernel.None))
-		return must(ops.BCE(must(ops.Add(deep, must(ops.Pairwise(x, 3)))), y, nil))
+		return must(ops.BCE(must(ops.Add(deep, must(ops.Pairwise(x, 3)))), ops.Target{Label: y}))
 	}, ops.Grad)
 	stock := build([]int{1, H}, stockLoss, G.Grad)
 	mixed := build([]int{1, H}, stockLoss, ops.Grad)
@@ -134,7 +134,7 @@ func TestGradNeedsOnly(t *testing.T) {
 func TestGradUnreachable(t *testing.T) {
 	g := G.NewGraph()
 	x, y, a, b := matrix(g, "x", 1, 1, 3), matrix(g, "y", 1, 1, 1), matrix(g, "a", 1, 1, 3), matrix(g, "b", 1, 1, 3)
-	l := must(ops.BCE(x, must(ops.Mul(y, a)), nil))
+	l := must(ops.BCE(x, ops.Target{Label: must(ops.Mul(y, a))}))
 	_, err := ops.Grad(l, x, a, b)
 	if err == nil || !strings.HasPrefix(err.Error(), "ops: grad: ") || !strings.HasSuffix(err.Error(), " does not depend on a, b") {
 		t.Errorf("error %v, want one that names a and b", err)
@@ -146,7 +146,7 @@ func TestStockGrad(t *testing.T) {
 	g := G.NewGraph()
 	r := rand.New(rand.NewPCG(3, 4))
 	x, w, b := matrix(g, "x", 4, 3, random(r, 12)...), matrix(g, "w", 1, 3, random(r, 3)...), vector(g, "b", 0.1)
-	l := must(ops.BCE(must(ops.Linear(x, w, b, kernel.Tanh)), matrix(g, "y", 4, 1, 0, 1, 0, 1), nil))
+	l := must(ops.BCE(must(ops.Linear(x, w, b, kernel.Tanh)), ops.Target{Label: matrix(g, "y", 4, 1, 0, 1, 0, 1)}))
 	d, err := ops.Grad(l, w, b)
 	if err != nil {
 		t.Fatal(err)

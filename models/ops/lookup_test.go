@@ -57,7 +57,7 @@ func TestLookupForgetsOldRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	zero := weight(g, "y", 0, 0, 0)
-	loss, err := ops.BCE(sum, zero, nil)
+	loss, err := ops.BCE(sum, ops.Target{Label: zero})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestLookupSharesGradients(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			loss, err := ops.BCE(y, weight(g, "y"+tables[i].Name(), make([]float32, len(*of))...), nil)
+			loss, err := ops.BCE(y, ops.Target{Label: weight(g, "y"+tables[i].Name(), make([]float32, len(*of))...)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,9 +18,9 @@ func TestMSE(t *testing.T) {
 			Shapes: [][]int{{s.B, 1}, {s.B, 1}},
 			Build: func(x ...*G.Node) (*G.Node, error) {
 				if s.N == s.B {
-					return ops.MSE(x[0], x[1], nil)
+					return ops.MSE(x[0], ops.Target{Label: x[1]})
 				}
-				return ops.MSE(x[0], x[1], &ops.Rows{N: s.N})
+				return ops.MSE(x[0], ops.Target{Label: x[1], Rows: &ops.Rows{N: s.N}})
 			},
 			Oracle: func(x ...[]float64) []float64 {
 				sum := 0.0
@@ -40,7 +40,7 @@ func TestMSEPadding(t *testing.T) {
 	inf, nan := float32(math.Inf(1)), float32(math.NaN())
 	g := G.NewGraph()
 	z := matrix(g, "z", 4, 1, 3, -1, nan, inf)
-	l := must(ops.MSE(z, matrix(g, "y", 4, 1, 1, 2, nan, inf), &ops.Rows{N: 2}))
+	l := must(ops.MSE(z, ops.Target{Label: matrix(g, "y", 4, 1, 1, 2, nan, inf), Rows: &ops.Rows{N: 2}}))
 	d, err := ops.Grad(l, z)
 	if err != nil {
 		t.Fatal(err)
@@ -56,11 +56,11 @@ func TestMSEPadding(t *testing.T) {
 
 func TestMSEBadValues(t *testing.T) {
 	g := G.NewGraph()
-	must(ops.MSE(matrix(g, "z", 2, 1, 0, 0), matrix(g, "y", 2, 1, 0, float32(math.Inf(-1))), nil))
+	must(ops.MSE(matrix(g, "z", 2, 1, 0, 0), ops.Target{Label: matrix(g, "y", 2, 1, 0, float32(math.Inf(-1)))}))
 	if err := runErr(g); err == nil || !strings.Contains(err.Error(), "label of row 1 is -Inf, want a number") {
 		t.Errorf("error %v", err)
 	}
-	_, err := ops.MSE(matrix(g, "z2", 2, 2, 0, 0, 0, 0), matrix(g, "y2", 2, 1, 0, 0), nil)
+	_, err := ops.MSE(matrix(g, "z2", 2, 2, 0, 0, 0, 0), ops.Target{Label: matrix(g, "y2", 2, 1, 0, 0)})
 	if err == nil || !strings.Contains(err.Error(), "one prediction per row") {
 		t.Errorf("error %v of two columns", err)
 	}

@@ -46,7 +46,7 @@ func TestSelfEnsemble(t *testing.T) {
 			Name:   "selfensemble",
 			Shapes: [][]int{{s.B, 1}, {s.B, 1}, {s.B, 1}},
 			Build: func(x ...*G.Node) (*G.Node, error) {
-				return ops.SelfEnsemble(x[0], x[1], x[2], &ops.Rows{N: s.N})
+				return ops.SelfEnsemble(x[0], x[1], ops.Target{Label: x[2], Rows: &ops.Rows{N: s.N}})
 			},
 			Oracle: selfEnsemble(s.N),
 			Fill:   func(input int, x []float32, r *rand.Rand) { logits(input/2, x, r) },
@@ -63,7 +63,7 @@ func TestSelfEnsembleExtremes(t *testing.T) {
 	g := G.NewGraph()
 	a, b := matrix(g, "a", 5, 1, 1000, -1000, 0, 1000, nan), matrix(g, "b", 5, 1, 1000, -1000, 0, -1000, nan)
 	y := matrix(g, "y", 5, 1, 0, 0, 1, 1, 9)
-	l := must(ops.SelfEnsemble(a, b, y, &ops.Rows{N: 4}))
+	l := must(ops.SelfEnsemble(a, b, ops.Target{Label: y, Rows: &ops.Rows{N: 4}}))
 	d, err := ops.Grad(l, a, b)
 	if err != nil {
 		t.Fatal(err)
@@ -85,12 +85,12 @@ func TestSelfEnsembleExtremes(t *testing.T) {
 
 func TestSelfEnsembleBadValues(t *testing.T) {
 	g := G.NewGraph()
-	must(ops.SelfEnsemble(matrix(g, "a", 2, 1, 0, 0), matrix(g, "b", 2, 1, 0, 0), matrix(g, "y", 2, 1, 0, 1.5), nil))
+	must(ops.SelfEnsemble(matrix(g, "a", 2, 1, 0, 0), matrix(g, "b", 2, 1, 0, 0), ops.Target{Label: matrix(g, "y", 2, 1, 0, 1.5)}))
 	if err := runErr(g); err == nil || !strings.Contains(err.Error(), "ops: selfensemble: label of row 1 is 1.5, want a number in [0, 1]") {
 		t.Errorf("error %v", err)
 	}
 	g = G.NewGraph()
-	_, err := ops.SelfEnsemble(matrix(g, "a", 2, 1, 0, 0), matrix(g, "b", 1, 1, 0), matrix(g, "y", 2, 1, 0, 1), nil)
+	_, err := ops.SelfEnsemble(matrix(g, "a", 2, 1, 0, 0), matrix(g, "b", 1, 1, 0), ops.Target{Label: matrix(g, "y", 2, 1, 0, 1)})
 	if err == nil || !strings.Contains(err.Error(), "logits of the other pass") {
 		t.Errorf("error %v", err)
 	}

@@ -3,6 +3,7 @@ package ops
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/splice-ml/splice/models/ops/kernel"
 	G "gorgonia.org/gorgonia"
@@ -16,31 +17,29 @@ const Ignored = -1
 //
 //	log Σ_c exp(z_c) − z_y
 //
-// over the live rows whose class is not [Ignored], or 0 if there are none. Classes are whole numbers from 0 to C−1; another
-// one is an error of the run. The loss is summed in float64. The gradient of the logits is (softmax(z) − onehot(y))/N, and zero in
-// padding and ignored rows. Labels have none. A nil rows means that all rows are live.
-func SoftmaxCE(logits, label *G.Node, rows *Rows) (*G.Node, error) {
+// times the row's weight, over the live rows whose class is not [Ignored], or 0 if there are none. Classes are whole numbers from 0 to
+// C−1; another one is an error of the run, but in a row of weight 0. The loss is summed in float64. The gradient of the logits is
+// w·(softmax(z) − onehot(y))/N, and zero in padding and ignored rows. Labels and weights have none.
+func SoftmaxCE(logits *G.Node, t Target) (*G.Node, error) {
 	c := checker{op: "softmaxce"}
 	B, C := c.mat("logits", logits)
-	c.shape("label", label, "one class per row", B, 1)
+	c.shape("label", t.Label, "one class per row", B, 1)
+	t.check(&c, B)
 	if c.err != nil {
 		return nil, c.err
 	}
-	n := &softmaxCE{name: c.op, B: B, C: C, rows: rows}
-	n.add = func(s *softmaxRow, y []float32) bool {
+	n := &softmaxCE{name: c.op, B: B, C: C, target: t}
+	n.ignored = func(y []float32, r int) bool { return y[r] == Ignored }
+	n.of = func(s *softmaxRow, y []float32) (loss float64) {
 		t := y[s.r]
-		if t == Ignored {
-			return false
-		}
 		if !(t >= 0 && t < float32(C)) || t != float32(int(t)) {
 			s.err = fmt.Errorf("label of row %d is %v, want a class from 0 to %d, or %d to leave the row out", s.r, t, C-1, Ignored)
-			return false
+			return 0
 		}
-		s.loss += s.log - (float64(s.z[int(t)]) - float64(s.max))
-		return true
+		return s.log - (float64(s.z[int(t)]) - float64(s.max))
 	}
 	n.sub = func(dz, y []float32, r int, scale float32) { dz[int(y[r])] -= scale }
-	return n.apply(logits, label)
+	return n.apply(logits)
 }
 
 // SoftmaxCESoft is the mean over the live rows of the cross-entropy of the softmax of logits z [B, C] with target
@@ -48,23 +47,24 @@ func SoftmaxCE(logits, label *G.Node, rows *Rows) (*G.Node, error) {
 //
 //	Σ_c p_c·(log Σ_k exp(z_k) − z_c)
 //
-// It is summed in float64. Each live row of p has numbers of 0 or more whose sum is 1 within 0.001; another row is an error of
-// the run. The gradient of the logits is (softmax(z)·Σ_c p_c − p)/N, and zero in padding rows. Targets have none. A nil rows means
-// that all rows are live. [Scale] divides logits by a temperature.
-func SoftmaxCESoft(logits, target *G.Node, rows *Rows) (*G.Node, error) {
+// times the row's weight. It is summed in float64. Each live row of p has numbers of 0 or more whose sum is 1 within 0.001; another row
+// is an error of the run, but one of weight 0. The gradient of the logits is w·(softmax(z)·Σ_c p_c − p)/N, and zero in padding rows.
+// Labels and weights have none. [Scale] divides logits by a temperature.
+func SoftmaxCESoft(logits *G.Node, t Target) (*G.Node, error) {
 	c := checker{op: "softmaxcesoft"}
 	B, C := c.mat("logits", logits)
-	c.shape("target", target, "one number per logit", B, C)
+	c.shape("target", t.Label, "one number per logit", B, C)
+	t.check(&c, B)
 	if c.err != nil {
 		return nil, c.err
 	}
-	n := &softmaxCE{name: c.op, B: B, C: C, rows: rows}
-	n.add = func(s *softmaxRow, p []float32) bool {
-		sum, loss := 0.0, 0.0
+	n := &softmaxCE{name: c.op, B: B, C: C, target: t}
+	n.of = func(s *softmaxRow, p []float32) (loss float64) {
+		sum := 0.0
 		for j, v := range p[s.r*C : (s.r+1)*C] {
 			if !(v >= 0) {
 				s.err = fmt.Errorf("target %d of row %d is %v, want a number of 0 or more", j, s.r, v)
-				return false
+				return 0
 			}
 			sum += float64(v)
 			if v > 0 { // a logit of −Inf counts only where it has a weight
@@ -73,23 +73,22 @@ func SoftmaxCESoft(logits, target *G.Node, rows *Rows) (*G.Node, error) {
 		}
 		if !(math.Abs(sum-1) <= 1e-3) {
 			s.err = fmt.Errorf("targets of row %d have the sum %v, want 1", s.r, sum)
-			return false
+			return 0
 		}
-		s.loss += loss + sum*s.log
-		s.weight = float32(sum)
-		return true
+		s.share = float32(sum)
+		return loss + sum*s.log
 	}
 	n.sub = func(dz, p []float32, r int, scale float32) { kernel.Axpy(dz, -scale, p[r*C:(r+1)*C]) }
-	return n.apply(logits, target)
+	return n.apply(logits)
 }
 
 // softmaxRow is what is known about a row when its part of the loss is computed, and the result of its chunk.
 type softmaxRow struct {
-	r      int
-	z      []float32 // the logits
-	max    float32   // the greatest
-	log    float64   // log Σ exp(z − max)
-	weight float32   // the sum of the row's targets
+	r     int
+	z     []float32 // the logits
+	max   float32   // the greatest
+	log   float64   // log Σ exp(z − max)
+	share float32   // the sum of the row's targets
 
 	buf  [512]float32
 	loss float64 // of the chunk so far
@@ -99,28 +98,45 @@ type softmaxRow struct {
 
 // softmaxCE is a kind of cross-entropy, and the state that its forward pass leaves to the backward pass.
 type softmaxCE struct {
-	name string
-	B, C int
-	rows *Rows
-	// add adds the loss of a row to that of its chunk and tells whether the row has a part in the mean.
-	add func(s *softmaxRow, y []float32) bool
+	name   string
+	B, C   int
+	target Target
+	// ignored tells whether row r has no part in the mean; nil: all rows have.
+	ignored func(y []float32, r int) bool
+	// of returns the loss of a row, or sets err.
+	of func(s *softmaxRow, y []float32) float64
 	// sub subtracts scale·target from the gradient of row r.
 	sub func(dz, y []float32, r int, scale float32)
 
 	live   int
 	counts int       // rows that have a part in the loss
 	max    []float32 // [B]: the greatest logit
-	part   []float32 // [B]: sum of the targets / Σ exp(z − max); 0 for rows without a part
+	part   []float32 // [B]: weight · sum of the targets / Σ exp(z − max); 0 for rows without a part
 	ones   []float32 // [C]
 }
 
-func (n *softmaxCE) apply(logits, target *G.Node) (*G.Node, error) {
+// row returns the weight of row r, given the inputs of an op; ok is false if the row has no part in the mean.
+func (n *softmaxCE) row(s *softmaxRow, in [][]float32, r int) (w float32, ok bool) {
+	if n.ignored != nil && n.ignored(in[1], r) {
+		return 0, false
+	}
+	if n.target.Weight == nil {
+		return 1, true
+	}
+	if w = in[2][r]; !isWeight(w) {
+		s.err = weightFault(r, w)
+	}
+	return w, true
+}
+
+func (n *softmaxCE) apply(logits *G.Node) (*G.Node, error) {
 	B, C := n.B, n.C
-	in := []*G.Node{logits}
+	in := n.target.inputs(logits)
 	n.max, n.part, n.ones = room[float32](in, B), room[float32](in, B), room[float32](in, C)
 	kernel.Fill(n.ones, 1)
-	o := newOp(n.name, tensor.Shape{}, logits, target)
-	o.diff = []bool{true, false}
+	o := newOp(n.name, tensor.Shape{}, in...)
+	o.diff = make([]bool, len(in))
+	o.diff[0] = true
 	p := min(B, parts(B*C*softmaxCost))
 	chunks := make([]softmaxRow, p)
 	loop := rowParts(B, p, func(i, lo, hi int) {
@@ -131,17 +147,23 @@ func (n *softmaxCE) apply(logits, target *G.Node) (*G.Node, error) {
 			if r >= n.live || s.err != nil {
 				continue
 			}
-			s.r, s.z, s.weight = r, o.in[0][r*C:(r+1)*C], 1
+			w, ok := n.row(s, o.in, r)
+			if !ok {
+				continue
+			}
+			s.rows++
+			if w == 0 || s.err != nil {
+				continue
+			}
+			s.r, s.z, s.share = r, o.in[0][r*C:(r+1)*C], 1
 			sum := s.sumExp(n.ones)
 			s.log = math.Log(sum)
-			if n.add(s, o.in[1]) {
-				s.rows++
-				n.max[r], n.part[r] = s.max, float32(float64(s.weight)/sum)
-			}
+			s.loss += float64(w) * n.of(s, o.in[1])
+			n.max[r], n.part[r] = s.max, float32(float64(w)*float64(s.share)/sum)
 		}
 	})
 	o.run = func() (err error) {
-		if n.live, err = n.rows.live(B); err != nil {
+		if n.live, err = n.target.Rows.live(B); err != nil {
 			return err
 		}
 		loop()
@@ -158,7 +180,7 @@ func (n *softmaxCE) apply(logits, target *G.Node) (*G.Node, error) {
 		return nil
 	}
 	o.grad = func(in G.Nodes, out, dy *G.Node, need []bool) (G.Nodes, error) {
-		d := make(G.Nodes, 2)
+		d := make(G.Nodes, len(in))
 		if !need[0] {
 			return d, nil
 		}
@@ -166,7 +188,7 @@ func (n *softmaxCE) apply(logits, target *G.Node) (*G.Node, error) {
 		d[0], err = n.grad(in, out, dy)
 		return d, err
 	}
-	return o.apply(logits, target)
+	return o.apply(in...)
 }
 
 // softmaxCost is about how many additions an element takes.
@@ -189,7 +211,8 @@ func (s *softmaxRow) sumExp(ones []float32) float64 {
 
 func (n *softmaxCE) grad(in G.Nodes, out, dy *G.Node) (*G.Node, error) {
 	C := n.C
-	o := newOp(n.name+"/dz", in[0].Shape(), in[0], in[1], dy, out) // out: only to run after it
+	in = append(slices.Clip(in), dy, out) // out: only to run after it
+	o := newOp(n.name+"/dz", in[0].Shape(), in...)
 	scale := float32(0)
 	loop := rowParts(n.B, min(n.B, parts(n.B*C*softmaxCost)), func(_, lo, hi int) {
 		for r := lo; r < hi; r++ {
@@ -202,13 +225,17 @@ func (n *softmaxCE) grad(in G.Nodes, out, dy *G.Node) (*G.Node, error) {
 			kernel.Axpy(dz, -n.max[r], n.ones)
 			kernel.Exp(dz, dz)
 			kernel.Scale(dz, dz, n.part[r]*scale)
-			n.sub(dz, o.in[1], r, scale)
+			w := scale
+			if n.target.Weight != nil {
+				w *= o.in[2][r]
+			}
+			n.sub(dz, o.in[1], r, w)
 		}
 	})
 	o.run = func() error {
-		scale = float32(float64(o.in[2][0]) / float64(max(1, n.counts)))
+		scale = float32(float64(o.in[len(in)-2][0]) / float64(max(1, n.counts)))
 		loop()
 		return nil
 	}
-	return o.apply(in[0], in[1], dy, out)
+	return o.apply(in...)
 }

@@ -48,9 +48,9 @@ func TestSoftmaxCE(t *testing.T) {
 				Shapes: [][]int{{s.B, s.C}, {s.B, 1}},
 				Build: func(x ...*G.Node) (*G.Node, error) {
 					if s.N == s.B {
-						return ops.SoftmaxCE(x[0], x[1], nil)
+						return ops.SoftmaxCE(x[0], ops.Target{Label: x[1]})
 					}
-					return ops.SoftmaxCE(x[0], x[1], &ops.Rows{N: s.N})
+					return ops.SoftmaxCE(x[0], ops.Target{Label: x[1], Rows: &ops.Rows{N: s.N}})
 				},
 				Oracle: func(x ...[]float64) []float64 {
 					loss, n := 0.0, 0.0
@@ -89,7 +89,7 @@ func TestSoftmaxCESoft(t *testing.T) {
 			Name:   "soft",
 			Shapes: [][]int{{s.B, s.C}, {s.B, s.C}},
 			Build: func(x ...*G.Node) (*G.Node, error) {
-				return ops.SoftmaxCESoft(x[0], x[1], &ops.Rows{N: s.N})
+				return ops.SoftmaxCESoft(x[0], ops.Target{Label: x[1], Rows: &ops.Rows{N: s.N}})
 			},
 			Oracle: func(x ...[]float64) []float64 {
 				return []float64{softCE(x[0][:s.N*s.C], x[1][:s.N*s.C], s.C) / float64(s.N)}
@@ -129,11 +129,11 @@ func TestSoftmaxCEForms(t *testing.T) {
 	for i := range got {
 		g := G.NewGraph()
 		x := matrix(g, "z", 2, 3, z...)
-		loss := must(ops.SoftmaxCE(x, matrix(g, "y", 2, 1, 2, 0), nil))
+		loss := must(ops.SoftmaxCE(x, ops.Target{Label: matrix(g, "y", 2, 1, 2, 0)}))
 		if i == 1 {
 			g = G.NewGraph()
 			x = matrix(g, "z", 2, 3, z...)
-			loss = must(ops.SoftmaxCESoft(x, matrix(g, "p", 2, 3, 0, 0, 1, 1, 0, 0), nil))
+			loss = must(ops.SoftmaxCESoft(x, ops.Target{Label: matrix(g, "p", 2, 3, 0, 0, 1, 1, 0, 0)}))
 		}
 		d, err := ops.Grad(loss, x)
 		if err != nil {
@@ -152,7 +152,7 @@ func TestSoftmaxCEExtremes(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	g := G.NewGraph()
 	z := matrix(g, "z", 5, 2, 1e30, -1e30, -200, 200, 300, 300, nan, inf, nan, nan)
-	loss := must(ops.SoftmaxCE(z, matrix(g, "y", 5, 1, 0, 0, 1, ops.Ignored, nan), &ops.Rows{N: 4}))
+	loss := must(ops.SoftmaxCE(z, ops.Target{Label: matrix(g, "y", 5, 1, 0, 0, 1, ops.Ignored, nan), Rows: &ops.Rows{N: 4}}))
 	d, err := ops.Grad(loss, z)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +185,7 @@ func TestSoftmaxCEBadValues(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			g := G.NewGraph()
-			must(ops.SoftmaxCE(matrix(g, "z", 2, 2, 0, 0, 0, 0), matrix(g, "y", 2, 1, 0, tc.label), &ops.Rows{N: tc.live}))
+			must(ops.SoftmaxCE(matrix(g, "z", 2, 2, 0, 0, 0, 0), ops.Target{Label: matrix(g, "y", 2, 1, 0, tc.label), Rows: &ops.Rows{N: tc.live}}))
 			if err := runErr(g); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want %q", err, tc.want)
 			}
@@ -200,17 +200,17 @@ func TestSoftmaxCEBadValues(t *testing.T) {
 		{[]float32{nan, 1}, "ops: softmaxcesoft: target 0 of row 0 is NaN, want"},
 	} {
 		g := G.NewGraph()
-		must(ops.SoftmaxCESoft(matrix(g, "z", 1, 2, 0, 0), matrix(g, "p", 1, 2, tc.p...), nil))
+		must(ops.SoftmaxCESoft(matrix(g, "z", 1, 2, 0, 0), ops.Target{Label: matrix(g, "p", 1, 2, tc.p...)}))
 		if err := runErr(g); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("error %v, want %q", err, tc.want)
 		}
 	}
 	g := G.NewGraph()
 	z := matrix(g, "z", 3, 2, make([]float32, 6)...)
-	if _, err := ops.SoftmaxCE(z, z, nil); err == nil || err.Error() != "ops: softmaxce: label is (3, 2), want (3, 1): one class per row" {
+	if _, err := ops.SoftmaxCE(z, ops.Target{Label: z}); err == nil || err.Error() != "ops: softmaxce: label is (3, 2), want (3, 1): one class per row" {
 		t.Errorf("error %v", err)
 	}
-	_, err := ops.SoftmaxCESoft(z, matrix(g, "y", 3, 1, 0, 0, 0), nil)
+	_, err := ops.SoftmaxCESoft(z, ops.Target{Label: matrix(g, "y", 3, 1, 0, 0, 0)})
 	if err == nil || err.Error() != "ops: softmaxcesoft: target is (3, 1), want (3, 2): one number per logit" {
 		t.Errorf("error %v", err)
 	}

@@ -337,7 +337,7 @@ func TestAuxiliaryLoss(t *testing.T) {
 			AuxLoss: aux, Head: seq.Head{HiddenUnits: []int{4}, HiddenActivations: "tanh"},
 		}
 		prog, err := models.Compile(m, p, sc, models.CompileOptions{Batch: 7, Train: true, Seed: 3, Loss: func(s *nn.Scope, z *G.Node, in *models.Inputs) *G.Node {
-			return s.Check(ops.MSE(z, in.Label, s.Rows))
+			return s.Check(ops.MSE(z, ops.Target{Label: in.Label, Rows: s.Rows}))
 		}})
 		if err != nil {
 			t.Fatal(err)

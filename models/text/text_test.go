@@ -60,11 +60,11 @@ func schema(classes int, mask float64, pad int32) *data.Schema {
 func mean(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 	switch t := in.Schema.Text; {
 	case t.MaskRate > 0:
-		return s.Check(ops.SoftmaxCE(logits, in.Label, nil))
+		return s.Check(ops.SoftmaxCE(logits, ops.Target{Label: in.Label}))
 	case len(t.Labels) > 0:
-		return s.Check(ops.SoftmaxCE(logits, in.Label, s.Rows))
+		return s.Check(ops.SoftmaxCE(logits, ops.Target{Label: in.Label, Rows: s.Rows}))
 	}
-	return s.Check(ops.MSE(logits, in.Label, s.Rows))
+	return s.Check(ops.MSE(logits, ops.Target{Label: in.Label, Rows: s.Rows}))
 }
 
 // filled returns values of a tensor: parity.py's fill.

@@ -44,13 +44,13 @@ func (t Binary) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 		return nil
 	}
 	if t.DropoutPasses < 2 || !s.Train {
-		return s.Check(ops.BCE(logits, in.Label, s.Rows))
+		return s.Check(ops.BCE(logits, ops.Target{Label: in.Label, Rows: s.Rows}))
 	}
 	other := in.Pass(s, 1)
 	if s.Err() != nil {
 		return nil
 	}
-	return s.Check(ops.SelfEnsemble(logits, other, in.Label, s.Rows))
+	return s.Check(ops.SelfEnsemble(logits, other, ops.Target{Label: in.Label, Rows: s.Rows}))
 }
 
 // Passes returns the number of passes over a batch that a training step makes.

@@ -48,13 +48,13 @@ func (t Classification) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.
 		return nil
 	}
 	if t.LabelSmoothing == 0 {
-		return s.Check(ops.SoftmaxCE(logits, in.Label, s.Rows))
+		return s.Check(ops.SoftmaxCE(logits, ops.Target{Label: in.Label, Rows: s.Rows}))
 	}
 	y := s.Check(ops.SmoothLabels(in.Label, logits.Shape()[1], t.LabelSmoothing, s.Rows))
 	if s.Err() != nil {
 		return nil
 	}
-	return s.Check(ops.SoftmaxCESoft(logits, y, s.Rows))
+	return s.Check(ops.SoftmaxCESoft(logits, ops.Target{Label: y, Rows: s.Rows}))
 }
 
 // Distill returns the mean cross-entropy of the softmax of logits/T with that of teacher/T (Hinton, Vinyals and Dean 2015, section 2).
@@ -70,7 +70,7 @@ func (t Classification) Distill(s *nn.Scope, logits, teacher *G.Node, temperatur
 	if s.Err() != nil {
 		return nil
 	}
-	return s.Check(ops.SoftmaxCESoft(z, soft, s.Rows))
+	return s.Check(ops.SoftmaxCESoft(z, ops.Target{Label: soft, Rows: s.Rows}))
 }
 
 // Metrics returns fresh metrics in the order of MetricNames.

@@ -40,5 +40,5 @@ func (t Binary) Distill(s *nn.Scope, logits, teacher *G.Node, temperature float6
 	if s.Err() != nil {
 		return nil
 	}
-	return s.Check(ops.BCE(z, soft, s.Rows))
+	return s.Check(ops.BCE(z, ops.Target{Label: soft, Rows: s.Rows}))
 }

@@ -30,7 +30,7 @@ func (t MaskedLM) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 	if s.Err() != nil || !wantClasses(s, "masked_lm", logits) {
 		return nil
 	}
-	return s.Check(ops.SoftmaxCE(logits, in.Label, nil)) // padding rows have none to predict
+	return s.Check(ops.SoftmaxCE(logits, ops.Target{Label: in.Label})) // padding rows have none to predict
 }
 
 // Metrics returns fresh metrics in the order of MetricNames.

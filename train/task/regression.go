@@ -26,7 +26,7 @@ func (t Regression) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node
 	if s.Err() != nil || !oneOutput(s, "regression", logits) {
 		return nil
 	}
-	return s.Check(ops.MSE(logits, in.Label, s.Rows))
+	return s.Check(ops.MSE(logits, ops.Target{Label: in.Label, Rows: s.Rows}))
 }
 
 // Distill returns the mean squared error of z/T with the teacher's z'/T.
@@ -38,7 +38,7 @@ func (t Regression) Distill(s *nn.Scope, logits, teacher *G.Node, temperature fl
 	if s.Err() != nil {
 		return nil
 	}
-	return s.Check(ops.MSE(z, soft, s.Rows))
+	return s.Check(ops.MSE(z, ops.Target{Label: soft, Rows: s.Rows}))
 }
 
 // Metrics returns fresh metrics in the order of MetricNames.
