@@ -3,6 +3,7 @@ package configs_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -119,7 +120,7 @@ func TestFallbackOverrides(t *testing.T) {
 			t.Errorf("%s: %v", override, err)
 			continue
 		}
-		if csv, ok := e.Data.(set.CSV); !ok || csv.Label != "l" {
+		if csv, ok := e.Data.(set.CSV); !ok || !slices.Equal(csv.Label, data.Names{"l"}) {
 			t.Errorf("%s: the fallback's data is %+v", override, e.Data)
 		}
 		if want := map[bool]int{true: 9, false: 3}[override == "train.epochs=9"]; e.Train.Epochs != want || real.Train.Epochs != want {

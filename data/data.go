@@ -63,6 +63,9 @@ type Schema struct {
 	HasGroup bool  // Batch.Group is filled
 	Text     *Text // the token sequences; nil if there are none
 
+	Labels    []Label // that a row has, in their order; nil for one whose name does not matter
+	HasWeight bool    // Batch.Weight is filled
+
 	// Counts are how often the train rows of a log of users' actions have each id, by table; nil if that is not known.
 	Counts map[string][]int64
 }
@@ -77,6 +80,11 @@ type Batch struct {
 	Label []float32          // [Size]: 0 or 1, a class's number, or a value
 	Group []int64            // [Size], what GAUC groups by (a user); nil without a group column
 
+	// [label][Size]: of rows with several labels, in the order of the schema, NaN where a row has none. Label is the first of them. It is
+	// nil for rows of one label.
+	Labels [][]float32
+	Weight []float32 // [Size], 0 or more: how much each row counts in loss and metrics; nil if all count 1
+
 	// [Size]: the ids of all that each row's user had before, which a ranking of items may leave out: more than the longest history has.
 	// It is nil without histories, and a row's is nil if that is not known.
 	Seen [][]int32
@@ -86,6 +94,35 @@ type Batch struct {
 	Tokens   *Tokens   // text of the rows; nil without text
 	Row      []int64   // [Size], of text: the row's place in its part's file
 	Features []float32 // [Size*F], the output of a model's frozen part for the rows; nil unless train has computed it
+}
+
+// Label is one of several labels of a row.
+type Label struct {
+	Name    string
+	Classes []string // names of the classes, of a label that is one of several; nil for others
+}
+
+// Outputs returns how many numbers a model gives to predict the label.
+func (l Label) Outputs() int { return max(1, len(l.Classes)) }
+
+// Outputs returns how many numbers a model gives for a row, to predict all its labels.
+func (s *Schema) Outputs() int {
+	n := 0
+	for _, l := range s.Labels {
+		n += l.Outputs()
+	}
+	return max(1, n)
+}
+
+// Classes returns the names of the classes that a row's label is one of, nil if there are none or several labels.
+func (s *Schema) Classes() []string {
+	switch {
+	case s.Text != nil:
+		return s.Text.Labels
+	case len(s.Labels) == 1:
+		return s.Labels[0].Classes
+	}
+	return nil
 }
 
 // NewBatch returns a batch of size rows of padding.
@@ -106,12 +143,24 @@ func NewBatch(s *Schema, size int) *Batch {
 	if s.HasGroup {
 		b.Group = make([]int64, size)
 	}
+	if s.HasWeight {
+		b.Weight = make([]float32, size)
+	}
+	if len(s.Labels) > 1 {
+		b.Labels = [][]float32{b.Label}
+		for range s.Labels[1:] {
+			b.Labels = append(b.Labels, make([]float32, size))
+		}
+	}
 	return b
 }
 
 // BatchBytes returns about how many bytes a batch of size rows has.
 func (s *Schema) BatchBytes(size int) float64 {
-	row := 4 + 4*float64(s.NumDense)
+	row := 4*float64(max(1, len(s.Labels))) + 4*float64(s.NumDense)
+	if s.HasWeight {
+		row += 4
+	}
 	for _, f := range s.Features {
 		switch f.Kind {
 		case Categorical:

@@ -15,6 +15,9 @@ type Row struct {
 	Dense []float32          // [NumDense]
 	Label float32
 	Group int64
+
+	Labels []float32 // of a schema with several, in place of Label
+	Weight float32   // of a schema with weights
 }
 
 // Memory is a Source over rows held in memory, for tests and small sets.
@@ -38,6 +41,15 @@ func FromRows(s *Schema, rows []Row) (*Memory, error) {
 		}
 		copy(all.Dense[i*s.NumDense:], r.Dense)
 		all.Label[i] = r.Label
+		if len(r.Labels) != len(all.Labels) {
+			return nil, fmt.Errorf("data: row %d has %d labels in a list, the schema %d", i, len(r.Labels), len(all.Labels))
+		}
+		for k, y := range r.Labels {
+			all.Labels[k][i] = y
+		}
+		if s.HasWeight {
+			all.Weight[i] = r.Weight
+		}
 		if s.HasGroup {
 			all.Group[i] = r.Group
 		}
@@ -134,6 +146,12 @@ func (m *Memory) gather(b *Batch, rows []int) {
 	}
 	gather(b.Dense, m.rows.Dense, rows, m.schema.NumDense)
 	gather(b.Label, m.rows.Label, rows, 1)
+	for k := 1; k < len(b.Labels); k++ {
+		gather(b.Labels[k], m.rows.Labels[k], rows, 1)
+	}
+	if b.Weight != nil {
+		gather(b.Weight, m.rows.Weight, rows, 1)
+	}
 	if b.Group != nil {
 		gather(b.Group, m.rows.Group, rows, 1)
 	}

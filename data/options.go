@@ -33,6 +33,12 @@ type Split struct {
 	Seed   uint64    `yaml:"seed"`   // of a random split; not the run's, so that runs of several seeds share their test rows
 }
 
+// Names are those of one column or of several. Of one, a config has the name or a list of it.
+type Names []string
+
+// OneOrMore implements [registry.OneOrMore].
+func (Names) OneOrMore() {}
+
 const (
 	SplitRandom = "random"
 	SplitOrder  = "order"

@@ -226,7 +226,15 @@ func (e encoder) mapping(v reflect.Value, depth int) (*yaml.Node, error) {
 	return out, nil
 }
 
+// OneOrMore is implemented by lists of texts of which one alone is written as a text, as it may be given.
+type OneOrMore interface{ OneOrMore() }
+
+var oneOrMore = reflect.TypeFor[OneOrMore]()
+
 func (e encoder) list(v reflect.Value, depth int) (*yaml.Node, error) {
+	if v.Type().Implements(oneOrMore) && v.Len() == 1 {
+		return e.value(v.Index(0), depth+1)
+	}
 	out := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq", Style: yaml.FlowStyle}
 	for i := range v.Len() {
 		n, err := e.value(v.Index(i), depth+1)

@@ -150,6 +150,14 @@ func rowText(s *data.Schema, b *data.Batch, i int) (text string, padding bool) {
 		text += fmt.Sprintf(" group %d", b.Group[i])
 		zero = zero && b.Group[i] == 0
 	}
+	for _, y := range b.Labels {
+		text += fmt.Sprintf(" label %x", math.Float32bits(y[i]))
+		zero = zero && y[i] == 0
+	}
+	if b.Weight != nil {
+		text += fmt.Sprintf(" weight %g", b.Weight[i])
+		zero = zero && b.Weight[i] == 0
+	}
 	if t := b.Tokens; t != nil {
 		ids, segments, n := t.IDs[i*t.L:(i+1)*t.L], t.Segments[i*t.L:(i+1)*t.L], t.Len[i]
 		text += fmt.Sprintf(" row %d tokens %v segments %v", b.Row[i], ids[:n], segments[:n])
@@ -410,7 +418,10 @@ func checkEncode(t *testing.T, d data.Dataset, s *data.Splits, file string, rows
 	read := func(b *data.Batch) (out []string) {
 		for i := range b.Size {
 			b.Label[i] = 0 // the stream's; rows in memory have none
-			b.Group = nil
+			b.Group, b.Weight = nil, nil
+			for _, y := range b.Labels {
+				y[i] = 0
+			}
 			if b.Row != nil {
 				b.Row[i] = 0
 			}

@@ -11,12 +11,49 @@ import (
 	_ "github.com/splice-ml/splice/data/set"
 )
 
+const weighted = "{type: csv, path: FILE, label: y, weight: w, columns: {a: categorical}}"
+
 const csvSection = "{type: csv, path: FILE, label: y, columns: {a: categorical, n: numeric}}"
 
 // TestBadFiles has a file that cannot be read in each way, and the exact error.
 func TestBadFiles(t *testing.T) {
 	good := datatest.CriteoRow("1", "1", "2") + "\n"
 	for _, c := range []struct{ name, section, file, text, want string }{
+		{
+			"csv: weight below 0", weighted, "a.csv", "y,w,a\n1,2.5,x\n0,-1,x\n",
+			`data: FILE:3: column w: weight "-1"; want a number of 0 or more, for each row that is trained on or measured`,
+		},
+		{
+			"csv: no weight", weighted, "a.csv", "y,w,a\n1,,x\n",
+			`data: FILE:2: column w: weight ""; want a number of 0 or more, for each row that is trained on or measured`,
+		},
+		{
+			"csv: weight nan", weighted, "a.csv", "y,w,a\n1,0,x\n0,NaN,x\n",
+			`data: FILE:3: column w: weight "NaN"; want a number of 0 or more, for each row that is trained on or measured`,
+		},
+		{
+			"csv: weight of blanks around", weighted, "a.csv", "y,w,a\n1, 1,x\n",
+			`data: FILE:2: column w: weight " 1"; want a number of 0 or more, for each row that is trained on or measured; ` +
+				`trim: true takes the blanks around it off`,
+		},
+		{"csv: no column of weights", weighted, "a.csv", "y,a\n1,x\n", "data: FILE: weight: no column w; there are y, a"},
+		{
+			"csv: second label", "{type: csv, path: FILE, label: [y, z], columns: {a: categorical}}", "a.csv", "y,z,a\n1,,x\n1,2,x\n",
+			`data: FILE:3: column z: label "2"; want 0 or 1, or a blank for a row that has no part in its task ` +
+				`(of other labels, number_labels are numbers and class_labels are classes)`,
+		},
+		{
+			"csv: label that is no number", "{type: csv, path: FILE, label: y, number_labels: y, columns: {a: categorical}}", "a.csv",
+			"y,a\n1.5,x\ninf,x\n", `data: FILE:3: column y: label "inf"; want a number in the range of float32`,
+		},
+		{
+			"csv: no number", "{type: csv, path: FILE, label: y, number_labels: y, columns: {a: categorical}}", "a.csv", "y,a\n,x\n",
+			`data: FILE:2: column y: label ""; want a number in the range of float32`,
+		},
+		{
+			"csv: no such class", "{type: csv, path: FILE, label: y, class_labels: {y: [a, b]}, columns: {a: categorical}}", "a.csv",
+			"y,a\na,x\nc,x\n", `data: FILE:3: column y: label "c"; want a class of class_labels`,
+		},
 		{
 			"criteo: too few columns", "{type: criteo, path: FILE}", "t.txt", good + "1\t2\t3\n",
 			"data: FILE:2: 3 columns, want 40 separated by tabs",

@@ -18,8 +18,10 @@ import (
 // Lines with nothing on them are skipped. A row that cannot be read ends with its first line.
 type CSV struct {
 	data.Common `yaml:",inline"`
-	Label       string `yaml:"label"` // column of the label, 0 or 1 (or words: see positive)
-	Group       string `yaml:"group"` // column that GAUC groups by, such as the user; a feature too if declared by name
+	// column of the label, 0 or 1 (or words: see positive); or a list of columns, each of which is the label of a task. Of several, a
+	// row may leave some blank: it has no part in their tasks then
+	Label data.Names `yaml:"label"`
+	Group string     `yaml:"group"` // column that GAUC groups by, such as the user; a feature too if declared by name
 	// column of the time (number, date or RFC 3339), for split.by time; a feature too if declared by name
 	Time      string   `yaml:"time"`
 	Delimiter string   `yaml:"delimiter"` // one character, or tab
@@ -29,6 +31,12 @@ type CSV struct {
 	Trim      bool     `yaml:"trim"`      // blanks and tabs around a value do not count
 	// the label that is 1, where labels are words such as yes and no: the other one, of which there is one only, is 0
 	Positive string `yaml:"positive"`
+	// column of the weight of each row in the loss and in metrics, a number of 0 or more; every row must have it. Metrics within groups of
+	// rows, rankings and correlations count each row alike
+	Weight       string     `yaml:"weight,added"`
+	NumberLabels data.Names `yaml:"number_labels,added"` // those labels that are numbers, of tasks of type regression
+	// those labels that are one of several classes, with the names of the classes as they stand in the column, of tasks of type classification
+	ClassLabels map[string][]string `yaml:"class_labels,added"`
 }
 
 func init() { data.Register("csv", CSV{Common: data.DefaultCommon(), Delimiter: ",", Quote: true}) }
@@ -36,9 +44,7 @@ func init() { data.Register("csv", CSV{Common: data.DefaultCommon(), Delimiter: 
 // Validate returns what is wrong with the options.
 func (d CSV) Validate() error {
 	errs := []error{d.Common.Validate()}
-	if d.Label == "" {
-		errs = append(errs, registry.Field("label", "is missing; want the name of the column of the label"))
-	}
+	errs = append(errs, d.checkLabels()...)
 	if d.Split.By == data.SplitTime && d.Time == "" {
 		errs = append(errs, registry.Field("split.by", "there is no time column; set time, or split by order"))
 	}
@@ -52,16 +58,77 @@ func (d CSV) Validate() error {
 		}
 		seen[n] = true
 	}
-	if d.Label != "" && (d.Label == d.Group || d.Label == d.Time) {
-		errs = append(errs, registry.Field("label", "%s is the group or time column too", d.Label))
-	}
-	if c, ok := d.Columns[d.Label]; ok && c != nil && c != data.Column(data.IgnoreColumn{}) {
-		errs = append(errs, registry.Field("columns."+d.Label, "is the label, which cannot be a feature; remove it here"))
-	}
 	if len(d.Names) > 0 {
 		errs = append(errs, d.check(d.Names)...)
 	}
 	return errors.Join(errs...)
+}
+
+// checkLabels returns what is wrong with the options of labels and weights.
+func (d CSV) checkLabels() (errs []error) {
+	bad := func(key, format string, args ...any) { errs = append(errs, registry.Field(key, format, args...)) }
+	if len(d.Label) == 0 {
+		bad("label", "is missing; want the name of the column of the label")
+	}
+	for i, n := range d.Label {
+		switch {
+		case n == "" && len(d.Label) == 1:
+			bad("label", "is missing; want the name of the column of the label")
+		case n == "" || slices.Contains(d.Label[:i], n):
+			bad(fmt.Sprintf("label.%d", i), "%q is blank or there twice; give every label a column of its own", n)
+		case n == d.Group || n == d.Time:
+			bad("label", "%s is the group or time column too", n)
+		case n == d.Weight:
+			bad("weight", "%s is a label", n)
+		}
+		if d.isFeature(n) {
+			bad("columns."+n, "is the label, which cannot be a feature; remove it here")
+		}
+	}
+	if d.Weight != "" && d.isFeature(d.Weight) {
+		bad("columns."+d.Weight, "is the weight, which cannot be a feature; remove it here")
+	}
+	if d.Positive != "" && len(d.Label) > 1 {
+		bad("positive", "is of one label; several are 0 or 1, number_labels or class_labels")
+	}
+	for i, n := range d.NumberLabels {
+		if !slices.Contains(d.Label, n) {
+			bad(fmt.Sprintf("number_labels.%d", i), "%s is not among the columns of label", n)
+		} else if d.Positive != "" {
+			bad("positive", "is of a label that is 0 or 1, and %s is a number", n)
+		}
+	}
+	for _, n := range namelist.Sorted(d.ClassLabels) {
+		key := "class_labels." + n
+		switch {
+		case !slices.Contains(d.Label, n):
+			bad(key, "%s is not among the columns of label", n)
+		case slices.Contains(d.NumberLabels, n):
+			bad(key, "%s is among number_labels; remove it from one of them", n)
+		case d.Positive != "":
+			bad("positive", "is of a label that is 0 or 1, and %s is a class", n)
+		}
+		if len(d.ClassLabels[n]) < 2 {
+			bad(key, "want the names of two classes or more, have %d", len(d.ClassLabels[n]))
+		}
+		for i, class := range d.ClassLabels[n] {
+			if class == "" || slices.Contains(d.ClassLabels[n][:i], class) {
+				bad(fmt.Sprintf("%s.%d", key, i), "%q is blank or there twice", class)
+			}
+		}
+	}
+	return errs
+}
+
+// isFeature reports whether the columns declare one by its name.
+func (d CSV) isFeature(name string) bool {
+	c, ok := d.Columns[name]
+	return ok && c != nil && c != data.Column(data.IgnoreColumn{})
+}
+
+// beside reports whether a column is what a row has beside its features.
+func (d CSV) beside(name string) bool {
+	return slices.Contains(d.Label, name) || name == d.Group || name == d.Time || name == d.Weight
 }
 
 // What to do with columns whose name in the header is blank, by whether it is the last one.
@@ -75,7 +142,11 @@ const (
 // check returns what is wrong between the options and the names of a file's columns.
 func (d CSV) check(names []string) []error {
 	errs := []error{table.CheckColumns(d.Columns, names)}
-	for _, r := range [...]struct{ key, name string }{{"label", d.Label}, {"group", d.Group}, {"time", d.Time}} {
+	roles := []struct{ key, name string }{{"group", d.Group}, {"time", d.Time}, {"weight", d.Weight}}
+	for _, n := range slices.Backward(d.Label) {
+		roles = slices.Insert(roles, 0, struct{ key, name string }{"label", n})
+	}
+	for _, r := range roles {
 		if r.name != "" && !slices.Contains(names, r.name) {
 			errs = append(errs, registry.Field(r.key, "no column %s; there are %s", r.name, namelist.Show(names)))
 		}
@@ -106,7 +177,7 @@ func (d CSV) undeclared(names []string) (list []string) {
 		if n == "" {
 			ok = c == data.Column(data.IgnoreColumn{})
 		}
-		if !ok && (n == "" || n != d.Label && n != d.Group && n != d.Time) {
+		if !ok && (n == "" || !d.beside(n)) {
 			list = append(list, n)
 		}
 	}
@@ -157,11 +228,40 @@ func (d CSV) filled() CSV {
 }
 
 func (d CSV) table() *table.Data {
-	key := []any{scan.DelimiterOf(d.Delimiter), d.Quote, d.Names, d.Label, d.Missing}
+	var label any = d.Label
+	if len(d.Label) == 1 { // keys of one label are older
+		label = d.Label[0]
+	}
+	key := []any{scan.DelimiterOf(d.Delimiter), d.Quote, d.Names, label, d.Missing}
 	if d.Trim || d.Positive != "" { // keys without them are older
 		key = append(key, d.Trim, d.Positive)
 	}
-	return &table.Data{Common: d.Common, Format: d.format(), Label: d.Label, Name: "csv", Key: key, Group: d.Group, Time: d.Time}
+	if len(d.NumberLabels) > 0 {
+		key = append(key, d.NumberLabels)
+	}
+	return &table.Data{
+		Common: d.Common, Format: d.format(), Label: d.first(), Name: "csv", Key: key, Group: d.Group, Time: d.Time, Weight: d.Weight,
+		Labels: d.labels(),
+	}
+}
+
+// first returns the column of the first label.
+func (d CSV) first() string {
+	if len(d.Label) == 0 {
+		return ""
+	}
+	return d.Label[0]
+}
+
+// labels returns the labels of rows that have several, or one of several classes; nil for others.
+func (d CSV) labels() (list []data.Label) {
+	if len(d.Label) < 2 && len(d.ClassLabels) == 0 {
+		return nil
+	}
+	for _, n := range d.Label {
+		list = append(list, data.Label{Name: n, Classes: d.ClassLabels[n]})
+	}
+	return list
 }
 
 // csvFormat is the format of the files of d.
@@ -186,13 +286,13 @@ func (f csvFormat) columns(path string, head []byte, unlabelled bool) (names []s
 	if err != nil { // no header: its values are looked at when the row is read
 		have = nil
 	}
-	label := slices.Index(names, f.d.Label)
-	if label >= 0 && label < len(have) && len(have) >= len(names)-1 && have[label] == f.d.Label {
+	label := slices.Index(names, f.d.first())
+	if label >= 0 && label < len(have) && len(have) >= len(names)-1 && have[label] == f.d.first() {
 		return nil, false, fmt.Errorf("data: %s:1: the first line is a header, but names are set, which are for files without one; remove names",
 			path)
 	}
-	if unlabelled && label >= 0 && f.cells(head) == len(names)-1 {
-		names = slices.Delete(slices.Clone(names), label, label+1)
+	if unlabelled && label >= 0 && f.cells(head) == len(names)-len(f.d.Label) {
+		names = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(f.d.Label, n) })
 	}
 	if slices.Equal(have, names) {
 		return nil, false, fmt.Errorf("data: %s:1: the first line is a header, but names are set, which are for files without one; remove names",
@@ -219,7 +319,7 @@ func (f csvFormat) Features(path string, head []byte) ([]table.Declared, error) 
 	var list []table.Declared
 	column := table.Finder(f.d.Columns)
 	for _, n := range names {
-		if n == f.d.Label {
+		if slices.Contains(f.d.Label, n) || n == f.d.Weight {
 			continue
 		}
 		c, ok := f.d.Columns[n]
@@ -241,7 +341,7 @@ func (f csvFormat) headerAdvice(names []string, inFile bool) string {
 	}
 	known := func(n string) bool {
 		_, ok := f.d.Columns[n]
-		return ok || n == f.d.Label || n == f.d.Group || n == f.d.Time
+		return ok || f.d.beside(n)
 	}
 	if advice := f.HeaderAdvice(names); advice != "" || slices.ContainsFunc(names, known) {
 		return advice
@@ -252,7 +352,8 @@ func (f csvFormat) headerAdvice(names []string, inFile bool) string {
 // csvAct is what to do with a cell.
 type csvAct struct {
 	act
-	label, group, time bool
+	label               int // its number among the labels; -1 if it is none
+	group, time, weight bool
 }
 
 // isMissing reports whether a cell means a blank.
@@ -273,6 +374,16 @@ func (f csvFormat) Cell(c scan.PlanColumn, text []byte) (lo, hi int, v float64, 
 	return lo, hi, v, bad
 }
 
+// lacks returns the first label whose column is not among names.
+func (d CSV) lacks(names []string) string {
+	for _, n := range d.Label {
+		if !slices.Contains(names, n) {
+			return n
+		}
+	}
+	return ""
+}
+
 // labelNeeded says what to do with a file that is to be evaluated, and may lack the column of the label.
 func labelNeeded(column string) string {
 	return fmt.Sprintf("rows without their label (%s) can be predicted, but not evaluated: give a file that has it", column)
@@ -286,7 +397,10 @@ func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, 
 	}
 	pr := &csvParser{f: f, names: names, header: inFile, acts: make([]csvAct, len(names))}
 	for i := range pr.acts {
-		pr.acts[i].act = act{tok: -1, num: -1}
+		pr.acts[i] = csvAct{act: act{tok: -1, num: -1}, label: -1}
+	}
+	for _, n := range f.d.Label {
+		pr.labels = append(pr.labels, csvLabel{number: slices.Contains(f.d.NumberLabels, n), classes: f.d.ClassLabels[n]})
 	}
 	var missing []string
 	places := make(map[string]int, len(names))
@@ -298,19 +412,23 @@ func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, 
 			return &pr.acts[i]
 		}
 		missing = append(missing, name)
-		return &csvAct{}
+		return &csvAct{label: -1}
 	}
 	if measured := p.Left != nil && !p.Unlabelled; measured && !inFile && f.cells(head) == len(names)-1 {
-		return nil, false, fmt.Errorf("data: %s:1: %d columns, one fewer than names: %s", file, len(names)-1, labelNeeded(f.d.Label))
-	} else if measured && inFile && !slices.Contains(names, f.d.Label) {
+		return nil, false, fmt.Errorf("data: %s:1: %d columns, one fewer than names: %s", file, len(names)-1, labelNeeded(f.d.first()))
+	} else if lacks := f.d.lacks(names); measured && inFile && lacks != "" {
 		if advice := f.headerAdvice(names, inFile); advice != "" {
-			return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s%s", file, f.d.Label, namelist.Show(names), advice)
+			return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s%s", file, lacks, namelist.Show(names), advice)
 		}
-		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s: %s", file, f.d.Label, namelist.Show(names), labelNeeded(f.d.Label))
+		return nil, false, fmt.Errorf("data: %s: no column %s; the file has %s: %s", file, lacks, namelist.Show(names), labelNeeded(lacks))
 	}
-	if !p.Unlabelled || slices.Contains(names, f.d.Label) {
-		at(f.d.Label).label = true
-		pr.labelled = true
+	for i, n := range f.d.Label {
+		if !p.Unlabelled || slices.Contains(names, n) {
+			at(n).label = i
+		}
+	}
+	if p.Weight != "" {
+		at(p.Weight).weight = true
 	}
 	if p.Group != "" {
 		at(p.Group).group = true

@@ -4,18 +4,25 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/splice-ml/splice/data/internal/scan"
 )
 
 // csvParser parses the rows of one file.
 type csvParser struct {
-	f        csvFormat
-	names    []string
-	header   bool // names stand in the file
-	acts     []csvAct
-	labelled bool
-	aligned  [][2]alignedCell // columns that must have equally many tokens
+	f       csvFormat
+	names   []string
+	header  bool // names stand in the file
+	acts    []csvAct
+	labels  []csvLabel
+	aligned [][2]alignedCell // columns that must have equally many tokens
+}
+
+// csvLabel says what a label is: 0 or 1, a number, or one of several classes.
+type csvLabel struct {
+	number  bool
+	classes []string
 }
 
 // alignedCell is a cell of tokens.
@@ -133,7 +140,8 @@ type csvRow struct {
 	k        int // cells so far
 	tok      []scan.Span
 	num      []float64
-	label    float32
+	labels   []float32
+	weight   float32
 	group    int64
 	time     float64
 	kind     string // of the time
@@ -148,7 +156,9 @@ type csvRow struct {
 
 func (r *csvRow) start() {
 	r.tok, r.num = r.c.Begin()
-	r.k, r.fault, r.label, r.group, r.time, r.word = 0, "", 0, 0, 0, nil
+	r.k, r.fault, r.group, r.time, r.word, r.weight = 0, "", 0, 0, nil, 0
+	r.labels = scan.Grow(r.labels, len(r.p.labels))
+	clear(r.labels)
 }
 
 // cell takes the next cell, data[base+lo:base+hi].
@@ -177,8 +187,14 @@ func (r *csvRow) cell(lo, hi int) {
 			r.wrong(k, scan.NumberFault+r.p.numberAdvice(text), text)
 		}
 	}
-	if a.label && !(len(text) == 0 && r.c.Plan.Unlabelled) {
-		r.setLabel(k, text)
+	if a.label >= 0 && !(len(text) == 0 && r.c.Plan.Unlabelled) {
+		r.setLabel(k, a.label, text)
+	}
+	if a.weight {
+		v, ok := scan.ParseNumber(text)
+		if r.weight = float32(v); !ok || !(v >= 0) {
+			r.wrong(k, "weight %s; want a number of 0 or more, for each row that is trained on or measured"+r.p.trimAdvice(text), text)
+		}
 	}
 	if a.group {
 		r.group = scan.ParseGroup(text)
@@ -195,16 +211,28 @@ func (r *csvRow) cell(lo, hi int) {
 	}
 }
 
-// setLabel takes the label of the row.
-func (r *csvRow) setLabel(k int, text []byte) {
-	positive, ok := r.p.f.d.Positive, false
+// setLabel takes label i of the row.
+func (r *csvRow) setLabel(k, i int, text []byte) {
+	positive, label, ok := r.p.f.d.Positive, &r.p.labels[i], false
 	switch {
+	case len(text) == 0 && len(r.p.labels) > 1:
+		r.labels[i] = float32(math.NaN()) // the row has no part in its task
+	case label.number:
+		v, ok := scan.ParseNumber(text)
+		if r.labels[i] = float32(v); !ok || len(text) == 0 {
+			r.wrong(k, "label %s; want a number in the range of float32"+r.p.trimAdvice(text), text)
+		}
+	case label.classes != nil:
+		at := slices.IndexFunc(label.classes, func(c string) bool { return string(text) == c })
+		if r.labels[i] = float32(at); at < 0 {
+			r.wrong(k, "label %s; want a class of class_labels"+r.p.trimAdvice(text), text)
+		}
 	case positive == "":
-		if r.label, ok = scan.ParseLabel(text); !ok {
+		if r.labels[i], ok = scan.ParseLabel(text); !ok {
 			r.wrong(k, r.p.labelFault(text), text)
 		}
 	case string(text) == positive:
-		r.label = 1
+		r.labels[i] = 1
 	case len(text) == 0:
 		r.wrong(k, "label %s; want a word, that of positive or the other one", text)
 	default:
@@ -216,6 +244,9 @@ func (r *csvRow) setLabel(k int, text []byte) {
 func (p *csvParser) labelFault(text []byte) string {
 	v, ok := scan.ParseNumber(text)
 	switch {
+	case len(p.labels) > 1:
+		return scan.LabelFault + ", or a blank for a row that has no part in its task" + p.trimAdvice(text) +
+			" (of other labels, number_labels are numbers and class_labels are classes)"
 	case len(text) == 0:
 		return scan.LabelFault + ", for each row that is trained on or measured"
 	case !ok && p.trimAdvice(text) != "":
@@ -287,7 +318,8 @@ func (r *csvRow) finish() {
 	case r.fault != "":
 		r.c.Reject(r.line, r.p.names[r.column], r.fault, scan.Show(r.faultCell))
 	default:
-		r.c.End(r.label, r.group, r.time)
+		r.c.Beside(r.labels[1:], r.weight)
+		r.c.End(r.labels[0], r.group, r.time)
 		if r.c.Plan.Time != "" {
 			r.c.Kinds = r.c.Sight(r.c.Kinds, r.kind, r.timeCell, r.line)
 		}

@@ -136,7 +136,7 @@ func (d Frappe) stored() CSV {
 
 // rows is the data set of the labelled rows, without its files.
 func (d Frappe) rows() CSV {
-	c := CSV{Common: d.Common, Label: "label", Delimiter: "\t"}
+	c := CSV{Common: d.Common, Label: data.Names{"label"}, Delimiter: "\t"}
 	c.Columns = map[string]data.Column{}
 	for _, name := range frappeNames {
 		c.Columns[name] = data.CategoricalColumn{}

@@ -215,7 +215,7 @@ func FuzzCSV(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	features := []data.MapFeature{{Name: "a", Table: "a"}, {Name: "n", Kind: data.Numeric, Transform: data.Raw}}
-	d := CSV{Common: data.DefaultCommon(), Label: "y", Delimiter: ",", Quote: true}
+	d := CSV{Common: data.DefaultCommon(), Label: data.Names{"y"}, Delimiter: ",", Quote: true}
 	d.MaxLine = fuzzLine
 	d.Columns = map[string]data.Column{"a": data.CategoricalColumn{}, "n": data.NumericColumn{}}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -268,7 +268,7 @@ func FuzzCSV(f *testing.F) {
 func TestTrimInBlocks(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	blank := func() string { return strings.Repeat(" ", r.IntN(3)) + strings.Repeat("\t", r.IntN(2)) }
-	d := CSV{Common: data.DefaultCommon(), Label: "y", Delimiter: ",", Quote: true, Trim: true, Names: []string{"y", "a", "b"}}
+	d := CSV{Common: data.DefaultCommon(), Label: data.Names{"y"}, Delimiter: ",", Quote: true, Trim: true, Names: []string{"y", "a", "b"}}
 	d.Columns = map[string]data.Column{"*": data.CategoricalColumn{}}
 	features := []data.MapFeature{{Name: "a", Table: "a"}, {Name: "b", Table: "b"}}
 	var text strings.Builder

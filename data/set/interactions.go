@@ -258,7 +258,7 @@ func (d HistoryRows) encoder(m *data.FeatureMap, sides []string) (data.RowEncode
 
 // stored is the data set of files that have rows.
 func (d HistoryRows) stored() CSV {
-	c := CSV{Common: data.DefaultCommon(), Label: "label", Group: "user", Delimiter: ",", Quote: true}
+	c := CSV{Common: data.DefaultCommon(), Label: data.Names{"label"}, Group: "user", Delimiter: ",", Quote: true}
 	c.Columns = map[string]data.Column{
 		history.HistoryColumn: data.SequenceColumn{CategoricalColumn: data.CategoricalColumn{Share: history.TableName}, Separator: "|", MaxLen: d.MaxLen},
 	}

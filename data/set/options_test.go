@@ -47,6 +47,36 @@ func TestBadOptions(t *testing.T) {
 			"csv by time", "{type: csv, path: a, label: y, split: {by: time}}",
 			"data.split.by: there is no time column; set time, or split by order",
 		},
+		{"no label", "{type: csv, path: a}", "data.label: is missing; want the name of the column of the label"},
+		{"label twice", "{type: csv, path: a, label: [y, y]}", `data.label.1: "y" is blank or there twice; give every label a column of its own`},
+		{
+			"label feature", "{type: csv, path: a, label: [x, y], columns: {y: numeric}}",
+			"data.columns.y: is the label, which cannot be a feature; remove it here",
+		},
+		{"weight label", "{type: csv, path: a, label: [x, y], weight: y}", "data.weight: y is a label"},
+		{
+			"weight feature", "{type: csv, path: a, label: y, weight: w, columns: {w: numeric}}",
+			"data.columns.w: is the weight, which cannot be a feature; remove it here",
+		},
+		{
+			"positive of several", "{type: csv, path: a, label: [x, y], positive: yes}",
+			"data.positive: is of one label; several are 0 or 1, number_labels or class_labels",
+		},
+		{"no such number", "{type: csv, path: a, label: y, number_labels: z}", "data.number_labels.0: z is not among the columns of label"},
+		{
+			"number that is positive", "{type: csv, path: a, label: y, number_labels: y, positive: yes}",
+			"data.positive: is of a label that is 0 or 1, and y is a number",
+		},
+		{"no such class", "{type: csv, path: a, label: y, class_labels: {z: [a, b]}}", "data.class_labels.z: z is not among the columns of label"},
+		{"one class", "{type: csv, path: a, label: y, class_labels: {y: [a]}}", "data.class_labels.y: want the names of two classes or more, have 1"},
+		{
+			"class twice", "{type: csv, path: a, label: y, class_labels: {y: [a, b, a]}}",
+			`data.class_labels.y.2: "a" is blank or there twice`,
+		},
+		{
+			"class and number", "{type: csv, path: a, label: y, number_labels: y, class_labels: {y: [a, b]}}",
+			"data.class_labels.y: y is among number_labels; remove it from one of them",
+		},
 		{
 			"two validations", "{type: criteo, path: a, valid_path: b, split: {ratio: [0.5, 0.5]}}",
 			"data.valid_path: the split makes a validation part too; remove one of them",

@@ -59,7 +59,7 @@ func BenchmarkParse(b *testing.B) {
 		benchParse(b, criteoFormat{}, benchFeatures(criteoNames[:], criteoNums), bytes.Repeat(row.Bytes(), 4000))
 	})
 	b.Run("csv", func(b *testing.B) {
-		d := CSV{Common: data.DefaultCommon(), Label: "Label", Delimiter: ",", Quote: true}
+		d := CSV{Common: data.DefaultCommon(), Label: data.Names{"Label"}, Delimiter: ",", Quote: true}
 		d.Columns = map[string]data.Column{"I*": data.NumericColumn{}, "C*": data.CategoricalColumn{}}
 		benchParse(b, d.format(), benchFeatures(criteoNames[:], criteoNums), csv.Bytes())
 	})

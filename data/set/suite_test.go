@@ -17,6 +17,7 @@ import (
 var cases = map[string]func(testing.TB) datatest.Case{
 	"criteo":                 criteoCase,
 	"csv":                    csvCase,
+	"csv tasks":              tasksCase,
 	"libfm":                  libfmCase,
 	"synthetic_interactions": synthInteractionsCase,
 	"interactions":           func(t testing.TB) datatest.Case { return interactionsCase(t, "candidates", "") },
@@ -176,13 +177,35 @@ func csvCase(t testing.TB) datatest.Case {
 		return fmt.Sprintf("%d,%d,junk,%s,%s,%s,%s,%s", i%2, i, text(r["user"]), text(r["name"]), text(r["price"]), text(r["age"]),
 			text(r["tags"]))
 	})
-	d := set.CSV{Common: common(paths), Label: "y", Group: "user", Time: "when", Quote: true, Missing: []string{"NA"}}
+	d := set.CSV{Common: common(paths), Label: data.Names{"y"}, Group: "user", Time: "when", Quote: true, Missing: []string{"NA"}}
 	d.Columns = map[string]data.Column{
 		"junk": data.IgnoreColumn{}, "user": data.CategoricalColumn{}, "name": data.CategoricalColumn{MinCount: 2},
 		"price": data.NumericColumn{Transform: data.Standardize, Fill: new(float64)}, "age": data.NumericColumn{Transform: data.LogSquareBucket},
 		"tags": data.MultiColumn{Separator: "|", MaxLen: 3},
 	}
 	*d.Columns["price"].(data.NumericColumn).Fill = .5
+	return datatest.Case{Data: d, Test: testRows(paths[2], test, row)}
+}
+
+// tasksCase is rows with labels of four kinds, some of which are missing, and weights.
+func tasksCase(t testing.TB) datatest.Case {
+	row := func(i int) map[string]any {
+		r := map[string]any{"user": i % 4, "price": []any{float64(i) / 4, i, nil}[i%3]}
+		if i%2 == 0 {
+			r["w"], r["like"], r["click"] = 2, nil, 1
+		}
+		return r
+	}
+	paths, test := files(t, ".csv", "like,w,user,seconds,price,stars,click\n", func(i int) string {
+		r := row(i)
+		return fmt.Sprintf("%s,%g,%s,%s,%s,%s,%d", []string{"", "0", "1"}[i%3], float64(i%5)/2, cell(r["user"]), []string{"1e3", "", "-2.5"}[i%3],
+			cell(r["price"]), []string{"one", "", "two", "many"}[i%4], i%2)
+	})
+	d := set.CSV{
+		Common: common(paths), Label: data.Names{"click", "like", "seconds", "stars"}, Weight: "w", Group: "user", NumberLabels: data.Names{"seconds"},
+		ClassLabels: map[string][]string{"stars": {"one", "two", "many"}},
+	}
+	d.Columns = map[string]data.Column{"user": data.CategoricalColumn{}, "price": data.NumericColumn{Transform: data.Standardize}}
 	return datatest.Case{Data: d, Test: testRows(paths[2], test, row)}
 }
 

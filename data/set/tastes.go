@@ -138,7 +138,7 @@ func (d Tastes) Encoder(m *data.FeatureMap) (data.RowEncoder, error) { return d.
 
 // csv is the data set of the rows as text, without its files.
 func (d Tastes) csv() CSV {
-	c := CSV{Common: data.DefaultCommon(), Label: "label", Delimiter: "\t"}
+	c := CSV{Common: data.DefaultCommon(), Label: data.Names{"label"}, Delimiter: "\t"}
 	c.Split, c.Columns = d.Split, map[string]data.Column{}
 	for _, name := range tastesNames {
 		c.Columns[name] = data.CategoricalColumn{}

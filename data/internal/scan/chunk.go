@@ -15,6 +15,8 @@ type Plan struct {
 	Numbers    int // columns of numbers
 	Group      string
 	Time       string
+	Labels     []string // of rows with several: the columns, in their order; nil for others
+	Weight     string
 	Unlabelled bool // files may come without labels, as to predict
 	// Left is told of a file's columns that nobody declared, which are left out; they are an error if it is nil
 	Left    func(file string, columns []string)
@@ -74,6 +76,8 @@ type Chunk struct {
 	Num     []float64 // [N * Plan.Numbers]; a blank is NaN
 	Label   []float32
 	Group   []int64
+	More    []float32 // [N * (len(Plan.Labels)-1)]: the labels after the first one, NaN for one that a row does not have
+	Weight  []float32 // [N], with Plan.Weight
 	time    []float64
 	Kinds   []Sighting       // formats of times
 	Words   []Sighting       // labels that are words, but for the positive one
@@ -92,6 +96,7 @@ type Chunk struct {
 func (c *Chunk) Reset(b *Block) {
 	c.Block, c.N, c.Nbad = b, 0, 0
 	c.Tok, c.Num, c.Label, c.Group, c.time = c.Tok[:0], c.Num[:0], c.Label[:0], c.Group[:0], c.time[:0]
+	c.More, c.Weight = c.More[:0], c.Weight[:0]
 	c.Bad, c.Kinds, c.Words = c.Bad[:0], c.Kinds[:0], c.Words[:0]
 	c.Dirty = bytes.IndexByte(b.Data, 0) >= 0 || !utf8.Valid(b.Data)
 }
@@ -157,6 +162,34 @@ func (c *Chunk) End(label float32, group int64, time float64) {
 	if c.Plan.Time != "" {
 		c.time = append(c.time, time)
 	}
+}
+
+// Beside keeps what a row has beside its label: the labels after the first one, and its weight. It comes before End.
+func (c *Chunk) Beside(more []float32, weight float32) {
+	c.More = append(c.More, more...)
+	if c.Plan.Weight != "" {
+		c.Weight = append(c.Weight, weight)
+	}
+}
+
+// Value returns number k of a row that is of no feature: of its labels, and then its weight.
+func (c *Chunk) Value(k, row int) float32 {
+	switch more := max(0, len(c.Plan.Labels)-1); {
+	case k == 0:
+		return c.Label[row]
+	case k <= more:
+		return c.More[row*more+k-1]
+	}
+	return c.Weight[row]
+}
+
+// Values returns how many numbers a row has that are of no feature.
+func (p *Plan) Values() int {
+	n := max(1, len(p.Labels))
+	if p.Weight != "" {
+		n++
+	}
+	return n
 }
 
 // Reject leaves a row out.

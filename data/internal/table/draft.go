@@ -15,19 +15,20 @@ import (
 // draft is the rows of files while vocabularies are fitted on them, in a temporary file of the cache: all that their records are made
 // of, with numbers in place of ids that nobody knows yet. So text is parsed once to fit and to cache it. The rows of a chunk are columns:
 //
-//	part uint8 | label float32 | group int64, if any | values of each feature, one after the other
+//	part uint8 | labels and weight float32 | group int64, if any | values of each feature, one after the other
 //
 // A value is a float32; a float64 of a feature that is standardised, by statistics that are not known yet; or for each id of a feature
 // a uint32, which is 0 for none, or else 1 and the number that the feature's counter gave the token.
 //
 // Whatever fails of a draft is no error: text is parsed again then.
 type draft struct {
-	file  *os.File // nil if there is no draft any more
-	start time.Time
-	group bool
-	size  []int // bytes of a row's values of each feature
-	at    []int // bytes of a row before these
-	row   int   // bytes of a row
+	file   *os.File // nil if there is no draft any more
+	start  time.Time
+	values int // labels and weight of a row
+	group  bool
+	size   []int // bytes of a row's values of each feature
+	at     []int // bytes of a row before these
+	row    int   // bytes of a row
 
 	chunks []draftChunk
 	end    int64 // of the file
@@ -47,9 +48,9 @@ type draftChunk struct {
 // widestDraft is how many bytes a row of a draft has at most. Longer rows are those of long lists, most of which is padding.
 const widestDraft = 1 << 12
 
-// newDraft returns the draft of rows of features whose file is beside path, nil if it cannot be made.
-func newDraft(path string, features []data.MapFeature, group bool) *draft {
-	d := &draft{start: time.Now(), group: group, row: 1 + 4}
+// newDraft returns the draft of rows of features, with so many labels and weights, whose file is beside path, nil if it cannot be made.
+func newDraft(path string, features []data.MapFeature, values int, group bool) *draft {
+	d := &draft{start: time.Now(), values: values, group: group, row: 1 + 4*values}
 	if group {
 		d.row += 8
 	}
@@ -92,12 +93,14 @@ func (d *draft) begin(c *scan.Chunk) {
 	for i, p := range c.Part[:c.N] {
 		buf[i] = byte(p)
 	}
-	for i, v := range c.Label[:c.N] {
-		binary.LittleEndian.PutUint32(buf[c.N+4*i:], math.Float32bits(v))
+	for k := range d.values {
+		for i := range c.N {
+			binary.LittleEndian.PutUint32(buf[(1+4*k)*c.N+4*i:], math.Float32bits(c.Value(k, i)))
+		}
 	}
 	if d.group {
 		for i, v := range c.Group[:c.N] {
-			binary.LittleEndian.PutUint64(buf[5*c.N+8*i:], uint64(v))
+			binary.LittleEndian.PutUint64(buf[(1+4*d.values)*c.N+8*i:], uint64(v))
 		}
 	}
 }
@@ -181,9 +184,11 @@ func (s *draftSink) work(k int) error {
 	}
 	s.place(n)
 	rec := s.w.rec
-	label, group := s.buf[n:5*n], s.buf[5*n:]
+	group := s.buf[(1+4*s.values)*n:]
 	for r, at := range s.rec {
-		copy(s.out[at+4*rec.schema.NumDense:][:4], label[4*r:])
+		for k := range s.values {
+			copy(s.out[at+4*(rec.schema.NumDense+k):][:4], s.buf[(1+4*k)*n+4*r:])
+		}
 		if s.group {
 			copy(s.out[at+rec.group:][:8], group[8*r:])
 		}

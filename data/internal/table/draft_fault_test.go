@@ -18,7 +18,7 @@ func TestDraftFaults(t *testing.T) {
 	chunk := &scan.Chunk{Block: &scan.Block{}, Plan: plan, N: 1, Num: []float64{1}, Label: []float32{1}, Part: []data.Part{0}}
 	dir := t.TempDir()
 	draft := func() *draft {
-		d := newDraft(filepath.Join(dir, "key"), features, false)
+		d := newDraft(filepath.Join(dir, "key"), features, 1, false)
 		f := newFitter(features, plan, nil)
 		f.draft = d
 		f.Work(chunk)
@@ -53,7 +53,7 @@ func TestDraftFaults(t *testing.T) {
 		d.pass, d.ids = pass, make([][]int32, 1)
 		o := &parts.Opening{Cache: cache.At(t.TempDir(), nil)}
 		o.Options.Log = parts.Logger(nil)
-		w := &writer{encoder: newEncoder(m, plan), parts: o.Cache.Writers("x")}
+		w := &writer{encoder: newEncoder(m, plan, nil), parts: o.Cache.Writers("x")}
 		if got := table.fromDraft(t.Context(), o, "", w); (got == pass) != (what == "whole") {
 			t.Errorf("a draft that is %s: %v", what, got)
 		}
@@ -61,7 +61,7 @@ func TestDraftFaults(t *testing.T) {
 		none(what)
 	}
 
-	if d := newDraft(filepath.Join(dir, "key"), []data.MapFeature{{Kind: data.Multi, MaxLen: 2000}}, false); d != nil {
+	if d := newDraft(filepath.Join(dir, "key"), []data.MapFeature{{Kind: data.Multi, MaxLen: 2000}}, 1, false); d != nil {
 		t.Error("there is a draft of long lists")
 	}
 	none("of long lists")

@@ -80,8 +80,10 @@ func warnUnknown(log *slog.Logger, where string, columns []string) {
 	}
 }
 
-func newEncoder(m *data.FeatureMap, p *scan.Plan) *encoder {
+func newEncoder(m *data.FeatureMap, p *scan.Plan, labels []data.Label) *encoder {
 	s := m.Schema(p.Group != "")
+	s.HasWeight = p.Weight != ""
+	s.Labels = labels
 	e := &encoder{features: m.Features, plan: p, rec: newRecord(s)}
 	for p := range e.met {
 		e.met[p] = make([]atomic.Uint32, len(m.Features))
@@ -123,7 +125,9 @@ func (e *encoder) Work(c *scan.Chunk) {
 
 // row encodes row r of c as rec. It notes in met, unless it is nil, which features have known tokens.
 func (e *encoder) row(c *scan.Chunk, r int, rec []byte, s *scratch, met []atomic.Uint32) {
-	binary.LittleEndian.PutUint32(rec[4*e.rec.schema.NumDense:], math.Float32bits(c.Label[r]))
+	for k := range e.plan.Values() {
+		binary.LittleEndian.PutUint32(rec[4*(e.rec.schema.NumDense+k):], math.Float32bits(c.Value(k, r)))
+	}
 	if e.rec.group >= 0 {
 		binary.LittleEndian.PutUint64(rec[e.rec.group:], uint64(c.Group[r]))
 	}

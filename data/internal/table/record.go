@@ -9,7 +9,7 @@ import (
 
 // record is the layout of an encoded row: fixed width, little endian, ids as narrow as their vocabulary allows.
 //
-//	dense float32 × NumDense | label float32 | group int64, if any | ids of each feature, 1, 2 or 4 bytes each
+//	dense float32 × NumDense | label float32 × labels | weight float32, if any | group int64, if any | ids of each feature, 1, 2 or 4 bytes each
 type record struct {
 	schema *data.Schema
 	size   int
@@ -27,7 +27,10 @@ type idField struct {
 
 func newRecord(s *data.Schema) *record {
 	r := &record{schema: s, group: -1}
-	r.size = 4*s.NumDense + 4
+	r.size = 4*s.NumDense + 4*max(1, len(s.Labels))
+	if s.HasWeight {
+		r.size += 4
+	}
 	if s.HasGroup {
 		r.group = r.size
 		r.size += 8
@@ -84,6 +87,14 @@ func (r *record) decodeFew(b *data.Batch, lo, n int, rows []byte) {
 		}
 		label[i] = math.Float32frombits(binary.LittleEndian.Uint32(rec[4*nd:]))
 	}
+	at := 4*nd + 4
+	for k := 1; k < len(b.Labels); k++ {
+		decodeNumber(b.Labels[k][lo:lo+n], rows[at:], size)
+		at += 4
+	}
+	if b.Weight != nil {
+		decodeNumber(b.Weight[lo:lo+n], rows[at:], size)
+	}
 	if r.group >= 0 {
 		for i := range n {
 			b.Group[lo+i] = int64(binary.LittleEndian.Uint64(rows[i*size+r.group:]))
@@ -101,6 +112,13 @@ func (r *record) decodeFew(b *data.Batch, lo, n int, rows []byte) {
 				out[i*f.n+k] = f.get(rows[i*size:], k)
 			}
 		}
+	}
+}
+
+// decodeNumber decodes the numbers at the start of rows, and of each size bytes behind it.
+func decodeNumber(out []float32, rows []byte, size int) {
+	for i := range out {
+		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(rows[i*size:]))
 	}
 }
 
@@ -142,6 +160,10 @@ func (f *idField) decodeOne(out []int32, rows []byte, size int) {
 func (r *record) pad(b *data.Batch, lo int) {
 	clear(b.Dense[lo*r.schema.NumDense:])
 	clear(b.Label[lo:])
+	for k := 1; k < len(b.Labels); k++ {
+		clear(b.Labels[k][lo:])
+	}
+	clear(b.Weight[min(lo, len(b.Weight)):])
 	if b.Group != nil {
 		clear(b.Group[lo:])
 	}

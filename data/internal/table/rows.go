@@ -25,10 +25,10 @@ func (t *Data) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
 		return nil, err
 	}
 	own := *t
-	own.Group, own.Time = "", ""
+	own.Group, own.Time, own.Weight = "", "", ""
 	p := own.plan(m.Features)
-	r := &rows{table: *t, encoder: newEncoder(m, p), known: map[string]bool{}}
-	r.chunk = scan.Chunk{Block: &scan.Block{}, Plan: p, Label: []float32{0}}
+	r := &rows{table: *t, encoder: newEncoder(m, p, own.Labels), known: map[string]bool{}}
+	r.chunk = scan.Chunk{Block: &scan.Block{}, Plan: p, Label: []float32{0}, More: make([]float32, max(0, len(p.Labels)-1))}
 	for _, f := range m.Features {
 		r.names = append(r.names, f.Name)
 		r.known[f.Name] = true
@@ -146,7 +146,7 @@ func (r *rows) unknown(row map[string]any) *data.ValueError {
 
 // beside reports whether rows may have a column that is no feature.
 func (t *Data) beside(name string) bool {
-	if name == t.Label || name == t.Group || name == t.Time {
+	if name == t.Label || name == t.Group || name == t.Time || name == t.Weight || slices.ContainsFunc(t.Labels, func(l data.Label) bool { return l.Name == name }) {
 		return true
 	}
 	c, ok := ColumnOf(t.Columns, name)

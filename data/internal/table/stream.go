@@ -34,7 +34,7 @@ func (t *Data) Stream(ctx context.Context, path string, m *data.FeatureMap, o da
 	s.options.Log = parts.Logger(o.Log)
 	s.table.Time = ""
 	if !o.Labels {
-		s.table.Group = ""
+		s.table.Group, s.table.Weight = "", ""
 	}
 	s.schema = s.table.Schema(m)
 	return s
@@ -87,7 +87,7 @@ func (s *stream) Batches(_, size int) iter.Seq2[*data.Batch, error] {
 		p.Left = func(file string, columns []string) {
 			s.options.Log.Warn("data: columns that the data section does not declare are left out", "columns", bound.Names(columns), "in", file)
 		}
-		w := &rowStream{encoder: newEncoder(s.m, p), ctx: ctx, out: make(chan []byte, 2), free: make(chan []byte, 4)}
+		w := &rowStream{encoder: newEncoder(s.m, p, s.table.Labels), ctx: ctx, out: make(chan []byte, 2), free: make(chan []byte, 4)}
 		go func() {
 			defer close(w.out)
 			sc := &scan.Pass{Format: s.table.Format, Plan: p, Threads: s.options.Threads}

@@ -19,11 +19,13 @@ import (
 type Data struct {
 	data.Common
 	Format Format
-	Name   string // of the format
-	Key    any    // options of the format that decide how text is read
-	Label  string // column, or what rows in memory call it
-	Group  string // column, or empty
-	Time   string // column, or empty
+	Name   string       // of the format
+	Key    any          // options of the format that decide how text is read
+	Label  string       // column, or what rows in memory call it
+	Group  string       // column, or empty
+	Time   string       // column, or empty
+	Weight string       // column, or empty
+	Labels []data.Label // of rows whose label is not one alone that is 0 or 1
 
 	draft *draft // of the rows that Fit read, for Rows
 }
@@ -63,7 +65,11 @@ func (t *Data) CheckMap(m *data.FeatureMap) error {
 }
 
 // Schema returns the features that m makes.
-func (t *Data) Schema(m *data.FeatureMap) *data.Schema { return m.Schema(t.Group != "") }
+func (t *Data) Schema(m *data.FeatureMap) *data.Schema {
+	s := m.Schema(t.Group != "")
+	s.HasWeight, s.Labels = t.Weight != "", t.Labels
+	return s
+}
 
 // reading is everything that decides which rows are read from a text.
 func (t *Data) reading() any {
@@ -71,13 +77,21 @@ func (t *Data) reading() any {
 	if t.Split.By == data.SplitTime {
 		key = append(key, "one format of times") // older caches may be of mixed ones
 	}
+	if t.Weight != "" || t.Labels != nil { // keys without them are older
+		key = append(key, t.Weight, t.Labels)
+	}
 	return key
 }
 
 // plan returns what a parser must deliver for features.
 func (t *Data) plan(features []data.MapFeature) *scan.Plan {
 	p := NewPlan(features)
-	p.Group, p.Time, p.MaxLine = t.Group, t.Time, t.MaxLine
+	p.Group, p.Time, p.MaxLine, p.Weight = t.Group, t.Time, t.MaxLine, t.Weight
+	if len(t.Labels) > 1 {
+		for _, l := range t.Labels {
+			p.Labels = append(p.Labels, l.Name)
+		}
+	}
 	return p
 }
 
@@ -128,7 +142,7 @@ func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data
 	sc, err := o.Passes.RunFresh(ctx, t.Format, p, files, t.Split, func() scan.Sink {
 		f = newFitter(features, p, tables)
 		if t.draft.close(); o.WantsMain() {
-			t.draft = newDraft(o.Cache.Path(key, "-draft"), features, t.Group != "")
+			t.draft = newDraft(o.Cache.Path(key, "-draft"), features, p.Values(), t.Group != "")
 			f.draft = t.draft
 		}
 		return f
@@ -205,7 +219,7 @@ func (t *Data) write(
 ) (*cache.Entry, error) {
 	start := time.Now()
 	p := t.plan(m.Features)
-	w := &writer{encoder: newEncoder(m, p), parts: o.Cache.Writers(key)}
+	w := &writer{encoder: newEncoder(m, p, t.Labels), parts: o.Cache.Writers(key)}
 	defer func() { w.abort() }()
 	s := t.fromDraft(ctx, o, key, w)
 	if s != nil {
@@ -214,7 +228,7 @@ func (t *Data) write(
 		var err error
 		s, err = o.Passes.RunFresh(ctx, t.Format, p, files, split, func() scan.Sink {
 			w.abort()
-			w = &writer{encoder: newEncoder(m, p), parts: o.Cache.Writers(key)}
+			w = &writer{encoder: newEncoder(m, p, t.Labels), parts: o.Cache.Writers(key)}
 			return w
 		})
 		if err != nil {

@@ -25,7 +25,7 @@ func TestShardMemory(t *testing.T) {
 	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d := set.CSV{Common: data.DefaultCommon(), Label: "y"}
+	d := set.CSV{Common: data.DefaultCommon(), Label: data.Names{"y"}}
 	d.Path, d.ShuffleBuffer = []string{path}, window
 	d.Columns = map[string]data.Column{"a": data.CategoricalColumn{}}
 	s, err := d.Open(t.Context(), data.OpenOptions{CacheDir: dir})
