@@ -14,11 +14,14 @@ func init() { Register("auc", Kind{New: newAUC, Better: Higher, Reads: Logit, Ne
 //
 //	AUC = (1/PN) Σ_{i positive, j negative} [s_i > s_j] + ½[s_i = s_j]
 //
-// It is counted in integers, so it is exact. Scores are compared as float32 logits, because probabilities saturate. Up to 4 million
-// rows are held in memory, in 32 MB. The rows beyond them go to a temporary file, with 8 bytes a row.
+// It is counted in integers, so it is exact. With weights w it is the weighted share of pairs, Σ w_i·w_j·(...) / Σ w_i·w_j, in float64. Scores are compared as float32 logits, because probabilities saturate. Up to 4 million
+// rows are held in memory, in 32 MB, or 64 MB with weights. The rows beyond them go to a temporary file, with 8 or 12 bytes a row.
 type AUC struct {
 	rows
-	keys sorter[uint64]
+	positives int64
+	keys      sorter[uint64]
+	weighted  bool
+	weighed   sorter[weighedKey] // in place of keys, of rows with weights
 }
 
 var scores = order[uint64]{
@@ -30,7 +33,7 @@ var scores = order[uint64]{
 }
 
 func newAUC(name string, _ int) Metric {
-	return &AUC{rows: rows{name: name}, keys: sorter[uint64]{kind: &scores}}
+	return &AUC{rows: rows{name: name}, keys: sorter[uint64]{kind: &scores}, weighed: sorter[weighedKey]{kind: &weighedScores}}
 }
 
 // key packs a score and a label into a number that is greater for a greater score. Of equal scores the negative is the
@@ -51,14 +54,34 @@ func key(score, label float32) uint64 {
 
 // Add implements [Metric].
 func (m *AUC) Add(logits, labels []float32, _ []int64) error {
-	if err := m.add(logits, labels); err != nil {
+	return m.AddWeighted(logits, labels, nil)
+}
+
+// AddWeighted implements [Weighted].
+func (m *AUC) AddWeighted(logits, labels, weights []float32) error {
+	if err := m.addWeighted(logits, labels, weights); err != nil {
 		return err
+	}
+	if weights != nil && !m.weighted {
+		if m.n > int64(len(labels)) {
+			return fmt.Errorf("metric: %s: rows with weights after rows without", m.name)
+		}
+		m.weighted = true
 	}
 	for i, x := range logits {
 		if err := m.binary(labels[i]); err != nil {
 			return err
 		}
-		if err := m.keys.add(key(x, labels[i])); err != nil {
+		if labels[i] > 0 {
+			m.positives++
+		}
+		var err error
+		if m.weighted {
+			err = m.weighed.add(weighedKey{key(x, labels[i]), float32(at(weights, i))})
+		} else {
+			err = m.keys.add(key(x, labels[i]))
+		}
+		if err != nil {
 			return fmt.Errorf("metric: %s: %w", m.name, err)
 		}
 	}
@@ -71,22 +94,32 @@ func (m *AUC) Value() (float64, error) {
 		return 0, err
 	}
 	var r ranks
-	if err := m.keys.each(r.add); err != nil {
+	var wr weighedRanks
+	err := m.keys.each(r.add)
+	if m.weighted {
+		err = m.weighed.each(wr.add)
+	}
+	if err != nil {
 		return 0, fmt.Errorf("metric: %s: %w", m.name, err)
 	}
 	v, ok := r.auc()
+	if m.weighted {
+		v, ok = wr.auc()
+	}
 	if !ok {
-		return 0, &Undefined{m.name, oneClass(int64(r.pos), m.n)}
+		return 0, &Undefined{m.name, oneClass(m.positives, m.n)}
 	}
 	return v, nil
 }
 
-func (m *AUC) spillInto(s Spill) { m.keys.temp = s }
+func (m *AUC) spillInto(s Spill) { m.keys.temp, m.weighed.temp = s, s }
 
 // Reset implements [Metric].
 func (m *AUC) Reset() {
 	m.reset()
+	m.positives, m.weighted = 0, false
 	m.keys.reset()
+	m.weighed.reset()
 }
 
 // ranks sums the AUC of keys that come in ascending order. Integers of 64 bits are exact up to 2^31 rows of each class.

@@ -15,15 +15,20 @@ func newCalibration(name string, _ int) Metric { return &Calibration{rows: rows{
 
 // Add implements [Metric].
 func (m *Calibration) Add(logits, labels []float32, _ []int64) error {
-	if err := m.add(logits, labels); err != nil {
+	return m.AddWeighted(logits, labels, nil)
+}
+
+// AddWeighted implements [Weighted].
+func (m *Calibration) AddWeighted(logits, labels, weights []float32) error {
+	if err := m.addWeighted(logits, labels, weights); err != nil {
 		return err
 	}
 	for i, x := range logits {
 		if err := m.part(labels[i]); err != nil {
 			return err
 		}
-		m.predicted += sigmoid(float64(x))
-		m.label += float64(labels[i])
+		m.predicted += at(weights, i) * sigmoid(float64(x))
+		m.label += at(weights, i) * float64(labels[i])
 	}
 	return nil
 }

@@ -41,9 +41,12 @@ func greatest(z []float32) (best int, ok bool) {
 
 // each calls f with the predicted and the true class of each row that counts. The predicted class is that of the greatest logit.
 // With one logit a row it is 1 if the logit is above 0, which is a probability above ½.
-func (r *rows) each(logits, labels []float32, f func(predicted, label int)) error {
+func (r *rows) each(logits, labels, weights []float32, f func(predicted, label int, weight float64)) error {
 	C, err := r.width(logits, labels)
 	if err != nil {
+		return err
+	}
+	if err := r.weigh(labels, weights); err != nil {
 		return err
 	}
 	for i, y := range labels {
@@ -68,10 +71,11 @@ func (r *rows) each(logits, labels []float32, f func(predicted, label int)) erro
 			}
 		}
 		r.n++
+		r.total += at(weights, i)
 		if !ok {
 			r.nans++
 		}
-		f(p, int(y))
+		f(p, int(y), at(weights, i))
 	}
 	return nil
 }

@@ -27,10 +27,11 @@ type CrossEntropy struct {
 
 // lossPart is a part of the rows of a call, and its workspace.
 type lossPart struct {
-	buf  [512]float32
-	n    int64
-	nans int64
-	err  error
+	buf   [512]float32
+	n     int64
+	nans  int64
+	total float64
+	err   error
 }
 
 // lossParts is the number of parts: fixed, though each row's loss is its own and they are summed in order.
@@ -44,6 +45,11 @@ func newCrossEntropy(exp bool) func(string, int) Metric {
 
 // Add implements [Metric].
 func (m *CrossEntropy) Add(logits, labels []float32, _ []int64) error {
+	return m.AddWeighted(logits, labels, nil)
+}
+
+// AddWeighted implements [Weighted].
+func (m *CrossEntropy) AddWeighted(logits, labels, weights []float32) error {
 	C, err := m.width(logits, labels)
 	if err != nil {
 		return err
@@ -51,12 +57,15 @@ func (m *CrossEntropy) Add(logits, labels []float32, _ []int64) error {
 	if C < 2 {
 		return fmt.Errorf("metric: %s: one logit a row, want one for each class", m.name)
 	}
+	if err := m.weigh(labels, weights); err != nil {
+		return err
+	}
 	if len(m.loss) < len(labels) {
 		m.loss = make([]float64, len(labels))
 	}
 	kernel.Parallel(lossParts, func(i int) {
 		p := &m.parts[i]
-		p.n, p.nans, p.err = 0, 0, nil
+		p.n, p.nans, p.total, p.err = 0, 0, 0, nil
 		for r, hi := len(labels)*i/lossParts, len(labels)*(i+1)/lossParts; r < hi; r++ {
 			m.loss[r] = 0
 			ok, err := m.class(labels[r], C)
@@ -64,7 +73,8 @@ func (m *CrossEntropy) Add(logits, labels []float32, _ []int64) error {
 				p.err = err
 			}
 			if ok {
-				m.loss[r] = p.of(logits[r*C:(r+1)*C], int(labels[r]))
+				m.loss[r] = at(weights, r) * p.of(logits[r*C:(r+1)*C], int(labels[r]))
+				p.total += at(weights, r)
 			}
 		}
 	})
@@ -74,6 +84,7 @@ func (m *CrossEntropy) Add(logits, labels []float32, _ []int64) error {
 		}
 		m.n += m.parts[i].n
 		m.nans += m.parts[i].nans
+		m.total += m.parts[i].total
 	}
 	for _, l := range m.loss[:len(labels)] {
 		m.sum += l
@@ -107,7 +118,7 @@ func (m *CrossEntropy) Value() (float64, error) {
 	if err := m.err(); err != nil {
 		return 0, err
 	}
-	v := m.sum / float64(m.n)
+	v := m.sum / m.total
 	if m.exp {
 		v = math.Exp(v)
 	}

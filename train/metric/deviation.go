@@ -29,11 +29,16 @@ func identity(x float64) float64 { return x }
 
 // Add implements [Metric].
 func (m *Deviation) Add(logits, labels []float32, _ []int64) error {
-	if err := m.values(logits, labels); err != nil {
+	return m.AddWeighted(logits, labels, nil)
+}
+
+// AddWeighted implements [Weighted].
+func (m *Deviation) AddWeighted(logits, labels, weights []float32) error {
+	if err := m.values(logits, labels, weights); err != nil {
 		return err
 	}
 	for i, x := range logits {
-		m.sum += m.of(float64(x) - float64(labels[i]))
+		m.sum += at(weights, i) * m.of(float64(x)-float64(labels[i]))
 	}
 	return nil
 }
@@ -46,7 +51,7 @@ func (m *Deviation) Value() (float64, error) {
 	if math.IsInf(m.sum, 0) || math.IsNaN(m.sum) {
 		return 0, fmt.Errorf("metric: %s: a prediction is infinite", m.name)
 	}
-	return m.finished(m.sum / float64(m.n)), nil
+	return m.finished(m.sum / m.total), nil
 }
 
 // Reset implements [Metric].

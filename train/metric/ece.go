@@ -20,7 +20,12 @@ func newECE(name string, _ int) Metric { return &ECE{rows: rows{name: name}} }
 
 // Add implements [Metric].
 func (m *ECE) Add(logits, labels []float32, _ []int64) error {
-	if err := m.add(logits, labels); err != nil {
+	return m.AddWeighted(logits, labels, nil)
+}
+
+// AddWeighted implements [Weighted].
+func (m *ECE) AddWeighted(logits, labels, weights []float32) error {
+	if err := m.addWeighted(logits, labels, weights); err != nil {
 		return err
 	}
 	for i, x := range logits {
@@ -32,8 +37,8 @@ func (m *ECE) Add(logits, labels []float32, _ []int64) error {
 		}
 		p := sigmoid(float64(x))
 		b := min(int(p*bins), bins-1)
-		m.predicted[b] += p
-		m.label[b] += float64(labels[i])
+		m.predicted[b] += at(weights, i) * p
+		m.label[b] += at(weights, i) * float64(labels[i])
 	}
 	return nil
 }
@@ -47,7 +52,7 @@ func (m *ECE) Value() (float64, error) {
 	for b := range bins {
 		sum += math.Abs(m.predicted[b] - m.label[b]) // n_b·|mean − mean|
 	}
-	return sum / float64(m.n), nil
+	return sum / m.total, nil
 }
 
 // Reset implements [Metric].

@@ -15,7 +15,10 @@ func f1(m *Confusion) float64 {
 }
 
 func (m *Confusion) f1(class int) float64 {
-	return 2 * float64(m.right[class]) / float64(max(1, m.predicted[class]+m.label[class]))
+	if m.right[class] == 0 {
+		return 0
+	}
+	return 2 * m.right[class] / (m.predicted[class] + m.label[class])
 }
 
 // macroF1 is the mean of 2r_k/(p_k + t_k) over the classes that were predicted or a label.

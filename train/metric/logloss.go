@@ -19,7 +19,12 @@ func newLogloss(name string, _ int) Metric { return &Logloss{rows: rows{name: na
 
 // Add implements [Metric].
 func (m *Logloss) Add(logits, labels []float32, _ []int64) error {
-	if err := m.add(logits, labels); err != nil {
+	return m.AddWeighted(logits, labels, nil)
+}
+
+// AddWeighted implements [Weighted].
+func (m *Logloss) AddWeighted(logits, labels, weights []float32) error {
+	if err := m.addWeighted(logits, labels, weights); err != nil {
 		return err
 	}
 	for i, l := range logits {
@@ -27,7 +32,7 @@ func (m *Logloss) Add(logits, labels []float32, _ []int64) error {
 			return err
 		}
 		x, y := float64(l), float64(labels[i])
-		m.sum += max(x, 0) - x*y + math.Log1p(math.Exp(-math.Abs(x)))
+		m.sum += at(weights, i) * (max(x, 0) - x*y + math.Log1p(math.Exp(-math.Abs(x))))
 	}
 	return nil
 }
@@ -40,7 +45,7 @@ func (m *Logloss) Value() (float64, error) {
 	if math.IsInf(m.sum, 0) || math.IsNaN(m.sum) {
 		return 0, fmt.Errorf("metric: %s: a logit is infinite", m.name)
 	}
-	return m.sum / float64(m.n), nil
+	return m.sum / m.total, nil
 }
 
 // Reset implements [Metric].

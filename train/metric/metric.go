@@ -96,6 +96,9 @@ func Names(of Output) []string {
 
 // Check reports a name that is unknown, or that of a metric that does not read such outputs.
 func Check(name string, of Output) error {
+	if own, t, marked := strings.Cut(name, taskMark); marked {
+		return fmt.Errorf("metric: %s: write %s; the metrics of task %s are those under it", name, own, t)
+	}
 	m, _, err := parse(name)
 	if err == nil && m.Reads&of == 0 {
 		err = fmt.Errorf("metric: %s does not measure this task: there are %s", name, strings.Join(Names(of), ", "))
@@ -103,7 +106,14 @@ func Check(name string, of Output) error {
 	return err
 }
 
-// New returns the metric of a name, such as auc, ndcg@10, hr@10_pessimistic, f1 or pearson.
+// OfTask returns the name of a metric of one of several tasks, as auc.click is. Such a name is that of the metric for everything here
+// but [Check].
+func OfTask(name, task string) string { return name + taskMark + task }
+
+// taskMark separates the name of a metric from that of a task.
+const taskMark = "."
+
+// New returns the metric of a name, such as auc, ndcg@10, hr@10_pessimistic, f1, pearson or auc.click.
 func New(name string) (Metric, error) {
 	m, k, err := parse(name)
 	if err != nil {
@@ -131,7 +141,8 @@ func ByGroup(name string) bool {
 }
 
 func parse(name string) (m Kind, k int, err error) {
-	base, cut, at := strings.Cut(name, "@")
+	own, _, _ := strings.Cut(name, taskMark)
+	base, cut, at := strings.Cut(own, "@")
 	m, ok := kinds[base]
 	switch {
 	case !ok:
@@ -184,17 +195,27 @@ func sigmoid(x float64) float64 {
 type rows struct {
 	name    string
 	n, nans int64
+	total   float64 // of the weights
 }
 
 // Name implements [Metric].
 func (r *rows) Name() string { return r.name }
 
 // add checks the lengths, and counts the rows.
-func (r *rows) add(logits, labels []float32) error {
+func (r *rows) add(logits, labels []float32) error { return r.addWeighted(logits, labels, nil) }
+
+// addWeighted is add of rows with weights.
+func (r *rows) addWeighted(logits, labels, weights []float32) error {
 	if len(logits) != len(labels) {
 		return fmt.Errorf("metric: %s: %d logits, %d labels", r.name, len(logits), len(labels))
 	}
+	if err := r.weigh(labels, weights); err != nil {
+		return err
+	}
 	r.n += int64(len(logits))
+	for i := range logits {
+		r.total += at(weights, i)
+	}
 	for _, x := range logits {
 		if x != x {
 			r.nans++
@@ -214,7 +235,7 @@ func (r *rows) err() error {
 	return nil
 }
 
-func (r *rows) reset() { r.n, r.nans = 0, 0 }
+func (r *rows) reset() { r.n, r.nans, r.total = 0, 0, 0 }
 
 // binary checks that a label is 0 or 1.
 func (r *rows) binary(y float32) error {
@@ -233,11 +254,11 @@ func (r *rows) part(y float32) error {
 }
 
 // values checks the rows of a metric of numbers, and that the label is one.
-func (r *rows) values(logits, labels []float32) error {
+func (r *rows) values(logits, labels, weights []float32) error {
 	for _, y := range labels {
 		if y-y != 0 {
 			return fmt.Errorf("metric: %s: label %v is not a number", r.name, y)
 		}
 	}
-	return r.add(logits, labels)
+	return r.addWeighted(logits, labels, weights)
 }

@@ -23,7 +23,7 @@ func newPearson(name string, _ int) Metric { return &Pearson{rows: rows{name: na
 
 // Add implements [Metric].
 func (m *Pearson) Add(logits, labels []float32, _ []int64) error {
-	if err := m.values(logits, labels); err != nil {
+	if err := m.values(logits, labels, nil); err != nil {
 		return err
 	}
 	n := float64(m.n - int64(len(labels)))

@@ -32,7 +32,7 @@ func ordered(x float32) int64 {
 
 // Add implements [Metric].
 func (m *Spearman) Add(logits, labels []float32, _ []int64) error {
-	if err := m.values(logits, labels); err != nil {
+	if err := m.values(logits, labels, nil); err != nil {
 		return err
 	}
 	for i, x := range logits {
