@@ -21,8 +21,12 @@ type Inputs struct {
 	// ItemDropout is the dropped share of the items' vectors in training, of histories that are looked up by Sequence and of what a catalogue
 	// compares their states with. What is dropped of an item at a step is the same wherever it stands. A model sets it before its lookups.
 	ItemDropout float64
-	plan        *embed.Plan
-	label       []float32 // the values of Label
+	// Weight holds the weights of the rows in the loss, [B, 1]; nil if all are 1.
+	Weight *G.Node
+	plan   *embed.Plan
+	label  []float32 // the values of Label
+	weight []float32 // those of Weight
+	labels []ownLabel
 
 	length    int                       // positions of a sequence, of text or of a history
 	seq       *Sequences                // nil unless the model reads text

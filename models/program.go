@@ -147,7 +147,7 @@ func (p *Program) compile(length int) (*graph, error) {
 	r.in.build = func(s *nn.Scope) *G.Node { return build(p.model, s, r.in) }
 	r.logits = r.in.build(s)
 	if o.Loss != nil && s.Err() == nil {
-		r.in.Label, r.in.label = s.Input("label", r.in.targets(o.Batch), 1)
+		r.in.target(s)
 		r.loss = o.Loss(s, r.logits, r.in)
 		if more := r.in.losses; len(more) > 0 && s.Err() == nil {
 			r.loss = s.Check(ops.Add(append(G.Nodes{r.loss}, more...)...))

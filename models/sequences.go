@@ -209,7 +209,7 @@ func (in *Inputs) fill(b *data.Batch, batch int) error {
 		return fmt.Errorf("models: batch has %d labels, want %d", len(b.Label), batch)
 	}
 	copy(in.label, b.Label[:batch])
-	return nil
+	return in.fillWeights(b, batch)
 }
 
 // fill copies a batch's tokens, padding them to L positions.

@@ -87,7 +87,8 @@ func (f *fit) loss() (models.LossFunc, error) {
 
 // soften returns the loss of the soft labels, the mean over the task's passes.
 func (f *fit) soften(s *nn.Scope, d task.Distiller, logits, teacher *G.Node, in *models.Inputs) *G.Node {
-	soft, n := d.Distill(s, logits, teacher, f.Distill.Temperature), 1
+	of := task.Soft{Logits: teacher, Temperature: f.Distill.Temperature}
+	soft, n := d.Distill(s, logits, in, of), 1
 	if r, ok := f.Task.(task.Repeated); ok {
 		n = r.Passes()
 	}
@@ -96,7 +97,7 @@ func (f *fit) soften(s *nn.Scope, d task.Distiller, logits, teacher *G.Node, in 
 	}
 	sum := G.Nodes{soft}
 	for i := 1; i < n; i++ {
-		sum = append(sum, d.Distill(s, in.Pass(s, i), teacher, f.Distill.Temperature))
+		sum = append(sum, d.Distill(s, in.Pass(s, i), in, of))
 	}
 	if s.Err() != nil {
 		return nil

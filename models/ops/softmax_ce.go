@@ -21,8 +21,35 @@ const Ignored = -1
 // C−1; another one is an error of the run, but in a row of weight 0. The loss is summed in float64. The gradient of the logits is
 // w·(softmax(z) − onehot(y))/N, and zero in padding and ignored rows. Labels and weights have none.
 func SoftmaxCE(logits *G.Node, t Target) (*G.Node, error) {
-	c := checker{op: "softmaxce"}
+	return softmaxFocal("softmaxce", logits, SoftmaxFocalOptions{}, t)
+}
+
+// SoftmaxFocalOptions say how a cross-entropy of classes counts rows.
+type SoftmaxFocalOptions struct {
+	Factors []float64 // of the rows of each class, above 0; nil: all are 1
+	Gamma   float64   // focusing parameter, 0 or more; 0: all rows of a class count alike
+}
+
+// SoftmaxFocal is [SoftmaxCE] with the focal loss of several classes in place of the cross-entropy, with p = softmax(z)_y and the factor a
+// of the class y (Lin et al. 2017, eq. 5, with the softmax in place of the sigmoid):
+//
+//	a_y·(1 − p)^γ·(−log p)
+//
+// The mean is over the rows, not over the sum of the factors. The gradient of the logits is that of [SoftmaxCE] times
+// a_y·((1 − p)^γ − γ·(1 − p)^(γ−1)·p·log p).
+func SoftmaxFocal(logits *G.Node, o SoftmaxFocalOptions, t Target) (*G.Node, error) {
+	return softmaxFocal("softmaxfocal", logits, o, t)
+}
+
+func softmaxFocal(name string, logits *G.Node, o SoftmaxFocalOptions, t Target) (*G.Node, error) {
+	c := checker{op: name}
 	B, C := c.mat("logits", logits)
+	if c.err == nil && len(o.Factors) > 0 && len(o.Factors) != C {
+		c.fail("%d factors of classes, want %d", len(o.Factors), C)
+	}
+	if slices.ContainsFunc(o.Factors, func(a float64) bool { return !(a > 0) || math.IsInf(a, 1) }) || !(o.Gamma >= 0) || math.IsInf(o.Gamma, 1) {
+		c.fail("want factors above 0 and a gamma of 0 or more")
+	}
 	c.shape("label", t.Label, "one class per row", B, 1)
 	t.check(&c, B)
 	if c.err != nil {
@@ -36,7 +63,20 @@ func SoftmaxCE(logits *G.Node, t Target) (*G.Node, error) {
 			s.err = fmt.Errorf("label of row %d is %v, want a class from 0 to %d, or %d to leave the row out", s.r, t, C-1, Ignored)
 			return 0
 		}
-		return s.log - (float64(s.z[int(t)]) - float64(s.max))
+		loss = s.log - (float64(s.z[int(t)]) - float64(s.max))
+		if o.Gamma > 0 {
+			rest := -math.Expm1(-loss) // 1 − p
+			power := math.Pow(rest, o.Gamma)
+			if s.slope = power; rest > 0 {
+				s.slope += o.Gamma * power / rest * math.Exp(-loss) * loss
+			}
+			loss *= power
+		}
+		if o.Factors != nil {
+			s.slope *= o.Factors[int(t)]
+			loss *= o.Factors[int(t)]
+		}
+		return loss
 	}
 	n.sub = func(dz, y []float32, r int, scale float32) { dz[int(y[r])] -= scale }
 	return n.apply(logits)
@@ -89,6 +129,7 @@ type softmaxRow struct {
 	max   float32   // the greatest
 	log   float64   // log Σ exp(z − max)
 	share float32   // the sum of the row's targets
+	slope float64   // derivative of the row's loss by its cross-entropy
 
 	buf  [512]float32
 	loss float64 // of the chunk so far
@@ -111,7 +152,8 @@ type softmaxCE struct {
 	live   int
 	counts int       // rows that have a part in the loss
 	max    []float32 // [B]: the greatest logit
-	part   []float32 // [B]: weight · sum of the targets / Σ exp(z − max); 0 for rows without a part
+	part   []float32 // [B]: sum of the targets · factor / Σ exp(z − max); 0 for rows without a part
+	factor []float32 // [B]: weight · slope
 	ones   []float32 // [C]
 }
 
@@ -132,7 +174,7 @@ func (n *softmaxCE) row(s *softmaxRow, in [][]float32, r int) (w float32, ok boo
 func (n *softmaxCE) apply(logits *G.Node) (*G.Node, error) {
 	B, C := n.B, n.C
 	in := n.target.inputs(logits)
-	n.max, n.part, n.ones = room[float32](in, B), room[float32](in, B), room[float32](in, C)
+	n.max, n.part, n.factor, n.ones = room[float32](in, B), room[float32](in, B), room[float32](in, B), room[float32](in, C)
 	kernel.Fill(n.ones, 1)
 	o := newOp(n.name, tensor.Shape{}, in...)
 	o.diff = make([]bool, len(in))
@@ -155,11 +197,12 @@ func (n *softmaxCE) apply(logits *G.Node) (*G.Node, error) {
 			if w == 0 || s.err != nil {
 				continue
 			}
-			s.r, s.z, s.share = r, o.in[0][r*C:(r+1)*C], 1
+			s.r, s.z, s.share, s.slope = r, o.in[0][r*C:(r+1)*C], 1, 1
 			sum := s.sumExp(n.ones)
 			s.log = math.Log(sum)
 			s.loss += float64(w) * n.of(s, o.in[1])
-			n.max[r], n.part[r] = s.max, float32(float64(w)*float64(s.share)/sum)
+			factor := float64(w) * s.slope
+			n.max[r], n.part[r], n.factor[r] = s.max, float32(factor*float64(s.share)/sum), float32(factor)
 		}
 	})
 	o.run = func() (err error) {
@@ -225,11 +268,7 @@ func (n *softmaxCE) grad(in G.Nodes, out, dy *G.Node) (*G.Node, error) {
 			kernel.Axpy(dz, -n.max[r], n.ones)
 			kernel.Exp(dz, dz)
 			kernel.Scale(dz, dz, n.part[r]*scale)
-			w := scale
-			if n.target.Weight != nil {
-				w *= o.in[2][r]
-			}
-			n.sub(dz, o.in[1], r, w)
+			n.sub(dz, o.in[1], r, scale*n.factor[r])
 		}
 	})
 	o.run = func() error {

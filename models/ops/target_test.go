@@ -68,6 +68,17 @@ func weightedLosses() []weightedLoss {
 			},
 		},
 		{
+			"softmaxfocal", 1, 3, 1, func(x []*G.Node, t ops.Target) (*G.Node, error) {
+				return ops.SoftmaxFocal(x[0], ops.SoftmaxFocalOptions{Factors: []float64{1, 2, .5}, Gamma: 1.5}, t)
+			},
+			func(x [][]float64, r int) float64 {
+				y := make([]float64, 3)
+				y[int(x[1][r])] = 1
+				ce := softCE(x[0][3*r:3*r+3], y, 3)
+				return []float64{1, 2, .5}[int(x[1][r])] * math.Pow(1-math.Exp(-ce), 1.5) * ce
+			},
+		},
+		{
 			"softmaxcesoft", 1, 3, 3, func(x []*G.Node, t ops.Target) (*G.Node, error) { return ops.SoftmaxCESoft(x[0], t) },
 			func(x [][]float64, r int) float64 { return softCE(x[0][3*r:3*r+3], x[1][3*r:3*r+3], 3) },
 		},
@@ -194,6 +205,12 @@ func TestFocalRefuses(t *testing.T) {
 	y := matrix(g, "y", 2, 1, 0, 1)
 	for _, o := range []ops.FocalOptions{{}, {Positive: 1}, {Positive: 1, Negative: 1, Gamma: -1}, {Positive: math.Inf(1), Negative: 1}} {
 		if _, err := ops.Focal(y, o, ops.Target{Label: y}); err == nil {
+			t.Errorf("%+v is no error", o)
+		}
+	}
+	z := matrix(g, "z", 2, 2, 0, 0, 0, 0)
+	for _, o := range []ops.SoftmaxFocalOptions{{Factors: []float64{1}}, {Factors: []float64{1, 0}}, {Gamma: -1}, {Gamma: math.NaN()}} {
+		if _, err := ops.SoftmaxFocal(z, o, ops.Target{Label: y}); err == nil {
 			t.Errorf("%+v is no error", o)
 		}
 	}

@@ -28,41 +28,56 @@ func init() {
 // softmax, in which a row of label -1 has no part.
 type Classification struct {
 	LabelSmoothing float64 `yaml:"label_smoothing"` // share of each label that is spread over all classes, in [0, 1)
+	// focusing parameter of the focal loss: the cross-entropy of a row is times (1 − the probability of its class) to this power; 0: none
+	FocalGamma   float64   `yaml:"focal_gamma,added"`
+	ClassWeights []float64 `yaml:"class_weights,added"` // factors of the rows of each class in the loss, in the order of the classes; empty: all are 1
 	// what evaluation prints: accuracy, cross_entropy, perplexity, f1 (of class 1 of two, else macro_f1), macro_f1, mcc
 	MetricNames []string `yaml:"metrics"`
 }
 
 // Validate reports every option out of range.
 func (t Classification) Validate() error {
-	smoothing := registry.InBelow("label_smoothing", t.LabelSmoothing, 0, 1)
-	return checkMetrics(t.MetricNames, metric.Classes, "[accuracy, cross_entropy]", smoothing)
+	errs := []error{registry.InBelow("label_smoothing", t.LabelSmoothing, 0, 1), registry.In("focal_gamma", t.FocalGamma, 0, 100)}
+	for i, w := range t.ClassWeights {
+		errs = append(errs, registry.Above(fmt.Sprintf("class_weights.%d", i), w, 0))
+	}
+	if t.LabelSmoothing > 0 && t.focuses() {
+		errs = append(errs, registry.Field("label_smoothing", "does not go with focal_gamma and class_weights; remove these, or label_smoothing"))
+	}
+	return checkMetrics(t.MetricNames, metric.Classes, "[accuracy, cross_entropy]", errs...)
 }
 
-// Loss returns the mean over the live rows of log Σ_c exp(z_c) − z_y, or with label smoothing ε of
+// focuses reports whether the loss is another one than the cross-entropy.
+func (t Classification) focuses() bool { return t.FocalGamma > 0 || len(t.ClassWeights) > 0 }
+
+// Loss returns the mean over the live rows of log Σ_c exp(z_c) − z_y, times the row's weight, or with label smoothing ε of
 //
 //	log Σ_c exp(z_c) − (1 − ε)·z_y − ε/C·Σ_c z_c
 //
-// (Szegedy et al. 2016, section 7).
+// (Szegedy et al. 2016, section 7). With focal_gamma or class_weights it is [ops.SoftmaxFocal].
 func (t Classification) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 	if s.Err() != nil || !wantClasses(s, "classification", logits) {
 		return nil
 	}
-	if t.LabelSmoothing == 0 {
-		return s.Check(ops.SoftmaxCE(logits, ops.Target{Label: in.Label, Rows: s.Rows}))
+	y := in.Target(s)
+	switch {
+	case t.focuses():
+		return s.Check(ops.SoftmaxFocal(logits, ops.SoftmaxFocalOptions{Factors: t.ClassWeights, Gamma: t.FocalGamma}, y))
+	case t.LabelSmoothing == 0:
+		return s.Check(ops.SoftmaxCE(logits, y))
 	}
-	y := s.Check(ops.SmoothLabels(in.Label, logits.Shape()[1], t.LabelSmoothing, s.Rows))
-	if s.Err() != nil {
+	if y.Label = s.Check(ops.SmoothLabels(y.Label, logits.Shape()[1], t.LabelSmoothing, s.Rows)); s.Err() != nil {
 		return nil
 	}
-	return s.Check(ops.SoftmaxCESoft(logits, ops.Target{Label: y, Rows: s.Rows}))
+	return s.Check(ops.SoftmaxCESoft(logits, y))
 }
 
 // Distill returns the mean cross-entropy of the softmax of logits/T with that of teacher/T (Hinton, Vinyals and Dean 2015, section 2).
-func (t Classification) Distill(s *nn.Scope, logits, teacher *G.Node, temperature float64) *G.Node {
+func (t Classification) Distill(s *nn.Scope, logits *G.Node, in *models.Inputs, of Soft) *G.Node {
 	if s.Err() != nil || !wantClasses(s, "classification", logits) {
 		return nil
 	}
-	z, soft := s.Check(ops.Scale(logits, 1/temperature)), s.Check(ops.Scale(teacher, 1/temperature))
+	z, soft := of.scaled(s, logits)
 	if s.Err() != nil {
 		return nil
 	}
@@ -70,7 +85,7 @@ func (t Classification) Distill(s *nn.Scope, logits, teacher *G.Node, temperatur
 	if s.Err() != nil {
 		return nil
 	}
-	return s.Check(ops.SoftmaxCESoft(z, ops.Target{Label: soft, Rows: s.Rows}))
+	return s.Check(ops.SoftmaxCESoft(z, ops.Target{Label: soft, Weight: in.Weight, Rows: s.Rows}))
 }
 
 // Metrics returns fresh metrics in the order of MetricNames.

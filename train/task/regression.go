@@ -21,24 +21,24 @@ func (t Regression) Validate() error {
 	return checkMetrics(t.MetricNames, metric.Number, "[pearson, spearman]")
 }
 
-// Loss returns the mean over the live rows of (z − y)².
+// Loss returns the mean over the live rows of (z − y)², times the row's weight.
 func (t Regression) Loss(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
 	if s.Err() != nil || !oneOutput(s, "regression", logits) {
 		return nil
 	}
-	return s.Check(ops.MSE(logits, ops.Target{Label: in.Label, Rows: s.Rows}))
+	return s.Check(ops.MSE(logits, in.Target(s)))
 }
 
 // Distill returns the mean squared error of z/T with the teacher's z'/T.
-func (t Regression) Distill(s *nn.Scope, logits, teacher *G.Node, temperature float64) *G.Node {
+func (t Regression) Distill(s *nn.Scope, logits *G.Node, in *models.Inputs, of Soft) *G.Node {
 	if s.Err() != nil || !oneOutput(s, "regression", logits) {
 		return nil
 	}
-	z, soft := s.Check(ops.Scale(logits, 1/temperature)), s.Check(ops.Scale(teacher, 1/temperature))
+	z, soft := of.scaled(s, logits)
 	if s.Err() != nil {
 		return nil
 	}
-	return s.Check(ops.MSE(z, ops.Target{Label: soft, Rows: s.Rows}))
+	return s.Check(ops.MSE(z, ops.Target{Label: soft, Weight: in.Weight, Rows: s.Rows}))
 }
 
 // Metrics returns fresh metrics in the order of MetricNames.

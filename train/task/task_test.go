@@ -116,10 +116,10 @@ func TestLossesArePyTorchs(t *testing.T) {
 
 func TestDistill(t *testing.T) {
 	teach := func(d task.Distiller, teacher []float32, temperature float64) models.LossFunc {
-		return func(s *nn.Scope, z *G.Node, _ *models.Inputs) *G.Node {
+		return func(s *nn.Scope, z *G.Node, in *models.Inputs) *G.Node {
 			node, values := s.Input("teacher", z.Shape()...)
 			copy(values, teacher)
-			return d.Distill(s, z, node, temperature)
+			return d.Distill(s, z, in, task.Soft{Logits: node, Temperature: temperature})
 		}
 	}
 	loss, grad := lossOf(t, teach(task.Classification{}, []float32{0, 1, 2, 1, 1, 1, -3, 0, 2, 0, 0, 0}, 2), table{rows: 4, z: logits}, labels(3, 0, 0, 0, 0), &data.Schema{})
