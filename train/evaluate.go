@@ -110,11 +110,11 @@ func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task,
 			m.Reset()
 		}
 	}()
-	var rows int64
-	var ranker task.Ranker
-	if r, ok := t.(task.Ranking); ok {
-		ranker = r.Ranker(o.Candidates)
+	measure, err := task.NewMeasure(t, src.Schema(), ms, task.MeasureOptions{Candidates: o.Candidates})
+	if err != nil {
+		return nil, err
 	}
+	var rows int64
 	for b, err := range src.Batches(0, prog.Batch()) {
 		if err != nil {
 			return nil, err
@@ -131,14 +131,8 @@ func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task,
 			return nil, err
 		}
 		rows += int64(b.N)
-		targets, group := compared(b)
-		if ranker != nil {
-			z, targets = ranker.Rank(z, b)
-		}
-		for _, m := range ms {
-			if err := m.Add(z, targets, group); err != nil {
-				return nil, err
-			}
+		if err := measure.Add(z, b); err != nil {
+			return nil, err
 		}
 		if o.Each != nil {
 			if err := o.Each(b.N); err != nil {
@@ -175,15 +169,6 @@ func Protocol(src data.Source, t task.Task, candidates int) string {
 	return ""
 }
 
-// compared returns what the logits of a batch are compared with, and the groups of its rows if there are any.
-func compared(b *data.Batch) (targets []float32, group []int64) {
-	targets = b.Targets()
-	if b.Group != nil && len(targets) == b.N {
-		group = b.Group[:b.N]
-	}
-	return targets, group
-}
-
 // Undefined returns the task's metrics that are undefined for the rows of src. The labels alone decide it. They are read until all
 // metrics are found to be defined, in batches of so many rows.
 func Undefined(ctx context.Context, src data.Source, t task.Task, batch int) ([]*metric.Undefined, error) {
@@ -191,15 +176,11 @@ func Undefined(ctx context.Context, src data.Source, t task.Task, batch int) ([]
 	if err != nil {
 		return nil, err
 	}
-	var labels metric.Labels
-	undefined := func() (list []*metric.Undefined) {
-		for _, m := range ms {
-			if u := labels.Check(m.Name()); u != nil {
-				list = append(list, u)
-			}
-		}
-		return list
+	measure, err := task.NewMeasure(t, src.Schema(), ms, task.MeasureOptions{})
+	if err != nil {
+		return nil, err
 	}
+	labels := measure.Labels()
 	for b, err := range src.Batches(0, batch) {
 		if err != nil {
 			return nil, err
@@ -207,12 +188,12 @@ func Undefined(ctx context.Context, src data.Source, t task.Task, batch int) ([]
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		labels.Add(compared(b))
-		if len(undefined()) == 0 {
+		labels.Add(b)
+		if len(labels.Undefined()) == 0 {
 			return nil, nil
 		}
 	}
-	return undefined(), nil
+	return labels.Undefined(), nil
 }
 
 // CheckGroups reports metrics of the task that measure within groups of rows, if the rows of the schema have none.

@@ -166,15 +166,15 @@ func (t *Ensemble) measure(ctx context.Context, progs []*models.Program, p part,
 	}
 	all := Scores{Part: p.name}
 	o := train.EvaluateOptions{Dir: t.first().Dir, Candidates: t.Candidates, Each: func(n int) error { all.Rows += n; return nil }}
-	ranking, ranks := t.first().Task.(task.Ranking)
-	for _, m := range members {
+	for i, m := range members {
 		if len(members) > 1 {
 			if m.Metrics, err = t.first().Task.Metrics(); err != nil {
 				return err
 			}
 			o.SpillMetrics(m.Metrics)
-			if ranks {
-				m.Ranker = ranking.Ranker(t.Candidates)
+			keeping := task.MeasureOptions{Candidates: t.Candidates, Keep: true}
+			if m.Measure, err = task.NewMeasure(t.first().Task, p.src[i].Schema(), m.Metrics, keeping); err != nil {
+				return run.BadInput(err)
 			}
 		}
 	}

@@ -51,7 +51,7 @@ func Concat(xs ...*G.Node) (*G.Node, error) {
 		d := make(G.Nodes, len(in))
 		for i, x := range in {
 			if need[i] {
-				if d[i], err = columns(dy, offsets[i], x.Shape()[1]); err != nil {
+				if d[i], err = copyColumns("concat/dx", dy, offsets[i], x.Shape()[1]); err != nil {
 					return nil, err
 				}
 			}
@@ -61,10 +61,45 @@ func Concat(xs ...*G.Node) (*G.Node, error) {
 	return o.apply(xs...)
 }
 
-// columns returns a copy of columns off..off+k of x [B, W]: [B, k].
-func columns(x *G.Node, off, k int) (*G.Node, error) {
+// Columns returns the columns off..off+k of x, [B, W] → [B, k]. All columns are returned as x itself.
+//
+// Its backward pass puts dy between columns of zeros.
+func Columns(x *G.Node, off, k int) (*G.Node, error) {
+	c := checker{op: "columns"}
+	B, W := c.mat("x", x)
+	if c.err == nil && (off < 0 || k < 1 || off+k > W) {
+		c.fail("columns %d to %d of %v", off, off+k, x.Shape())
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	if k == W {
+		return x, nil
+	}
+	return copyColumns("columns", x, off, k, func(_ G.Nodes, _, dy *G.Node, _ []bool) (G.Nodes, error) {
+		o := newOp("columns/dx", tensor.Shape{B, W}, dy)
+		loop := rowwise(B, W, func(lo, hi int) {
+			clear(o.out[lo*W : hi*W])
+			for r := lo; r < hi; r++ {
+				copy(o.out[r*W+off:], o.in[0][r*k:(r+1)*k])
+			}
+		})
+		o.run = func() error {
+			loop()
+			return nil
+		}
+		d, err := o.apply(dy)
+		return G.Nodes{d}, err
+	})
+}
+
+// copyColumns returns a copy of columns off..off+k of x [B, W]: [B, k].
+func copyColumns(name string, x *G.Node, off, k int, grad ...backward) (*G.Node, error) {
 	B, W := x.Shape()[0], x.Shape()[1]
-	o := newOp("concat/dx", tensor.Shape{B, k}, x)
+	o := newOp(name, tensor.Shape{B, k}, x)
+	if len(grad) > 0 {
+		o.grad = grad[0]
+	}
 	loop := rowwise(B, k, func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			copy(o.out[r*k:(r+1)*k], o.in[0][r*W+off:])

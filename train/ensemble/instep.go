@@ -27,8 +27,7 @@ type Member struct {
 	First   string          // directory of the run that the batches are of
 	Labels  bool            // rows have labels, which must be the same
 	Metrics []metric.Metric // of its own logits; may be nil
-	Ranker  task.Ranker     // makes what Metrics read of the logits; nil if they read logits
-	ranked  []float32       // logits for the Ranker, which overwrites them
+	Measure *task.Measure   // hands them the rows, and keeps the logits
 	rows    int64
 	next    func() (*data.Batch, error, bool) // next batch of its own rows; nil if it scores the batches that it is given
 	stop    func()
@@ -82,19 +81,8 @@ func (m *Member) Run(b *data.Batch, step int64) (float64, error) {
 		return 0, fmt.Errorf("%s: %w", m.Name, err)
 	}
 	m.rows += int64(b.N)
-	var group []int64
-	if b.Group != nil {
-		group = b.Group[:b.N]
-	}
-	targets := b.Targets()
-	if m.Ranker != nil && len(m.Metrics) > 0 {
-		m.ranked = append(m.ranked[:0], z...)
-		z, targets = m.Ranker.Rank(m.ranked, own)
-	}
-	for _, x := range m.Metrics {
-		if err := x.Add(z, targets, group); err != nil {
-			return 0, err
-		}
+	if m.Measure != nil {
+		return 0, m.Measure.Add(z, own)
 	}
 	return 0, nil
 }
@@ -109,8 +97,24 @@ func (m *Member) pull(b *data.Batch) (*data.Batch, error) {
 		return nil, m.differ("has %d rows, fewer than those", m.rows)
 	case own.N != b.N:
 		return nil, m.differ("has %d rows, not as many as those", m.rows+int64(own.N))
-	case m.Labels && !slices.Equal(own.Label[:own.N], b.Label[:b.N]):
+	case m.Labels && !sameLabels(own, b):
 		return nil, m.differ("has other labels in rows %d to %d than those", m.rows+1, m.rows+int64(b.N))
 	}
 	return own, nil
+}
+
+// sameLabels reports whether the rows of both batches, of which there are as many, have the same labels.
+func sameLabels(a, b *data.Batch) bool {
+	same := func(x, y []float32) bool {
+		return slices.EqualFunc(x[:a.N], y[:a.N], func(x, y float32) bool { return x == y || x != x && y != y }) // NaN: the row has none
+	}
+	if len(a.Labels) != len(b.Labels) {
+		return false
+	}
+	for i := range a.Labels {
+		if !same(a.Labels[i], b.Labels[i]) {
+			return false
+		}
+	}
+	return same(a.Label, b.Label)
 }
