@@ -17,6 +17,10 @@ func TestMeasure(t *testing.T) {
 		if !strings.HasSuffix(reflect.TypeOf(m).PkgPath(), "/ctr") {
 			continue
 		}
-		t.Run(name, func(t *testing.T) { modeltest.CheckNeed(t, m, modeltest.Schema(), models.CompileOptions{Batch: 4096}) })
+		sc := modeltest.Schema()
+		if strings.Contains("shared_bottom mmoe ple esmm", name) {
+			sc = modeltest.Labelled()
+		}
+		t.Run(name, func(t *testing.T) { modeltest.CheckNeed(t, m, sc, models.CompileOptions{Batch: 4096}) })
 	}
 }

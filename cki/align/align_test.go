@@ -125,7 +125,7 @@ func TestTrainingPrograms(t *testing.T) {
 		if _, ranks := m.Task.(task.Ranking); ranks {
 			return // in training it ends with states, of which no columns move
 		}
-		prog, err := models.Compile(m.Model, p, m.Schema, models.CompileOptions{Batch: 8, Train: true, Loss: modeltest.BCE})
+		prog, err := models.Compile(m.Model, p, m.Schema, models.CompileOptions{Batch: 8, Train: true, Loss: modeltest.LossOf(m.Schema)})
 		if err != nil {
 			t.Fatal(err)
 		}

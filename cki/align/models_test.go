@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -24,6 +25,7 @@ func cases() map[string]mergetest.Setting {
 	full := ctr.Tower{HiddenUnits: []int{24, 12}, HiddenActivations: "tanh", NetDropout: 0.2, BatchNorm: true}
 	linear := ctr.Tower{HiddenUnits: []int{9}, HiddenActivations: "none"}
 	out := mergetest.Histories()
+	maps.Copy(out, mergetest.Tasks())
 	for name, m := range map[string]models.Model{
 		"lr": ctr.LR{}, "fm": ctr.FM{EmbeddingDim: 6},
 		"mlp":            ctr.MLP{EmbeddingDim: 6, Tower: small},

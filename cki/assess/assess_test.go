@@ -3,6 +3,7 @@ package assess_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -119,6 +120,7 @@ func with[M any](r interface {
 // The result scores on the validation rows exactly what the graph scored that learned: one function trains, is evaluated and is baked.
 func TestBakedIsTrained(t *testing.T) {
 	settings := mergetest.Histories()
+	maps.Copy(settings, mergetest.Tasks())
 	for name, model := range testModels() {
 		settings[name] = mergetest.RowsOf(model)
 	}

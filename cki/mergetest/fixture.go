@@ -44,6 +44,12 @@ func rows(t *testing.T, sc *data.Schema, n int, seed uint64) data.Source {
 				r.IDs[f.Name] = ids[i*w : (i+1)*w]
 			}
 		}
+		for _, y := range b.Labels {
+			r.Labels = append(r.Labels, y[i])
+		}
+		if sc.HasWeight {
+			r.Weight = b.Weight[i]
+		}
 		out[i] = r
 	}
 	src, err := data.FromRows(sc, out)

@@ -6,6 +6,7 @@ import (
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
+	"github.com/splice-ml/splice/models/ctr"
 	"github.com/splice-ml/splice/models/modeltest"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/seq"
@@ -23,6 +24,25 @@ type Setting struct {
 // RowsOf is a model over rows of every kind of feature.
 func RowsOf(m models.Model) Setting {
 	return Setting{m, task.Binary{MetricNames: []string{"logloss", "auc"}}, modeltest.Schema()}
+}
+
+// Tasks returns small models of several tasks, by name.
+func Tasks() map[string]Setting {
+	towers := ctr.TaskTowers{EmbeddingDim: 4, TowerHiddenUnits: []int{6}, HiddenActivations: "tanh"}
+	own := task.Binary{MetricNames: []string{"logloss", "auc"}}
+	several := task.MultiTask{Tasks: []task.LabelTask{{Label: "click", Task: own}, {Label: "conversion", Task: own}}}
+	out := map[string]Setting{}
+	for name, m := range map[string]models.Model{
+		"shared_bottom": ctr.SharedBottom{BottomHiddenUnits: []int{8, 5}, TaskTowers: towers},
+		"mmoe":          ctr.MMoE{NumExperts: 3, ExpertHiddenUnits: []int{8, 5}, TaskTowers: towers},
+		"mmoe/gates":    ctr.MMoE{NumExperts: 3, ExpertHiddenUnits: []int{6}, GateHiddenUnits: []int{5}, TaskTowers: towers},
+		"ple":           ctr.PLE{NumLayers: 1, NumSharedExperts: 2, NumSpecificExperts: 2, ExpertHiddenUnits: []int{8, 5}, TaskTowers: towers},
+		"ple/layers":    ctr.PLE{NumLayers: 2, NumSharedExperts: 3, NumSpecificExperts: 1, ExpertHiddenUnits: []int{6}, TaskTowers: towers},
+		"esmm":          ctr.ESMM{TaskTowers: towers},
+	} {
+		out[name] = Setting{m, several, modeltest.Labelled()}
+	}
+	return out
 }
 
 // Histories returns small models of histories, by name: all that are registered, those that rank a catalogue with the table of items

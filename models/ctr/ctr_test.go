@@ -1,6 +1,7 @@
 package ctr_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/splice-ml/splice/models"
@@ -22,6 +23,27 @@ func TestModels(t *testing.T) {
 		"dcnv2/stacked":       ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 2, ModelStructure: "stacked", Tower: small},
 		"dcnv2/crossnet_only": ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 1, ModelStructure: "crossnet_only", Tower: small},
 		"dcnv2/low_rank":      ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 2, LowRank: 3, ModelStructure: "parallel", Tower: full},
+	}
+	tower := ctr.TaskTowers{EmbeddingDim: 4, TowerHiddenUnits: []int{6}, HiddenActivations: "tanh"}
+	dropped := ctr.TaskTowers{EmbeddingDim: 3, TowerHiddenUnits: []int{5, 4}, HiddenActivations: "tanh", NetDropout: .2}
+	several := map[string]models.Model{
+		"shared_bottom":      ctr.SharedBottom{BottomHiddenUnits: []int{16, 8}, TaskTowers: tower},
+		"shared_bottom/full": ctr.SharedBottom{BottomHiddenUnits: []int{16}, TaskTowers: dropped},
+		"mmoe":               ctr.MMoE{NumExperts: 3, ExpertHiddenUnits: []int{8, 5}, TaskTowers: tower},
+		"mmoe/full":          ctr.MMoE{NumExperts: 2, ExpertHiddenUnits: []int{8}, GateHiddenUnits: []int{6}, TaskTowers: dropped},
+		"mmoe/one":           ctr.MMoE{NumExperts: 1, ExpertHiddenUnits: []int{7, 3}, TaskTowers: tower},
+		"ple":                ctr.PLE{NumLayers: 1, NumSharedExperts: 1, NumSpecificExperts: 2, ExpertHiddenUnits: []int{8, 5}, TaskTowers: tower},
+		"ple/two": ctr.PLE{
+			NumLayers: 2, NumSharedExperts: 2, NumSpecificExperts: 1, ExpertHiddenUnits: []int{6}, GateHiddenUnits: []int{4}, TaskTowers: dropped,
+		},
+		"esmm":      ctr.ESMM{TaskTowers: tower},
+		"esmm/full": ctr.ESMM{TaskTowers: dropped},
+	}
+	for name, m := range several {
+		t.Run("tasks/"+name, func(t *testing.T) { modeltest.CheckTasks(t, m) })
+		if cases[name] = m; strings.HasPrefix(name, "esmm") { // has two tasks always
+			cases[name] = ctr.LR{}
+		}
 	}
 	for _, name := range models.Registry.Names() {
 		if cases[name] == nil {

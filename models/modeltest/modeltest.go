@@ -21,12 +21,42 @@ import (
 
 // BCE is the loss of the suite: the mean binary cross-entropy with logits.
 func BCE(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
-	return s.Check(ops.BCE(logits, ops.Target{Label: in.Label, Rows: s.Rows}))
+	return s.Check(ops.BCE(logits, in.Target(s)))
 }
 
 // Check runs the suite on a model over the rows of [Schema].
 func Check(t *testing.T, m models.Model) {
 	check(t, suite{m: m, sc: Schema(), loss: BCE, large: 4096})
+}
+
+// Tasks is the loss of the suite over rows of several labels: the sum of the cross-entropies of their logits.
+func Tasks(s *nn.Scope, logits *G.Node, in *models.Inputs) *G.Node {
+	var losses G.Nodes
+	for i := range in.Schema.Labels {
+		z := s.Check(ops.Columns(logits, i, 1))
+		if s.Err() != nil {
+			return nil
+		}
+		losses = append(losses, s.Check(ops.BCE(z, in.Of(s, i).Target(s))))
+	}
+	if s.Err() != nil {
+		return nil
+	}
+	return s.Check(ops.Add(losses...))
+}
+
+// LossOf returns the suite's loss of rows of a schema.
+func LossOf(sc *data.Schema) models.LossFunc {
+	if len(sc.Labels) > 1 {
+		return Tasks
+	}
+	return BCE
+}
+
+// CheckTasks runs the suite on a model of several tasks over the rows of [Schema], with the labels of [Labelled], some of which are missing,
+// and weights.
+func CheckTasks(t *testing.T, m models.Model) {
+	check(t, suite{m: m, sc: Labelled(), loss: Tasks, large: 4096})
 }
 
 // CheckHistory runs the suite on a model of histories over the rows of [Histories].

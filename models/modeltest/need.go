@@ -23,7 +23,7 @@ func CheckNeed(t *testing.T, m models.Model, sc *data.Schema, o models.CompileOp
 // checkNeed returns what is measured.
 func checkNeed(t *testing.T, m models.Model, sc *data.Schema, o models.CompileOptions) float64 {
 	t.Helper()
-	o.Train, o.Loss = true, BCE
+	o.Train, o.Loss = true, LossOf(sc)
 	p := nn.NewShapes()
 	start := heap()
 	need, err := models.Measure(m, p, sc, o)

@@ -1,6 +1,7 @@
 package modeltest
 
 import (
+	"math"
 	"slices"
 
 	"github.com/splice-ml/splice/data"
@@ -18,6 +19,13 @@ func Schema() *data.Schema {
 		{Name: "m", Kind: data.Multi, Vocab: 12, MaxLen: 3, Table: "m"},
 		{Name: "s", Kind: data.Multi, Vocab: 9, MaxLen: 4, Table: "s", Pool: data.PoolSum},
 	}}
+}
+
+// Labelled returns the schema of rows with a click, and with a conversion of some of them, and with weights.
+func Labelled() *data.Schema {
+	sc := Schema()
+	sc.Labels, sc.HasWeight = []data.Label{{Name: "click"}, {Name: "conversion"}}, true
+	return sc
 }
 
 // Histories returns the schema of an item and the history before it, which share a table, and of a column beside them.
@@ -59,6 +67,15 @@ func Batch(sc *data.Schema, n, size int, seed uint64) *data.Batch {
 			}
 		}
 		b.Label[i] = float32(r.IntN(2))
+		for k := 1; k < len(b.Labels); k++ {
+			b.Labels[k][i] = b.Label[i] * float32(r.IntN(2))
+			if r.IntN(5) == 0 {
+				b.Labels[k][i] = float32(math.NaN())
+			}
+		}
+		if b.Weight != nil {
+			b.Weight[i] = float32(r.IntN(5)) / 2
+		}
 		if f := sc.Features; f[0].Kind == data.Sequence {
 			next(b, i, &f[0])
 		}

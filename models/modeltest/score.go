@@ -248,6 +248,12 @@ func Put(sc *data.Schema, b, from *data.Batch, lo, n int) {
 		putRows(b.IDs[name], ids, lo, n, from.Size)
 	}
 	putRows(b.Dense, from.Dense, lo, n, from.Size)
+	for k, y := range from.Labels {
+		putRows(b.Labels[k], y, lo, n, from.Size)
+	}
+	if from.Weight != nil {
+		putRows(b.Weight, from.Weight, lo, n, from.Size)
+	}
 	if from.Tokens == nil {
 		return
 	}

@@ -13,7 +13,8 @@ type recorder struct {
 	axes    []axisSpace
 	byAxis  map[axis]int // place in axes
 	columns map[*G.Node]Space
-	nodes   []*G.Node // those of columns, in the order of their declaration
+	nodes   []*G.Node        // those of columns, in the order of their declaration
+	mixed   map[*G.Node]bool // those that no units are looked up in
 	heads   []headed
 	layers  []Layer
 	lookups []Lookup
@@ -42,7 +43,7 @@ type axisSpace struct {
 }
 
 func newRecorder() *recorder {
-	return &recorder{byAxis: map[axis]int{}, columns: map[*G.Node]Space{}}
+	return &recorder{byAxis: map[axis]int{}, columns: map[*G.Node]Space{}, mixed: map[*G.Node]bool{}}
 }
 
 func (r *recorder) add(u units) Space {
@@ -171,6 +172,9 @@ func (r *recorder) uses() map[int][]Use {
 func (r *recorder) views() map[int][]View {
 	out := map[int][]View{}
 	for _, n := range r.nodes {
+		if r.mixed[n] {
+			continue
+		}
 		at := 0
 		for _, id := range r.flatten(r.columns[n]) {
 			if v := out[id]; len(v) > 0 && v[0].Node != n {
