@@ -98,6 +98,7 @@ func (o Options) train(ctx context.Context, e *configs.Experiment, dir string) (
 type Run struct {
 	dir      string
 	task     task.Task
+	parts    []task.Part      // several of a run that predicts several labels
 	features *data.FeatureMap // of the first member
 	classes  []string
 	mode     string // of an ensemble
@@ -184,13 +185,17 @@ func (r *Run) add(opened *job.Run, params *nn.Params) error {
 		return err
 	}
 	r.members = append(r.members, m)
-	var classes []string
-	if schema.Text != nil {
-		classes = schema.Text.Labels
+	parts, err := task.Split(opened.Task, schema)
+	if err != nil {
+		return &InputError{Err: err}
 	}
+	classes := schema.Classes()
 	if len(r.members) == 1 {
-		r.task, r.features, r.classes = opened.Task, m.features, classes
+		r.task, r.parts, r.features, r.classes = opened.Task, parts, m.features, classes
 		return nil
+	}
+	if !slices.EqualFunc(parts, r.parts, func(p, q task.Part) bool { return p.Label == q.Label && p.Lo == q.Lo && p.Hi == q.Hi }) {
+		return &InputError{Err: errors.New("its labels are others than those of the first run")}
 	}
 	return r.fits(m, classes)
 }
@@ -238,10 +243,14 @@ const (
 	OutputScore Output = "score" // a probability or a number: [Run.Score]
 	OutputClass Output = "class" // a class: [Run.Classify]
 	OutputItems Output = "items" // the next items: [Run.Recommend]
+	OutputTasks Output = "tasks" // a score for each of several labels: [Run.ScoreTasks]
 )
 
 // Output returns what the run predicts.
 func (r *Run) Output() Output {
+	if len(r.parts) > 1 {
+		return OutputTasks
+	}
 	switch r.task.(type) {
 	case task.Classifier:
 		return OutputClass
@@ -265,14 +274,44 @@ func (r *Run) Close() error {
 func (r *Run) Tables() models.Tables { return r.tables }
 
 // Score returns a prediction for each row, in their order, as cmd/predict writes them: a probability, a number, or of a classifier
-// the number of the class, whose name [Run.Classify] tells. A row's prediction has the same bits in any call, and as a row of a file.
+// the number of the class, whose name [Run.Classify] tells. A run of several tasks has [Run.ScoreTasks] instead. A row's prediction has the same bits in any call, and as a row of a file.
 //
 // An error about a row is a [*data.ValueError]; it tells the row and the column. The first call of a size compiles the model for it.
 // Later ones allocate nothing but the result.
 func (r *Run) Score(ctx context.Context, rows []Row) ([]float64, error) {
+	if len(r.parts) > 1 {
+		return nil, fmt.Errorf("splice: %s predicts %s: call ScoreTasks", r.dir, strings.Join(r.Tasks(), ", "))
+	}
 	out := make([]float64, 0, len(rows))
 	err := r.predict(ctx, rows, func(_ *scratch, logits []float32) {
 		out = append(out, float64(r.task.Predict(logits)))
+	})
+	return out, err
+}
+
+// Tasks returns the labels that a run of several tasks predicts, in the order of [Run.ScoreTasks]. It is nil for other runs.
+func (r *Run) Tasks() []string {
+	if len(r.parts) < 2 {
+		return nil
+	}
+	var names []string
+	for _, p := range r.parts {
+		names = append(names, p.Label)
+	}
+	return names
+}
+
+// ScoreTasks returns what [Run.Score] does for each of several tasks: [row][task], in the order of [Run.Tasks]. Of a run with one task,
+// each row has one score.
+func (r *Run) ScoreTasks(ctx context.Context, rows []Row) ([][]float64, error) {
+	out := make([][]float64, 0, len(rows))
+	all := make([]float64, 0, len(rows)*len(r.parts))
+	err := r.predict(ctx, rows, func(_ *scratch, logits []float32) {
+		at := len(all)
+		for _, p := range r.parts {
+			all = append(all, float64(p.Task.Predict(p.Of(logits))))
+		}
+		out = append(out, all[at:len(all):len(all)])
 	})
 	return out, err
 }
@@ -418,6 +457,7 @@ func (r *Run) newScratch() (*scratch, error) {
 	}
 	var err error
 	s.mean, err = ensemble.NewMean(r.mode)
+	s.mean.Tasks(r.parts)
 	return s, err
 }
 

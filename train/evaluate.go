@@ -196,8 +196,12 @@ func Undefined(ctx context.Context, src data.Source, t task.Task, batch int) ([]
 	return labels.Undefined(), nil
 }
 
-// CheckGroups reports metrics of the task that measure within groups of rows, if the rows of the schema have none.
+// CheckGroups reports labels of the schema that do not go with the task, and metrics that measure within groups of rows, if the rows of the
+// schema have none.
 func CheckGroups(s *data.Schema, t task.Task) error {
+	if _, err := task.Split(t, s); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
 	ms, err := t.Metrics()
 	if _, whole := t.(task.Ranking); err != nil || s.HasGroup || whole {
 		return err

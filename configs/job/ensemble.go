@@ -199,9 +199,16 @@ func (t *Ensemble) predictor(
 	}
 	s = all[0]
 	if len(all) > 1 {
-		if s, err = ensemble.New(t.Mode, all...); err != nil {
+		e, err := ensemble.New(t.Mode, all...)
+		if err != nil {
 			return nil, nil, nil, err
 		}
+		parts, err := task.Split(t.first().Task, p.src[0].Schema())
+		if err != nil {
+			return nil, nil, nil, run.BadInput(err)
+		}
+		e.Tasks(parts)
+		s = e
 	}
 	for i, m := range members {
 		if p.src[i] != p.src[0] {

@@ -16,8 +16,9 @@ import (
 )
 
 // Predict writes the prediction for every row of the files at in to w, one a line in the order of the rows. It is that of the run, or
-// of the ensemble of several runs. A prediction is a probability, a number, or the name of a class. Of a model that ranks a catalogue it
-// is the names of TopK items, the best one first, with tabs between them. Predict returns the number of rows.
+// of the ensemble of several runs. A prediction is a probability, a number, or the name of a class. Of a model of several tasks it is one of
+// each, in the order of the data's labels, with tabs between them. Of a model that ranks a catalogue it is the names of TopK items, the best
+// one first, with tabs between them. Predict returns the number of rows.
 func (t *Ensemble) Predict(ctx context.Context, in string, w io.Writer) (rows int, err error) {
 	p := t.stream(ctx, in, false)
 	line, err := t.first().line(p.src[0].Schema(), t.TopK)
@@ -79,14 +80,30 @@ func (r *Run) line(sc *data.Schema, top int) (func(line []byte, logits []float32
 		return nil, run.BadInput(fmt.Errorf("%s predicts masked words, not something of a row; train its encoder on for a task: "+
 			"finetune --from %s --config FILE", r.Dir, r.Dir))
 	}
-	if c, ok := r.Task.(task.Classifier); ok && t != nil && len(t.Labels) > 0 {
-		return func(line []byte, logits []float32, _ *data.Batch, _ int) []byte {
-			return append(line, t.Labels[c.Classify(logits, nil)]...)
-		}, nil
+	parts, err := task.Split(r.Task, sc)
+	if err != nil {
+		return nil, run.BadInput(err)
 	}
 	return func(line []byte, logits []float32, _ *data.Batch, _ int) []byte {
-		return strconv.AppendFloat(line, float64(r.Task.Predict(logits)), 'g', -1, 32)
+		for i, p := range parts {
+			if i > 0 {
+				line = append(line, '\t')
+			}
+			line = appendPrediction(line, p, sc, logits)
+		}
+		return line
 	}, nil
+}
+
+// appendPrediction appends the prediction of one task of a row: the name of a class, or a number.
+func appendPrediction(line []byte, p task.Part, sc *data.Schema, logits []float32) []byte {
+	own := p.Of(logits)
+	if c, ok := p.Task.(task.Classifier); ok {
+		if classes := p.Classes(sc); len(classes) > 0 {
+			return append(line, classes[c.Classify(own, nil)]...)
+		}
+	}
+	return strconv.AppendFloat(line, float64(p.Task.Predict(own)), 'g', -1, 32)
 }
 
 // recommended returns what appends the names of the top items of a row to a line.

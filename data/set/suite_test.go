@@ -31,6 +31,7 @@ var cases = map[string]func(testing.TB) datatest.Case{
 	"text mask":              maskCase,
 	"reviews":                reviewsCase,
 	"tastes":                 tastesCase,
+	"likes":                  likesCase,
 }
 
 func TestEveryDataset(t *testing.T) {
@@ -242,6 +243,30 @@ func frappeCase(t testing.TB) datatest.Case {
 func tastesCase(testing.TB) datatest.Case {
 	d := set.Tastes{Users: 7, Items: 5, Rows: 60, Seed: 2, Split: data.Split{By: data.SplitOrder, Ratio: []float64{.6, .2, .2}}}
 	return datatest.Case{Data: d, Test: decoded}
+}
+
+func likesCase(testing.TB) datatest.Case {
+	d := set.Likes{
+		Users: 7, Items: 5, Rows: 60, Seed: 2, Shared: .5, Label: data.Names{"click", "like"},
+		Split: data.Split{By: data.SplitOrder, Ratio: []float64{.6, .2, .2}},
+	}
+	return datatest.Case{Data: d, Test: func(t testing.TB, s *data.Splits) (string, []map[string]any) {
+		path, rows := decoded(t, s)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(text), "\n")
+		for i, line := range lines {
+			label, rest, _ := strings.Cut(line, "\t")
+			lines[i] = label + "\t0\t" + rest
+		}
+		lines[0] = strings.Replace(lines[0], "label\t0", "click\tlike", 1)
+		for _, row := range rows {
+			delete(row, "label")
+		}
+		return datatest.WriteFile(t, "likes.tsv", strings.Join(lines, "\n")), rows
+	}}
 }
 
 // decoded writes the test rows of a data set of categorical features as a file with a header, by the tokens of their ids.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/task"
 )
 
 // How an Ensemble puts its members' logits together.
@@ -40,6 +41,9 @@ func New(mode string, members ...train.Predictor) (*Ensemble, error) {
 	}
 	return &Ensemble{mean: mean, members: members, z: make([][]float32, len(members))}, nil
 }
+
+// Tasks makes e one of models of several tasks, or of one.
+func (e *Ensemble) Tasks(parts []task.Part) { e.mean.Tasks(parts) }
 
 // Batch returns the members' batch size.
 func (e *Ensemble) Batch() int { return e.members[0].Batch() }

@@ -3,12 +3,24 @@ package ensemble
 import (
 	"fmt"
 	"math"
+
+	"github.com/splice-ml/splice/train/task"
 )
 
 // Mean makes the logits of an ensemble of those of its members. One goroutine may use it at a time.
 type Mean struct {
-	mode string
-	sum  []float64
+	mode  string
+	tasks []int // outputs of each of several tasks; nil: a row's outputs are those of one
+	sum   []float64
+}
+
+// Tasks makes m one of rows with the outputs of several tasks side by side, or of one.
+func (m *Mean) Tasks(parts []task.Part) {
+	if m.tasks = nil; len(parts) > 1 {
+		for _, p := range parts {
+			m.tasks = append(m.tasks, p.Hi-p.Lo)
+		}
+	}
 }
 
 // NewMean returns a Mean. mode is MeanLogits or MeanProbabilities. With one output a row, the latter is
@@ -32,6 +44,17 @@ func (m *Mean) Of(dst []float32, z [][]float32, width int) {
 	switch {
 	case m.mode == MeanLogits:
 		m.logits(dst, z)
+	case m.tasks != nil:
+		for lo := 0; lo < len(dst); {
+			for _, n := range m.tasks {
+				if n == 1 {
+					dst[lo] = binary(z, lo)
+				} else {
+					m.classes(dst, z, lo, lo+n)
+				}
+				lo += n
+			}
+		}
 	case width == 1:
 		for r := range dst {
 			dst[r] = binary(z, r)

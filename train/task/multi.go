@@ -147,6 +147,24 @@ type Part struct {
 	weight float64
 }
 
+// Of returns the part's logits among those of a row.
+func (p Part) Of(logits []float32) []float32 {
+	if p.Hi < 0 {
+		return logits
+	}
+	return logits[p.Lo:p.Hi]
+}
+
+// Classes returns the names of the classes of the part's label, nil if they have none.
+func (p Part) Classes(sc *data.Schema) []string {
+	for _, l := range sc.Labels {
+		if l.Name == p.Label && len(sc.Labels) > 1 {
+			return l.Classes
+		}
+	}
+	return sc.Classes()
+}
+
 // Split returns the tasks of the labels of rows, in the order of the schema. It is the task itself for rows of one label. Labels that do
 // not go with the task are an error.
 func Split(t Task, sc *data.Schema) ([]Part, error) {

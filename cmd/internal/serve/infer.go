@@ -90,11 +90,18 @@ func describe(name string, v *version) modelInfo {
 		info.Outputs = []tensorInfo{{"class", bytesType, []int{-1}}, {"probability", floatType, []int{-1}}}
 	case splice.OutputItems:
 		info.Outputs = []tensorInfo{{"items", bytesType, []int{-1, -1}}, {"scores", floatType, []int{-1, -1}}}
+	case splice.OutputTasks:
+		for _, name := range v.run.Tasks() {
+			info.Outputs = append(info.Outputs, tensorInfo{taskOutput + name, floatType, []int{-1}})
+		}
 	default:
 		info.Outputs = []tensorInfo{{"score", floatType, []int{-1}}}
 	}
 	return info
 }
+
+// taskOutput stands before the label in the name of the output of one of several tasks.
+const taskOutput = "score."
 
 func (s *Server) metadata(c *call) error {
 	return s.onModel(c, func(m *served, v *version) { reply(c.w, http.StatusOK, describe(m.Name, v)) })
@@ -166,7 +173,11 @@ func (s *Server) inferWith(c *call, body []byte, name string, v *version) error 
 	out := inferReply{ModelName: name, ModelVersion: v.short(), ID: req.ID, Outputs: []tensor{}}
 	var tail []byte
 	for _, want := range wanted {
-		t, raw := a.tensor(want.Name, want.binary)
+		of := a
+		if v.output == splice.OutputTasks {
+			of = a.task(slices.Index(v.run.Tasks(), strings.TrimPrefix(want.Name, taskOutput)))
+		}
+		t, raw := of.tensor(want.Name, want.binary)
 		tail = append(tail, raw...)
 		out.Outputs = append(out.Outputs, t)
 	}
@@ -413,6 +424,15 @@ func (t *tensor) holds(v any) bool {
 	return false
 }
 
+// task returns the scores of one of several tasks as an answer.
+func (a answer) task(k int) answer {
+	out := answer{scores: make([]float64, len(a.tasks))}
+	for i, scores := range a.tasks {
+		out.scores[i] = scores[k]
+	}
+	return out
+}
+
 // tensor returns an output, in JSON or packed.
 func (a answer) tensor(name string, binary bool) (t tensor, raw []byte) {
 	var text []string
@@ -423,8 +443,6 @@ func (a answer) tensor(name string, binary bool) (t tensor, raw []byte) {
 		width = max(width, len(list))
 	}
 	switch name {
-	case "score":
-		numbers = float32s(a.scores)
 	case "probability":
 		for _, c := range a.classes {
 			numbers = append(numbers, float32(c.Probability))
@@ -444,6 +462,8 @@ func (a answer) tensor(name string, binary bool) (t tensor, raw []byte) {
 				text, numbers = append(text, item.Name), append(numbers, float32(item.Score))
 			}
 		}
+	default: // score, or that of a task
+		numbers = float32s(a.scores)
 	}
 	var values any = append([]float32{}, numbers...)
 	if name == "items" || name == "class" {

@@ -57,6 +57,8 @@ func (v *version) predict(ctx context.Context, rows []splice.Row, k int) (a answ
 		a.classes, err = v.run.Classify(ctx, rows)
 	case splice.OutputItems:
 		a.items, err = v.run.Recommend(ctx, rows, k)
+	case splice.OutputTasks:
+		a.tasks, err = v.run.ScoreTasks(ctx, rows)
 	default:
 		a.scores, err = v.run.Score(ctx, rows)
 	}

@@ -164,6 +164,11 @@ func (s *Server) fill(c *call, v *version, d *pageData, row splice.Row, k string
 	for _, x := range a.scores {
 		d.Result = append(d.Result, pageResult{"score", number(x)})
 	}
+	for _, scores := range a.tasks {
+		for i, x := range scores {
+			d.Result = append(d.Result, pageResult{v.run.Tasks()[i], number(x)})
+		}
+	}
 	for _, x := range a.classes {
 		d.Result = append(d.Result, pageResult{x.Name, number(x.Probability)})
 	}

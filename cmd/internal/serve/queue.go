@@ -17,6 +17,7 @@ type answer struct {
 	scores  []float64
 	classes []splice.Class
 	items   [][]splice.Item
+	tasks   [][]float64 // scores of each of several tasks
 }
 
 // part returns the answer of n rows from row i on, with k items each.
@@ -27,6 +28,9 @@ func (a answer) part(i, n, k int) answer {
 	}
 	if a.classes != nil {
 		p.classes = a.classes[i : i+n]
+	}
+	if a.tasks != nil {
+		p.tasks = a.tasks[i : i+n]
 	}
 	if a.items != nil {
 		for _, list := range a.items[i : i+n] {

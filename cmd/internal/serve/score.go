@@ -18,12 +18,13 @@ type rowsRequest struct {
 // defaultItems is how many items are recommended if a request does not say.
 const defaultItems = 10
 
-// scoreReply is the answer to /v1/score. Scores are numbers, or names of classes.
+// scoreReply is the answer to /v1/score. Scores are numbers, or names of classes, or of several tasks lists of numbers.
 type scoreReply struct {
 	Model         string    `json:"model"`
 	Version       string    `json:"version"`
 	Scores        any       `json:"scores"`
 	Probabilities []float32 `json:"probabilities,omitempty"` // of the classes
+	Tasks         []string  `json:"tasks,omitempty"`         // the labels, in the order of each row's scores
 }
 
 // recommendReply is the answer to /v1/recommend.
@@ -58,6 +59,13 @@ func (s *Server) score(c *call) error {
 			names[i], out.Probabilities[i] = c.Name, float32(c.Probability)
 		}
 		out.Scores = names
+	}
+	if v.output == splice.OutputTasks {
+		list := make([][]float32, len(a.tasks))
+		for i, scores := range a.tasks {
+			list[i] = float32s(scores)
+		}
+		out.Scores, out.Tasks = list, v.run.Tasks()
 	}
 	reply(c.w, http.StatusOK, out)
 	return nil
