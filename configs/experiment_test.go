@@ -176,7 +176,7 @@ func TestDefaultsText(t *testing.T) {
 	}
 	err := configs.Defaults(&out, "dcn2")
 	if err == nil || !strings.Contains(err.Error(), `no options are known by the name "dcn2"; did you mean "dcn"?`) ||
-		!strings.Contains(err.Error(), "lr, mlp, roberta, roberta_mlm, sasrec, widedeep (model)") {
+		!strings.Contains(err.Error(), "lr, mlp, mmoe, ple, roberta, roberta_mlm, sasrec, shared_bottom, widedeep (model)") {
 		t.Errorf("Defaults(dcn2) = %v", err)
 	}
 }
@@ -225,7 +225,7 @@ func TestConfigsLoad(t *testing.T) {
 // step compiles an experiment's model and task for a small schema and trains one step of them.
 func step(t *testing.T, e *configs.Experiment) {
 	t.Helper()
-	sc, b := table()
+	sc, b := table(e.Task)
 	if _, ok := e.Model.(models.Importer); ok {
 		sc, b = sentences(e.Task)
 	}
@@ -249,8 +249,8 @@ func step(t *testing.T, e *configs.Experiment) {
 	}
 }
 
-// table returns rows with every kind of feature.
-func table() (*data.Schema, *data.Batch) {
+// table returns rows with every kind of feature, and the labels of the task.
+func table(of task.Task) (*data.Schema, *data.Batch) {
 	sc := &data.Schema{NumDense: 1, Features: []data.Feature{
 		{Name: "a", Kind: data.Categorical, Vocab: 5, Table: "a"},
 		{Name: "b", Kind: data.Multi, Vocab: 7, MaxLen: 3, Table: "b"},
@@ -260,6 +260,11 @@ func table() (*data.Schema, *data.Batch) {
 		{Name: "category", Kind: data.Categorical, Vocab: 4, Table: "category"},
 		{Name: "history_category", Kind: data.Sequence, Vocab: 4, MaxLen: 4, Table: "category"},
 	}}
+	if m, ok := of.(task.MultiTask); ok {
+		for _, p := range m.Tasks {
+			sc.Labels = append(sc.Labels, data.Label{Name: p.Label})
+		}
+	}
 	b := data.NewBatch(sc, 4)
 	b.N = 2
 	copy(b.IDs["a"], []int32{1, 4})

@@ -57,6 +57,9 @@ func (j *Job) basis(ctx context.Context, check func(*data.Splits) error) (*basis
 			return nil, run.BadInput(err)
 		}
 	}
+	if err := train.CheckGroups(g.data.Train.Schema(), j.Task); err != nil {
+		return nil, run.BadInput(err)
+	}
 	if err := j.afford(g.data.Schema, uses{trains: true, loaded: len(j.Experiment.Teacher.From)}); err != nil {
 		return nil, err
 	}

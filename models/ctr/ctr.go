@@ -1,5 +1,5 @@
 // Package ctr holds models that predict click-through rates, one in a file. Their definitions and the names of their options are
-// FuxiCTR's (Zhu et al., BARS, SIGIR 2022). A model returns one logit for each row.
+// FuxiCTR's (Zhu et al., BARS, SIGIR 2022). A model returns one logit for each row, or one for each of several labels and classes.
 package ctr
 
 import (

@@ -26,10 +26,10 @@ func (m DCN) Validate() error {
 		m.Tower.Validate())
 }
 
-// Build returns the logits, [B, 1].
+// Build returns the logits, [B, outputs].
 func (m DCN) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 	e := in.Embeddings(s, "embedding", m.EmbeddingDim) // [B, F·D]
 	c := nn.CrossNet(s.Sub("cross"), e, m.NumCrossLayers)
 	h := m.mlp(s.Sub("mlp"), e, 0)
-	return nn.Linear(s.Sub("fc"), nn.Concat(s, c, h), 1, kernel.None)
+	return nn.Linear(s.Sub("fc"), nn.Concat(s, c, h), in.Schema.Outputs(), kernel.None)
 }

@@ -35,7 +35,7 @@ func (m DCNv2) Validate() error {
 	)
 }
 
-// Build returns the logits, [B, 1].
+// Build returns the logits, [B, outputs].
 func (m DCNv2) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 	e := in.Embeddings(s, "embedding", m.EmbeddingDim) // [B, F·D]
 	x := nn.CrossNetV2(s.Sub("cross"), e, m.NumCrossLayers, m.LowRank)
@@ -45,5 +45,5 @@ func (m DCNv2) Build(s *nn.Scope, in *models.Inputs) *G.Node {
 	case "parallel":
 		x = nn.Concat(s, x, m.mlp(s.Sub("mlp"), e, 0))
 	}
-	return nn.Linear(s.Sub("fc"), x, 1, kernel.None)
+	return nn.Linear(s.Sub("fc"), x, in.Schema.Outputs(), kernel.None)
 }

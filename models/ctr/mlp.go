@@ -23,7 +23,7 @@ func (m MLP) Validate() error {
 	return errors.Join(registry.AtLeast("embedding_dim", m.EmbeddingDim, 1), m.Tower.Validate())
 }
 
-// Build returns the logits, [B, 1].
+// Build returns the logits, [B, outputs].
 func (m MLP) Build(s *nn.Scope, in *models.Inputs) *G.Node {
-	return m.mlp(s.Sub("mlp"), in.Embeddings(s, "embedding", m.EmbeddingDim), 1)
+	return m.mlp(s.Sub("mlp"), in.Embeddings(s, "embedding", m.EmbeddingDim), in.Schema.Outputs())
 }
