@@ -180,6 +180,9 @@ func Split(t Task, sc *data.Schema) ([]Part, error) {
 		}
 		return []Part{{Task: t, Hi: -1, weight: 1}}, nil
 	}
+	if len(m.Tasks) == 0 {
+		return nil, errors.New("task multi_task: there is no task: name one for each label in task.tasks")
+	}
 	labels := sc.Labels
 	if len(labels) == 0 && len(m.Tasks) == 1 {
 		labels = []data.Label{{Name: m.Tasks[0].Label}}
