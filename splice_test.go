@@ -164,6 +164,9 @@ func TestScoreIsPredict(t *testing.T) {
 		m, _ := models.Registry.Default(name)
 		_, isText := m.(models.Staged) // every text model is
 		masked := strings.HasSuffix(name, "_mlm")
+		if name == "esmm" { // has two labels always
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			config := clicksConfig
