@@ -13,6 +13,9 @@ func small(m Metric, limit int) {
 		k := *m.keys.kind
 		k.limit = limit
 		m.keys.kind = &k
+		w := *m.weighed.kind
+		w.limit = limit
+		m.weighed.kind = &w
 	case *Grouped:
 		k := *m.rankings.kind
 		k.limit = limit
@@ -93,4 +96,33 @@ func BenchmarkAUC(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/row")
+}
+
+// TestSpillWeighted: weights stay with their rows in temporary files.
+func TestSpillWeighted(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 8))
+	const n = 503
+	x, y, w := make([]float32, n), make([]float32, n), make([]float32, n)
+	for i := range x {
+		x[i], y[i], w[i] = float32(r.IntN(60)), float32(r.IntN(2)), float32(1+r.IntN(9))/4
+	}
+	value := func(limit int) float64 {
+		m, err := New("auc")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Reset()
+		small(m, limit)
+		if err := (Rows{Logits: x, Labels: y, Weights: w}).Add(m); err != nil {
+			t.Fatal(err)
+		}
+		v, err := m.Value()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	if got, want := value(50), value(n); got != want {
+		t.Errorf("%v with rows in files, %v in memory", got, want)
+	}
 }
