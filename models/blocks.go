@@ -47,7 +47,7 @@ const (
 // taking as many blocks, compute the fewest rows. It is 0 for a batch that is about a block.
 func blockRows(batch, threads int) int {
 	step := 14 // rows of the widest micro-kernel
-	if kernel.Tiles() == nil {
+	if kernel.Path() == "amx" {
 		step = 32
 	}
 	if batch <= mostBlock {
