@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -153,6 +154,29 @@ func TestTiled(t *testing.T) {
 					for i := range seen {
 						if n := seen[i].Load(); n != 1 {
 							t.Fatalf("%v %v: epi ran %d times over row %d", p, c, n, i)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestTiledAfterNaN checks that what an earlier product left in the memory of tiles does not come into a shorter one.
+func TestTiledAfterNaN(t *testing.T) {
+	onTiles(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(91, 92))
+		nan := slices.Repeat([]float32{float32(math.NaN())}, 40*40)
+		for v := range 4 {
+			for _, k := range []int{17, 24, 30} {
+				for p := Highest; p <= Medium; p++ {
+					c := gemmCase{v&1 > 0, v&2 > 0, 40, 40, k, false}
+					a, b, out := c.operands(r)
+					p.GemmST(c.ta, c.tb, 40, 40, 40, nan, 40, nan, 40, slices.Clone(nan), 40, false)
+					p.GemmST(c.ta, c.tb, c.m, c.n, c.k, a.data, a.ld, b.data, b.ld, out.data, out.ld, false)
+					for i, x := range out.all {
+						if x != x {
+							t.Fatalf("%v %v: element %d is NaN", p, c, i)
 						}
 					}
 				}
