@@ -82,96 +82,63 @@ func (t *Transposed) strips() {
 //	for j := range n { for p := range k { c[j] += a[p] * b[j*k+p] } }
 //
 // over c set to zero, with the bits of a row of [Precision.GemmRows] that has the rows of b for its transposed second factor, n and k above 1.
-// A large b is read by the threads of [Parallel], each some columns of c.
 func (t *Transposed) Times(c, a []float32) {
 	a, c = a[:t.k], c[:t.n]
-	if t.tiles != nil {
+	switch {
+	case t.tiles != nil:
 		t.TimesRows(1, c, a, nil)
 		return
+	case t.parts > 0:
+		space := spaces.take()
+		defer spaces.put(space)
+		space.piece = room(space.piece, t.k)
+		RoundBF16(space.piece, a, t.parts)
+		a = space.piece
 	}
 	t.strip.Do(t.strips)
-	r := rowProducts.take()
-	if t.parts > 0 {
-		r.rounded = room(r.rounded, t.k)
-		RoundBF16(r.rounded, a, t.parts)
-		a = r.rounded
-	}
-	r.t, r.c, r.a, r.tasks = t, c, a, 1
-	if t.n*t.k >= sharedRow {
-		r.tasks = max(1, min(Threads(), t.n/minColumns))
-	}
-	Parallel(r.tasks, r.task)
-	r.t, r.c, r.a = nil, nil, nil
-	rowProducts.put(r)
-}
-
-const (
-	sharedRow  = 1 << 18 // elements of a matrix from which on several threads read it for one row
-	minColumns = 64      // columns under which a thread would read too little of each row
-)
-
-// rowProduct is a [Transposed.Times] in flight.
-type rowProduct struct {
-	t       *Transposed
-	c, a    []float32
-	rounded []float32
-	tasks   int
-	task    func(i int) // bound once
-}
-
-var rowProducts = stock[rowProduct]{make: func() *rowProduct {
-	r := new(rowProduct)
-	r.task = r.columns
-	return r
-}}
-
-// columns computes the i-th part of c.
-func (r *rowProduct) columns(i int) {
-	t := r.t
 	_, _, kc := microSize()
 	kc = pieceOf(t.k, kc)
 	height := ceil(t.k, 4) * 4
 	var part [stripWidth]float32
-	lo, hi := Span(t.n, r.tasks, i)
-	for lo < hi { // the columns of one strip at a time
-		first := lo / stripWidth * stripWidth
-		w := t.stripWidth(first)
-		end := min(hi, first+w)
-		c, sum := r.c[lo:end], part[:ceil(end-lo, 16)*16]
-		strip := t.data[first*height+lo-first:]
+	strip := t.data
+	for len(c) > 0 {
+		w := t.stripWidth(t.n - len(c))
+		live := min(w, len(c))
 		for k := 0; k < t.k; k += kc {
+			sum := part[:w]
 			clear(sum)
-			inOrder(sum, r.a[k:min(k+kc, t.k)], strip[k*w:], w)
+			inOrder(sum, a[k:min(k+kc, t.k)], strip[k*w:])
 			if k == 0 {
-				copy(c, sum)
+				copy(c[:live], sum)
 			} else {
-				Add(c, sum[:len(c)])
+				Add(c[:live], sum[:live])
 			}
 		}
-		lo = end
+		c, strip = c[live:], strip[height*w:]
 	}
 }
 
-// inOrder adds to sum the rows of x, which lie w apart, times the elements of a, in the order of the micro-kernel and rounded as it
-// rounds. x has rows up to the next multiple of four.
-func inOrder(sum, a, x []float32, w int) {
+// inOrder adds to sum the rows of x, each as long as sum, times the elements of a, in the order of the micro-kernel and rounded
+// as it rounds. x has rows up to the next multiple of four.
+func inOrder(sum, a, x []float32) {
+	w := len(sum)
 	if path == generic {
 		for p, v := range a {
-			row := x[p*w:][:len(sum)]
+			row := x[p*w:][:w]
 			for j := range sum {
 				sum[j] += v * row[j]
 			}
 		}
 		return
 	}
-	p := 0
-	for ; p+4 <= len(a); p += 4 {
-		axpy4(sum, x[p*w:], w, (*[4]float32)(a[p:]))
+	for len(a) >= 4 {
+		axpy4(sum, x, w, (*[4]float32)(a))
+		a, x = a[4:], x[4*w:]
 	}
-	if p < len(a) {
+	if len(a) > 0 {
 		var rest [4]float32
-		copy(rest[:], a[p:])
-		axpy4(sum, x[p*w:], w, &rest)
+		copy(rest[:], a)
+		axpy4(sum, x, w, &rest)
 	}
 }
 

@@ -62,38 +62,6 @@ func TestRowBits(t *testing.T) {
 	})
 }
 
-// TestTimesThreads checks that a row's product has the same bits for any number of threads.
-func TestTimesThreads(t *testing.T) {
-	defer SetThreads(0)
-	paths(t, func(t *testing.T) {
-		r := rand.New(rand.NewPCG(13, 14))
-		for _, s := range [][2]int{{624, 624}, {401, 640}, {130, 1030}, {257, 513}} {
-			n, k := s[0], s[1]
-			a, w := values(r, k), values(r, n*k)
-			for _, p := range []Precision{Highest, Medium} {
-				var want []float32
-				for _, threads := range []int{1, 2, 3, 7} {
-					SetThreads(threads)
-					got := values(r, n+1)
-					got[n] = guard
-					p.Transpose(n, k, w).Times(got[:n], a)
-					if got[n] != guard {
-						t.Fatalf("n=%d k=%d, %d threads: Times wrote behind its slice", n, k, threads)
-					}
-					if want == nil {
-						want = got
-					}
-					for j := range want {
-						if math.Float32bits(got[j]) != math.Float32bits(want[j]) {
-							t.Fatalf("n=%d k=%d %v: element %d is %v with %d threads, %v with one", n, k, p, j, got[j], threads, want[j])
-						}
-					}
-				}
-			}
-		}
-	})
-}
-
 // TestRenew checks that a transpose follows its matrix when it is told to, and not before, in each of its forms.
 func TestRenew(t *testing.T) {
 	paths(t, func(t *testing.T) {
