@@ -23,6 +23,8 @@ type Case struct {
 	// Test returns a file that has the rows of the test part in their order, and the same rows in memory. The rows are nil where
 	// the data set encodes none.
 	Test func(t testing.TB, s *data.Splits) (path string, rows []map[string]any)
+	// Grow returns the bytes of a file that has grown; with the last line once more if it is nil.
+	Grow func(file []byte) []byte
 }
 
 // Check tests a data set:
@@ -56,7 +58,7 @@ func Check(t *testing.T, c Case) {
 	t.Run("stream", func(t *testing.T) { checkStream(t, c.Data, s, file) })
 	t.Run("encode", func(t *testing.T) { checkEncode(t, c.Data, s, file, rows) })
 	t.Run("cache", func(t *testing.T) { checkCache(t, c.Data, o) })
-	t.Run("origin", func(t *testing.T) { checkOrigin(t, c.Data, s, o) })
+	t.Run("origin", func(t *testing.T) { checkOrigin(t, c, s, o) })
 }
 
 // checkCache removes the rows from the cache, but not what was fitted: they were written while it was fitted, and now are by another pass.
@@ -321,11 +323,11 @@ func checkThreads(t *testing.T, d data.Dataset, want *data.Splits) {
 }
 
 // checkOrigin changes the files of the data set, and puts them back.
-func checkOrigin(t *testing.T, d data.Dataset, s *data.Splits, o data.OpenOptions) {
+func checkOrigin(t *testing.T, c Case, s *data.Splits, o data.OpenOptions) {
 	was := s.Origin()
 	again := func(o data.OpenOptions) []string {
 		t.Helper()
-		return was.Changes(Open(t, d, o).Origin())
+		return was.Changes(Open(t, c.Data, o).Origin())
 	}
 	if c := again(data.OpenOptions{CacheDir: t.TempDir(), Seed: 7, Threads: 1}); len(c) > 0 {
 		t.Errorf("opened with another cache and seed, the origin is another one: %q", c)
@@ -350,8 +352,11 @@ func checkOrigin(t *testing.T, d data.Dataset, s *data.Splits, o data.OpenOption
 		if c := again(o); len(c) > 0 {
 			t.Errorf("%s was touched, and the origin is another one: %q", f.Path, c)
 		}
-		last := bytes.LastIndexByte(bytes.TrimRight(text, "\n"), '\n') + 1
-		if err := os.WriteFile(f.Path, append(bytes.Clone(text), text[last:]...), 0o666); err != nil { // its last row is there twice
+		grow := c.Grow
+		if grow == nil {
+			grow = lastTwice
+		}
+		if err := os.WriteFile(f.Path, grow(bytes.Clone(text)), 0o666); err != nil {
 			t.Fatal(err)
 		}
 		if c := again(o); len(c) == 0 || !strings.Contains(c[0], f.Path+" has ") {
@@ -364,6 +369,12 @@ func checkOrigin(t *testing.T, d data.Dataset, s *data.Splits, o data.OpenOption
 			t.Errorf("%s was put back, and the origin is another one: %q", f.Path, c)
 		}
 	}
+}
+
+// lastTwice returns a text with its last line once more.
+func lastTwice(text []byte) []byte {
+	last := bytes.LastIndexByte(bytes.TrimRight(text, "\n"), '\n') + 1
+	return append(text, text[last:]...)
 }
 
 // inOrder returns the rows of the first epoch in the order of their file.

@@ -313,8 +313,13 @@ func (f csvFormat) Features(path string, head []byte) ([]table.Declared, error) 
 	if err != nil {
 		return nil, err
 	}
+	return f.declared(path, names, f.headerAdvice(names, inFile))
+}
+
+// declared declares columns of those names. advice is what to do if they are others than the options say.
+func (f csvFormat) declared(path string, names []string, advice string) ([]table.Declared, error) {
 	if err := errors.Join(f.d.check(names)...); err != nil {
-		return nil, fmt.Errorf("data: %s: %w%s", path, err, f.headerAdvice(names, inFile))
+		return nil, fmt.Errorf("data: %s: %w%s", path, err, advice)
 	}
 	var list []table.Declared
 	column := table.Finder(f.d.Columns)

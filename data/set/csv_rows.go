@@ -32,6 +32,12 @@ type alignedCell struct {
 	separator string
 }
 
+// What is wrong with columns that are aligned.
+const (
+	blankAligned   = "has a blank token, of a column that is aligned with another one; give it a token of its own, such as none"
+	unalignedFault = "has %d tokens, but %s, which it is aligned with, has %d"
+)
+
 // tokens returns how many tokens the cell has; -1 if one is blank, which a row would not have.
 func (a alignedCell) tokens(text []byte) int {
 	n := 0
@@ -295,11 +301,11 @@ func (r *csvRow) unaligned() (column int, fault string) {
 		for i, a := range pair {
 			span := r.tok[a.tok]
 			if n[i] = a.tokens(r.c.Data[span.Lo:span.Hi]); n[i] < 0 {
-				return a.column, "has a blank token, of a column that is aligned with another one; give it a token of its own, such as none"
+				return a.column, blankAligned
 			}
 		}
 		if n[0] != n[1] {
-			return pair[0].column, fmt.Sprintf("has %d tokens, but %s, which it is aligned with, has %d", n[0], r.p.names[pair[1].column], n[1])
+			return pair[0].column, fmt.Sprintf(unalignedFault, n[0], r.p.names[pair[1].column], n[1])
 		}
 	}
 	return 0, ""

@@ -1,11 +1,16 @@
 package set_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/datatest"
@@ -18,6 +23,7 @@ var cases = map[string]func(testing.TB) datatest.Case{
 	"criteo":                 criteoCase,
 	"csv":                    csvCase,
 	"csv tasks":              tasksCase,
+	"parquet":                parquetCase,
 	"libfm":                  libfmCase,
 	"synthetic_interactions": synthInteractionsCase,
 	"interactions":           func(t testing.TB) datatest.Case { return interactionsCase(t, "candidates", "") },
@@ -208,6 +214,49 @@ func tasksCase(t testing.TB) datatest.Case {
 	}
 	d.Columns = map[string]data.Column{"user": data.CategoricalColumn{}, "price": data.NumericColumn{Transform: data.Standardize}}
 	return datatest.Case{Data: d, Test: testRows(paths[2], test, row)}
+}
+
+func parquetCase(t testing.TB) datatest.Case {
+	row := func(i int) map[string]any {
+		return map[string]any{
+			"y": i % 2, "when": time.Unix(int64(i)*3600, 0).UTC(), "user": int64(i % 5), "junk": "j",
+			"name":  []any{"plain", "", nil, "NA", "été", "two\nlines"}[i%6],
+			"price": []any{float64(i) / 8, nil, -1e3, .1}[i%4], "age": []any{float32(i) / 10, nil, float32(.1)}[i%3],
+			"tags": []any{[]any{"a", "b", nil, "c"}, []any{"b", "7", "NA"}, nil, []any{}}[i%4], "seen": []any{[]int64{1, int64(i % 4)}, []int64{}}[i%2],
+		}
+	}
+	columns := parquet.Group{
+		"y": parquet.Int(64), "when": parquet.Timestamp(parquet.Millisecond), "user": parquet.Int(32), "junk": parquet.String(),
+		"name": parquet.Optional(parquet.String()), "price": parquet.Optional(parquet.Leaf(parquet.DoubleType)),
+		"age": parquet.Optional(parquet.Leaf(parquet.FloatType)), "tags": parquet.Optional(parquet.List(parquet.Optional(parquet.String()))),
+		"seen": parquet.List(parquet.Int(64)),
+	}
+	dir, at := t.TempDir(), 0
+	var paths [3]string
+	for part, n := range three {
+		name := data.Part(part).String()
+		paths[part] = filepath.Join(dir, name+"*.parquet")
+		for end := at + n; at < end; {
+			var rows []map[string]any
+			for k := 0; k < 5 && at < end || k < n && part > 0; k++ {
+				rows = append(rows, row(at))
+				at++
+			}
+			datatest.WriteParquet(t, filepath.Join(dir, fmt.Sprintf("%s-%02d.parquet", name, at)), columns, rows, parquet.MaxRowsPerRowGroup(3))
+		}
+	}
+	d := set.Parquet{Common: common(paths), Label: "y", Group: "user", Time: "when", Missing: []string{"NA", "-1000"}}
+	d.Columns = map[string]data.Column{
+		"junk": data.IgnoreColumn{}, "user": data.CategoricalColumn{}, "name": data.CategoricalColumn{MinCount: 2},
+		"price": data.NumericColumn{Transform: data.Standardize}, "age": data.NumericColumn{},
+		"tags": data.MultiColumn{Separator: "|", MaxLen: 3}, "seen": data.SequenceColumn{Separator: "|", MaxLen: 5, Keep: data.KeepLast},
+	}
+	test := strings.Replace(paths[data.TestPart], "*", fmt.Sprintf("-%02d", at), 1)
+	grow := func(file []byte) []byte { // with some bytes before the footer, which lies at the end
+		footer := len(file) - 8 - int(binary.LittleEndian.Uint32(file[len(file)-8:]))
+		return slices.Insert(file, footer, 0)
+	}
+	return datatest.Case{Data: d, Test: testRows(test, at-three[data.TestPart], row), Grow: grow}
 }
 
 func libfmCase(t testing.TB) datatest.Case {

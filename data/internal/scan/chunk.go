@@ -3,6 +3,7 @@ package scan
 import (
 	"bytes"
 	"fmt"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/splice-ml/splice/data"
@@ -51,14 +52,35 @@ type Block struct {
 	Data    []byte
 	tooLong bool // its one record is longer than the limit and left out
 	last    bool // of its file
+	Rows    RowBlock
+}
+
+// RowBlock is a block of a file whose columns lie apart.
+type RowBlock struct {
+	Turn  int64 // its number in the file
+	Group int   // the row group that it is of
+	First int64 // number of its first row, from 0
+	Rows  int
 }
 
 // FileRun is a file while it is scanned.
 type FileRun struct {
 	Path   string
 	Parser Parser
+	InRows bool  // places in it are rows, not lines
 	rows   int64 // good ones so far, counted in order
 	bad    int64
+
+	users atomic.Int64 // of a file whose columns lie apart: its blocks and its reader, the last of which closes it
+	close func() error
+}
+
+// release is for a user of the file that needs it no more.
+func (f *FileRun) release() error {
+	if f.close == nil || f.users.Add(-1) != 0 {
+		return nil
+	}
+	return f.close()
 }
 
 // Parser turns the records of a block into the rows of a chunk. It is used by many goroutines at once.
@@ -90,11 +112,16 @@ type Chunk struct {
 	Count   [3]int64  // rows of each part
 	Ends    []uint32  // scratch: the ends of the cells of a row
 	Scratch any       // of the sink
+	Parsed  any       // scratch of the parser
+	Fault   error     // why the file cannot be read on from this block
 }
+
+// First returns the number of the chunk's first row among the good rows of the scan.
+func (c *Chunk) First() int64 { return c.first }
 
 // Reset starts the rows of b.
 func (c *Chunk) Reset(b *Block) {
-	c.Block, c.N, c.Nbad = b, 0, 0
+	c.Block, c.N, c.Nbad, c.Fault = b, 0, 0, nil
 	c.Tok, c.Num, c.Label, c.Group, c.time = c.Tok[:0], c.Num[:0], c.Label[:0], c.Group[:0], c.time[:0]
 	c.More, c.Weight = c.More[:0], c.Weight[:0]
 	c.Bad, c.Kinds, c.Words = c.Bad[:0], c.Kinds[:0], c.Words[:0]
@@ -107,7 +134,11 @@ type Sighting struct {
 	File string
 	Line int64
 	Cell string
+	rows bool // Line is a row
 }
+
+// where returns the place.
+func (s *Sighting) where() string { return data.Place(s.File, s.Line, s.rows) }
 
 // Sight adds what a row has to the list, unless it is there already or two others are.
 func (c *Chunk) Sight(list []Sighting, what string, cell []byte, line int64) []Sighting {
@@ -119,7 +150,7 @@ func (c *Chunk) Sight(list []Sighting, what string, cell []byte, line int64) []S
 	if len(list) == 2 {
 		return list
 	}
-	return append(list, Sighting{What: what, File: c.Src.Path, Line: line, Cell: Show(cell)})
+	return append(list, Sighting{What: what, File: c.Src.Path, Line: line, Cell: Show(cell), rows: c.Src.InRows})
 }
 
 // another returns the first of list that is not what was met before, which is the first of all if there was none.
@@ -196,6 +227,8 @@ func (p *Plan) Values() int {
 func (c *Chunk) Reject(line int64, column, format string, args ...any) {
 	c.Nbad++
 	if len(c.Bad) < shownBad {
-		c.Bad = append(c.Bad, &data.RowError{File: c.Src.Path, Line: line, Column: column, Msg: fmt.Sprintf(format, args...)})
+		c.Bad = append(c.Bad, &data.RowError{
+			File: c.Src.Path, Line: line, InRows: c.Src.InRows, Column: column, Msg: fmt.Sprintf(format, args...),
+		})
 	}
 }

@@ -77,7 +77,7 @@ func TestFilesThatAreNoLines(t *testing.T) {
 		for _, c := range []struct{ what, text, want string }{
 			{"gzip", datatest.Gzip(t, text), "train.tsv: is compressed by gzip; rename it so that its name ends in .gz"},
 			{"zstd", datatest.Zstd(t, text), "train.tsv: is compressed by zstd; rename it so that its name ends in .zst"},
-			{"Parquet", "PAR1\x15\x04\x15\x10" + text + "PAR1", "train.tsv: is a Parquet file; convert it to CSV"},
+			{"Parquet", "PAR1\x15\x04\x15\x10" + text + "PAR1", "train.tsv: is a Parquet file; read it by data.type: parquet, or convert it to CSV"},
 			{"HDF5", "\x89HDF\r\n\x1a\n" + text, "train.tsv: is an HDF5 file; convert it to CSV"},
 			{"Git LFS", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n", "get the file itself by git lfs pull"},
 			{"CR", strings.ReplaceAll(text+"\n"+text, "\n", "\r"), `train.tsv: its lines end in CR (carriage return) alone; convert them to LF`},
@@ -103,7 +103,7 @@ func TestForeignFiles(t *testing.T) {
 	copy(tar, "t.csv")
 	copy(tar[257:], "ustar\x0000")
 	for _, c := range []struct{ text, want string }{
-		{"PAR1\x15\x00", "is a Parquet file; convert it to CSV"},
+		{"PAR1\x15\x00", "is a Parquet file; read it by data.type: parquet, or convert it to CSV"},
 		{"ORC\x08\x03\x10", "is an ORC file; convert it to CSV"},
 		{"ARROW1\x00\x00\xff\xff", "is an Arrow (Feather) file; convert it to CSV"},
 		{"Obj\x01\x04\x14avro.codec", "is an Avro file; convert it to CSV"},

@@ -31,9 +31,9 @@ func (r *rowCounts) Work(*Chunk) {}
 func (r *rowCounts) Emit(c *Chunk) error {
 	if k := r.kind.another(c.Kinds); k != nil && r.timed {
 		return &data.RowError{
-			File: k.File, Line: k.Line, Column: c.Plan.Time,
-			Msg: fmt.Sprintf("%s is a %s, but %s (%s:%d) is a %s; write all times in one format, since the rows are split by them",
-				k.Cell, k.What, r.kind.Cell, r.kind.File, r.kind.Line, r.kind.What),
+			File: k.File, Line: k.Line, InRows: k.rows, Column: c.Plan.Time,
+			Msg: fmt.Sprintf("%s is a %s, but %s (%s) is a %s; write all times in one format, since the rows are split by them",
+				k.Cell, k.What, r.kind.Cell, r.kind.where(), r.kind.What),
 		}
 	}
 	r.rows += int64(c.N)
@@ -95,6 +95,16 @@ func guessRows(ctx context.Context, f Format, pl *Plan, files []string, split da
 		rows += n
 	}
 	if len(split.Counts) > 0 {
+		return rows, nil
+	}
+	if f, ok := f.(Columnar); ok {
+		for _, path := range files {
+			n, err := f.Rows(path)
+			if err != nil {
+				return 0, err
+			}
+			rows += n
+		}
 		return rows, nil
 	}
 	s := &Scanner{Format: f, Plan: pl, MaxLine: pl.MaxLine, Free: make(chan []byte, 1)}

@@ -28,6 +28,8 @@ type Pass struct {
 	Bad     BadRows
 	Threads int
 	more    int // see scanner
+	// Unsummed leaves out the checksums of files whose columns lie apart, so that columns that nobody needs are not read.
+	Unsummed bool
 
 	word Sighting // the label that is not the positive word
 
@@ -88,7 +90,7 @@ func (s *Pass) Run(ctx context.Context, files []string, to Sink) error {
 		blocks  = make(chan *Block, threads)
 		number  = newTurns()
 		emit    = newTurns()
-		reader  = &Scanner{Format: s.Format, Plan: s.Plan, MaxLine: s.Plan.MaxLine, More: s.more, Free: make(chan []byte, 2*threads+2)}
+		reader  = &Scanner{Format: s.Format, Plan: s.Plan, MaxLine: s.Plan.MaxLine, More: s.more, Free: make(chan []byte, 2*threads+2), unsummed: s.Unsummed}
 		readErr error
 	)
 	wg.Go(func() {
@@ -133,6 +135,7 @@ func (s *Pass) Run(ctx context.Context, files []string, to Sink) error {
 		})
 	}
 	wg.Wait()
+	reader.closeAll()
 	s.Sums = reader.sums
 	for _, err := range []error{number.err, emit.err, readErr} {
 		if err != nil && err != errStopped {
@@ -152,10 +155,16 @@ func (s *Pass) Parse(c *Chunk) {
 		return
 	}
 	c.Src.Parser.Parse(c)
+	if err := c.Src.release(); err != nil && c.Fault == nil {
+		c.Fault = fmt.Errorf("data: %w", err)
+	}
 }
 
 // Number gives the rows of c their numbers and parts.
 func (s *Pass) Number(c *Chunk) error {
+	if c.Fault != nil {
+		return c.Fault
+	}
 	c.first = s.Rows
 	s.Rows += int64(c.N)
 	c.Src.rows += int64(c.N)
@@ -164,9 +173,9 @@ func (s *Pass) Number(c *Chunk) error {
 		return err
 	}
 	if w := s.word.another(c.Words); w != nil {
-		return &data.RowError{File: w.File, Line: w.Line, Msg: fmt.Sprintf(
-			"label %s, but %s (%s:%d) is not the positive one either; want two words, one of them that of positive, or 0 and 1 without positive",
-			w.Cell, s.word.Cell, s.word.File, s.word.Line)}
+		return &data.RowError{File: w.File, Line: w.Line, InRows: w.rows, Msg: fmt.Sprintf(
+			"label %s, but %s (%s) is not the positive one either; want two words, one of them that of positive, or 0 and 1 without positive",
+			w.Cell, s.word.Cell, s.word.where())}
 	}
 	c.Part = Grow(c.Part, c.N)
 	if s.split == nil {

@@ -24,14 +24,28 @@ type Scanner struct {
 	Free    chan []byte // buffers to use again
 	seq     int64
 	sums    []FileSum
+
+	unsummed bool       // files whose columns lie apart have no sums
+	open     []*FileRun // such files
+	rows     int64      // of them
 }
 
 // run sends the blocks of files, in order. The blocks do not depend on how fast anyone is.
 func (s *Scanner) run(ctx context.Context, files []string, emit func(*Block) error) error {
+	columnar, _ := s.Format.(Columnar)
 	for _, path := range files {
-		if err := s.file(ctx, path, emit); err != nil {
+		var err error
+		if columnar != nil {
+			err = s.columns(ctx, columnar, path, emit)
+		} else {
+			err = s.file(ctx, path, emit)
+		}
+		if err != nil {
 			return err
 		}
+	}
+	if columnar != nil && s.rows == 0 && len(files) > 0 {
+		return fmt.Errorf("data: %s: has no rows", files[0])
 	}
 	return nil
 }
@@ -216,8 +230,11 @@ func endsInCR(text []byte) bool {
 	return false
 }
 
-// Head returns the first record of a file.
+// Head returns the first record of a file; nil of one that has none, since its columns lie apart.
 func (s *Scanner) Head(ctx context.Context, path string) ([]byte, error) {
+	if _, ok := s.Format.(Columnar); ok {
+		return nil, nil
+	}
 	in, err := OpenInput(ctx, path)
 	if err != nil {
 		return nil, err

@@ -11,29 +11,29 @@ import (
 var timeLayouts = []struct {
 	kind, layout string
 }{
-	{localTime, time.DateTime},
-	{localTime, time.DateOnly},
-	{localTime, "2006-01-02 15:04"},
-	{localTime, "2006-01-02T15:04"},
-	{zonedTime, time.RFC3339Nano},
-	{localTime, "2006-01-02T15:04:05"},
-	{zonedTime, "2006-01-02 15:04:05Z07:00"},
-	{zonedTime, "2006-01-02 15:04:05 Z07:00"},
-	{zonedTime, "2006-01-02 15:04:05Z0700"},
-	{zonedTime, "2006-01-02 15:04:05 Z0700"},
-	{zonedTime, "2006-01-02 15:04:05Z07"},
-	{zonedTime, "2006-01-02 15:04:05 UTC"},
-	{zonedTime, "2006-01-02T15:04:05Z0700"},
-	{zonedTime, "2006-01-02T15:04:05Z07"},
-	{zonedTime, "2006-01-02 15:04Z07:00"},
-	{zonedTime, "2006-01-02T15:04Z07:00"},
+	{LocalTime, time.DateTime},
+	{LocalTime, time.DateOnly},
+	{LocalTime, "2006-01-02 15:04"},
+	{LocalTime, "2006-01-02T15:04"},
+	{ZonedTime, time.RFC3339Nano},
+	{LocalTime, "2006-01-02T15:04:05"},
+	{ZonedTime, "2006-01-02 15:04:05Z07:00"},
+	{ZonedTime, "2006-01-02 15:04:05 Z07:00"},
+	{ZonedTime, "2006-01-02 15:04:05Z0700"},
+	{ZonedTime, "2006-01-02 15:04:05 Z0700"},
+	{ZonedTime, "2006-01-02 15:04:05Z07"},
+	{ZonedTime, "2006-01-02 15:04:05 UTC"},
+	{ZonedTime, "2006-01-02T15:04:05Z0700"},
+	{ZonedTime, "2006-01-02T15:04:05Z07"},
+	{ZonedTime, "2006-01-02 15:04Z07:00"},
+	{ZonedTime, "2006-01-02T15:04Z07:00"},
 }
 
 // Formats of times that do not go together.
 const (
 	NumberTime = "number"
-	localTime  = "date without a zone"
-	zonedTime  = "date with a zone"
+	LocalTime  = "date without a zone"
+	ZonedTime  = "date with a zone"
 )
 
 // ParseTime returns a time as a number, as it is or the seconds of Unix time of a date, and how it is written.

@@ -45,7 +45,7 @@ func appendList[T any](dst []byte, list []T, separator string) (text []byte, bad
 		case *int64:
 			dst = strconv.AppendInt(dst, *v, 10)
 		case *float64:
-			dst, bad = appendFloat(dst, *v, 64)
+			dst, bad = AppendFloat(dst, *v, 64)
 		}
 		if bad == "" && strings.Contains(string(dst[lo:]), separator) {
 			bad = fmt.Sprintf("%s holds the separator %q, so that a file would have two values; give both, or another separator", Show(dst[lo:]),
@@ -68,9 +68,9 @@ func appendOne(dst []byte, v any) (text []byte, bad string) {
 	case json.Number:
 		return append(dst, v...), ""
 	case float64:
-		return appendFloat(dst, v, 64)
+		return AppendFloat(dst, v, 64)
 	case float32:
-		return appendFloat(dst, float64(v), 32)
+		return AppendFloat(dst, float64(v), 32)
 	case int:
 		return strconv.AppendInt(dst, int64(v), 10), ""
 	case int64:
@@ -95,8 +95,8 @@ func appendOne(dst []byte, v any) (text []byte, bad string) {
 	return dst, fmt.Sprintf("a %T is no value; want a string, a number, a list of these, or nil for a blank", v)
 }
 
-// appendFloat appends the shortest decimal digits of v that are read as v again. What no digits say is refused.
-func appendFloat(dst []byte, v float64, bits int) (text []byte, bad string) {
+// AppendFloat appends the shortest decimal digits of v that are read as v again. What no digits say is refused.
+func AppendFloat(dst []byte, v float64, bits int) (text []byte, bad string) {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return dst, fmt.Sprintf("%g is not a finite number; want one, or nil for a blank", v)
 	}

@@ -105,7 +105,8 @@ type fitter struct {
 	features []data.MapFeature
 	plan     *scan.Plan
 	counter  []*counter // by feature; nil for Numeric
-	stats    []moments  // by feature
+	stats    []moments  // by feature, of the segments so far
+	begun    []moments  // by feature, of the segment that has begun
 	rows     int64
 	draft    *draft // of the rows; nil for none
 }
@@ -126,7 +127,7 @@ func afford(tables []tableSpec) error {
 }
 
 func newFitter(features []data.MapFeature, p *scan.Plan, tables []tableSpec) *fitter {
-	f := &fitter{features: features, plan: p, counter: make([]*counter, len(features)), stats: make([]moments, len(features))}
+	f := &fitter{features: features, plan: p, counter: make([]*counter, len(features)), stats: make([]moments, len(features)), begun: make([]moments, len(features))}
 	byName := map[string]*counter{}
 	for _, t := range tables {
 		byName[t.name] = newCounter(t.hash)
@@ -142,11 +143,22 @@ func newFitter(features []data.MapFeature, p *scan.Plan, tables []tableSpec) *fi
 // tileRows is how many rows are counted column by column: few enough that they stay in the first-level cache.
 const tileRows = 64
 
+// segmentRows is how many neighbouring rows are summed before the sums are added up. Segments begin at fixed rows, so that sums do not
+// depend on how a file is cut into chunks, nor on its format.
+const segmentRows = 1 << 10
+
+// segments returns which segments lie within a chunk.
+func segments(c *scan.Chunk) (from, to int64) {
+	from = (c.First() + segmentRows - 1) / segmentRows
+	return from, max(from, (c.First()+int64(c.N))/segmentRows)
+}
+
 // Work counts the tokens of a chunk, tile by tile, column by column, beginning at another column than the chunks beside it, so that
 // goroutines seldom wait for each other.
 func (f *fitter) Work(c *scan.Chunk) {
 	s := scratchOf(c)
-	s.stats = scan.Grow(s.stats, len(f.stats))
+	from, to := segments(c)
+	s.stats = scan.Grow(s.stats, len(f.stats)*int(to-from))
 	clear(s.stats)
 	if f.draft != nil {
 		f.draft.begin(c)
@@ -199,14 +211,17 @@ func (f *fitter) count(c *scan.Chunk, s *scratch, i, lo, hi int) {
 	}
 }
 
-// numbers sums the numbers of a feature in the train rows from lo to hi. Those of all rows go to the draft.
+// numbers sums the numbers of a feature in the train rows from lo to hi, of segments within the chunk. Those of all rows go to the draft.
 func (f *fitter) numbers(c *scan.Chunk, s *scratch, i, lo, hi int) {
 	feat, at := &f.features[i], f.plan.Columns[i].At
 	standardize := feat.Transform == data.Standardize
+	from, to := segments(c)
 	for r := lo; r < hi; r++ {
 		v := c.Num[r*f.plan.Numbers+at]
 		if standardize && c.Part[r] == data.TrainPart && !math.IsNaN(v) {
-			s.stats[i].add(v)
+			if k := (c.First() + int64(r)) / segmentRows; k >= from && k < to {
+				s.stats[int(k-from)*len(f.stats)+i].add(v)
+			}
 		}
 		if f.draft != nil {
 			f.draft.putNumber(c, i, r, feat, v)
@@ -214,10 +229,12 @@ func (f *fitter) numbers(c *scan.Chunk, s *scratch, i, lo, hi int) {
 	}
 }
 
-// Emit merges the sums of chunks in their order: floating point sums depend on it.
+// Emit merges the sums of segments in their order: floating point sums depend on it.
 func (f *fitter) Emit(c *scan.Chunk) error {
-	for i := range f.stats {
-		f.stats[i].merge(scratchOf(c).stats[i])
+	for i := range f.features {
+		if f.features[i].Transform == data.Standardize {
+			f.sum(c, i)
+		}
 	}
 	for _, p := range c.Part {
 		if p == data.TrainPart {
@@ -228,6 +245,29 @@ func (f *fitter) Emit(c *scan.Chunk) error {
 		f.draft.add(c)
 	}
 	return nil
+}
+
+// sum merges the sums of a feature. Those of segments that lie in several chunks are made here.
+func (f *fitter) sum(c *scan.Chunk, i int) {
+	from, to := segments(c)
+	at := f.plan.Columns[i].At
+	add := func(lo, hi int64) {
+		for r := lo; r < hi; r++ {
+			if v := c.Num[int(r)*f.plan.Numbers+at]; c.Part[r] == data.TrainPart && !math.IsNaN(v) {
+				f.begun[i].add(v)
+			}
+			if (c.First()+r+1)%segmentRows == 0 {
+				f.stats[i].merge(f.begun[i])
+				f.begun[i] = moments{}
+			}
+		}
+	}
+	n := int64(c.N)
+	add(0, min(n, from*segmentRows-c.First()))
+	for k := range int(to - from) {
+		f.stats[i].merge(scratchOf(c).stats[k*len(f.stats)+i])
+	}
+	add(min(n, max(from, to)*segmentRows-c.First()), n)
 }
 
 // finish returns the fitted map.
@@ -246,6 +286,7 @@ func (f *fitter) finish(tables []tableSpec) (*data.FeatureMap, error) {
 	}
 	for i := range m.Features {
 		feat, s := &m.Features[i], f.stats[i]
+		s.merge(f.begun[i])
 		if feat.Transform != data.Standardize {
 			continue
 		}

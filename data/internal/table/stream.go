@@ -90,7 +90,7 @@ func (s *stream) Batches(_, size int) iter.Seq2[*data.Batch, error] {
 		w := &rowStream{encoder: newEncoder(s.m, p, s.table.Labels), ctx: ctx, out: make(chan []byte, 2), free: make(chan []byte, 4)}
 		go func() {
 			defer close(w.out)
-			sc := &scan.Pass{Format: s.table.Format, Plan: p, Threads: s.options.Threads}
+			sc := &scan.Pass{Format: s.table.Format, Plan: p, Threads: s.options.Threads, Unsummed: true}
 			err = crash.Guard(func() error { return sc.Run(ctx, []string{s.path}, w) })
 		}()
 		defer func() {
