@@ -16,6 +16,7 @@ import (
 
 	"github.com/splice-ml/splice/configs/job"
 	"github.com/splice-ml/splice/data/datatest"
+	"github.com/splice-ml/splice/data/output"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/run"
 )
@@ -197,3 +198,87 @@ func TestParquetIsCSV(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Predictions are written as tables beside columns of the input, the same ones as lines.
+func TestPredictTable(t *testing.T) {
+	twinFiles(t, 700)
+	call{config: "parquet.yaml", to: "pq"}.trained(t)
+	call{config: "csv.yaml", to: "csv"}.trained(t)
+	table := func(dir, in string, columns ...string) (list []output.Column, rows [][]string, err error) {
+		e, err := job.OpenEnsemble([]string{dir}, nil, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := e.PredictTable(t.Context(), in, columns, func(l []output.Column) (output.Table, error) {
+			list = l
+			return keeper{&rows}, nil
+		})
+		if err == nil && n != len(rows) {
+			t.Errorf("%d rows, but %d were written", n, len(rows))
+		}
+		return list, rows, err
+	}
+	lines, err := predict(t, "", "rows-0.parquet", "pq")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"tags", "user", "rate", "new", "when", "item"}
+	list, rows, err := table("pq", "rows-0.parquet", names...)
+	kinds := []output.Kind{output.Text, output.Integer, output.Number, output.Boolean, output.Text, output.Text, output.Single}
+	if err != nil || len(list) != len(kinds) || len(rows) != 350 {
+		t.Fatalf("columns %v, %d rows, %v", list, len(rows), err)
+	}
+	_, fromCSV, err := table("csv", "rows-0.csv", names...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, c := range list {
+		if c.Kind != kinds[k] || c.Name != append(names, "prediction")[k] {
+			t.Errorf("column %d is %+v", k, c)
+		}
+	}
+	for i, row := range rows {
+		want := append([]string{}, lines[i])
+		for k := range names {
+			cell := strings.Trim(twinCell(twinRow(i)[names[k]]), `"`)
+			if names[k] == "item" && cell == "NA" {
+				cell = ""
+			}
+			want = slices.Insert(want, k, strings.ReplaceAll(cell, `""`, `"`))
+		}
+		if row[5] = strings.Trim(row[5], `"`); !slices.Equal(row, want) {
+			t.Fatalf("row %d is %q, want %q", i, row, want)
+		}
+		if i < len(fromCSV) {
+			if fromCSV[i][5] = strings.Trim(fromCSV[i][5], `"`); !slices.Equal(fromCSV[i], row) {
+				t.Fatalf("row %d of the CSV file is %q, want %q", i, fromCSV[i], row)
+			}
+		}
+	}
+	if _, rows, err = table("csv", "rows-0.csv"); err != nil || len(rows) == 0 || len(rows[0]) != 1 {
+		t.Errorf("without columns: %v, %v", rows[:1], err)
+	}
+	_, _, err = table("pq", "rows-0.parquet", "user", "nobody")
+	refused(t, err, "no column nobody; the file has ")
+	write(t, "prediction.csv", "prediction"+strings.TrimPrefix(read(t, "rows-0.csv"), "age"))
+	_, _, err = table("csv", "prediction.csv", "prediction")
+	refused(t, err, "two columns would be called prediction")
+	workspace(t, 300)
+	fresh(t, "r")
+	_, _, err = table("r", "rows.tsv", "C1")
+	refused(t, err, "data of type criteo, whose columns cannot be passed along")
+}
+
+// keeper keeps the rows of a table.
+type keeper struct{ rows *[][]string }
+
+func (k keeper) Write(cells [][]byte) error {
+	row := make([]string, len(cells))
+	for i, c := range cells {
+		row[i] = string(c)
+	}
+	*k.rows = append(*k.rows, row)
+	return nil
+}
+
+func (keeper) Close() error { return nil }

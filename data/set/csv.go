@@ -467,3 +467,8 @@ func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, 
 	}
 	return pr, inFile, nil
 }
+
+// Pass returns columns of a file as texts.
+func (d CSV) Pass(ctx context.Context, path string, columns []string, o data.StreamOptions) (*data.Passed, error) {
+	return &data.Passed{Kinds: make([]data.CellKind, len(columns)), Rows: d.filled().table().Pass(ctx, path, columns, o)}, nil
+}

@@ -73,7 +73,8 @@ func (d Parquet) table() *table.Data {
 // parquetFormat is the format of the files of d. Its cells mean what those of CSV files do.
 type parquetFormat struct {
 	csvFormat
-	d Parquet
+	d      Parquet
+	passes bool // columns are passed along: any may have lists
 }
 
 // Rows returns the number of rows of a file.
@@ -157,6 +158,9 @@ func (f parquetFormat) separator() func(string) string {
 		case data.SequenceColumn:
 			return c.Separator
 		}
+		if f.passes {
+			return "|"
+		}
 		return ""
 	}
 }
@@ -213,4 +217,24 @@ func (f parquetFormat) aligned(p *scan.Plan) func(cell func(string) []byte) (col
 type alignedColumn struct {
 	name string
 	alignedCell
+}
+
+// Pass returns columns of a file. Lists are texts, with the column's separator, or else |, between their values.
+func (d Parquet) Pass(ctx context.Context, path string, columns []string, o data.StreamOptions) (*data.Passed, error) {
+	d.Common = d.WithDefaults()
+	file, err := parquet.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	p := &data.Passed{}
+	for _, name := range columns {
+		p.Kinds = append(p.Kinds, file.Kind(name))
+	}
+	t := d.table()
+	f := t.Format.(parquetFormat)
+	f.passes = true
+	t.Format = f
+	p.Rows = t.Pass(ctx, path, columns, o)
+	return p, nil
 }

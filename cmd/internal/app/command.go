@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -40,6 +41,26 @@ func (l *List) String() string { return strings.Join(*l, ",") }
 
 // Set adds a value.
 func (l *List) Set(v string) error { *l = append(*l, v); return nil }
+
+// Names is a flag of names with commas between them, which may be given several times.
+type Names []string
+
+// String returns the names, comma separated.
+func (l *Names) String() string { return strings.Join(*l, ",") }
+
+// Set adds names.
+func (l *Names) Set(v string) error {
+	for name := range strings.SplitSeq(v, ",") {
+		if name == "" {
+			return fmt.Errorf("%q has a blank name; give names with commas between them", v)
+		}
+		if slices.Contains(*l, name) {
+			return fmt.Errorf("%s is given twice", name)
+		}
+		*l = append(*l, name)
+	}
+	return nil
+}
 
 // Command is one program.
 type Command struct {

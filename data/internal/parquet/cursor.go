@@ -353,8 +353,10 @@ func (c *Cursor) cell(text, raw []byte) (_ []byte, number float64, bad string) {
 	}
 	v, ok := col.number(raw)
 	if !ok && c.want.Number {
-		shown, _ := col.text(nil, raw)
-		bad = fmt.Sprintf(scan.NumberFault, shown)
+		shown, why := col.text(nil, raw)
+		if bad = fmt.Sprintf(scan.NumberFault, shown); why != "" {
+			bad = why + "; " + wantFinite
+		}
 	}
 	return text, v, bad
 }

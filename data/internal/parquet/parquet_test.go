@@ -2,11 +2,15 @@ package parquet
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/splice-ml/splice/data/internal/scan"
 )
@@ -92,6 +96,82 @@ func cellsOf(f *File, name string, size int) ([]any, error) {
 	}
 	return nil, fmt.Errorf("no column %s; there are %v", name, f.Names())
 }
+
+// TestNumbers reads columns as numbers: they are what the digits of their texts mean, whatever else is wanted of them.
+func TestNumbers(t *testing.T) {
+	fix := readFixtures(t)
+	clean := func(text []byte) (int, int) { return 0, len(text) }
+	for _, file := range []string{"snappy.parquet", "gzip_plain.parquet", "zstd_v2.parquet", "floats.parquet", "delta.parquet"} {
+		f := open(t, filepath.Join("testdata", file))
+		for i := range f.Columns {
+			c := &f.Columns[i]
+			if c.List || c.IsTime() || c.IsText() || c.kind == kindTime || c.kind == kindUUID {
+				continue
+			}
+			for _, want := range []Want{
+				{Number: true, Longest: 100}, {Number: true, Text: true, Longest: 100}, {Number: true, Clean: clean, Blanks: true, Longest: 100},
+			} {
+				cur := f.Cursor(c, want)
+				var out Cells
+				row := 0
+				for g, group := range f.Groups {
+					if _, err := cur.Read(int64(g), g, int(group.Rows), nil, &out); err != nil {
+						t.Fatal(err)
+					}
+					for _, got := range out.Number {
+						text, _ := fix.Columns[c.Name][row].(string)
+						v, ok := scan.ParseNumber([]byte(text))
+						if !ok || math.Float64bits(v) != math.Float64bits(got) && !(math.IsNaN(v) && math.IsNaN(got)) {
+							t.Errorf("%s: %s: row %d is %v, but its text is %q", file, c.Name, row+1, got, text)
+						}
+						row++
+					}
+				}
+				cur.close()
+			}
+		}
+	}
+}
+
+// TestLegacyLists reads lists of two levels, as Avro's and Hive's writers and protocol buffers have them.
+func TestLegacyLists(t *testing.T) {
+	level := func(v parquet.Value, rep, def, column int) parquet.Value { return v.Level(rep, def, column) }
+	text := func(s string) parquet.Value { return parquet.ByteArrayValue([]byte(s)) }
+	for name, tc := range map[string]struct {
+		node  parquet.Node
+		depth int // definition level of a value
+	}{
+		"array":    {listOf{parquet.Group{"array": parquet.Repeated(parquet.String())}}, 1},
+		"bag":      {listOf{parquet.Group{"bag": parquet.Repeated(parquet.Group{"array_element": parquet.String()})}}, 1},
+		"optional": {parquet.Optional(listOf{parquet.Group{"list": parquet.Repeated(parquet.Group{"element": parquet.Optional(parquet.String())})}}), 3},
+		"repeated": {parquet.Repeated(parquet.String()), 1},
+	} {
+		path := filepath.Join(t.TempDir(), "x.parquet")
+		out, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := parquet.NewWriter(out, parquet.NewSchema("rows", parquet.Group{"x": tc.node}))
+		_, err = w.WriteRows([]parquet.Row{
+			{level(text("a"), 0, tc.depth, 0), level(text("b"), 1, tc.depth, 0)}, {level(parquet.NullValue(), 0, 0, 0)}, {level(text("c"), 0, tc.depth, 0)},
+		})
+		if err == nil {
+			err = errors.Join(w.Close(), out.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := cellsOf(open(t, path), "x", 2)
+		if want := []any{[]any{"a", "b"}, []any{}, []any{"c"}}; err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, %v, want %v", name, got, err, want)
+		}
+	}
+}
+
+// listOf annotates a group as a list.
+type listOf struct{ parquet.Node }
+
+func (listOf) Type() parquet.Type { return parquet.List(parquet.String()).Type() }
 
 // TestFilesOfPyarrow reads files of another implementation: types, nulls, lists, dictionaries, pages of both versions, codecs, encodings.
 func TestFilesOfPyarrow(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/splice-ml/splice/data"
 )
 
 // Column is a column with values. Those of structures are named by their path, such as user.age. The elements of lists have the list's
@@ -52,6 +54,25 @@ func (c *Column) IsTime() bool {
 
 // IsText reports whether the values are texts.
 func (c *Column) IsText() bool { return c.kind == kindText }
+
+// Kind returns what the cells of a column are.
+func (p *File) Kind(name string) data.CellKind {
+	for i := range p.Columns {
+		c := &p.Columns[i]
+		if c.Name != name || c.List {
+			continue
+		}
+		switch {
+		case c.kind == kindInt || c.kind == kindUint && c.width == 4:
+			return data.IntegerCells
+		case c.kind == kindFloat || c.kind == kindHalf:
+			return data.NumberCells
+		case c.kind == kindBool:
+			return data.BooleanCells
+		}
+	}
+	return data.TextCells
+}
 
 // walk goes through the tree of a schema, which is listed in depth-first order.
 type walk struct {

@@ -36,6 +36,9 @@ func (c *Column) text(dst, raw []byte) (text []byte, bad string) {
 		if math.IsNaN(v) {
 			return dst, ""
 		}
+		if math.IsInf(v, 0) {
+			return dst, fmt.Sprintf("%g is not a finite number", v)
+		}
 		return scan.AppendFloat(dst, v, bits)
 	case kindDate:
 		return time.Unix(c.integer(raw)*daySeconds, 0).UTC().AppendFormat(dst, time.DateOnly), ""
