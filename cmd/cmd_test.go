@@ -199,6 +199,17 @@ func TestTrainEvaluatePredict(t *testing.T) {
 		o.stdout != string(read(t, dir, "p.txt")) {
 		t.Errorf("predict without labels: exit %d, other probabilities\n%s", o.code, o.stderr)
 	}
+	for _, out := range []string{"p.csv", "p.parquet"} {
+		if o := execute(t, dir, "predict", "--run", "r", "--in", "test.tsv", "--out", out); o.code != 0 {
+			t.Fatalf("predict %s: exit %d\n%s", out, o.code, o.stderr)
+		}
+	}
+	if string(read(t, dir, "p.csv")) != "prediction\n"+string(read(t, dir, "p.txt")) {
+		t.Error("the table p.csv has other predictions than p.txt")
+	}
+	if b := read(t, dir, "p.parquet"); !bytes.HasPrefix(b, []byte("PAR1")) || !bytes.HasSuffix(b, []byte("PAR1")) {
+		t.Error("p.parquet is no Parquet file")
+	}
 	if o := execute(t, dir, "evaluate", "--run", "r", "--data", "unlabelled.tsv"); o.code != 2 ||
 		!strings.Contains(o.stderr, "unlabelled.tsv:1") {
 		t.Errorf("evaluate without labels: exit %d\n%s", o.code, o.stderr)
@@ -270,6 +281,10 @@ func TestBadInput(t *testing.T) {
 		{"other model", "evaluate", []string{"--run", "r", "--set", "model.embedding_dim=5"}, []string{"embedding.C1.weight", "and 20 more"}},
 		{"bad part", "evaluate", []string{"--run", "r", "--split", "tset"}, []string{"tset"}},
 		{"bad row to score", "predict", predict("short.tsv"), []string{"short.tsv:2"}},
+		{"bad row of a table", "predict", []string{"--run", "r", "--in", "short.tsv", "--out", "scores.parquet"}, []string{"short.tsv:2"}},
+		{"columns of lines", "predict", append(predict("rows.tsv"), "--columns", "C1"), []string{"--columns is for tables: give --out a name that ends in .csv or .parquet"}},
+		{"columns of criteo", "predict", []string{"--run", "r", "--in", "rows.tsv", "--out", "scores.csv", "--columns", "C1"}, []string{"data of type criteo, whose columns cannot be passed along"}},
+		{"blank column", "predict", append(predict("rows.tsv"), "--columns", "C1,"), []string{"has a blank name"}},
 		{"nothing to score", "predict", []string{"--run", "r"}, []string{"--in"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -285,7 +300,7 @@ func TestBadInput(t *testing.T) {
 			if strings.Contains(o.stderr, "goroutine ") {
 				t.Errorf("a panic:\n%s", o.stderr)
 			}
-			for _, f := range []string{"n/model.safetensors", "scores.txt"} {
+			for _, f := range []string{"n/model.safetensors", "scores.txt", "scores.csv", "scores.parquet"} {
 				if _, err := os.Stat(filepath.Join(dir, f)); err == nil {
 					t.Errorf("%s was written", f)
 				}
