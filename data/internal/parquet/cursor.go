@@ -155,8 +155,12 @@ func (c *Cursor) read(group, n int, text []byte, out *Cells) ([]byte, error) {
 			return text, c.ended(err, row, n)
 		}
 		k := min(n-row, c.n-c.pos)
-		if c.coded && !c.want.Text && c.entries.bad == nil {
-			c.numbers(out.Number[row : row+k])
+		if c.coded && c.want.Text != c.want.Number && c.entries.bad == nil { // the usual ones, without a call for each value
+			if c.want.Number {
+				c.numbers(out.Number[row : row+k])
+			} else {
+				text = c.texts(out.Span[row:row+k], text)
+			}
 			row += k
 			continue
 		}
@@ -207,6 +211,22 @@ func (c *Cursor) numbers(dst []float64) {
 		v++
 	}
 	c.pos, c.v = c.pos+len(dst), v
+}
+
+// texts takes texts of a dictionary, without their numbers.
+func (c *Cursor) texts(dst []scan.Span, text []byte) []byte {
+	most, v, d, block := int32(c.column.maxDef), c.v, c.entries, c.block
+	defs, codes := c.defs[c.pos:c.pos+len(dst)], c.codes[:]
+	for i := range dst {
+		if most > 0 && defs[i] != most {
+			dst[i] = scan.Span{}
+			continue
+		}
+		dst[i], text = d.place(codes[v], block, text)
+		v++
+	}
+	c.pos, c.v = c.pos+len(dst), v
+	return text
 }
 
 // lists reads rows of a column of lists.
@@ -280,13 +300,7 @@ func (c *Cursor) value(out *Cells, i int, text []byte) []byte {
 		if !c.want.Text {
 			return text
 		}
-		if d.block[e] != c.block {
-			s := d.span[e]
-			lo := len(text)
-			text = append(text, d.text[s.Lo:s.Hi]...)
-			d.block[e], d.placed[e] = c.block, scan.Span{Lo: uint32(lo), Hi: uint32(len(text))}
-		}
-		out.Span[i] = d.placed[e]
+		out.Span[i], text = d.place(e, c.block, text)
 		return text
 	}
 	raw := c.data[c.starts[v]:c.ends[v]]

@@ -29,11 +29,36 @@ type buffers struct {
 type dictionary struct {
 	size   int
 	text   []byte
-	span   []scan.Span // of each value in text
+	entry  []entry
 	number []float64
 	bad    map[int32]string // what is wrong with values
-	block  []uint32         // the last block whose texts have the value
-	placed []scan.Span      // where they have it
+}
+
+// entry is a value of a dictionary: what is read of it at once lies together.
+type entry struct {
+	span   scan.Span // in the dictionary's text
+	placed scan.Span // in the texts of a block
+	block  uint32    // the last block whose texts have the value
+}
+
+// shortText is how many bytes of a short text are copied at once, some of which may not belong to it.
+const shortText = 16
+
+// place returns where the texts of a block have a value, which is appended to them if it is new there.
+func (d *dictionary) place(i int32, block uint32, text []byte) (scan.Span, []byte) {
+	e := &d.entry[i]
+	if e.block == block {
+		return e.placed, text
+	}
+	lo, from, n := len(text), int(e.span.Lo), int(e.span.Hi-e.span.Lo)
+	if n <= shortText && lo+shortText <= cap(text) && from+shortText <= len(d.text) { // without a call
+		*(*[shortText]byte)(text[lo : lo+shortText]) = *(*[shortText]byte)(d.text[from:])
+		text = text[:lo+n]
+	} else {
+		text = append(text, d.text[from:from+n]...)
+	}
+	e.block, e.placed = block, scan.Span{Lo: uint32(lo), Hi: uint32(len(text))}
+	return e.placed, text
 }
 
 // open moves to a row group.
@@ -326,7 +351,7 @@ func (c *Cursor) dictionary(p *page, b []byte) error {
 	if p.values > len(b)/least {
 		return errValues
 	}
-	if more := p.values - cap(d.span); more > 0 {
+	if more := p.values - cap(d.entry); more > 0 {
 		if err := c.file.hold(int64(more) * entryMemory); err != nil {
 			return err
 		}
@@ -335,6 +360,15 @@ func (c *Cursor) dictionary(p *page, b []byte) error {
 		if err := c.file.hold(int64(more)); err != nil {
 			return err
 		}
+	}
+	if cap(d.entry) < p.values {
+		d.entry = make([]entry, 0, p.values)
+	}
+	if c.want.Number && cap(d.number) < p.values {
+		d.number = make([]float64, 0, p.values)
+	}
+	if cap(d.text) < len(b) {
+		d.text = make([]byte, 0, len(b))
 	}
 	for d.size = 0; d.size < p.values; {
 		size := c.column.width
@@ -358,12 +392,13 @@ func (c *Cursor) dictionary(p *page, b []byte) error {
 func (c *Cursor) add(d *dictionary, raw []byte) {
 	i, lo := d.size, len(d.text)
 	d.size++
-	d.span, d.number = scan.Grow(d.span, d.size), scan.Grow(d.number, d.size)
-	d.block, d.placed = scan.Grow(d.block, d.size), scan.Grow(d.placed, d.size)
-	var bad string
-	d.text, d.number[i], bad = c.cell(d.text, raw)
-	d.span[i] = scan.Span{Lo: uint32(lo), Hi: uint32(len(d.text))}
-	d.block[i] = 0
+	text, number, bad := c.cell(d.text, raw)
+	d.text, d.entry = text, scan.Grow(d.entry, d.size)
+	if c.want.Number {
+		d.number = scan.Grow(d.number, d.size)
+		d.number[i] = number
+	}
+	d.entry[i] = entry{span: scan.Span{Lo: uint32(lo), Hi: uint32(len(d.text))}}
 	if bad != "" {
 		if d.bad == nil {
 			d.bad = map[int32]string{}
