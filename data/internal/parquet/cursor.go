@@ -17,6 +17,7 @@ import (
 // Want is what is needed of the values of a column.
 type Want struct {
 	Text    bool
+	Codes   bool // numbers in place of Text where all values are of one dictionary
 	Number  bool
 	Clean   func(text []byte) (lo, hi int) // what counts of a text; nil if all does
 	Blanks  bool                           // Clean makes blanks of numbers, too
@@ -27,6 +28,8 @@ type Want struct {
 type Cells struct {
 	Span   []scan.Span // of each value; a blank is empty
 	Number []float64   // of each value; a blank is NaN
+	Coded  *scan.Coded // if it is not nil, Code has the texts
+	Code   []int32     // of each value: its number there; -1 for a blank
 	Len    []int32     // of lists: how many values each row has
 	Bad    []Bad
 }
@@ -150,11 +153,28 @@ func (c *Cursor) read(group, n int, text []byte, out *Cells) ([]byte, error) {
 	if c.want.Number {
 		out.Number = scan.Grow(out.Number, n)
 	}
+	out.Coded = nil
 	for row := 0; row < n; {
 		if err := c.fill(); err != nil {
 			return text, c.ended(err, row, n)
 		}
 		k := min(n-row, c.n-c.pos)
+		if c.want.Codes && c.coded && c.entries.coded != nil && (row == 0 || out.Coded == c.entries.coded) {
+			out.Coded, out.Code = c.entries.coded, scan.Grow(out.Code, n)
+			c.numbered(out.Code[row : row+k])
+			row += k
+			continue
+		}
+		if out.Coded != nil { // a page without the dictionary: the block has texts
+			for i, e := range out.Code[:row] {
+				if out.Span[i] = (scan.Span{}); e >= 0 {
+					s, lo := out.Coded.Span[e], len(text)
+					text = append(text, out.Coded.Text[s.Lo:s.Hi]...)
+					out.Span[i] = scan.Span{Lo: uint32(lo), Hi: uint32(len(text))}
+				}
+			}
+			out.Coded = nil
+		}
 		if c.coded && c.want.Text != c.want.Number && c.entries.bad == nil { // the usual ones, without a call for each value
 			if c.want.Number {
 				c.numbers(out.Number[row : row+k])
@@ -209,6 +229,23 @@ func (c *Cursor) numbers(dst []float64) {
 		}
 		dst[i] = number[c.codes[v]]
 		v++
+	}
+	c.pos, c.v = c.pos+len(dst), v
+}
+
+// numbered takes numbers of values of a dictionary.
+func (c *Cursor) numbered(dst []int32) {
+	most, v := int32(c.column.maxDef), c.v
+	if most == 0 {
+		copy(dst, c.codes[v:])
+		c.pos, c.v = c.pos+len(dst), v+len(dst)
+		return
+	}
+	for i, d := range c.defs[c.pos : c.pos+len(dst)] {
+		if dst[i] = -1; d == most {
+			dst[i] = c.codes[v]
+			v++
+		}
 	}
 	c.pos, c.v = c.pos+len(dst), v
 }

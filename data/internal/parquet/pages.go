@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/parquet-go/parquet-go/format"
 
@@ -28,6 +29,7 @@ type buffers struct {
 // dictionary is the values that pages have indexes of.
 type dictionary struct {
 	size   int
+	coded  *scan.Coded // its texts, if rows may have their numbers: chunks keep it
 	text   []byte
 	entry  []entry
 	number []float64
@@ -67,6 +69,10 @@ func (c *Cursor) open(group int) error {
 	d := &m.MetaData
 	c.group, c.pages, c.left, c.n, c.pos = group, 0, 0, 0, 0
 	c.dict.size, c.dict.text, c.dict.bad, c.window = -1, c.dict.text[:0], nil, c.window[:0]
+	if c.dict.coded != nil { // chunks may still read its text
+		c.file.held.Add(-int64(cap(c.dict.text)))
+		c.dict.coded, c.dict.text = nil, nil
+	}
 	switch {
 	case m.CryptoMetadata.Value != nil || len(m.EncryptedColumnMetadata) > 0:
 		return errors.New("is encrypted; decrypt the file")
@@ -319,17 +325,32 @@ func (c *Cursor) indexes(b []byte) (err error) {
 	return err
 }
 
+// code gives the texts of a dictionary away, for chunks to keep.
+func (c *Cursor) code(d *dictionary) {
+	d.coded = nil
+	if d.bad != nil {
+		return
+	}
+	d.coded = &scan.Coded{Text: d.text, Span: make([]scan.Span, d.size), Memo: make([]atomic.Int32, d.size)}
+	for i := range d.coded.Span {
+		d.coded.Span[i] = d.entry[i].span
+	}
+}
+
 // booleans returns the dictionary of the values of a column of booleans, whose indexes are the bits.
 func (c *Cursor) booleans() *dictionary {
 	if c.boolean.size == 0 {
 		c.add(&c.boolean, []byte{0})
 		c.add(&c.boolean, []byte{1})
+		if c.want.Codes {
+			c.code(&c.boolean)
+		}
 	}
 	return &c.boolean
 }
 
 // entryMemory is about what a value of a dictionary takes beside its text.
-const entryMemory = 40
+const entryMemory = 52
 
 // dictionary reads a page of the values of a dictionary.
 func (c *Cursor) dictionary(p *page, b []byte) error {
@@ -384,6 +405,9 @@ func (c *Cursor) dictionary(p *page, b []byte) error {
 		}
 		c.add(d, b[:size])
 		b = b[size:]
+	}
+	if c.want.Codes {
+		c.code(d)
 	}
 	return nil
 }

@@ -47,15 +47,15 @@ func open(t testing.TB, path string) *File {
 	return f
 }
 
-// cellsOf returns the cells of a column as expected.json has them, read in blocks of some rows.
-func cellsOf(f *File, name string, size int) ([]any, error) {
+// cellsOf returns the cells of a column as expected.json has them, read in blocks of some rows, by their numbers in dictionaries or not.
+func cellsOf(f *File, name string, size int, codes bool) ([]any, error) {
 	var cells []any
 	for i := range f.Columns {
 		c := &f.Columns[i]
 		if c.Name != name {
 			continue
 		}
-		cur := f.Cursor(c, Want{Text: true, Longest: 1 << 20})
+		cur := f.Cursor(c, Want{Text: true, Codes: codes && !c.List, Longest: 1 << 20})
 		defer cur.close()
 		var out Cells
 		var text []byte
@@ -79,6 +79,16 @@ func cellsOf(f *File, name string, size int) ([]any, error) {
 				}
 				value := 0
 				for row := range n {
+					if out.Coded != nil {
+						if k := out.Code[row]; k < 0 {
+							cells = append(cells, nil)
+						} else if s := out.Coded.Span[k]; s.Lo == s.Hi {
+							cells = append(cells, nil)
+						} else {
+							cells = append(cells, string(out.Coded.Text[s.Lo:s.Hi]))
+						}
+						continue
+					}
 					if !c.List {
 						cells = append(cells, cell(out.Span[row]))
 						continue
@@ -161,7 +171,7 @@ func TestLegacyLists(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := cellsOf(open(t, path), "x", 2)
+		got, err := cellsOf(open(t, path), "x", 2, false)
 		if want := []any{[]any{"a", "b"}, []any{}, []any{"c"}}; err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %v, %v, want %v", name, got, err, want)
 		}
@@ -177,13 +187,13 @@ func (listOf) Type() parquet.Type { return parquet.List(parquet.String()).Type()
 func TestFilesOfPyarrow(t *testing.T) {
 	fix := readFixtures(t)
 	for file, want := range fix.Files {
-		for _, size := range []int{1, 7, 1000} {
+		for _, size := range []int{1, 7, 10, 999, 1000} {
 			f := open(t, filepath.Join("testdata", file))
 			if f.Rows() != int64(want.Rows) || len(f.Columns) != len(want.Columns) {
 				t.Fatalf("%s has %d rows and the columns %v, want %d and %v", file, f.Rows(), f.Names(), want.Rows, want.Columns)
 			}
 			for _, name := range want.Columns {
-				got, err := cellsOf(f, name, size)
+				got, err := cellsOf(f, name, size, size%2 == 1)
 				if err != nil {
 					t.Errorf("%s: %s: %v", file, name, err)
 					continue

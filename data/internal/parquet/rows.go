@@ -104,6 +104,7 @@ func (r Reading) Open(f *File, p *scan.Plan) (*Rows, error) {
 			c.want.Clean, c.want.Blanks = nil, false
 		}
 		c.want.Text = c.text
+		c.want.Codes = len(c.tokens) > 0 && !c.column.List && i != rows.label && i != rows.group && i != rows.time && len(c.numbers) == 0
 		c.want.Number = len(c.numbers) > 0 || i == rows.time && !c.column.IsText()
 		rows.cursors = append(rows.cursors, c.Cursor)
 	}
@@ -188,6 +189,8 @@ func (r *Rows) Parse(c *scan.Chunk) {
 	s.bad, s.faults = scan.Grow(s.bad, n), scan.Grow(s.faults, n)
 	clear(s.bad)
 	c.Tok, c.Num = scan.Grow(c.Tok, n*c.Plan.Tokens), scan.Grow(c.Num, n*c.Plan.Numbers)
+	c.Code, c.Coded = scan.Grow(c.Code, n*c.Plan.Tokens), scan.Grow(c.Coded, c.Plan.Tokens)
+	clear(c.Coded)
 	for i := range r.columns {
 		col, cells := &r.columns[i], &s.cells[i]
 		if c.Fault != nil { // others must not wait for the turn
@@ -223,6 +226,12 @@ func (s *scratch) wrong(row, column int, fault string) {
 func (r *Rows) place(c *scan.Chunk, s *scratch, i int) {
 	col, cells := &r.columns[i], &s.cells[i]
 	for _, at := range col.tokens {
+		if c.Coded[at] = cells.Coded; cells.Coded != nil {
+			for row, code := range cells.Code {
+				c.Code[row*c.Plan.Tokens+at] = code
+			}
+			continue
+		}
 		for row, span := range cells.Span {
 			c.Tok[row*c.Plan.Tokens+at] = span
 		}
@@ -335,6 +344,7 @@ func (r *Rows) finish(c *scan.Chunk, s *scratch, n int) {
 		}
 		if c.N < row { // rows before it were left out
 			copy(c.Tok[c.N*c.Plan.Tokens:(c.N+1)*c.Plan.Tokens], c.Tok[row*c.Plan.Tokens:])
+			copy(c.Code[c.N*c.Plan.Tokens:(c.N+1)*c.Plan.Tokens], c.Code[row*c.Plan.Tokens:])
 			copy(c.Num[c.N*c.Plan.Numbers:(c.N+1)*c.Plan.Numbers], c.Num[row*c.Plan.Numbers:])
 		}
 		c.End(label, group, at)

@@ -89,12 +89,21 @@ type Parser interface{ Parse(c *Chunk) }
 // Span is a cell of a block's data.
 type Span struct{ Lo, Hi uint32 }
 
+// Coded is the values of a column of tokens that occur in a part of a file. Rows have their numbers, so that a value is looked at once.
+type Coded struct {
+	Text []byte
+	Span []Span         // of each value in Text
+	Memo []atomic.Int32 // what the sink made of each value, plus 1; 0 if it has made nothing of it yet
+}
+
 // Chunk is the rows of a block, parsed.
 type Chunk struct {
 	*Block
 	Plan    *Plan
 	N       int
 	Tok     []Span    // [N * Plan.Tokens]
+	Coded   []*Coded  // by token; nil if Tok has the cells. It is empty if Tok has all
+	Code    []int32   // [N * Plan.Tokens] numbers of the values of a Coded; -1 for a blank
 	Num     []float64 // [N * Plan.Numbers]; a blank is NaN
 	Label   []float32
 	Group   []int64
@@ -119,12 +128,33 @@ type Chunk struct {
 // First returns the number of the chunk's first row among the good rows of the scan.
 func (c *Chunk) First() int64 { return c.first }
 
+// CodedBy returns the values that a token of row r is one of, and its number among them; nil if it is not coded.
+func (c *Chunk) CodedBy(r, at int) (*Coded, int32) {
+	if at >= len(c.Coded) || c.Coded[at] == nil {
+		return nil, 0
+	}
+	return c.Coded[at], c.Code[r*c.Plan.Tokens+at]
+}
+
+// Cell returns the text of a token of row r.
+func (c *Chunk) Cell(r, at int) []byte {
+	if d, k := c.CodedBy(r, at); d != nil {
+		if k < 0 {
+			return nil
+		}
+		s := d.Span[k]
+		return d.Text[s.Lo:s.Hi]
+	}
+	s := c.Tok[r*c.Plan.Tokens+at]
+	return c.Data[s.Lo:s.Hi]
+}
+
 // Reset starts the rows of b.
 func (c *Chunk) Reset(b *Block) {
 	c.Block, c.N, c.Nbad, c.Fault = b, 0, 0, nil
 	c.Tok, c.Num, c.Label, c.Group, c.time = c.Tok[:0], c.Num[:0], c.Label[:0], c.Group[:0], c.time[:0]
 	c.More, c.Weight = c.More[:0], c.Weight[:0]
-	c.Bad, c.Kinds, c.Words = c.Bad[:0], c.Kinds[:0], c.Words[:0]
+	c.Bad, c.Kinds, c.Words, c.Coded = c.Bad[:0], c.Kinds[:0], c.Words[:0], c.Coded[:0]
 	c.Dirty = bytes.IndexByte(b.Data, 0) >= 0 || !utf8.Valid(b.Data)
 }
 

@@ -142,8 +142,17 @@ func (e *encoder) row(c *scan.Chunk, r int, rec []byte, s *scratch, met []atomic
 		case f.ReadsNumbers():
 			cell = f.AppendBucket(s.digits[:0], c.Num[r*e.plan.Numbers+at])
 		default:
-			at := c.Tok[r*e.plan.Tokens+at]
-			cell = c.Data[at.Lo:at.Hi]
+			if d, k := c.CodedBy(r, at); d != nil && k >= 0 && !f.Kind.Lists() {
+				id := d.Memo[k].Load() - 1
+				if id < 0 {
+					id = e.tables[i].ID(c.Cell(r, at))
+					d.Memo[k].Store(id + 1)
+				}
+				note(met, i, id)
+				e.rec.ids[e.fields[i]].put(rec, 0, id)
+				continue
+			}
+			cell = c.Cell(r, at)
 		}
 		field := &e.rec.ids[e.fields[i]]
 		if !f.Kind.Lists() {

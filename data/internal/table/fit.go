@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"sync/atomic"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/internal/scan"
@@ -189,21 +190,33 @@ func (f *fitter) count(c *scan.Chunk, s *scratch, i, lo, hi int) {
 				continue
 			}
 		}
+		s.numbers = s.numbers[:0]
 		var cell []byte
+		var memo *atomic.Int32
 		if feat.ReadsNumbers() {
 			cell = feat.AppendBucket(s.digits[:0], c.Num[r*f.plan.Numbers+at])
+		} else if d, k := c.CodedBy(r, at); d != nil && k >= 0 && !feat.Kind.Lists() {
+			if memo = &d.Memo[k]; memo.Load() == 0 {
+				cell = c.Cell(r, at)
+			}
 		} else {
-			span := c.Tok[r*f.plan.Tokens+at]
-			cell = c.Data[span.Lo:span.Hi]
+			cell = c.Cell(r, at)
 		}
-		s.numbers = s.numbers[:0]
-		if feat.Kind.Lists() {
+		if memo != nil && memo.Load() > 0 { // the lock is held, so nobody else makes it
+			n := memo.Load() - 1
+			ctr.count[n] += times
+			s.numbers = append(s.numbers, n)
+		} else if feat.Kind.Lists() {
 			s.pieces = feat.AppendPieces(s.pieces[:0], cell)
 			for _, t := range s.pieces {
 				s.numbers = append(s.numbers, ctr.add(t, times))
 			}
 		} else {
-			s.numbers = append(s.numbers, ctr.add(cell, times))
+			n := ctr.add(cell, times)
+			s.numbers = append(s.numbers, n)
+			if memo != nil {
+				memo.Store(n + 1)
+			}
 		}
 		if f.draft != nil {
 			f.draft.putTokens(c, i, r, s.numbers)

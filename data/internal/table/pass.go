@@ -34,9 +34,11 @@ func (s *passSink) Emit(c *scan.Chunk) error {
 	default:
 	}
 	p.text, p.ends = p.text[:0], p.ends[:0]
-	for _, span := range c.Tok[:c.N*c.Plan.Tokens] {
-		p.text = append(p.text, c.Data[span.Lo:span.Hi]...)
-		p.ends = append(p.ends, len(p.text))
+	for r := range c.N {
+		for at := range c.Plan.Tokens {
+			p.text = append(p.text, c.Cell(r, at)...)
+			p.ends = append(p.ends, len(p.text))
+		}
 	}
 	select {
 	case s.out <- p:
