@@ -140,6 +140,9 @@ func TestParquetIsCSV(t *testing.T) {
 		if read(t, name, run.ModelFile) != want {
 			t.Errorf("%s is another model than that of the CSV files", name)
 		}
+		if features(t, name).Digest() != features(t, "csv").Digest() { // its statistics have more bits than the model shows
+			t.Errorf("%s has another feature map than that of the CSV files", name)
+		}
 	}
 	for _, threads := range []int{1, 2, 3, 7} {
 		if err := os.RemoveAll(".cache"); err != nil {

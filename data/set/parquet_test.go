@@ -32,8 +32,18 @@ func errorRow(change map[string]any) map[string]any {
 	return row
 }
 
-func errorFile(t *testing.T, changes ...map[string]any) string {
+// errorFile writes two good rows and others, with a dictionary for each column or without.
+func errorFile(t *testing.T, dictionary bool, changes ...map[string]any) string {
 	t.Helper()
+	columns := errorColumns
+	if dictionary {
+		columns = parquet.Group{}
+		for name, node := range errorColumns {
+			if columns[name] = node; node.Leaf() {
+				columns[name] = parquet.Encoded(node, &parquet.RLEDictionary)
+			}
+		}
+	}
 	path := filepath.Join(t.TempDir(), "x.parquet")
 	var rows []map[string]any
 	for range 2 {
@@ -42,7 +52,7 @@ func errorFile(t *testing.T, changes ...map[string]any) string {
 	for _, c := range changes {
 		rows = append(rows, errorRow(c))
 	}
-	datatest.WriteParquet(t, path, errorColumns, rows, parquet.MaxRowsPerRowGroup(2))
+	datatest.WriteParquet(t, path, columns, rows, parquet.MaxRowsPerRowGroup(2))
 	return path
 }
 
@@ -74,14 +84,17 @@ func TestParquetErrors(t *testing.T) {
 		{"no such column", nil, strings.Replace(good, "t: ignore", "t: ignore, u: categorical", 1), "columns.u: no such column; there are l, ll, n, s, t, y"},
 		{"no label column", nil, strings.Replace(good, "label: y", "label: z", 1), "label: no column z"},
 		{"time", map[string]any{"s": "x"}, strings.Replace(good, "s: categorical", "s: ignore", 1) + ", time: s, split: {by: time, ratio: [0.5, 0.5]}", `row 3: column s: "x" is not a time`},
-		{"positive", map[string]any{"s": "no"}, "label: s, positive: \"1\", columns: {n: {type: numeric}, \"*\": ignore, y: ignore, t: ignore, l: ignore, ll: ignore}", ""},
+		{"words", map[string]any{"s": "no"}, "label: s, positive: no, columns: {n: {type: numeric}, y: ignore, t: ignore, l: ignore, ll: ignore}", ""},
+		{"third word", map[string]any{"s": "no"}, "label: s, positive: yes, columns: {n: {type: numeric}, y: ignore, t: ignore, l: ignore, ll: ignore}", `x.parquet: row 3: label "no", but "1" (`},
 	} {
-		d, err := datatest.TrySection("{type: parquet, path: " + errorFile(t, tc.change, nil) + ", " + tc.options + "}")
-		if err == nil {
-			_, err = d.Open(t.Context(), data.OpenOptions{CacheDir: t.TempDir()})
-		}
-		if tc.want == "" && err != nil && tc.name != "positive" || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
-			t.Errorf("%s: error %v, want %q", tc.name, err, tc.want)
+		for _, dictionary := range []bool{false, true} {
+			d, err := datatest.TrySection("{type: parquet, path: " + errorFile(t, dictionary, tc.change, nil) + ", " + tc.options + "}")
+			if err == nil {
+				_, err = d.Open(t.Context(), data.OpenOptions{CacheDir: t.TempDir()})
+			}
+			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+				t.Errorf("%s, dictionary %v: error %v, want %q", tc.name, dictionary, err, tc.want)
+			}
 		}
 	}
 }
@@ -89,7 +102,7 @@ func TestParquetErrors(t *testing.T) {
 // Rows that cannot be read are left out, wherever in a block they are.
 func TestParquetBadRows(t *testing.T) {
 	bad := map[string]any{"y": 7.}
-	path := errorFile(t, bad, map[string]any{"s": "keep"}, bad, bad, map[string]any{"s": "me"})
+	path := errorFile(t, true, bad, map[string]any{"s": "keep"}, bad, bad, map[string]any{"s": "me"})
 	o, log := datatest.Options(t)
 	s := datatest.Open(t, datatest.Section(t, "{type: parquet, path: "+path+
 		", bad_rows: skip, label: y, columns: {n: {type: numeric}, s: categorical, t: ignore, l: multi, ll: ignore}}"), o)
