@@ -40,18 +40,19 @@ train: {batch_size: 32, epochs: 2, patience: 0, monitor: logloss.click, optimize
 func trainTasks(t *testing.T, tmp, model, name string, set ...string) (dir, path string, rows []splice.Row) {
 	t.Helper()
 	path = filepath.Join(tmp, "rows.csv")
-	text := "click,w,user,ad,price,seconds,stars\n"
+	var text strings.Builder
+	text.WriteString("click,w,user,ad,price,seconds,stars\n")
 	r := rand.New(rand.NewPCG(3, 4))
 	for i := range 200 {
 		cells := []string{
 			[]string{"0", "1", ""}[r.IntN(3)], []string{"1", "0", "0.5", "2"}[r.IntN(4)], fmt.Sprint("u", r.IntN(20)), fmt.Sprint("a", r.IntN(9)),
 			strconv.Itoa(r.IntN(5)), []string{"1.5", "-2", ""}[r.IntN(3)], []string{"one", "two", "many", ""}[i%4],
 		}
-		text += strings.Join(cells, ",") + "\n"
+		text.WriteString(strings.Join(cells, ",") + "\n")
 		rows = append(rows, splice.Row{"user": cells[2], "ad": cells[3], "price": cells[4], "click": "x", "stars": nil, "w": -1})
 	}
 	yaml := filepath.Join(tmp, "run.yaml")
-	write(t, path, []byte(text))
+	write(t, path, []byte(text.String()))
 	write(t, yaml, fmt.Appendf(nil, tasksConfig, model))
 	dir = filepath.Join(tmp, name)
 	if _, err := splice.Train(t.Context(), yaml, splice.Options{Run: dir, Set: append([]string{"data.path=" + path}, set...)}); err != nil {

@@ -151,3 +151,17 @@ func (d *Criteo) synthetic(s *data.Splits) error {
 	}
 	return nil
 }
+
+// What Criteo does if no file of its path exists.
+const (
+	fallbackNone      = "none"
+	fallbackSynthetic = "synthetic"
+)
+
+// checkFallback returns what is wrong with the option fallback.
+func checkFallback(fallback string) error {
+	if fallback == "" {
+		return nil
+	}
+	return registry.OneOf("fallback", fallback, fallbackNone, fallbackSynthetic)
+}

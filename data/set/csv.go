@@ -64,73 +64,6 @@ func (d CSV) Validate() error {
 	return errors.Join(errs...)
 }
 
-// checkLabels returns what is wrong with the options of labels and weights.
-func (d CSV) checkLabels() (errs []error) {
-	bad := func(key, format string, args ...any) { errs = append(errs, registry.Field(key, format, args...)) }
-	if len(d.Label) == 0 {
-		bad("label", "is missing; want the name of the column of the label")
-	}
-	for i, n := range d.Label {
-		switch {
-		case n == "" && len(d.Label) == 1:
-			bad("label", "is missing; want the name of the column of the label")
-		case n == "" || slices.Contains(d.Label[:i], n):
-			bad(fmt.Sprintf("label.%d", i), "%q is blank or there twice; give every label a column of its own", n)
-		case n == d.Group || n == d.Time:
-			bad("label", "%s is the group or time column too", n)
-		case n == d.Weight:
-			bad("weight", "%s is a label", n)
-		}
-		if d.isFeature(n) {
-			bad("columns."+n, "is the label, which cannot be a feature; remove it here")
-		}
-	}
-	if d.Weight != "" && d.isFeature(d.Weight) {
-		bad("columns."+d.Weight, "is the weight, which cannot be a feature; remove it here")
-	}
-	if d.Positive != "" && len(d.Label) > 1 {
-		bad("positive", "is of one label; several are 0 or 1, number_labels or class_labels")
-	}
-	for i, n := range d.NumberLabels {
-		if !slices.Contains(d.Label, n) {
-			bad(fmt.Sprintf("number_labels.%d", i), "%s is not among the columns of label", n)
-		} else if d.Positive != "" {
-			bad("positive", "is of a label that is 0 or 1, and %s is a number", n)
-		}
-	}
-	for _, n := range namelist.Sorted(d.ClassLabels) {
-		key := "class_labels." + n
-		switch {
-		case !slices.Contains(d.Label, n):
-			bad(key, "%s is not among the columns of label", n)
-		case slices.Contains(d.NumberLabels, n):
-			bad(key, "%s is among number_labels; remove it from one of them", n)
-		case d.Positive != "":
-			bad("positive", "is of a label that is 0 or 1, and %s is a class", n)
-		}
-		if len(d.ClassLabels[n]) < 2 {
-			bad(key, "want the names of two classes or more, have %d", len(d.ClassLabels[n]))
-		}
-		for i, class := range d.ClassLabels[n] {
-			if class == "" || slices.Contains(d.ClassLabels[n][:i], class) {
-				bad(fmt.Sprintf("%s.%d", key, i), "%q is blank or there twice", class)
-			}
-		}
-	}
-	return errs
-}
-
-// isFeature reports whether the columns declare one by its name.
-func (d CSV) isFeature(name string) bool {
-	c, ok := d.Columns[name]
-	return ok && c != nil && c != data.Column(data.IgnoreColumn{})
-}
-
-// beside reports whether a column is what a row has beside its features.
-func (d CSV) beside(name string) bool {
-	return slices.Contains(d.Label, name) || name == d.Group || name == d.Time || name == d.Weight
-}
-
 // What to do with columns whose name in the header is blank, by whether it is the last one.
 const (
 	undeclaredNameless = `column %d of the header has no name, such as an index column that was written along; ` +
@@ -243,25 +176,6 @@ func (d CSV) table() *table.Data {
 		Common: d.Common, Format: d.format(), Label: d.first(), Name: "csv", Key: key, Group: d.Group, Time: d.Time, Weight: d.Weight,
 		Labels: d.labels(),
 	}
-}
-
-// first returns the column of the first label.
-func (d CSV) first() string {
-	if len(d.Label) == 0 {
-		return ""
-	}
-	return d.Label[0]
-}
-
-// labels returns the labels of rows that have several, or one of several classes; nil for others.
-func (d CSV) labels() (list []data.Label) {
-	if len(d.Label) < 2 && len(d.ClassLabels) == 0 {
-		return nil
-	}
-	for _, n := range d.Label {
-		list = append(list, data.Label{Name: n, Classes: d.ClassLabels[n]})
-	}
-	return list
 }
 
 // csvFormat is the format of the files of d.
@@ -377,16 +291,6 @@ func (f csvFormat) Cell(c scan.PlanColumn, text []byte) (lo, hi int, v float64, 
 	}
 	_, _, v, bad = table.PlainCell(c, text[lo:hi])
 	return lo, hi, v, bad
-}
-
-// lacks returns the first label whose column is not among names.
-func (d CSV) lacks(names []string) string {
-	for _, n := range d.Label {
-		if !slices.Contains(names, n) {
-			return n
-		}
-	}
-	return ""
 }
 
 // labelNeeded says what to do with a file that is to be evaluated, and may lack the column of the label.

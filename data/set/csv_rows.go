@@ -3,8 +3,6 @@ package set
 import (
 	"bytes"
 	"fmt"
-	"math"
-	"slices"
 
 	"github.com/splice-ml/splice/data/internal/scan"
 )
@@ -17,12 +15,6 @@ type csvParser struct {
 	acts    []csvAct
 	labels  []csvLabel
 	aligned [][2]alignedCell // columns that must have equally many tokens
-}
-
-// csvLabel says what a label is: 0 or 1, a number, or one of several classes.
-type csvLabel struct {
-	number  bool
-	classes []string
 }
 
 // alignedCell is a cell of tokens.
@@ -215,54 +207,6 @@ func (r *csvRow) cell(lo, hi int) {
 			r.wrong(k, "%s is not a time; want a number, 2006-01-02, 2006-01-02 15:04:05 or RFC 3339"+r.p.trimAdvice(text), text)
 		}
 	}
-}
-
-// setLabel takes label i of the row.
-func (r *csvRow) setLabel(k, i int, text []byte) {
-	positive, label, ok := r.p.f.d.Positive, &r.p.labels[i], false
-	switch {
-	case len(text) == 0 && len(r.p.labels) > 1:
-		r.labels[i] = float32(math.NaN()) // the row has no part in its task
-	case label.number:
-		v, ok := scan.ParseNumber(text)
-		if r.labels[i] = float32(v); !ok || len(text) == 0 {
-			r.wrong(k, "label %s; want a number in the range of float32"+r.p.trimAdvice(text), text)
-		}
-	case label.classes != nil:
-		at := slices.IndexFunc(label.classes, func(c string) bool { return string(text) == c })
-		if r.labels[i] = float32(at); at < 0 {
-			r.wrong(k, "label %s; want a class of class_labels"+r.p.trimAdvice(text), text)
-		}
-	case positive == "":
-		if r.labels[i], ok = scan.ParseLabel(text); !ok {
-			r.wrong(k, r.p.labelFault(text), text)
-		}
-	case string(text) == positive:
-		r.labels[i] = 1
-	case len(text) == 0:
-		r.wrong(k, "label %s; want a word, that of positive or the other one", text)
-	default:
-		r.word = text
-	}
-}
-
-// labelFault says what is wrong with a label that is none, and what to do if it is a word or another number.
-func (p *csvParser) labelFault(text []byte) string {
-	v, ok := scan.ParseNumber(text)
-	switch {
-	case len(p.labels) > 1:
-		return scan.LabelFault + ", or a blank for a row that has no part in its task" + p.trimAdvice(text) +
-			" (of other labels, number_labels are numbers and class_labels are classes)"
-	case len(text) == 0:
-		return scan.LabelFault + ", for each row that is trained on or measured"
-	case !ok && p.trimAdvice(text) != "":
-		return scan.LabelFault + p.trimAdvice(text)
-	case !ok:
-		return scan.LabelFault + " (of labels that are words, positive is the one that counts as 1)"
-	case v == math.Trunc(v):
-		return scan.LabelFault + " (if the labels are two other numbers, such as 1 and -1, positive is the one that counts as 1, in quotes)"
-	}
-	return scan.LabelFault
 }
 
 // numberAdvice returns what may be done with a cell that is no number: its blanks are taken off, or it means a missing value.

@@ -166,3 +166,11 @@ func (d Texts) texts() *text.Data {
 	c.Path, c.ValidPath, c.TestPath, c.Split = d.Path, d.ValidPath, d.TestPath, d.Split
 	return d.spec().Data(c)
 }
+
+// checkTextSplit returns what is wrong with a split of rows that have no time.
+func checkTextSplit(s data.Split) error {
+	if s.By == data.SplitTime {
+		return registry.Field("split.by", "texts have no time column; want random or order")
+	}
+	return nil
+}

@@ -50,7 +50,8 @@ func TestTaskParity(t *testing.T) {
 		NumDense: 1, Labels: []data.Label{{Name: "click"}, {Name: "like"}},
 		Features: []data.Feature{
 			{Name: "n", Kind: data.Numeric, Table: "n"},
-			{Name: "a", Kind: data.Categorical, Vocab: 5, Table: "a"}, {Name: "b", Kind: data.Categorical, Vocab: 6, Table: "b"},
+			{Name: "a", Kind: data.Categorical, Vocab: 5, Table: "a"},
+			{Name: "b", Kind: data.Categorical, Vocab: 6, Table: "b"},
 		},
 	}
 	n := len(want.Dense)

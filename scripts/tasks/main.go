@@ -118,21 +118,22 @@ func show(auc []map[string][]float64) error {
 	fmt.Println(head)
 	fmt.Println(line)
 	for i, v := range variants {
-		row := "| " + v.name + " |"
+		var row strings.Builder
+		row.WriteString("| " + v.name + " |")
 		for _, label := range labels {
 			own := report.Mean(auc[i][label])
-			row += fmt.Sprintf(" %.4f ± %.4f |", own.Mean, own.SD)
+			row.WriteString(fmt.Sprintf(" %.4f ± %.4f |", own.Mean, own.SD))
 			if i == 0 {
-				row += " |"
+				row.WriteString(" |")
 				continue
 			}
 			d, err := report.Paired(auc[i][label], auc[0][label])
 			if err != nil {
 				return err
 			}
-			row += fmt.Sprintf(" %+.4f [%+.4f, %+.4f] |", d.Mean, d.Low(), d.High())
+			row.WriteString(fmt.Sprintf(" %+.4f [%+.4f, %+.4f] |", d.Mean, d.Low(), d.High()))
 		}
-		fmt.Println(row)
+		fmt.Println(row.String())
 	}
 	return nil
 }

@@ -19,7 +19,8 @@ import (
 // several is a task of a click, a number and a class.
 func several(weights ...float64) task.MultiTask {
 	parts := []task.LabelTask{
-		{Label: "click"}, {Label: "seconds", Task: task.Regression{MetricNames: []string{"rmse", "mae"}}},
+		{Label: "click"},
+		{Label: "seconds", Task: task.Regression{MetricNames: []string{"rmse", "mae"}}},
 		{Label: "stars", Task: task.Classification{MetricNames: []string{"accuracy"}}},
 	}
 	for i, w := range weights {
@@ -197,12 +198,12 @@ func TestSplit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := ""
+	var got strings.Builder
 	for _, p := range parts {
-		got += fmt.Sprintf("%s %d:%d %v ", p.Label, p.Lo, p.Hi, p.Classes(&data.Schema{Labels: severalLabels()}))
+		got.WriteString(fmt.Sprintf("%s %d:%d %v ", p.Label, p.Lo, p.Hi, p.Classes(&data.Schema{Labels: severalLabels()})))
 	}
-	if want := "stars 0:3 [one two many] click 3:4 [] seconds 4:5 [] "; got != want {
-		t.Errorf("parts %q, want %q", got, want)
+	if want := "stars 0:3 [one two many] click 3:4 [] seconds 4:5 [] "; got.String() != want {
+		t.Errorf("parts %q, want %q", got.String(), want)
 	}
 	two, classes := severalLabels()[:2], severalLabels()[2:]
 	for _, c := range []struct {
