@@ -108,7 +108,10 @@ func file(config string) string {
 	var b strings.Builder
 	name := "clicks.csv"
 	switch config {
-	case clicksConfig:
+	case clicksConfig, tasksConfig:
+		if config == tasksConfig {
+			name = "tasks.csv"
+		}
 		for _, cells := range append([][]string{header}, clicks()...) {
 			b.WriteString(strings.Join(cells, ",") + "\n")
 		}
