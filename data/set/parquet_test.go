@@ -2,6 +2,7 @@ package set_test
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -26,9 +27,7 @@ var errorColumns = parquet.Group{
 // errorRow is a good row, with changes.
 func errorRow(change map[string]any) map[string]any {
 	row := map[string]any{"y": 1., "n": 2.5, "s": "1", "t": time.Unix(0, 0), "l": []string{"a"}, "ll": [][]int64{{1}}}
-	for k, v := range change {
-		row[k] = v
-	}
+	maps.Copy(row, change)
 	return row
 }
 
@@ -140,7 +139,7 @@ func TestParquetMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := parquet.NewWriter(f, parquet.NewSchema("rows", parquet.Group{"s": parquet.String(), "y": parquet.Int(64)}), parquet.PageBufferSize(1<<20))
+	w := parquet.NewGenericWriter[any](f, parquet.NewSchema("rows", parquet.Group{"s": parquet.String(), "y": parquet.Int(64)}), parquet.PageBufferSize(1<<20))
 	text := []byte(strings.Repeat("x", width))
 	for i := range rows {
 		copy(text, fmt.Sprint(i%100, " "))

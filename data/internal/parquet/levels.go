@@ -57,15 +57,14 @@ func (h *hybrid) next() error {
 	if groups == 0 {
 		return errLevels
 	}
-	size := min(uint64(len(h.b)), groups) // so that the product does not overflow
-	if h.width > 0 {
-		size = min(uint64(len(h.b)), min(groups, uint64(len(h.b)))*uint64(h.width))
-		groups = min(groups, (size*8/uint64(h.width)+7)/8)
-		if h.packs = min(groups*8, size*8/uint64(h.width)); h.packs == 0 {
-			return errLevels
-		}
-	} else {
-		h.packs, size = groups*8, 0
+	if h.width == 0 {
+		h.packs, h.bits, h.at = groups*8, nil, 0
+		return nil
+	}
+	there, width := uint64(len(h.b)), uint64(h.width)
+	size := min(there, min(groups, there)*width) // groups are cut first, so that the product does not overflow
+	if h.packs = min(min(groups, there)*8, size*8/width); h.packs == 0 {
+		return errLevels
 	}
 	h.bits, h.at, h.b = h.b[:size], 0, h.b[size:]
 	return nil

@@ -248,6 +248,9 @@ func (c *Cursor) page2(p *page, b []byte) (err error) {
 	return c.start(p, b)
 }
 
+// plainDictionary is what older files call the encoding of dictionaries, and of pages with their indexes.
+const plainDictionary format.Encoding = 2
+
 // start begins the values of a data page.
 func (c *Cursor) start(p *page, b []byte) (err error) {
 	if int64(p.values) > c.total {
@@ -258,7 +261,7 @@ func (c *Cursor) start(p *page, b []byte) (err error) {
 	c.total -= int64(p.values)
 	width, prefixed := c.column.width, false
 	switch p.encoding {
-	case format.PlainDictionary, format.RLEDictionary:
+	case plainDictionary, format.RLEDictionary:
 		return c.indexes(b)
 	case format.Plain:
 		if c.column.physical == format.Boolean { // a pack of bits
@@ -357,7 +360,7 @@ func (c *Cursor) dictionary(p *page, b []byte) error {
 	if c.dict.size >= 0 {
 		return errors.New("there is a second dictionary; write the file again")
 	}
-	if p.encoding != format.Plain && p.encoding != format.PlainDictionary || c.column.physical == format.Boolean {
+	if p.encoding != format.Plain && p.encoding != plainDictionary || c.column.physical == format.Boolean {
 		return fmt.Errorf("the dictionary is encoded as %s; write the file again", p.encoding)
 	}
 	b, err := c.decompress(b, p.size)

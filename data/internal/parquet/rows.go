@@ -173,8 +173,6 @@ type scratch struct {
 	cells  []Cells
 	bad    []int // columns of rows that cannot be read, plus 1
 	faults []string
-	time   []float64
-	list   []byte
 }
 
 // Parse parses the rows of a block.

@@ -50,7 +50,7 @@ func formats(tb testing.TB) map[string]string {
 	out.WriteString(strings.Join(columns, ",") + "\n")
 	type file struct {
 		f *os.File
-		w *parquet.Writer
+		w *parquet.GenericWriter[any]
 	}
 	files := map[string]file{}
 	for name, codec := range map[string]compress.Codec{"snappy": &parquet.Snappy, "zstd": &parquet.Zstd} {
@@ -58,7 +58,7 @@ func formats(tb testing.TB) map[string]string {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		files[name] = file{f, parquet.NewWriter(f, parquet.NewSchema("rows", schema), parquet.Compression(codec), parquet.MaxRowsPerRowGroup(250_000))}
+		files[name] = file{f, parquet.NewGenericWriter[any](f, parquet.NewSchema("rows", schema), parquet.Compression(codec), parquet.MaxRowsPerRowGroup(250_000))}
 	}
 	place := map[string]int{} // columns of the schema are in the order of their names
 	for i, c := range parquet.NewSchema("rows", schema).Columns() {

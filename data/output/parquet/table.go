@@ -20,7 +20,7 @@ const (
 
 // table is a Parquet file, compressed by zstd. Its columns may have nulls.
 type table struct {
-	w       *parquet.Writer
+	w       *parquet.GenericWriter[any]
 	columns []output.Column
 	row     []parquet.Row
 	rows    int // of the row group
@@ -46,7 +46,7 @@ func New(w io.Writer, columns []output.Column) output.Table {
 		}
 		g[c.Name], names = parquet.Optional(node), append(names, c.Name)
 	}
-	t.w = parquet.NewWriter(w, parquet.NewSchema("rows", inOrder{g, names}), parquet.Compression(&parquet.Zstd))
+	t.w = parquet.NewGenericWriter[any](w, parquet.NewSchema("rows", inOrder{g, names}), parquet.Compression(&parquet.Zstd))
 	return t
 }
 

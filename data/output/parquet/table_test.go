@@ -15,13 +15,16 @@ import (
 )
 
 var columns = []output.Column{
-	{Name: "z", Kind: output.Integer}, {Name: "a", Kind: output.Text}, {Name: "m", Kind: output.Number}, {Name: "s", Kind: output.Single},
+	{Name: "z", Kind: output.Integer},
+	{Name: "a", Kind: output.Text},
+	{Name: "m", Kind: output.Number},
+	{Name: "s", Kind: output.Single},
 	{Name: "b", Kind: output.Boolean},
 }
 
 // row is row i as cells; some are blank.
 func row(i int) [][]byte {
-	cells := [][]byte{[]byte(fmt.Sprint(i - 5)), []byte("t,\"" + fmt.Sprint(i)), []byte("0.1"), []byte("0.25"), []byte(fmt.Sprint(i % 2))}
+	cells := [][]byte{fmt.Append(nil, i-5), []byte("t,\"" + fmt.Sprint(i)), []byte("0.1"), []byte("0.25"), fmt.Append(nil, i%2)}
 	if k := i % 7; k < len(cells) {
 		cells[k] = nil
 	}
