@@ -47,6 +47,11 @@ train: {batch_size: 8, epochs: 1}
 model: {type: fm, embedding_dim: 2}
 train: {batch_size: 8, epochs: 1}
 `,
+	"likes": `data: {type: likes, users: 20, items: 20, rows: 500, split: {ratio: [.5, .5]}}
+model: {type: shared_bottom, embedding_dim: 2, bottom_hidden_units: [4]}
+task: {type: multi_task, tasks: [{label: click}, {label: like}]}
+train: {batch_size: 8, epochs: 1}
+`,
 	"interactions": `data: {type: interactions, path: rows.seq, layout: sequences, max_len: 4, negatives: 2, eval_negatives: 3}
 model: {type: gru4rec, embedding_dim: 2}
 train: {batch_size: 8, epochs: 1}
@@ -157,6 +162,8 @@ func sizes(t *testing.T) []sized {
 				switch {
 				case strings.Contains(name, "bert"):
 					base = "text"
+				case name == "esmm": // has two labels
+					base = "likes"
 				case strings.HasPrefix(fmt.Sprintf("%T", v), "seq."):
 					base = "synthetic_interactions"
 				}

@@ -16,7 +16,7 @@ import (
 )
 
 // TestTaskParity: logits, loss and the gradient of every parameter are those of an independent implementation in PyTorch, in
-// testdata/tasks.json, which torch_tasks.py beside it writes.
+// testdata/tasks/parity.json, which torch_tasks.py beside it writes.
 func TestTaskParity(t *testing.T) {
 	var want struct {
 		IDs   map[string][]int32
@@ -39,7 +39,7 @@ func TestTaskParity(t *testing.T) {
 			Params map[string]struct{ Value, Gradient []float32 }
 		}
 	}
-	text, err := os.ReadFile("testdata/tasks.json")
+	text, err := os.ReadFile("testdata/tasks/parity.json")
 	if err == nil {
 		err = json.Unmarshal(text, &want)
 	}

@@ -1,4 +1,4 @@
-"""Logits, losses and gradients of models of several tasks, from PyTorch: python torch_tasks.py writes tasks.json beside this file (made with
+"""Logits, losses and gradients of models of several tasks, from PyTorch: python torch_tasks.py writes parity.json beside this file (made with
 torch 2.15.0).
 
 Each model is written here from its paper, over numbers and categories that embed to rows of tables (id 0 is padding, whose row is zero), with
@@ -121,4 +121,4 @@ for i, (model, o) in enumerate([
     cases.append({"model": model.__name__, "options": o, "logits": number(z.detach()), "loss": loss.item(),
                   "params": {k: {"value": number(v.detach()), "gradient": number(v.grad)} for k, v in c.p.items()}})
 result = {"ids": {k: v.tolist() for k, v in ids.items()}, "dense": number(dense), "label": label.T.tolist(), "cases": cases}
-(pathlib.Path(__file__).parent / "tasks.json").write_text(json.dumps(result) + "\n")
+(pathlib.Path(__file__).parent / "parity.json").write_text(json.dumps(result) + "\n")
