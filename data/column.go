@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data/internal/clock"
 )
 
 // Column says how one column of a file becomes a feature: categorical, numeric, multi,
@@ -30,12 +31,25 @@ type CategoricalColumn struct {
 	MaxSize  int    `yaml:"max_size" json:",omitempty"`  // keep this many of the most frequent tokens; 0 keeps all
 	Hash     int    `yaml:"hash" json:",omitempty"`      // hash tokens into this many buckets instead of a vocabulary
 	Share    string `yaml:"share" json:",omitempty"`     // name of an embedding table that other columns use too
+
+	From string `yaml:"from,added" json:",omitempty"` // the column of the file that is read; empty: the one of this name
+	// what the token is, of the cell: hour (0 to 23), weekday (0, Sunday, to 6) or weekend (0 or 1) of a time, in UTC, or prefix, its first
+	// characters; empty: the cell as it is
+	Derive string `yaml:"derive,added" json:",omitempty"`
+	Length int    `yaml:"length,added" json:",omitempty"` // of prefix: characters
+	// how the times of derive are written: seconds, milliseconds or microseconds since 1970, or digits such as YYYYMMDDhh; empty: as dates, or
+	// in seconds. A date without a zone is in UTC
+	TimeFormat string `yaml:"time_format,added" json:",omitempty"`
 }
 
 // NumericColumn is a column of numbers. Options left out are those of the data section's `numeric`.
 type NumericColumn struct {
-	Transform string   `yaml:"transform" json:",omitempty"` // raw, log1p, standardize, or log_square_bucket (which makes it categorical)
-	Fill      *float64 `yaml:"fill" json:",omitempty"`      // what a blank stands for, after the transform; 0 by default
+	// raw, log1p, standardize, min_max, or log_square_bucket, bucket or quantile_bucket, which make it categorical
+	Transform string    `yaml:"transform" json:",omitempty"`
+	Fill      *float64  `yaml:"fill" json:",omitempty"`          // what a blank stands for, after the transform; 0 by default
+	From      string    `yaml:"from,added" json:",omitempty"`    // the column of the file that is read; empty: the one of this name
+	Edges     []float64 `yaml:"edges,added" json:",omitempty"`   // of bucket: where a bucket begins, ascending; there is one more bucket
+	Buckets   int       `yaml:"buckets,added" json:",omitempty"` // of quantile_bucket: how many, of about equally many train rows
 }
 
 // MultiColumn is a column of several tokens, like a list of tags. Options left out are those of `categorical`.
@@ -70,6 +84,25 @@ func (MultiColumn) kind() columnKind       { return multi }
 func (SequenceColumn) kind() columnKind    { return sequence }
 func (IgnoreColumn) kind() columnKind      { return ignored }
 
+// From returns the name of the column of a file that c, declared under a name, is made of.
+func From(c Column, name string) string {
+	from := ""
+	switch c := c.(type) {
+	case CategoricalColumn:
+		from = c.From
+	case MultiColumn:
+		from = c.From
+	case SequenceColumn:
+		from = c.From
+	case NumericColumn:
+		from = c.From
+	}
+	if from == "" {
+		return name
+	}
+	return from
+}
+
 // HasLists reports whether the cells of a column have several tokens.
 func HasLists(c Column) bool { return c != nil && (c.kind() == multi || c.kind() == sequence) }
 
@@ -90,10 +123,31 @@ const (
 	Raw             = "raw"               // v
 	Log1p           = "log1p"             // sign(v)·ln(1 + |v|)
 	Standardize     = "standardize"       // (v − mean) / standard deviation, both of the train part
+	MinMax          = "min_max"           // (v − least) / (greatest − least), both of the train part; other rows may be outside of [0, 1]
 	LogSquareBucket = "log_square_bucket" // the token ⌊ln(v)²⌋ if v > 2, else v without its fraction
+	Bucket          = "bucket"            // the token n, the number of edges that are at most v
+	QuantileBucket  = "quantile_bucket"   // the same, by edges between which are about equally many train rows
 )
 
-var transforms = []string{Raw, Log1p, Standardize, LogSquareBucket}
+// What is derived of a time, t seconds since 1970 in UTC.
+const (
+	Hour    = "hour"    // the token ⌊t/3600⌋ mod 24
+	Weekday = "weekday" // the token (⌊t/86400⌋ + 4) mod 7: 0 is Sunday
+	Weekend = "weekend" // the token 1 on Saturday and Sunday, else 0
+)
+
+// Prefix derives the first characters of a token.
+const Prefix = "prefix"
+
+var (
+	transforms = []string{Raw, Log1p, Standardize, MinMax, LogSquareBucket, Bucket, QuantileBucket}
+	ofTimes    = []string{Hour, Weekday, Weekend}
+)
+
+const (
+	maxEdges  = 1 << 16
+	maxPrefix = 1 << 16
+)
 
 const maxVocab = 1 << 30
 
@@ -107,6 +161,27 @@ func (c CategoricalColumn) Validate() error {
 	if c.Hash > 0 && (c.MinCount > 1 || c.MaxSize > 0) {
 		errs = append(errs, registry.Field("hash", "has no vocabulary; remove min_count and max_size, or hash"))
 	}
+	return errors.Join(append(errs, c.checkDerived())...)
+}
+
+// checkDerived returns what is wrong with what is derived of the column.
+func (c CategoricalColumn) checkDerived() error {
+	var errs []error
+	ofTime := slices.Contains(ofTimes, c.Derive)
+	if c.Derive != "" && c.Derive != Prefix && !ofTime {
+		errs = append(errs, registry.Field("derive", "unknown %q; valid: %s, %s", c.Derive, strings.Join(ofTimes, ", "), Prefix))
+	}
+	switch {
+	case c.Derive == Prefix:
+		errs = append(errs, registry.In("length", c.Length, 1, maxPrefix))
+	case c.Length != 0:
+		errs = append(errs, registry.Field("length", "is of derive: prefix; remove it, or set that"))
+	}
+	if c.TimeFormat != "" && !ofTime {
+		errs = append(errs, registry.Field("time_format", "is of derive: %s; remove it, or set one of them", strings.Join(ofTimes, ", ")))
+	} else if err := clock.Check(c.TimeFormat); err != nil {
+		errs = append(errs, registry.Field("time_format", "%v", err))
+	}
 	return errors.Join(errs...)
 }
 
@@ -119,17 +194,55 @@ func (c NumericColumn) Validate() error {
 	if c.Fill != nil && !(math.Abs(*c.Fill) <= math.MaxFloat32) {
 		errs = append(errs, registry.Field("fill", "must be a finite number, have %g", *c.Fill))
 	}
+	switch {
+	case c.Transform == Bucket && len(c.Edges) == 0:
+		errs = append(errs, registry.Field("edges", "are missing; want where a bucket begins, such as [18, 25, 35]"))
+	case c.Transform != Bucket && len(c.Edges) > 0:
+		errs = append(errs, registry.Field("edges", "are of transform: bucket; remove them, or set that"))
+	case len(c.Edges) > maxEdges:
+		errs = append(errs, registry.Field("edges", "at most %d, have %d", maxEdges, len(c.Edges)))
+	case !ascending(c.Edges):
+		errs = append(errs, registry.Field("edges", "must be ascending, finite numbers, each once"))
+	}
+	switch {
+	case c.Transform == QuantileBucket:
+		errs = append(errs, registry.In("buckets", c.Buckets, 2, maxEdges))
+	case c.Buckets != 0:
+		errs = append(errs, registry.Field("buckets", "is of transform: quantile_bucket; remove it, or set that"))
+	}
 	return errors.Join(errs...)
+}
+
+// ascending reports whether numbers are finite, and each is above the one before.
+func ascending(edges []float64) bool {
+	for i, v := range edges {
+		if !(math.Abs(v) <= math.MaxFloat32) || i > 0 && !(v > edges[i-1]) {
+			return false
+		}
+	}
+	return true
 }
 
 // Validate returns what is wrong with the options.
 func (c MultiColumn) Validate() error {
-	return errors.Join(c.CategoricalColumn.Validate(), checkList(c.Separator, c.MaxLen, c.Pooling))
+	return errors.Join(c.CategoricalColumn.Validate(), c.refuseDerive(), checkList(c.Separator, c.MaxLen, c.Pooling))
 }
 
 // Validate returns what is wrong with the options.
 func (c SequenceColumn) Validate() error {
-	return errors.Join(c.CategoricalColumn.Validate(), checkList(c.Separator, c.MaxLen, c.Pooling), registry.OneOf("keep", c.Keep, KeepLast, KeepFirst))
+	errs := []error{c.CategoricalColumn.Validate(), c.refuseDerive(), checkList(c.Separator, c.MaxLen, c.Pooling), registry.OneOf("keep", c.Keep, KeepLast, KeepFirst)}
+	if c.From != "" && c.Aligned != "" {
+		errs = append(errs, registry.Field("aligned", "does not go with from; declare the column itself as aligned"))
+	}
+	return errors.Join(errs...)
+}
+
+// refuseDerive returns an error if something is derived of the cells of a column of several tokens.
+func (c CategoricalColumn) refuseDerive() error {
+	if c.Derive == "" {
+		return nil
+	}
+	return registry.Field("derive", "makes one token of a cell; want type: categorical")
 }
 
 // checkList returns what is wrong with the options of a column of several tokens.

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -9,6 +10,8 @@ import (
 	"math"
 	"slices"
 	"sync"
+
+	"github.com/splice-ml/splice/data/internal/clock"
 )
 
 // FeatureMap is everything that turns raw values into ids and numbers: vocabularies, numbers of hash buckets, the statistics of
@@ -35,14 +38,42 @@ type MapFeature struct {
 	MaxLen    int     `json:"max_len,omitempty"`   // of a Multi or a Sequence
 	Pool      string  `json:"pool,omitempty"`      // of a Multi or a Sequence
 	Keep      string  `json:"keep,omitempty"`      // of a Sequence: which tokens of a longer one, KeepLast or KeepFirst
-	Transform string  `json:"transform,omitempty"` // of a column of numbers
+	Transform string  `json:"transform,omitempty"` // of a column of numbers, or of times
 	Fill      float64 `json:"fill,omitempty"`      // value of a blank, after the transform
 	Mean      float64 `json:"mean,omitempty"`      // for Standardize
 	Std       float64 `json:"std,omitempty"`       // for Standardize, above 0
+
+	Column  string    `json:"column,omitempty"`  // that is read; empty: the one of the feature's name
+	Prefix  int       `json:"prefix,omitempty"`  // characters of a cell that are its token; 0: all
+	Time    string    `json:"time,omitempty"`    // how the times are written that Transform is of; empty: as dates, or in seconds
+	Low     float64   `json:"low,omitempty"`     // for MinMax
+	High    float64   `json:"high,omitempty"`    // for MinMax, above Low
+	Buckets int       `json:"buckets,omitempty"` // for QuantileBucket: how many are wanted; equal edges are one
+	Edges   []float64 `json:"edges,omitempty"`   // for Bucket and QuantileBucket, ascending
 }
 
 // ReadsNumbers reports whether the column is read as numbers.
 func (f *MapFeature) ReadsNumbers() bool { return f.Transform != "" }
+
+// ReadsTimes reports whether the column is read as times, which are numbers: seconds since 1970.
+func (f *MapFeature) ReadsTimes() bool { return slices.Contains(ofTimes, f.Transform) }
+
+// Fitted reports whether values are transformed by what all train rows have.
+func (f *MapFeature) Fitted() bool {
+	return f.Transform == Standardize || f.Transform == MinMax || f.Transform == QuantileBucket
+}
+
+// makesTokens reports whether the transform makes tokens of numbers.
+func (f *MapFeature) makesTokens() bool {
+	switch f.Transform {
+	case LogSquareBucket, Bucket, QuantileBucket:
+		return true
+	}
+	return f.ReadsTimes()
+}
+
+// Source returns the name of the column that is read.
+func (f *MapFeature) Source() string { return cmp.Or(f.Column, f.Name) }
 
 // MapVersion is the version of the layout of feature maps.
 const MapVersion = 1
@@ -203,10 +234,10 @@ func (m *FeatureMap) Check() error {
 }
 
 func (m *FeatureMap) checkFeature(f *MapFeature) error {
-	if f.Kind > Sequence || f.Transform != "" && !slices.Contains(transforms, f.Transform) {
+	if f.Kind > Sequence || f.Transform != "" && !slices.Contains(transforms, f.Transform) && !f.ReadsTimes() {
 		return fmt.Errorf("kind %v, transform %q", f.Kind, f.Transform)
 	}
-	if (f.Kind == Numeric) != (f.Transform != "" && f.Transform != LogSquareBucket) || f.Kind.Lists() && f.ReadsNumbers() {
+	if (f.Kind == Numeric) != (f.Transform != "" && !f.makesTokens()) || f.Kind.Lists() && f.ReadsNumbers() {
 		return fmt.Errorf("transform %q does not go with kind %v", f.Transform, f.Kind)
 	}
 	if f.Kind != Numeric && m.Table(f.Table) == nil {
@@ -230,7 +261,19 @@ func (m *FeatureMap) checkFeature(f *MapFeature) error {
 	if f.Transform == Standardize && !(f.Std > 0) {
 		return fmt.Errorf("standard deviation %g", f.Std)
 	}
-	for _, v := range [...]float64{f.Fill, f.Mean, f.Std} {
+	if err := clock.Check(f.Time); err != nil || f.Time != "" && !f.ReadsTimes() {
+		return fmt.Errorf("times of %q", f.Time)
+	}
+	if f.Prefix < 0 || f.Prefix > maxPrefix || f.Prefix > 0 && (f.Kind != Categorical || f.ReadsNumbers()) {
+		return fmt.Errorf("a prefix of %d characters", f.Prefix)
+	}
+	if f.Transform == MinMax && !(f.High > f.Low) {
+		return fmt.Errorf("numbers from %g to %g", f.Low, f.High)
+	}
+	if !ascending(f.Edges) || len(f.Edges) > maxEdges || f.Buckets < 0 || f.Buckets > maxEdges {
+		return fmt.Errorf("%d edges of buckets, which must be ascending", len(f.Edges))
+	}
+	for _, v := range [...]float64{f.Fill, f.Mean, f.Std, f.Low, f.High} {
 		if !(math.Abs(v) <= math.MaxFloat32) {
 			return fmt.Errorf("number %g is out of range", v)
 		}

@@ -102,6 +102,13 @@ func (c Common) Validate() error {
 	if c.ShuffleBuffer < 1 || c.ShuffleBuffer > math.MaxInt32 {
 		bad("shuffle_buffer", "must be in [1, %d] rows, have %d", math.MaxInt32, c.ShuffleBuffer)
 	}
+	for _, from := range [...]struct{ key, text string }{
+		{"categorical.from", c.Categorical.From}, {"categorical.derive", c.Categorical.Derive}, {"numeric.from", c.Numeric.From},
+	} {
+		if from.text != "" {
+			bad(from.key, "is of one column; set it under columns")
+		}
+	}
 	if c.Split.Has(ValidPart) && len(c.ValidPath) > 0 {
 		bad("valid_path", "the split makes a validation part too; remove one of them")
 	}

@@ -53,7 +53,7 @@ func (m *FeatureMap) Compatible(o *FeatureMap) []string {
 	return append(out, m.Text.differences(o.Text)...)
 }
 
-// differences returns how g reads its column differently. Mean and Std are fitted, not chosen, and may differ.
+// differences returns how g reads its column differently. What is fitted, not chosen, may differ: Mean, Std, Low, High, and the Edges of quantiles.
 func (f *MapFeature) differences(g *MapFeature) []string {
 	var out []string
 	differ := func(what string, have, want any) {
@@ -63,6 +63,13 @@ func (f *MapFeature) differences(g *MapFeature) []string {
 	}
 	differ("kind", g.Kind, f.Kind)
 	differ("transform", g.Transform, f.Transform)
+	differ("column", g.Source(), f.Source())
+	differ("prefix", g.Prefix, f.Prefix)
+	differ("time_format", g.Time, f.Time)
+	if f.Transform == Bucket {
+		differ("edges", fmt.Sprint(g.Edges), fmt.Sprint(f.Edges))
+	}
+	differ("buckets", g.Buckets, f.Buckets)
 	if f.Kind != g.Kind {
 		return out
 	}

@@ -152,7 +152,7 @@ func TestUnion(t *testing.T) {
 		if got, want := u.Table("h").Counts, []int64{0, 0, n, int64(2 * len(maps)), int64(3 * len(maps))}; !slices.Equal(got, want) {
 			t.Fatalf("counts of buckets %v, want %v", got, want)
 		}
-		if u.Features[0] != base.Features[0] {
+		if !cmp.Equal(u.Features[0], base.Features[0]) {
 			t.Fatalf("statistics %v, want the base's %v", u.Features[0], base.Features[0])
 		}
 		again := mapOver(base.Rows, 0, base.Tables...)

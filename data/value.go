@@ -3,7 +3,11 @@ package data
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
+	"unicode/utf8"
+
+	"github.com/splice-ml/splice/data/internal/clock"
 )
 
 // AppendPieces appends the tokens of a Multi's or a Sequence's cell to list. These are the pieces between separators that are not
@@ -28,16 +32,54 @@ func (f *MapFeature) AppendPieces(list [][]byte, cell []byte) [][]byte {
 	return list
 }
 
-// AppendBucket appends the token of v under LogSquareBucket. A blank is the empty token.
-func (f *MapFeature) AppendBucket(dst []byte, v float64) []byte {
+// AppendToken appends the token of a number or time, by a transform that makes tokens of them. A blank is the empty token.
+func (f *MapFeature) AppendToken(dst []byte, v float64) []byte {
 	if math.IsNaN(v) {
 		return dst
 	}
-	if v > 2 {
-		l := math.Log(v)
-		v = math.Floor(l * l)
+	n := 0
+	switch f.Transform {
+	case Hour:
+		n = clock.Hour(v)
+	case Weekday:
+		n = clock.Weekday(v)
+	case Weekend:
+		n = clock.Weekend(v)
+	case Bucket, QuantileBucket:
+		n = f.bucket(v)
+	default:
+		if v > 2 {
+			l := math.Log(v)
+			v = math.Floor(l * l)
+		}
+		n = int(max(min(v, math.MaxInt32), math.MinInt32))
 	}
-	return strconv.AppendInt(dst, int64(max(min(v, math.MaxInt32), math.MinInt32)), 10)
+	return strconv.AppendInt(dst, int64(n), 10)
+}
+
+// bucket returns the number of edges that are at most v.
+func (f *MapFeature) bucket(v float64) int {
+	n, equal := slices.BinarySearch(f.Edges, v)
+	if equal {
+		n++
+	}
+	return n
+}
+
+// Token returns the part of a cell of tokens that is the token: its first characters, if the feature is of these.
+func (f *MapFeature) Token(cell []byte) []byte {
+	if f.Prefix == 0 || len(cell) <= f.Prefix {
+		return cell
+	}
+	at := 0
+	for range f.Prefix {
+		if at == len(cell) {
+			break
+		}
+		_, n := utf8.DecodeRune(cell[at:])
+		at += n
+	}
+	return cell[:at]
 }
 
 // Value returns v as a model sees it: transformed, or the fill if v is a blank.
@@ -52,6 +94,8 @@ func (f *MapFeature) Value(v float64) float32 {
 		return log1p(v)
 	case f.Transform == Standardize:
 		return float32(min(max((v-f.Mean)/f.Std, -math.MaxFloat32), math.MaxFloat32))
+	case f.Transform == MinMax:
+		return float32(min(max((v-f.Low)/(f.High-f.Low), -math.MaxFloat32), math.MaxFloat32))
 	}
 	return float32(v)
 }

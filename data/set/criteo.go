@@ -49,7 +49,7 @@ func (d Criteo) Validate() error {
 	if d.Split.By == data.SplitTime {
 		errs = append(errs, registry.Field("split.by", "the criteo layout has no time column; its rows are in order of time, use order"))
 	}
-	errs = append(errs, table.CheckColumns(d.Columns, criteoNames[:]))
+	errs = append(errs, table.CheckColumns(d.Columns, criteoNames[:]), table.RefuseDerived(d.Columns, "criteo"))
 	for _, name := range namelist.Sorted(d.Columns) {
 		if data.HasLists(d.Columns[name]) {
 			errs = append(errs, registry.Field("columns."+name,

@@ -104,9 +104,11 @@ func sequenceOf(column func(string) (data.Column, bool), name string) (data.Sequ
 
 // undeclared returns the columns nobody said anything about. One without a name can only be ignored.
 func (d CSV) undeclared(names []string) (list []string) {
+	read := table.ReadFrom(d.Columns)
 	column := table.Finder(d.Columns)
 	for _, n := range names {
 		c, ok := column(n)
+		ok = ok || read[n]
 		if n == "" {
 			ok = c == data.Column(data.IgnoreColumn{})
 		}
@@ -246,11 +248,13 @@ func (f csvFormat) declared(path string, names []string, advice string) ([]table
 			continue
 		}
 		if !ok {
-			c, _ = column(n)
+			if c, ok = column(n); !ok { // others are made of it
+				continue
+			}
 		}
 		list = append(list, table.Declared{Name: n, Column: c})
 	}
-	return list, nil
+	return append(list, table.Derived(f.d.Columns, names)...), nil
 }
 
 // headerAdvice returns what to do if names that stand in a file do not look like a header.
@@ -271,7 +275,8 @@ func (f csvFormat) headerAdvice(names []string, inFile bool) string {
 // csvAct is what to do with a cell.
 type csvAct struct {
 	act
-	label               int // its number among the labels; -1 if it is none
+	more                []scan.PlanColumn // that are read in a way of their own
+	label               int               // its number among the labels; -1 if it is none
 	group, time, weight bool
 }
 
@@ -347,9 +352,12 @@ func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, 
 	}
 	for i := range p.Columns {
 		a := at(p.Columns[i].Name)
-		if p.Columns[i].Number {
+		switch {
+		case p.Columns[i].Special():
+			a.more = append(a.more, p.Columns[i])
+		case p.Columns[i].Number:
 			a.num = p.Columns[i].At
-		} else {
+		default:
 			a.tok = p.Columns[i].At
 		}
 	}

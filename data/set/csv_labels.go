@@ -64,6 +64,11 @@ func (d CSV) checkLabels() (errs []error) {
 			}
 		}
 	}
+	for _, name := range namelist.Sorted(d.Columns) {
+		if from := data.From(d.Columns[name], ""); from != "" && (slices.Contains(d.Label, from) || from == d.Weight) {
+			bad("columns."+name+".from", "%s is the label or the weight, of which no feature can be made", from)
+		}
+	}
 	return errs
 }
 

@@ -185,6 +185,11 @@ func (r *csvRow) cell(lo, hi int) {
 			r.wrong(k, scan.NumberFault+r.p.numberAdvice(text), text)
 		}
 	}
+	for i := range a.more {
+		if bad := a.more[i].Read(r.num, text); bad != "" {
+			r.wrong(k, bad+r.p.trimAdvice(text), text)
+		}
+	}
 	if a.label >= 0 && !(len(text) == 0 && r.c.Plan.Unlabelled) {
 		r.setLabel(k, a.label, text)
 	}

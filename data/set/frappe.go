@@ -48,7 +48,10 @@ const maxNegatives = 1000
 
 // Validate returns what is wrong with the options.
 func (d Frappe) Validate() error {
-	errs := []error{d.Common.Validate(), table.CheckColumns(d.Columns, frappeNames), registry.In("negatives", d.Negatives, 1, maxNegatives)}
+	errs := []error{
+		d.Common.Validate(), table.CheckColumns(d.Columns, frappeNames), table.RefuseDerived(d.Columns, "frappe"),
+		registry.In("negatives", d.Negatives, 1, maxNegatives),
+	}
 	if d.Split.By == data.SplitTime {
 		errs = append(errs, registry.Field("split.by", "the Frappe log has no times; split at random or by order"))
 	}

@@ -37,6 +37,7 @@ func (d LibFM) Validate() error {
 			errs = append(errs, registry.Field(fmt.Sprintf("names.%d", i), "%q is blank or there twice; give every field a name of its own", n))
 		}
 	}
+	errs = append(errs, table.RefuseDerived(d.Columns, "libfm"))
 	for _, name := range namelist.Sorted(d.Columns) {
 		if data.HasLists(d.Columns[name]) {
 			errs = append(errs, registry.Field("columns."+name,

@@ -10,6 +10,11 @@ import (
 	"github.com/splice-ml/splice/data/set"
 )
 
+// csvOf is a section with such a column.
+func csvOf(column string) string {
+	return "{type: csv, path: a, label: y, columns: {a: " + column + "}}"
+}
+
 func TestBadOptions(t *testing.T) {
 	for _, c := range []struct{ name, section, want string }{
 		{"no path", "{type: criteo}", "data.path: is missing; want a file, a list of files or a glob"},
@@ -89,7 +94,7 @@ func TestBadOptions(t *testing.T) {
 		{"hash", "{type: criteo, path: a, categorical: {hash: -1}}", "data.categorical.hash: must be in [0, 1073741824], have -1"},
 		{
 			"transform", "{type: criteo, path: a, numeric: {transform: log}}",
-			`data.numeric.transform: unknown transform "log"; valid: raw, log1p, standardize, log_square_bucket`,
+			`data.numeric.transform: unknown transform "log"; valid: raw, log1p, standardize, min_max, log_square_bucket, bucket, quantile_bucket`,
 		},
 		{"fill", "{type: criteo, path: a, numeric: {fill: .inf}}", "data.numeric.fill: "},
 		{"no such column", "{type: criteo, path: a, columns: {I14: ignore}}", "data.columns.I14: no such column; there are I1, I2, I3"},
@@ -132,6 +137,20 @@ func TestBadOptions(t *testing.T) {
 			"names undeclared", "{type: csv, path: a, label: y, names: [y, a]}",
 			"data.columns: nothing says what to do with a; give each a type (categorical, numeric, multi) or ignore",
 		},
+		{"no edges", csvOf("{type: numeric, transform: bucket}"), "data.columns.a.edges: are missing; want where a bucket begins"},
+		{"edges", csvOf("{type: numeric, transform: bucket, edges: [1, 1]}"), "data.columns.a.edges: must be ascending, finite numbers, each once"},
+		{"edges of none", csvOf("{type: numeric, edges: [1]}"), "data.columns.a.edges: are of transform: bucket; remove them, or set that"},
+		{"buckets", csvOf("{type: numeric, transform: quantile_bucket}"), "data.columns.a.buckets: must be in [2, 65536]"},
+		{"buckets of none", csvOf("{type: numeric, buckets: 3}"), "data.columns.a.buckets: is of transform: quantile_bucket"},
+		{"derive", csvOf("{type: categorical, derive: month}"), `data.columns.a.derive: unknown "month"; valid: hour, weekday, weekend, prefix`},
+		{"prefix", csvOf("{type: categorical, derive: prefix}"), "data.columns.a.length: must be in [1, 65536]"},
+		{"length", csvOf("{type: categorical, length: 3}"), "data.columns.a.length: is of derive: prefix; remove it, or set that"},
+		{"time format", csvOf("{type: categorical, derive: hour, time_format: ms}"), `data.columns.a.time_format: unknown "ms"; want seconds, milliseconds`},
+		{"time of none", csvOf("{type: categorical, time_format: seconds}"), "data.columns.a.time_format: is of derive: hour, weekday, weekend"},
+		{"derived list", csvOf("{type: multi, derive: hour}"), "data.columns.a.derive: makes one token of a cell; want type: categorical"},
+		{"of the label", csvOf("{type: categorical, from: y}"), "data.columns.a.from: y is the label or the weight, of which no feature can be made"},
+		{"derive of all", "{type: csv, path: a, label: y, categorical: {derive: hour}}", "data.categorical.derive: is of one column; set it under columns"},
+		{"derived criteo", "{type: criteo, path: a, columns: {C1: {type: categorical, derive: prefix, length: 2}}}", "data.columns.C1: the criteo layout has no derived columns"},
 		{"libfm names", "{type: libfm, path: a, names: [a, a]}", `data.names.1: "a" is blank or there twice; give every field a name of its own`},
 		{"libfm column", "{type: libfm, path: a, names: [a], columns: {b: numeric}}", "data.columns.b: no such column; there are a"},
 	} {

@@ -1,6 +1,7 @@
 package set
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -150,8 +151,7 @@ func (f *parquetFormat) clean(text []byte) (lo, hi int) {
 // separator returns what stands between the tokens of a column of lists, empty if it is none.
 func (f parquetFormat) separator() func(string) string {
 	column := table.Finder(f.d.Columns)
-	return func(name string) string {
-		c, _ := column(name)
+	of := func(c data.Column) string {
 		switch c := c.(type) {
 		case data.MultiColumn:
 			return c.Separator
@@ -162,6 +162,16 @@ func (f parquetFormat) separator() func(string) string {
 			return "|"
 		}
 		return ""
+	}
+	made := map[string]string{} // by the column that others are made of
+	for _, name := range namelist.Sorted(f.d.Columns) {
+		if from := data.From(f.d.Columns[name], ""); from != "" && made[from] == "" {
+			made[from] = of(f.d.Columns[name])
+		}
+	}
+	return func(name string) string {
+		c, _ := column(name)
+		return cmp.Or(of(c), made[name])
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ var cases = map[string]func(testing.TB) datatest.Case{
 	"csv":                    csvCase,
 	"csv tasks":              tasksCase,
 	"parquet":                parquetCase,
+	"csv derived":            derivedCase,
 	"libfm":                  libfmCase,
 	"synthetic_interactions": synthInteractionsCase,
 	"interactions":           func(t testing.TB) datatest.Case { return interactionsCase(t, "candidates", "") },
@@ -250,6 +252,9 @@ func parquetCase(t testing.TB) datatest.Case {
 		"junk": data.IgnoreColumn{}, "user": data.CategoricalColumn{}, "name": data.CategoricalColumn{MinCount: 2},
 		"price": data.NumericColumn{Transform: data.Standardize}, "age": data.NumericColumn{},
 		"tags": data.MultiColumn{Separator: "|", MaxLen: 3}, "seen": data.SequenceColumn{Separator: "|", MaxLen: 5, Keep: data.KeepLast},
+		"hour": data.CategoricalColumn{From: "when", Derive: data.Hour}, "maker": data.CategoricalColumn{From: "name", Derive: data.Prefix, Length: 2},
+		"price_part": data.NumericColumn{From: "price", Transform: data.QuantileBucket, Buckets: 3}, "seen_set": data.MultiColumn{CategoricalColumn: data.CategoricalColumn{From: "seen"}, Separator: "|", MaxLen: 2},
+		"tags_text": data.CategoricalColumn{From: "tags"}, "age_range": data.NumericColumn{From: "age", Transform: data.MinMax},
 	}
 	test := strings.Replace(paths[data.TestPart], "*", fmt.Sprintf("-%02d", at), 1)
 	grow := func(file []byte) []byte { // with some bytes before the footer, which lies at the end
@@ -257,6 +262,41 @@ func parquetCase(t testing.TB) datatest.Case {
 		return slices.Insert(file, footer, 0)
 	}
 	return datatest.Case{Data: d, Test: testRows(test, at-three[data.TestPart], row), Grow: grow}
+}
+
+// derivedCase has columns that are made of others, and of themselves.
+func derivedCase(t testing.TB) datatest.Case {
+	row := func(i int) map[string]any {
+		return map[string]any{
+			"at": []any{"2024-01-0" + fmt.Sprint(1+i%9) + " 1" + fmt.Sprint(i%10) + ":00:00", nil, 1.7e9 + float64(i*7321), "2024-03-10T23:30:00-05:00"}[i%4],
+			"ms": 1700000000000 + int64(i)*12345678, "device": []any{"été-12", "ab", nil, "phone 7"}[i%4], "price": []any{float64(i) / 3, nil, -i}[i%3],
+			"tags": []any{[]string{"a", "b"}, nil, "c"}[i%3], "digits": 2024010100 + i%24,
+		}
+	}
+	text := func(v any) string {
+		if list, ok := v.([]string); ok {
+			return strings.Join(list, "|")
+		} else if f, ok := v.(float64); ok {
+			return strconv.FormatFloat(f, 'f', -1, 64)
+		}
+		return cell(v)
+	}
+	paths, test := files(t, ".csv", "y,at,ms,device,price,tags,digits\n", func(i int) string {
+		r := row(i)
+		return fmt.Sprintf("%d,%s,%s,%s,%s,%s,%s", i%2, text(r["at"]), text(r["ms"]), text(r["device"]), text(r["price"]), text(r["tags"]), text(r["digits"]))
+	})
+	d := set.CSV{Common: common(paths), Label: data.Names{"y"}}
+	d.Columns = map[string]data.Column{
+		"hour": data.CategoricalColumn{From: "at", Derive: data.Hour}, "weekday": data.CategoricalColumn{From: "at", Derive: data.Weekday},
+		"weekend": data.CategoricalColumn{From: "ms", Derive: data.Weekend, TimeFormat: "milliseconds"},
+		"ms":      data.CategoricalColumn{Derive: data.Hour, TimeFormat: "milliseconds"},
+		"maker":   data.CategoricalColumn{From: "device", Derive: data.Prefix, Length: 3}, "device": data.CategoricalColumn{},
+		"price": data.NumericColumn{Transform: data.MinMax}, "price_bucket": data.NumericColumn{From: "price", Transform: data.Bucket, Edges: []float64{-1, 0, 2.5}},
+		"price_part": data.NumericColumn{From: "price", Transform: data.QuantileBucket, Buckets: 4}, "price_text": data.CategoricalColumn{From: "price"},
+		"tags": data.MultiColumn{Separator: "|", MaxLen: 3}, "tags_text": data.CategoricalColumn{From: "tags", Hash: 9},
+		"digits": data.CategoricalColumn{Derive: data.Hour, TimeFormat: "YYYYMMDDhh"},
+	}
+	return datatest.Case{Data: d, Test: testRows(paths[2], test, row)}
 }
 
 func libfmCase(t testing.TB) datatest.Case {

@@ -43,6 +43,7 @@ type reader struct {
 	*Cursor
 	tokens    []int // places among the tokens of a row
 	numbers   []int
+	special   []scan.PlanColumn // that are read from the text of a cell in a way of their own
 	separator string
 	text      bool
 }
@@ -76,7 +77,10 @@ func (r Reading) Open(f *File, p *scan.Plan) (*Rows, error) {
 		return k, &rows.columns[k]
 	}
 	for _, c := range p.Columns {
-		if _, col := use(c.Name); c.Number {
+		if _, col := use(c.Name); c.Special() {
+			col.special, col.text = append(col.special, c), true
+			col.separator = r.Separator(c.Name)
+		} else if c.Number {
 			col.numbers = append(col.numbers, c.At)
 		} else {
 			col.tokens, col.text = append(col.tokens, c.At), true
@@ -104,7 +108,7 @@ func (r Reading) Open(f *File, p *scan.Plan) (*Rows, error) {
 			c.want.Clean, c.want.Blanks = nil, false
 		}
 		c.want.Text = c.text
-		c.want.Codes = len(c.tokens) > 0 && !c.column.List && i != rows.label && i != rows.group && i != rows.time && len(c.numbers) == 0
+		c.want.Codes = len(c.tokens) > 0 && !c.column.List && i != rows.label && i != rows.group && i != rows.time && len(c.numbers) == 0 && len(c.special) == 0
 		c.want.Number = len(c.numbers) > 0 || i == rows.time && !c.column.IsText()
 		rows.cursors = append(rows.cursors, c.Cursor)
 	}
@@ -202,7 +206,7 @@ func (r *Rows) Parse(c *scan.Chunk) {
 			if col.column.List {
 				text, err = r.join(c, s, i, text)
 			} else {
-				r.place(c, s, i)
+				r.place(c, s, i, text)
 			}
 			return err
 		})
@@ -221,7 +225,7 @@ func (s *scratch) wrong(row, column int, fault string) {
 }
 
 // place puts the values of a column where the plan wants them.
-func (r *Rows) place(c *scan.Chunk, s *scratch, i int) {
+func (r *Rows) place(c *scan.Chunk, s *scratch, i int, text []byte) {
 	col, cells := &r.columns[i], &s.cells[i]
 	for _, at := range col.tokens {
 		if c.Coded[at] = cells.Coded; cells.Coded != nil {
@@ -241,6 +245,20 @@ func (r *Rows) place(c *scan.Chunk, s *scratch, i int) {
 	}
 	for _, b := range cells.Bad {
 		s.wrong(b.Value, i, b.Fault)
+	}
+	if len(col.special) > 0 {
+		for row, span := range cells.Span {
+			r.read(c, s, i, row, text[span.Lo:span.Hi])
+		}
+	}
+}
+
+// read reads the cell of a row by the columns of the plan that have a way of their own.
+func (r *Rows) read(c *scan.Chunk, s *scratch, i, row int, cell []byte) {
+	for k := range r.columns[i].special {
+		if bad := r.columns[i].special[k].Read(c.Num[row*c.Plan.Numbers:(row+1)*c.Plan.Numbers], cell); bad != "" {
+			s.wrong(row, i, fmt.Sprintf(bad, scan.Show(cell)))
+		}
 	}
 }
 
@@ -281,6 +299,7 @@ func (r *Rows) join(c *scan.Chunk, s *scratch, i int, text []byte) ([]byte, erro
 		for _, at := range col.tokens {
 			c.Tok[row*c.Plan.Tokens+at] = span
 		}
+		r.read(c, s, i, row, text[span.Lo:span.Hi])
 	}
 	return text, nil
 }

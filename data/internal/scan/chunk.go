@@ -7,13 +7,15 @@ import (
 	"unicode/utf8"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/internal/clock"
 )
 
 // Plan is what a parser must deliver of a row, apart from the label.
 type Plan struct {
 	Columns    []PlanColumn
-	Tokens     int // columns of tokens
-	Numbers    int // columns of numbers
+	Tokens     int   // columns of tokens
+	uses       []int // of each of their places, how many columns have it
+	Numbers    int   // columns of numbers
 	Group      string
 	Time       string
 	Labels     []string // of rows with several: the columns, in their order; nil for others
@@ -29,16 +31,33 @@ type PlanColumn struct {
 	Name   string
 	Number bool // else a token
 	At     int  // its index among the tokens or numbers of a row
+	Time   bool // a number that is a time, as Clock reads it: see [PlanColumn.Read]
+	Clock  clock.Reader
 }
 
-// Add adds a column.
-func (p *Plan) Add(name string, number bool) {
-	c := PlanColumn{Name: name, Number: number, At: p.Tokens}
-	if number {
+// Special reports whether the column is of numbers that [PlanColumn.Read] has to read.
+func (c *PlanColumn) Special() bool { return c.Time }
+
+// Alone reports whether one column alone is of a place among the tokens of a row.
+func (p *Plan) Alone(at int) bool { return p.uses[at] == 1 }
+
+// Add adds a column, whose At it sets. Columns of one name that are read alike are of one place in a row.
+func (p *Plan) Add(c PlanColumn) {
+	for _, have := range p.Columns {
+		if c.At = have.At; c == have {
+			if !c.Number {
+				p.uses[c.At]++
+			}
+			p.Columns = append(p.Columns, c)
+			return
+		}
+	}
+	if c.At = p.Tokens; c.Number {
 		c.At = p.Numbers
 		p.Numbers++
 	} else {
 		p.Tokens++
+		p.uses = append(p.uses, 1)
 	}
 	p.Columns = append(p.Columns, c)
 }

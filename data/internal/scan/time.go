@@ -49,6 +49,28 @@ func ParseTime(s []byte) (v float64, kind string, ok bool) {
 	return 0, "", false
 }
 
+// Read reads the cell of a column that is Special into the numbers of a row; bad says what is wrong with it, with %s for the cell.
+func (c *PlanColumn) Read(num []float64, cell []byte) (bad string) {
+	v, number := ParseNumber(cell)
+	switch {
+	case len(cell) == 0:
+	case c.Clock.Digits():
+		v, bad = c.Clock.Parse(cell)
+	case number:
+		v, bad = c.Clock.Number(v)
+	default:
+		var ok bool
+		if v, _, ok = ParseTime(cell); !ok {
+			bad = "%s is not a time; want a number, 2006-01-02, 2006-01-02 15:04:05 or RFC 3339, or set time_format"
+		}
+	}
+	if bad != "" {
+		return bad
+	}
+	num[c.At] = v
+	return ""
+}
+
 // units are how times are written as numbers: between which values they lie in the years 1990 to 2100.
 var units = [...]struct {
 	name   string

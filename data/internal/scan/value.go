@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // AppendValue appends a value in memory as the cell of a file has it. The values of a list are joined with the separator; if that is
@@ -67,6 +68,8 @@ func appendOne(dst []byte, v any) (text []byte, bad string) {
 		return append(dst, v...), ""
 	case json.Number:
 		return append(dst, v...), ""
+	case time.Time:
+		return v.UTC().AppendFormat(dst, "2006-01-02 15:04:05.999999999Z07:00"), ""
 	case float64:
 		return AppendFloat(dst, v, 64)
 	case float32:

@@ -55,6 +55,12 @@ func CheckColumns(columns map[string]data.Column, names []string) error {
 			errs = append(errs, registry.Field("columns."+p, "has no type; want categorical, numeric, multi or ignore"))
 			continue
 		}
+		if from := data.From(columns[p], ""); from != "" {
+			if err := checkFrom(p, from, there, names); err != nil {
+				errs = append(errs, err)
+			}
+			continue
+		}
 		if there[p] {
 			continue
 		}
@@ -81,6 +87,52 @@ func CheckColumns(columns map[string]data.Column, names []string) error {
 		}
 	}
 	return bound.Join(errs...)
+}
+
+// checkFrom returns what is wrong with a column of that name which is made of another one.
+func checkFrom(name, from string, there map[string]bool, names []string) error {
+	switch {
+	case !isName(name):
+		return registry.Field("columns."+name+".from", "makes one column of another one; give it a name without * and ?")
+	case !there[from]:
+		return registry.Field("columns."+name+".from", "no such column; there are %s", namelist.Show(names))
+	case there[name] && from != name:
+		return registry.Field("columns."+name, "the file has a column of this name; give the one that is made of %s another one", from)
+	}
+	return nil
+}
+
+// ReadFrom returns the columns of which others are made.
+func ReadFrom(columns map[string]data.Column) map[string]bool {
+	read := map[string]bool{}
+	for _, c := range columns {
+		if from := data.From(c, ""); from != "" {
+			read[from] = true
+		}
+	}
+	return read
+}
+
+// Derived returns the columns that are made of others, in the order of their names: those that are not among names, which the file has.
+func Derived(columns map[string]data.Column, names []string) (list []Declared) {
+	for _, name := range namelist.Sorted(columns) {
+		if data.From(columns[name], "") != "" && !slices.Contains(names, name) {
+			list = append(list, Declared{Name: name, Column: columns[name]})
+		}
+	}
+	return list
+}
+
+// RefuseDerived returns an error for each column of which something is derived, for formats that have no such columns.
+func RefuseDerived(columns map[string]data.Column, layout string) error {
+	var errs []error
+	for _, name := range namelist.Sorted(columns) {
+		c, _ := columns[name].(data.CategoricalColumn)
+		if c.Derive != "" || data.From(columns[name], "") != "" {
+			errs = append(errs, registry.Field("columns."+name, "the %s layout has no derived columns; use type csv, or leave from and derive out", layout))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Validate checks options that were not decoded from a file: those of the section and of what is nested in it.

@@ -17,7 +17,7 @@ import (
 //
 //	part uint8 | labels and weight float32 | group int64, if any | values of each feature, one after the other
 //
-// A value is a float32; a float64 of a feature that is standardised, by statistics that are not known yet; or for each id of a feature
+// A value is a float32; a float64 of a feature that is transformed by statistics that are not known yet; or for each id of a feature
 // a uint32, which is 0 for none, or else 1 and the number that the feature's counter gave the token.
 //
 // Whatever fails of a draft is no error: text is parsed again then.
@@ -57,7 +57,7 @@ func newDraft(path string, features []data.MapFeature, values int, group bool) *
 	for _, f := range features {
 		size := 4
 		switch {
-		case f.Transform == data.Standardize:
+		case f.Fitted():
 			size = 8
 		case f.Kind.Lists():
 			size = 4 * f.MaxLen
@@ -117,7 +117,7 @@ func (d *draft) putTokens(c *scan.Chunk, i, r int, numbers []int32) {
 // putNumber puts in the value of feature i in row r.
 func (d *draft) putNumber(c *scan.Chunk, i, r int, f *data.MapFeature, v float64) {
 	to := c.Enc[0][d.at[i]*c.N+d.size[i]*r:][:d.size[i]]
-	if f.Transform == data.Standardize {
+	if f.Fitted() {
 		binary.LittleEndian.PutUint64(to, math.Float64bits(v))
 	} else {
 		binary.LittleEndian.PutUint32(to, math.Float32bits(f.Value(v)))
@@ -196,6 +196,8 @@ func (s *draftSink) work(k int) error {
 	for i := range s.w.features {
 		if values := s.buf[s.at[i]*n : (s.at[i]+s.size[i])*n]; s.w.tables[i] == nil {
 			s.dense(i, values)
+		} else if s.w.features[i].Fitted() {
+			s.buckets(i, values)
 		} else {
 			s.tokens(i, values, n)
 		}
@@ -227,7 +229,7 @@ func (s *draftSink) place(n int) {
 // dense puts the values of a feature of numbers into the records.
 func (s *draftSink) dense(i int, values []byte) {
 	f, to := &s.w.features[i], 4*s.w.fields[i]
-	if f.Transform != data.Standardize {
+	if !f.Fitted() {
 		for r, at := range s.rec {
 			copy(s.out[at+to:][:4], values[4*r:])
 		}
@@ -236,6 +238,17 @@ func (s *draftSink) dense(i int, values []byte) {
 	for r, at := range s.rec {
 		v := f.Value(math.Float64frombits(binary.LittleEndian.Uint64(values[8*r:])))
 		binary.LittleEndian.PutUint32(s.out[at+to:], math.Float32bits(v))
+	}
+}
+
+// buckets puts the ids of a feature of numbers whose buckets were fitted into the records.
+func (s *draftSink) buckets(i int, values []byte) {
+	f, field := &s.w.features[i], &s.w.rec.ids[s.w.fields[i]]
+	var digits [32]byte
+	for r, at := range s.rec {
+		id := s.w.tables[i].ID(f.AppendToken(digits[:0], math.Float64frombits(binary.LittleEndian.Uint64(values[8*r:]))))
+		note(s.w.met[s.buf[r]], i, id)
+		field.put(s.out[at:], 0, id)
 	}
 }
 

@@ -7,14 +7,16 @@ import (
 	"sync/atomic"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/internal/clock"
 	"github.com/splice-ml/splice/data/internal/scan"
 )
 
 // scratch is what the sinks of a table need for the rows of one chunk.
 type scratch struct {
-	pieces [][]byte  // tokens of a Multi's or a Sequence's cell
-	digits [32]byte  // of a number that is a token
-	stats  []moments // by feature
+	pieces [][]byte    // tokens of a Multi's or a Sequence's cell
+	digits [32]byte    // of a number that is a token
+	stats  []moments   // by feature
+	values [][]float64 // by feature: the train rows' numbers, of buckets of quantiles
 
 	numbers []int32 // that a counter gave the tokens of a cell
 }
@@ -30,7 +32,12 @@ func scratchOf(c *scan.Chunk) *scratch {
 func NewPlan(features []data.MapFeature) *scan.Plan {
 	p := &scan.Plan{}
 	for i := range features {
-		p.Add(features[i].Name, features[i].ReadsNumbers())
+		f := &features[i]
+		c := scan.PlanColumn{Name: f.Source(), Number: f.ReadsNumbers()}
+		if f.ReadsTimes() {
+			c.Time, c.Clock = true, clock.NewReader(f.Time)
+		}
+		p.Add(c)
 	}
 	return p
 }
@@ -140,19 +147,19 @@ func (e *encoder) row(c *scan.Chunk, r int, rec []byte, s *scratch, met []atomic
 			binary.LittleEndian.PutUint32(rec[4*e.fields[i]:], math.Float32bits(v))
 			continue
 		case f.ReadsNumbers():
-			cell = f.AppendBucket(s.digits[:0], c.Num[r*e.plan.Numbers+at])
+			cell = f.AppendToken(s.digits[:0], c.Num[r*e.plan.Numbers+at])
 		default:
-			if d, k := c.CodedBy(r, at); d != nil && k >= 0 && !f.Kind.Lists() {
+			if d, k := c.CodedBy(r, at); d != nil && k >= 0 && !f.Kind.Lists() && e.plan.Alone(at) {
 				id := d.Memo[k].Load() - 1
 				if id < 0 {
-					id = e.tables[i].ID(c.Cell(r, at))
+					id = e.tables[i].ID(f.Token(c.Cell(r, at)))
 					d.Memo[k].Store(id + 1)
 				}
 				note(met, i, id)
 				e.rec.ids[e.fields[i]].put(rec, 0, id)
 				continue
 			}
-			cell = c.Cell(r, at)
+			cell = f.Token(c.Cell(r, at))
 		}
 		field := &e.rec.ids[e.fields[i]]
 		if !f.Kind.Lists() {

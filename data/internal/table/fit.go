@@ -44,9 +44,18 @@ func skeleton(list []Declared, c *data.Common) ([]data.MapFeature, []tableSpec, 
 	}
 	for _, d := range list {
 		f := data.MapFeature{Name: d.Name}
+		if from := data.From(d.Column, d.Name); from != d.Name {
+			f.Column = from
+		}
 		var err error
 		switch o := d.Column.(type) {
 		case data.CategoricalColumn:
+			switch {
+			case o.Derive == data.Prefix:
+				f.Prefix = o.Length
+			case o.Derive != "":
+				f.Transform, f.Time = o.Derive, o.TimeFormat
+			}
 			f.Table, err = addTable(d.Name, o.Over(c.Categorical))
 		case data.MultiColumn:
 			f.Kind, f.Separator, f.MaxLen, f.Pool = data.Multi, o.Separator, o.MaxLen, cmp.Or(o.Pooling, data.PoolMean)
@@ -57,11 +66,14 @@ func skeleton(list []Declared, c *data.Common) ([]data.MapFeature, []tableSpec, 
 			f.Table, err = addTable(d.Name, o.Over(c.Categorical))
 		case data.NumericColumn:
 			o = o.Over(c.Numeric)
-			f.Transform = o.Transform
-			if f.Transform == data.LogSquareBucket {
+			f.Transform, f.Edges, f.Buckets = o.Transform, o.Edges, o.Buckets
+			switch f.Transform {
+			case data.LogSquareBucket, data.Bucket:
 				v := c.Categorical
 				f.Table, err = addTable(d.Name, data.CategoricalColumn{MinCount: max(v.MinCount, 1), MaxSize: v.MaxSize})
-			} else {
+			case data.QuantileBucket: // all its buckets have an id
+				f.Table, err = addTable(d.Name, data.CategoricalColumn{MinCount: 1})
+			default:
 				f.Kind, f.Fill = data.Numeric, *o.Fill
 			}
 		case data.IgnoreColumn:
@@ -78,12 +90,17 @@ func skeleton(list []Declared, c *data.Common) ([]data.MapFeature, []tableSpec, 
 	return features, tables, nil
 }
 
-// moments are the count, mean and sum of squared deviations of numbers.
+// moments are the count, mean and sum of squared deviations of numbers, and the least and the greatest of them.
 type moments struct {
 	n, mean, m2 float64
+	low, high   float64
 }
 
 func (m *moments) add(v float64) {
+	if m.n == 0 {
+		m.low, m.high = v, v
+	}
+	m.low, m.high = min(m.low, v), max(m.high, v)
 	m.n++
 	d := v - m.mean
 	m.mean += d / m.n
@@ -95,6 +112,10 @@ func (m *moments) merge(o moments) {
 	if o.n == 0 {
 		return
 	}
+	if m.n == 0 {
+		m.low, m.high = o.low, o.high
+	}
+	m.low, m.high = min(m.low, o.low), max(m.high, o.high)
 	n, d := m.n+o.n, o.mean-m.mean
 	m.mean += d * o.n / n
 	m.m2 += o.m2 + d*d*m.n*o.n/n
@@ -105,9 +126,10 @@ func (m *moments) merge(o moments) {
 type fitter struct {
 	features []data.MapFeature
 	plan     *scan.Plan
-	counter  []*counter // by feature; nil for Numeric
-	stats    []moments  // by feature, of the segments so far
-	begun    []moments  // by feature, of the segment that has begun
+	counter  []*counter  // by feature; nil for Numeric, and for buckets of quantiles
+	stats    []moments   // by feature, of the segments so far
+	begun    []moments   // by feature, of the segment that has begun
+	quantile []quantiles // by feature
 	rows     int64
 	draft    *draft // of the rows; nil for none
 }
@@ -128,13 +150,16 @@ func afford(tables []tableSpec) error {
 }
 
 func newFitter(features []data.MapFeature, p *scan.Plan, tables []tableSpec) *fitter {
-	f := &fitter{features: features, plan: p, counter: make([]*counter, len(features)), stats: make([]moments, len(features)), begun: make([]moments, len(features))}
+	f := &fitter{
+		features: features, plan: p, counter: make([]*counter, len(features)), stats: make([]moments, len(features)), begun: make([]moments, len(features)),
+		quantile: make([]quantiles, len(features)),
+	}
 	byName := map[string]*counter{}
 	for _, t := range tables {
 		byName[t.name] = newCounter(t.hash)
 	}
 	for i, feat := range features {
-		if feat.Kind != data.Numeric {
+		if feat.Kind != data.Numeric && feat.Transform != data.QuantileBucket {
 			f.counter[i] = byName[feat.Table]
 		}
 	}
@@ -159,8 +184,11 @@ func segments(c *scan.Chunk) (from, to int64) {
 func (f *fitter) Work(c *scan.Chunk) {
 	s := scratchOf(c)
 	from, to := segments(c)
-	s.stats = scan.Grow(s.stats, len(f.stats)*int(to-from))
+	s.stats, s.values = scan.Grow(s.stats, len(f.stats)*int(to-from)), scan.Grow(s.values, len(f.stats))
 	clear(s.stats)
+	for i := range s.values {
+		s.values[i] = s.values[i][:0]
+	}
 	if f.draft != nil {
 		f.draft.begin(c)
 	}
@@ -194,13 +222,13 @@ func (f *fitter) count(c *scan.Chunk, s *scratch, i, lo, hi int) {
 		var cell []byte
 		var memo *atomic.Int32
 		if feat.ReadsNumbers() {
-			cell = feat.AppendBucket(s.digits[:0], c.Num[r*f.plan.Numbers+at])
-		} else if d, k := c.CodedBy(r, at); d != nil && k >= 0 && !feat.Kind.Lists() {
+			cell = feat.AppendToken(s.digits[:0], c.Num[r*f.plan.Numbers+at])
+		} else if d, k := c.CodedBy(r, at); d != nil && k >= 0 && !feat.Kind.Lists() && f.plan.Alone(at) {
 			if memo = &d.Memo[k]; memo.Load() == 0 {
-				cell = c.Cell(r, at)
+				cell = feat.Token(c.Cell(r, at))
 			}
 		} else {
-			cell = c.Cell(r, at)
+			cell = feat.Token(c.Cell(r, at))
 		}
 		if memo != nil && memo.Load() > 0 { // the lock is held, so nobody else makes it
 			n := memo.Load() - 1
@@ -227,12 +255,16 @@ func (f *fitter) count(c *scan.Chunk, s *scratch, i, lo, hi int) {
 // numbers sums the numbers of a feature in the train rows from lo to hi, of segments within the chunk. Those of all rows go to the draft.
 func (f *fitter) numbers(c *scan.Chunk, s *scratch, i, lo, hi int) {
 	feat, at := &f.features[i], f.plan.Columns[i].At
-	standardize := feat.Transform == data.Standardize
+	fitted, quantile := feat.Fitted(), feat.Transform == data.QuantileBucket
 	from, to := segments(c)
 	for r := lo; r < hi; r++ {
 		v := c.Num[r*f.plan.Numbers+at]
-		if standardize && c.Part[r] == data.TrainPart && !math.IsNaN(v) {
-			if k := (c.First() + int64(r)) / segmentRows; k >= from && k < to {
+		if fitted && c.Part[r] == data.TrainPart {
+			k := (c.First() + int64(r)) / segmentRows
+			switch {
+			case quantile:
+				s.values[i] = append(s.values[i], v)
+			case !math.IsNaN(v) && k >= from && k < to:
 				s.stats[int(k-from)*len(f.stats)+i].add(v)
 			}
 		}
@@ -245,7 +277,11 @@ func (f *fitter) numbers(c *scan.Chunk, s *scratch, i, lo, hi int) {
 // Emit merges the sums of segments in their order: floating point sums depend on it.
 func (f *fitter) Emit(c *scan.Chunk) error {
 	for i := range f.features {
-		if f.features[i].Transform == data.Standardize {
+		if f.features[i].Transform == data.QuantileBucket {
+			for _, v := range scratchOf(c).values[i] {
+				f.quantile[i].add(v)
+			}
+		} else if f.features[i].Fitted() {
 			f.sum(c, i)
 		}
 	}
@@ -291,21 +327,33 @@ func (f *fitter) finish(tables []tableSpec) (*data.FeatureMap, error) {
 	m := &data.FeatureMap{Version: data.MapVersion, Rows: f.rows, Features: append([]data.MapFeature(nil), f.features...)}
 	for _, t := range tables {
 		for i, feat := range m.Features {
-			if feat.Table == t.name {
-				m.Tables = append(m.Tables, f.counter[i].vocabulary(t.name, t.minCount, t.maxSize))
-				break
+			if feat.Table != t.name {
+				continue
 			}
+			v := (*data.Vocabulary)(nil)
+			if c := f.counter[i]; c != nil {
+				v = c.vocabulary(t.name, t.minCount, t.maxSize)
+			} else {
+				m.Features[i].Edges, v = f.quantile[i].vocabulary(t.name, feat.Buckets)
+			}
+			m.Tables = append(m.Tables, v)
+			break
 		}
 	}
 	for i := range m.Features {
 		feat, s := &m.Features[i], f.stats[i]
 		s.merge(f.begun[i])
-		if feat.Transform != data.Standardize {
-			continue
-		}
-		feat.Mean, feat.Std = s.mean, 1
-		if s.n > 0 && s.m2 > 0 {
-			feat.Std = math.Sqrt(s.m2 / s.n)
+		switch feat.Transform {
+		case data.Standardize:
+			feat.Mean, feat.Std = s.mean, 1
+			if s.n > 0 && s.m2 > 0 {
+				feat.Std = math.Sqrt(s.m2 / s.n)
+			}
+		case data.MinMax:
+			feat.Low, feat.High = s.low, s.high
+			if !(s.high > s.low) { // one number, which is 0 then
+				feat.High = s.low + 1
+			}
 		}
 	}
 	return m, m.Check()

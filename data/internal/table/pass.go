@@ -35,8 +35,8 @@ func (s *passSink) Emit(c *scan.Chunk) error {
 	}
 	p.text, p.ends = p.text[:0], p.ends[:0]
 	for r := range c.N {
-		for at := range c.Plan.Tokens {
-			p.text = append(p.text, c.Cell(r, at)...)
+		for i := range c.Plan.Columns {
+			p.text = append(p.text, c.Cell(r, c.Plan.Columns[i].At)...)
 			p.ends = append(p.ends, len(p.text))
 		}
 	}
@@ -53,7 +53,7 @@ func (t *Data) Pass(ctx context.Context, path string, columns []string, o data.S
 	return func(yield func([][]byte, error) bool) {
 		p := &scan.Plan{MaxLine: t.MaxLine, Unlabelled: true, Left: func(string, []string) {}}
 		for _, name := range columns {
-			p.Add(name, false)
+			p.Add(scan.PlanColumn{Name: name})
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		s := &passSink{ctx: ctx, out: make(chan passed, 2), free: make(chan passed, 4)}

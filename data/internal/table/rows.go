@@ -15,8 +15,10 @@ type rows struct {
 	encoder *encoder
 	chunk   scan.Chunk // of one row
 	records []byte
-	names   []string        // of the features
-	known   map[string]bool // features, and other columns that rows had
+	names   []string        // of the columns that are read, in the order of the features
+	known   map[string]bool // these, and other columns that rows had
+	// by column: between the tokens of its cells, if a feature has several of them
+	separators map[string]string
 }
 
 // Encoder returns an encoder of rows in memory.
@@ -27,11 +29,17 @@ func (t *Data) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
 	own := *t
 	own.Group, own.Time, own.Weight = "", "", ""
 	p := own.plan(m.Features)
-	r := &rows{table: *t, encoder: newEncoder(m, p, own.Labels), known: map[string]bool{}}
+	r := &rows{table: *t, encoder: newEncoder(m, p, own.Labels), known: map[string]bool{}, separators: map[string]string{}}
 	r.chunk = scan.Chunk{Block: &scan.Block{}, Plan: p, Label: []float32{0}, More: make([]float32, max(0, len(p.Labels)-1))}
-	for _, f := range m.Features {
-		r.names = append(r.names, f.Name)
-		r.known[f.Name] = true
+	for i := range m.Features {
+		f := &m.Features[i]
+		if name := f.Source(); !r.known[name] {
+			r.names = append(r.names, name)
+			r.known[name] = true
+		}
+		if f.Separator != "" {
+			r.separators[f.Source()] = f.Separator
+		}
 	}
 	return r, nil
 }
@@ -44,14 +52,21 @@ func (r *rows) Columns() []data.RowColumn {
 	var list []data.RowColumn
 	for i := range r.encoder.features {
 		f := &r.encoder.features[i]
-		c := data.RowColumn{Name: f.Name, Type: data.TokenValue}
+		c := data.RowColumn{Name: f.Source(), Type: data.TokenValue}
 		switch {
+		case f.ReadsTimes():
 		case f.ReadsNumbers():
 			c.Type = data.NumberValue
 		case f.Kind.Lists():
 			c.Type = data.ListValue
 		}
-		list = append(list, c)
+		at := slices.IndexFunc(list, func(o data.RowColumn) bool { return o.Name == c.Name })
+		switch {
+		case at < 0:
+			list = append(list, c)
+		case c.Type == data.ListValue || list[at].Type == data.NumberValue: // what takes more kinds of values
+			list[at].Type = c.Type
+		}
 	}
 	return list
 }
@@ -88,22 +103,30 @@ func (r *rows) parse(row map[string]any) *data.ValueError {
 	tok, num := c.Begin()
 	text := c.Data[:0]
 	for i := range r.encoder.features {
-		f, column := &r.encoder.features[i], r.encoder.plan.Columns[i]
-		v, ok := row[f.Name]
+		column := r.encoder.plan.Columns[i]
+		v, ok := row[column.Name]
 		if !ok {
 			return data.MissingColumns(row, r.names)
 		}
 		start, bad := len(text), ""
-		if text, bad = scan.AppendValue(text, v, f.Separator); bad != "" {
-			return &data.ValueError{Column: f.Name, Msg: bad}
+		if text, bad = scan.AppendValue(text, v, r.separators[column.Name]); bad != "" {
+			return &data.ValueError{Column: column.Name, Msg: bad}
 		}
 		if _, fault := scan.TextFault(text[start:]); fault != "" {
-			return &data.ValueError{Column: f.Name, Msg: string(fault)}
+			return &data.ValueError{Column: column.Name, Msg: string(fault)}
 		}
-		lo, hi, v64, bad := r.table.Format.Cell(column, text[start:])
+		as := column
+		as.Number = column.Number && !column.Special()
+		lo, hi, v64, bad := r.table.Format.Cell(as, text[start:])
+		if column.Special() && bad == "" {
+			if bad = column.Read(num, text[start+lo:start+hi]); bad != "" {
+				bad = fmt.Sprintf(bad, scan.Show(text[start+lo:start+hi]))
+			}
+		}
 		switch {
 		case bad != "":
-			return &data.ValueError{Column: f.Name, Msg: bad}
+			return &data.ValueError{Column: column.Name, Msg: bad}
+		case column.Special():
 		case column.Number:
 			num[column.At] = v64
 		default:
