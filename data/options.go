@@ -22,6 +22,7 @@ type Common struct {
 	MaxBadRows    int64             `yaml:"max_bad_rows"`   // stop at more skipped rows than this
 	MaxLine       int               `yaml:"max_line"`       // bytes of the longest row
 	ShuffleBuffer int               `yaml:"shuffle_buffer"` // rows shuffled together; a larger train part is shuffled in blocks and windows
+	MaxRows       int64             `yaml:"max_rows,added"` // of path, of valid_path and of test_path, read the first so many rows; 0: all
 	DropLast      bool              `yaml:"drop_last"`      // leave out the last batch of a train epoch if it is not full
 }
 
@@ -96,6 +97,7 @@ func (c Common) Validate() error {
 		}
 	}
 	errs = append(errs, registry.OneOf("bad_rows", c.BadRows, StopAtBadRow, SkipBadRows), registry.AtLeast("max_bad_rows", c.MaxBadRows, 0))
+	errs = append(errs, registry.AtLeast("max_rows", c.MaxRows, 0))
 	if c.MaxLine < minLine || c.MaxLine > maxLine {
 		bad("max_line", "must be in [%d, %d] bytes, have %d", minLine, maxLine, c.MaxLine)
 	}

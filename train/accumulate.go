@@ -142,6 +142,43 @@ func (a *accumulator) finish(of int) {
 	}
 }
 
+// addL1 adds the gradient of l·|w|, l·sign(w), to those of weights, and of the rows of tables that the step has. 0 has none, as in PyTorch.
+func (a *accumulator) addL1(embedding, net float64) {
+	of := func(p *nn.Param) float32 {
+		switch {
+		case p.L2 != nil: // it has a prior of its own
+			return 0
+		case p.Embedding:
+			return float32(embedding)
+		}
+		return float32(net)
+	}
+	for _, g := range a.grads {
+		addSign(g.Grad, g.Param.Data, of(g.Param))
+	}
+	for _, t := range a.tables {
+		d := t.Param.Dim()
+		for i, id := range t.IDs {
+			addSign(t.Grad[i*d:(i+1)*d], t.Param.Data[int(id)*d:], of(t.Param))
+		}
+	}
+}
+
+// addSign adds l·sign(w) to g.
+func addSign(g, w []float32, l float32) {
+	if l == 0 {
+		return
+	}
+	for i, v := range w[:len(g)] {
+		switch {
+		case v > 0:
+			g[i] += l
+		case v < 0:
+			g[i] -= l
+		}
+	}
+}
+
 // normSpan is about the number of values that one piece of a gradient's norm covers: fixed, so that the sum's order is.
 const normSpan = 1 << 16
 

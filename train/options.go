@@ -35,15 +35,20 @@ type Options struct {
 	// L2 on embeddings and linear terms: adds l/2·|E|² to the loss (lazy: of the batch's rows)
 	EmbeddingRegularizer float64 `yaml:"embedding_regularizer"`
 	NetRegularizer       float64 `yaml:"net_regularizer"` // L2 on all other weights
+	// L1 on embeddings and linear terms, with embeddings: lazy: adds l·|E| of the batch's rows to the loss
+	EmbeddingL1 float64 `yaml:"embedding_l1,added"`
+	NetL1       float64 `yaml:"net_l1,added"` // L1 on all other weights: adds l·|w|
 	// patterns of the parameters that are not trained, such as ["embedding.*"]: * stands for any characters, ? for one;
 	// !pattern takes out again, the last match decides
 	Freeze      []string `yaml:"freeze"`
 	MaxGradNorm float64  `yaml:"max_grad_norm"` // clip the gradient's global norm; 0: do not
-	Monitor     string   `yaml:"monitor"`       // metric of the validation rows that selection goes by; empty: the task's first
-	Keep        string   `yaml:"keep"`          // best: the run's model is the best on validation rows; last: the last one
-	Patience    int      `yaml:"patience"`      // stop after this many evaluations in a row without improvement; 0: never
-	MinDelta    float64  `yaml:"min_delta"`     // smallest change of the monitored metric that counts as improvement
-	EvalSteps   int64    `yaml:"eval_steps"`    // evaluate every so many steps; 0: after each epoch
+	// metric of the validation rows that selection goes by, which may be a weighted sum of metrics, such as auc - 0.5*logloss; it is among the
+	// task's; empty: the first of these
+	Monitor   string  `yaml:"monitor"`
+	Keep      string  `yaml:"keep"`       // best: the run's model is the best on validation rows; last: the last one
+	Patience  int     `yaml:"patience"`   // stop after this many evaluations in a row without improvement; 0: never
+	MinDelta  float64 `yaml:"min_delta"`  // smallest change of the monitored metric that counts as improvement
+	EvalSteps int64   `yaml:"eval_steps"` // evaluate every so many steps; 0: after each epoch
 	// of matrix products: highest has float32's error, high takes factors of 16 bits, medium of 8 (bf16), both with sums in
 	// float32; they are faster where the processor has AMX, and medium on AMD's with AVX512-BF16; also of evaluations,
 	// predictions and merges of the run
@@ -84,6 +89,10 @@ func (o Options) Validate() error {
 	if o.SWAStart > 0 && o.SWAStart > o.Epochs {
 		late = registry.Field("swa_start", "must not be after the last epoch")
 	}
+	var dense error
+	if o.EmbeddingL1 > 0 && o.Embeddings == "dense" {
+		dense = registry.Field("embedding_l1", "is of the rows of a batch; set embeddings: lazy, or use embedding_regularizer")
+	}
 	return errors.Join(
 		registry.AtLeast("batch_size", o.BatchSize, 1),
 		registry.AtLeast("epochs", o.Epochs, 1),
@@ -95,6 +104,9 @@ func (o Options) Validate() error {
 		patterns("no_decay", o.NoDecay),
 		registry.AtLeast("embedding_regularizer", o.EmbeddingRegularizer, 0),
 		registry.AtLeast("net_regularizer", o.NetRegularizer, 0),
+		registry.AtLeast("embedding_l1", o.EmbeddingL1, 0),
+		registry.AtLeast("net_l1", o.NetL1, 0),
+		dense,
 		patterns("freeze", o.Freeze),
 		registry.AtLeast("max_grad_norm", o.MaxGradNorm, 0),
 		registry.AtLeast("patience", o.Patience, 0),

@@ -54,6 +54,9 @@ func (f *fit) update(ctx context.Context) error {
 	start := time.Now()
 	a := &f.acc
 	a.finish(f.GradientAccumulation)
+	if f.EmbeddingL1 > 0 || f.NetL1 > 0 {
+		a.addL1(f.EmbeddingL1, f.NetL1)
+	}
 	scale := 1.0
 	if f.MaxGradNorm > 0 {
 		n := f.norm.of(a.grads, a.tables, f.l2, f.Embeddings == "dense")

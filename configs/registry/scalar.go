@@ -228,15 +228,34 @@ func parseInt(s string) (*big.Int, error) {
 
 // text decodes a scalar through the type's own UnmarshalText.
 func (d *decoder) text(n, use *yaml.Node, v reflect.Value, path string) bool {
+	tmp := reflect.New(v.Type())
+	if _, ok := tmp.Interface().(Listed); ok && n.Kind == yaml.SequenceNode {
+		n = joined(n)
+	}
 	if n.Kind != yaml.ScalarNode || isNull(n) {
 		d.p.Add(use, path, "want text, have %s", have(n))
 		return false
 	}
-	tmp := reflect.New(v.Type())
 	if err := tmp.Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(n.Value)); err != nil {
 		d.p.Add(use, path, "%v", err)
 		return false
 	}
 	v.Set(tmp.Elem())
 	return true
+}
+
+// Listed is implemented by pointers to types with UnmarshalText for which a config may have a list of texts. They are joined by commas, and
+// encoded so.
+type Listed interface{ Listed() }
+
+// joined returns the texts of a list as one, or the list if it has something else.
+func joined(n *yaml.Node) *yaml.Node {
+	var list []string
+	for _, c := range n.Content {
+		if c = resolve(c); c == nil || c.Kind != yaml.ScalarNode || c.Tag != "!!str" {
+			return n
+		}
+		list = append(list, c.Value)
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: strings.Join(list, ", "), Line: n.Line}
 }

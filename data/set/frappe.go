@@ -55,6 +55,9 @@ func (d Frappe) Validate() error {
 	if d.Split.By == data.SplitTime {
 		errs = append(errs, registry.Field("split.by", "the Frappe log has no times; split at random or by order"))
 	}
+	if d.MaxRows > 0 {
+		errs = append(errs, registry.Field("max_rows", "negatives are sampled from the whole log; remove it"))
+	}
 	for part, list := range [...][]string{data.ValidPart: d.ValidPath, data.TestPart: d.TestPath} {
 		if len(list) > 0 {
 			errs = append(errs, registry.Field(data.Part(part).PathKey(), "negatives are sampled from one log; remove it and use split"))

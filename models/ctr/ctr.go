@@ -13,10 +13,11 @@ import (
 
 // Tower holds the options of a deep part.
 type Tower struct {
-	HiddenUnits       []int   `yaml:"hidden_units"`       // units of the hidden layers
-	HiddenActivations string  `yaml:"hidden_activations"` // after each hidden layer: relu, tanh, sigmoid or none
-	NetDropout        float64 `yaml:"net_dropout"`        // dropped share of each hidden layer's outputs, in [0, 1)
-	BatchNorm         bool    `yaml:"batch_norm"`         // normalise between the linear map and the activation
+	HiddenUnits []int `yaml:"hidden_units"` // units of the hidden layers
+	// after each hidden layer: relu, tanh, sigmoid, dice, prelu or none; or a list with one for each, such as [relu, dice]
+	HiddenActivations nn.Activations `yaml:"hidden_activations"`
+	NetDropout        float64        `yaml:"net_dropout"` // dropped share of each hidden layer's outputs, in [0, 1)
+	BatchNorm         bool           `yaml:"batch_norm"`  // normalise between the linear map and the activation
 }
 
 var tower = Tower{HiddenUnits: []int{400, 400, 400}, HiddenActivations: "relu"}
@@ -33,17 +34,20 @@ func (t Tower) Validate() error {
 	if len(t.HiddenUnits) == 0 {
 		errs = append(errs, registry.Field("hidden_units", "give at least one hidden layer, such as [400, 400]"))
 	}
-	if _, err := nn.ParseAct(t.HiddenActivations); err != nil {
-		errs = append(errs, registry.Field("hidden_activations", err.Error()))
+	if _, err := t.HiddenActivations.Parse(len(t.HiddenUnits)); err != nil {
+		errs = append(errs, registry.Field("hidden_activations", "%v", err))
 	}
 	return errors.Join(append(errs, registry.InBelow("net_dropout", t.NetDropout, 0, 1))...)
 }
 
 // mlp builds the tower, with a linear layer of output units at its end if output is above 0.
 func (t Tower) mlp(s *nn.Scope, x *G.Node, output int) *G.Node {
-	act, err := nn.ParseAct(t.HiddenActivations)
-	s.Fail(err)
+	acts, err := t.HiddenActivations.Parse(len(t.HiddenUnits))
+	if err != nil {
+		s.Fail(err)
+		return nil
+	}
 	return nn.MLP(s, x, nn.MLPOptions{
-		Hidden: t.HiddenUnits, Activation: act, Dropout: t.NetDropout, BatchNorm: t.BatchNorm, Output: output,
+		Hidden: t.HiddenUnits, Each: acts, Dropout: t.NetDropout, BatchNorm: t.BatchNorm, Output: output,
 	})
 }

@@ -18,11 +18,14 @@ func TestModels(t *testing.T) {
 		"mlp": ctr.MLP{EmbeddingDim: 4, Tower: small}, "mlp/full": ctr.MLP{EmbeddingDim: 5, Tower: full},
 		"widedeep": ctr.WideDeep{EmbeddingDim: 4, Tower: small},
 		"deepfm":   ctr.DeepFM{EmbeddingDim: 4, Tower: small}, "deepfm/full": ctr.DeepFM{EmbeddingDim: 17, Tower: full},
-		"dcn":                 ctr.DCN{EmbeddingDim: 4, NumCrossLayers: 3, Tower: small},
-		"dcnv2":               ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 2, ModelStructure: "parallel", Tower: small},
-		"dcnv2/stacked":       ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 2, ModelStructure: "stacked", Tower: small},
-		"dcnv2/crossnet_only": ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 1, ModelStructure: "crossnet_only", Tower: small},
-		"dcnv2/low_rank":      ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 2, LowRank: 3, ModelStructure: "parallel", Tower: full},
+		"dcn":                    ctr.DCN{EmbeddingDim: 4, NumCrossLayers: 3, Tower: small},
+		"dcnv2":                  ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 2, ModelStructure: "parallel", Tower: small},
+		"dcnv2/stacked":          ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 2, ModelStructure: "stacked", Tower: small},
+		"dcnv2/crossnet_only":    ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 1, ModelStructure: "crossnet_only", Tower: small},
+		"dcnv2/experts":          ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 2, LowRank: 3, NumExperts: 2, ModelStructure: "parallel", Tower: small},
+		"dcnv2/stacked_parallel": ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 2, ModelStructure: "stacked_parallel", ParallelHiddenUnits: []int{7}, Tower: small},
+		"mlp/activations":        ctr.MLP{EmbeddingDim: 4, Tower: ctr.Tower{HiddenUnits: []int{9, 7, 5}, HiddenActivations: "dice, prelu,relu"}},
+		"dcnv2/low_rank":         ctr.DCNv2{EmbeddingDim: 4, NumCrossLayers: 2, LowRank: 3, ModelStructure: "parallel", Tower: full},
 	}
 	tower := ctr.TaskTowers{EmbeddingDim: 4, TowerHiddenUnits: []int{6}, HiddenActivations: "tanh"}
 	dropped := ctr.TaskTowers{EmbeddingDim: 3, TowerHiddenUnits: []int{5, 4}, HiddenActivations: "tanh", NetDropout: .2}

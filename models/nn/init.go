@@ -17,9 +17,14 @@ func (p *Params) stream(name string) *rand.Rand { return rng.New(rng.Key(p.Seed,
 func Zeros(_ *rand.Rand, _ []int, dst []float32) { clear(dst) }
 
 // Ones sets all values to 1.
-func Ones(_ *rand.Rand, _ []int, dst []float32) {
-	for i := range dst {
-		dst[i] = 1
+func Ones(r *rand.Rand, shape []int, dst []float32) { Constant(1)(r, shape, dst) }
+
+// Constant returns an Init that sets all values to v.
+func Constant(v float32) Init {
+	return func(_ *rand.Rand, _ []int, dst []float32) {
+		for i := range dst {
+			dst[i] = v
+		}
 	}
 }
 

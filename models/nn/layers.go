@@ -95,28 +95,36 @@ func Dropout(s *Scope, x *G.Node, p float64) *G.Node {
 
 // MLPOptions describes the layers of a tower.
 type MLPOptions struct {
-	Hidden     []int       // units of the hidden layers
-	Activation kernel.Act  // comes after each hidden layer
-	Dice       bool        // Dice comes after it
-	Live       *ops.Tokens // which rows count for Dice if they are positions; nil for rows of the batch
-	Dropout    float64     // probability of the dropout after each activation
-	BatchNorm  bool        // normalise between the linear map and the activation
-	Output     int         // units of a last linear layer without activation, or 0 for none
+	Hidden     []int        // units of the hidden layers
+	Activation kernel.Act   // comes after each hidden layer
+	Dice       bool         // Dice comes after it
+	Each       []Activation // by hidden layer, in the place of Activation and Dice; nil: those
+	Live       *ops.Tokens  // which rows count for Dice if they are positions; nil for rows of the batch
+	Dropout    float64      // probability of the dropout after each activation
+	BatchNorm  bool         // normalise between the linear map and the activation
+	Output     int          // units of a last linear layer without activation, or 0 for none
 }
 
 // MLP returns the output of a tower of linear layers over x: [B, in] → [B, Output], or [B, last hidden] if Output is 0. The
-// parameters of layer i are i.weight and i.bias, and those of its batch norm and of Dice have the prefixes i.bn and i.dice.
+// parameters of layer i are i.weight and i.bias, and those of its batch norm, of Dice and of PReLU have the prefixes i.bn, i.dice and
+// i.prelu.
 func MLP(s *Scope, x *G.Node, o MLPOptions) *G.Node {
 	for i, n := range o.Hidden {
-		l := s.Sub(strconv.Itoa(i))
+		l, a := s.Sub(strconv.Itoa(i)), Activation{Act: o.Activation, Dice: o.Dice}
+		if o.Each != nil {
+			a = o.Each[i]
+		}
 		if o.BatchNorm {
 			x = Linear(l, x, n, kernel.None)
-			x = BatchNorm(l.Sub("bn"), x, o.Activation)
+			x = BatchNorm(l.Sub("bn"), x, a.Act)
 		} else {
-			x = Linear(l, x, n, o.Activation)
+			x = Linear(l, x, n, a.Act)
 		}
-		if o.Dice {
+		if a.Dice {
 			x = Dice(l.Sub("dice"), x, o.Live)
+		}
+		if a.PReLU {
+			x = PReLU(l.Sub("prelu"), x)
 		}
 		x = Dropout(l, x, o.Dropout)
 	}
@@ -214,6 +222,66 @@ func CrossNetV2(s *Scope, x0 *G.Node, n, rank int) *G.Node {
 		x = l.Columns(l.Check(ops.CrossV2(x0, x, w, b)), sp)
 	}
 	return x
+}
+
+// CrossMix returns the output of n cross layers of DCN-V2 with a mixture of low-rank experts over x0, [B, D] → [B, D] (Wang et al. 2021,
+// eqs. 3 to 5):
+//
+//	x_{l+1} = x_0 ⊙ (Σ_e G_e(x_l)·U_e·tanh(C_e·tanh(V_e·x_l)) + b_l) + x_l
+//
+// with gates G = softmax(W·x_l) over the experts, which all layers share, as in FuxiCTR. The bias is outside of the sum, which is the same:
+// gates sum to 1. The parameters of layer l are l.u, [D, experts·rank], l.bias, and of each expert l.e.v.weight, [rank, D], and l.e.c.weight; those of the
+// gates are gate.weight, [experts, D].
+func CrossMix(s *Scope, x0 *G.Node, n, experts, rank int) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	x, sp, d := x0, s.SpaceOf(x0), x0.Shape()[1]
+	s.Rigid(sp)
+	w := s.Sub("gate").Param("weight", XavierNormal, experts, d)
+	if s.Err() != nil {
+		return nil
+	}
+	gates := s.Sub("gate")
+	gates.Along("weight", 0, s.Fixed(experts))
+	gates.Along("weight", 1, sp)
+	for i := range n {
+		l := s.Sub(strconv.Itoa(i))
+		g := l.Columns(l.Check(ops.Softmax(l.Check(ops.Linear(x, w, nil, kernel.None)))), l.Fixed(experts))
+		h := make([]*G.Node, experts)
+		for e := range h {
+			expert := l.Sub(strconv.Itoa(e))
+			h[e] = projectTanh(expert.Sub("c"), projectTanh(expert.Sub("v"), x, rank), rank)
+		}
+		all := Concat(l, h...)
+		if s.Err() != nil {
+			return nil
+		}
+		u, b := l.Param("u", XavierNormal, d, experts*rank), l.Param("bias", Zeros, d)
+		if s.Err() != nil {
+			return nil
+		}
+		inner := l.SpaceOf(all)
+		mixed := l.Columns(l.Check(ops.Mix(all, g)), inner)
+		l.Mapped("u", "bias", mixed, nil)
+		l.Along("u", 0, sp)
+		l.Along("u", 1, inner)
+		l.Along("bias", 0, sp)
+		z := l.Columns(l.Check(ops.Linear(mixed, u, b, kernel.None)), sp)
+		x = Add(l, Mul(l, x0, z), x)
+	}
+	return x
+}
+
+// projectTanh returns tanh(W·x), [B, in] → [B, out], with the parameter weight.
+func projectTanh(s *Scope, x *G.Node, out int) *G.Node {
+	y := Project(s, x, out)
+	if s.Err() != nil {
+		return nil
+	}
+	sp := s.SpaceOf(y)
+	s.Rigid(sp)
+	return s.Columns(s.Check(ops.Activate(y, kernel.Tanh)), sp)
 }
 
 // ParseAct returns the activation of a name: none, relu, tanh or sigmoid. As FuxiCTR does, it also knows the names ReLU, Tanh,

@@ -96,8 +96,21 @@ func Names(of Output) []string {
 
 // Check reports a name that is unknown, or that of a metric that does not read such outputs.
 func Check(name string, of Output) error {
-	if own, t, marked := strings.Cut(name, taskMark); marked {
-		return fmt.Errorf("metric: %s: write %s; the metrics of task %s are those under it", name, own, t)
+	names := []string{name}
+	if isSum(name) {
+		names = nil
+		list, err := terms(name)
+		if err != nil {
+			return err
+		}
+		for _, t := range list {
+			names = append(names, t.name)
+		}
+	}
+	for _, n := range names {
+		if own, t, marked := strings.Cut(n, taskMark); marked {
+			return fmt.Errorf("metric: %s: write %s; the metrics of task %s are those under it", n, own, t)
+		}
 	}
 	m, _, err := parse(name)
 	if err == nil && m.Reads&of == 0 {
@@ -113,7 +126,8 @@ func OfTask(name, task string) string { return name + taskMark + task }
 // taskMark separates the name of a metric from that of a task.
 const taskMark = "."
 
-// New returns the metric of a name, such as auc, ndcg@10, hr@10_pessimistic, f1, pearson or auc.click.
+// New returns the metric of a name, such as auc, ndcg@10, hr@10_pessimistic, f1, pearson or auc.click, or of a weighted sum of such metrics,
+// whose greater value is the better one, such as auc - 0.5*logloss.
 func New(name string) (Metric, error) {
 	m, k, err := parse(name)
 	if err != nil {
@@ -141,6 +155,10 @@ func ByGroup(name string) bool {
 }
 
 func parse(name string) (m Kind, k int, err error) {
+	if isSum(name) {
+		m, err = sumKind(name)
+		return m, 0, err
+	}
 	own, _, _ := strings.Cut(name, taskMark)
 	base, cut, at := strings.Cut(own, "@")
 	m, ok := kinds[base]

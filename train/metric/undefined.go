@@ -109,6 +109,15 @@ func (l *Labels) Add(labels []float32, group []int64) {
 
 // Check returns what makes the metric of this name undefined for the rows so far, or nil.
 func (l *Labels) Check(name string) *Undefined {
+	if isSum(name) {
+		list, _ := terms(name)
+		for _, t := range list {
+			if u := l.Check(t.name); u != nil {
+				return &Undefined{name, t.name + ": " + u.Reason}
+			}
+		}
+		return nil
+	}
 	m, _, err := parse(name)
 	if err != nil {
 		return nil // whoever makes the metric hears of it

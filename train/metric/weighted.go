@@ -25,6 +25,14 @@ type Rows struct {
 
 // Add gives a metric rows, with their weights if it is [Weighted].
 func (r Rows) Add(to Metric) error {
+	if s, ok := to.(*sum); ok {
+		for _, of := range s.of {
+			if err := r.Add(of); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	if w, ok := to.(Weighted); ok && r.Weights != nil {
 		return w.AddWeighted(r.Logits, r.Labels, r.Weights)
 	}

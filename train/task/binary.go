@@ -19,7 +19,7 @@ func init() { Register("binary_classification", Binary{MetricNames: []string{"au
 type Binary struct {
 	// what evaluation prints: auc, logloss, accuracy, f1, mcc, calibration, ece; of the rows of each group, such as a user, user_auc and
 	// gauc (their mean, and the one weighted by rows), ndcg@k, hr@k, recall@k and mrr@k. With _pessimistic behind the k, negatives come
-	// first among equal scores
+	// first among equal scores. A weighted sum of them is one, too, such as auc - 0.5*logloss
 	MetricNames []string `yaml:"metrics"`
 	// 2: each training step runs the model twice over the batch, with dropout of its own each time, and adds to the cross-entropy of the
 	// passes' mean probability that of each pass with the mean as its label (self-ensemble loss, KDD 2025); 0 or 1: one pass. Evaluation

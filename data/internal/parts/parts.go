@@ -43,7 +43,7 @@ func Open(ctx context.Context, kind Kind, c data.Common, o data.OpenOptions) (*d
 		return nil, fmt.Errorf("data: no part %q; want train, valid or test", o.Only)
 	}
 	op := &Opening{Common: c, Options: o, Cache: cache.At(o.CacheDir, o.Log)}
-	op.Passes = scan.Passes{Bad: scan.BadRowsOf(c), Threads: o.Threads}
+	op.Passes = scan.Passes{Bad: scan.BadRowsOf(c), Threads: o.Threads, MaxRows: c.MaxRows}
 	if err := op.Cache.Make(); err != nil {
 		return nil, err
 	}

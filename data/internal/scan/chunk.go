@@ -244,6 +244,24 @@ func (c *Chunk) End(label float32, group int64, time float64) {
 	}
 }
 
+// keep leaves out the rows after the first n.
+func (c *Chunk) keep(n int) {
+	if n >= c.N {
+		return
+	}
+	c.N, c.Label = n, c.Label[:n]
+	c.Tok, c.Num = c.Tok[:n*c.Plan.Tokens], c.Num[:n*c.Plan.Numbers]
+	if c.Plan.Group != "" {
+		c.Group = c.Group[:n]
+	}
+	if c.Plan.Time != "" {
+		c.time = c.time[:n]
+	}
+	if c.More = c.More[:n*max(0, len(c.Plan.Labels)-1)]; c.Plan.Weight != "" {
+		c.Weight = c.Weight[:n]
+	}
+}
+
 // Beside keeps what a row has beside its label: the labels after the first one, and its weight. It comes before End.
 func (c *Chunk) Beside(more []float32, weight float32) {
 	c.More = append(c.More, more...)

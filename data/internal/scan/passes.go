@@ -13,6 +13,7 @@ import (
 type Passes struct {
 	Bad     BadRows
 	Threads int
+	MaxRows int64      // of a pass; 0: all
 	count   *rowCounts // of the rows that are split, when needed
 }
 
@@ -45,7 +46,7 @@ func (r *rowCounts) Emit(c *Chunk) error {
 func (p *Passes) Run(ctx context.Context, f Format, pl *Plan, files []string, split data.Split, to Sink) (*Pass, error) {
 	if p.count == nil && needsCount(split) {
 		c := &rowCounts{timed: split.By == data.SplitTime}
-		s := &Pass{Format: f, Plan: pl, Bad: p.Bad, Threads: p.Threads}
+		s := &Pass{Format: f, Plan: pl, Bad: p.Bad, Threads: p.Threads, MaxRows: p.MaxRows}
 		if err := s.Run(ctx, files, c); err != nil {
 			return nil, err
 		}
@@ -66,6 +67,9 @@ func (p *Passes) Run(ctx context.Context, f Format, pl *Plan, files []string, sp
 func (p *Passes) RunFresh(ctx context.Context, f Format, pl *Plan, files []string, split data.Split, fresh func() Sink) (*Pass, error) {
 	if p.count == nil && needsCount(split) && split.By != data.SplitTime {
 		if n, err := guessRows(ctx, f, pl, files, split); err == nil { // the pass has an error of a file again, at its place among others
+			if p.MaxRows > 0 && len(split.Counts) == 0 {
+				n = min(n, p.MaxRows)
+			}
 			s, err := p.pass(ctx, f, pl, files, split, &rowCounts{rows: n}, fresh())
 			if err != nil {
 				return nil, err
@@ -85,7 +89,7 @@ func (p *Passes) pass(ctx context.Context, f Format, pl *Plan, files []string, s
 	if err != nil {
 		return nil, err
 	}
-	s := &Pass{Format: f, Plan: pl, split: sp, Bad: p.Bad, Threads: p.Threads}
+	s := &Pass{Format: f, Plan: pl, split: sp, Bad: p.Bad, Threads: p.Threads, MaxRows: p.MaxRows}
 	return s, s.Run(ctx, files, to)
 }
 

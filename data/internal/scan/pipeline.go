@@ -27,7 +27,9 @@ type Pass struct {
 	split   *splitter // nil if all rows are of part 0
 	Bad     BadRows
 	Threads int
-	more    int // see scanner
+	MaxRows int64       // rows after the first so many are left out; 0: none are
+	full    atomic.Bool // the rows are so many: what follows need not be parsed
+	more    int         // see scanner
 	// Unsummed leaves out the checksums of files whose columns lie apart, so that columns that nobody needs are not read.
 	Unsummed bool
 
@@ -154,7 +156,9 @@ func (s *Pass) Parse(c *Chunk) {
 		c.Reject(c.Line, "", "the row is longer than %d bytes (max_line); is a line end or a closing quote missing?", s.Plan.MaxLine)
 		return
 	}
-	c.Src.Parser.Parse(c)
+	if !s.full.Load() || c.Block.Rows.Rows > 0 { // of files whose columns lie apart, blocks are read in turn
+		c.Src.Parser.Parse(c)
+	}
 	if err := c.Src.release(); err != nil && c.Fault == nil {
 		c.Fault = fmt.Errorf("data: %w", err)
 	}
@@ -164,6 +168,13 @@ func (s *Pass) Parse(c *Chunk) {
 func (s *Pass) Number(c *Chunk) error {
 	if c.Fault != nil {
 		return c.Fault
+	}
+	if s.MaxRows > 0 && s.Rows+int64(c.N) >= s.MaxRows {
+		if s.full.Load() { // by how far the threads were, c may have been parsed
+			c.Reset(c.Block)
+		}
+		c.keep(int(s.MaxRows - s.Rows))
+		s.full.Store(true)
 	}
 	c.first = s.Rows
 	s.Rows += int64(c.N)
@@ -183,7 +194,7 @@ func (s *Pass) Number(c *Chunk) error {
 	} else if err := s.split.assign(c); err != nil {
 		return err
 	}
-	if c.last && c.Src.rows == 0 {
+	if c.last && c.Src.rows == 0 && !(s.full.Load() && c.Src.bad == 0) {
 		if c.Src.bad > 0 {
 			return fmt.Errorf("data: %s: none of its %d rows can be read; the first: %s", c.Src.Path, c.Src.bad, s.Bad.First[0])
 		}

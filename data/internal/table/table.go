@@ -80,6 +80,9 @@ func (t *Data) reading() any {
 	if t.Weight != "" || t.Labels != nil { // keys without them are older
 		key = append(key, t.Weight, t.Labels)
 	}
+	if t.MaxRows > 0 {
+		key = append(key, "rows", t.MaxRows)
+	}
 	return key
 }
 

@@ -13,7 +13,11 @@ Definitions are FuxiCTR's: a numeric feature embeds to a learned vector times it
 batch norm stands between the linear map and the ReLU. Id 0 is padding: it embeds to zero and takes no gradient.
 
 dense: torch.optim.Adam on everything, plus embedding_regularizer/2 * |E|^2 over whole tables (linear terms and numeric
-vectors included, biases not). lazy: torch.optim.SparseAdam on the tables of categorical features, Adam on the rest, no L2.
+vectors included, biases not). lazy: torch.optim.SparseAdam on the tables of categorical features, Adam on the rest, no L2. L1 adds
+embedding_l1 * |E| over the rows of the batch, numeric vectors included, and net_l1 * |w| over all other weights, biases too.
+
+Experts of DCN-V2 are those of equations 3 to 5 of the paper, with tanh and one softmax gate for all layers. PReLU has a slope for
+each column, Dice is FuxiCTR's: batch norm without weights, a momentum of 0.01 and an eps of 1e-9 below a sigmoid.
 """
 import json
 
@@ -35,6 +39,10 @@ CASES = {
     "dcnv2_lazy": dict(model="dcnv2", embeddings="lazy"),
     "dcnv2_dense": dict(model="dcnv2", embeddings="dense"),
     "dcnv2_dense_stacked": dict(model="dcnv2", embeddings="dense", model_structure="stacked"),
+    "dcnv2_experts": dict(model="dcnv2", embeddings="lazy", num_experts=2, low_rank=3),
+    "dcnv2_stacked_parallel": dict(model="dcnv2", embeddings="dense", model_structure="stacked_parallel", parallel_hidden_units=[7, 5]),
+    "mlp_activations": dict(model="mlp", embeddings="dense", hidden_activations=["prelu", "dice"]),
+    "deepfm_l1": dict(model="deepfm", embeddings="lazy", embedding_l1=2e-3, net_l1=1e-3),
 }
 
 
@@ -75,24 +83,43 @@ def init(rng, case):
     if case["model"] == "deepfm":
         tables("linear", 1)
         normal("linear.bias", 0.05, 1)
-    for i in range(CROSS if case["model"] != "deepfm" else 0):
-        if case["model"] == "dcn":
+    if case.get("num_experts"):
+        normal("cross.gate.weight", (2 / (case["num_experts"] + WIDTH)) ** 0.5, case["num_experts"], WIDTH)
+    for i in range(CROSS if case["model"].startswith("dcn") else 0):
+        if case.get("num_experts"):
+            n, r = case["num_experts"], case["low_rank"]
+            for e in range(n):
+                normal(f"cross.{i}.{e}.v.weight", (2 / (r + WIDTH)) ** 0.5, r, WIDTH)
+                normal(f"cross.{i}.{e}.c.weight", (1 / r) ** 0.5, r, r)
+            normal(f"cross.{i}.u", (2 / (WIDTH + n * r)) ** 0.5, WIDTH, n * r)
+            normal(f"cross.{i}.bias", 0.05, WIDTH)
+        elif case["model"] == "dcn":
             normal(f"cross.{i}.weight", (2 / (1 + WIDTH)) ** 0.5, 1, WIDTH)
             normal(f"cross.{i}.bias", 0.05, WIDTH)
         else:
             linear(f"cross.{i}", WIDTH, WIDTH)
     n = WIDTH
-    for i, h in enumerate(HIDDEN):
+    if case.get("model_structure") == "stacked_parallel":
+        for i, h in enumerate(HIDDEN):
+            linear(f"stacked.{i}", h, n)
+            n = h
+        n = WIDTH
+    for i, h in enumerate(case.get("parallel_hidden_units", HIDDEN)):
         linear(f"mlp.{i}", h, n)
+        act = case.get("hidden_activations", ["relu"] * 9)[i]
+        if act in ("prelu", "dice"):
+            normal(f"mlp.{i}.{act}.alpha", 0.1, h)
+        if act == "dice":
+            p[f"mlp.{i}.dice.running_mean"], p[f"mlp.{i}.dice.running_var"] = np.zeros(h), np.ones(h)
         if case.get("batch_norm"):
             normal(f"mlp.{i}.bn.weight", 0.1, h, mean=1)
             normal(f"mlp.{i}.bn.bias", 0.1, h)
             p[f"mlp.{i}.bn.running_mean"], p[f"mlp.{i}.bn.running_var"] = np.zeros(h), np.ones(h)
         n = h
-    if case["model"] == "deepfm":
+    if case["model"] in ("deepfm", "mlp"):
         linear(f"mlp.{len(HIDDEN)}", 1, n)
     else:
-        linear("fc", 1, n + (0 if case.get("model_structure") == "stacked" else WIDTH))
+        linear("fc", 1, n + (HIDDEN[-1] if case.get("model_structure") == "stacked_parallel" else 0 if case.get("model_structure") == "stacked" else WIDTH))
     return p
 
 
@@ -103,9 +130,18 @@ def embed(p, prefix, ids, dense, sparse):
     return torch.stack(out, 1)
 
 
-def mlp(p, x, case, train):
+def mlp(p, x, case, train, name="mlp"):
     for i in range(len(HIDDEN)):
-        x = F.linear(x, p[f"mlp.{i}.weight"], p[f"mlp.{i}.bias"])
+        x = F.linear(x, p[f"{name}.{i}.weight"], p[f"{name}.{i}.bias"])
+        act = case.get("hidden_activations", ["relu"] * 9)[i]
+        if act == "prelu":
+            x = F.prelu(x, p[f"mlp.{i}.prelu.alpha"])
+            continue
+        if act == "dice":
+            stats = [p[f"mlp.{i}.dice.{k}"] for k in ("running_mean", "running_var")]
+            gate = torch.sigmoid(F.batch_norm(x, *stats, training=train, momentum=0.01, eps=1e-9))
+            x = gate * x + (1 - gate) * p[f"mlp.{i}.dice.alpha"] * x
+            continue
         if case.get("batch_norm"):
             bn = [p[f"mlp.{i}.bn.{k}"] for k in ("running_mean", "running_var", "weight", "bias")]
             x = F.batch_norm(x, *bn, training=train, momentum=0.1, eps=1e-5)
@@ -121,11 +157,22 @@ def logits(p, case, ids, dense, train):
         y = embed(p, "linear", ids, dense, sparse).sum(1) + p["linear.bias"]
         y = y + 0.5 * (e.sum(1).pow(2) - e.pow(2).sum(1)).sum(1, keepdim=True)
         return (y + F.linear(mlp(p, x, case, train), p["mlp.2.weight"], p["mlp.2.bias"])).squeeze(1)
+    if case["model"] == "mlp":
+        return F.linear(mlp(p, x, case, train), p["mlp.2.weight"], p["mlp.2.bias"]).squeeze(1)
     for i in range(CROSS):
+        if case.get("num_experts"):
+            gates, total = torch.softmax(x @ p["cross.gate.weight"].T, 1), 0
+            for e, u in enumerate(p[f"cross.{i}.u"].split(case["low_rank"], 1)):
+                h = torch.tanh(torch.tanh(x @ p[f"cross.{i}.{e}.v.weight"].T) @ p[f"cross.{i}.{e}.c.weight"].T)
+                total = total + gates[:, e : e + 1] * x0 * (h @ u.T + p[f"cross.{i}.bias"])
+            x = total + x
+            continue
         w, b = p[f"cross.{i}.weight"], p[f"cross.{i}.bias"]
         x = x + x0 * F.linear(x, w) + b if case["model"] == "dcn" else x + x0 * F.linear(x, w, b)
     if case.get("model_structure") == "stacked":
         x = mlp(p, x, case, train)
+    elif case.get("model_structure") == "stacked_parallel":
+        x = torch.cat([mlp(p, x, case, train, "stacked"), mlp(p, x0, case, train)], 1)
     else:
         x = torch.cat([x, mlp(p, x0, case, train)], 1)
     return F.linear(x, p["fc.weight"], p["fc.bias"]).squeeze(1)
@@ -150,6 +197,14 @@ def train(case, start, data, dtype):
         losses.append(float(loss.detach()))
         if case["embedding_regularizer"]:
             loss = loss + case["embedding_regularizer"] / 2 * sum(p[k].pow(2).sum() for k in tables)
+        if case.get("net_l1"):
+            loss = loss + case["net_l1"] * sum(v.abs().sum() for k, v in p.items() if v.requires_grad and k not in tables)
+            for k in tables:
+                w = p[k]
+                if k in sparse:
+                    live = torch.unique(ids[k.split(".")[1]][b])
+                    w = F.embedding(live[live > 0], w, sparse=True)
+                loss = loss + case["embedding_l1"] * w.abs().sum()
         for o in opts:
             o.zero_grad(set_to_none=True)
         loss.backward()
@@ -185,10 +240,12 @@ def main():
         out = {
             "model": case["model"],
             "options": {"embedding_dim": DIM, "hidden_units": HIDDEN, "batch_norm": case.get("batch_norm", False)}
-            | ({"num_cross_layers": CROSS} if case["model"] != "deepfm" else {})
+            | ({"num_cross_layers": CROSS} if case["model"].startswith("dcn") else {})
+            | {k: case[k] for k in ("num_experts", "low_rank", "parallel_hidden_units", "hidden_activations") if k in case}
             | ({"model_structure": case.get("model_structure", "parallel")} if case["model"] == "dcnv2" else {}),
             "train": {"batch_size": BATCH, "steps": STEPS, "optimizer": "adam", "learning_rate": LR,
-                      "embeddings": case["embeddings"], "embedding_regularizer": case["embedding_regularizer"], "max_grad_norm": 0},
+                      "embeddings": case["embeddings"], "embedding_regularizer": case["embedding_regularizer"], "max_grad_norm": 0}
+            | {k: case[k] for k in ("embedding_l1", "net_l1") if k in case},
             "features": [{"name": f, "vocab": VOCAB.get(f, 0)} for f in FEATURES],
             "init": {k: {"shape": list(v.shape), "data": short(v)} for k, v in start.items()},
             "ids": {k: v.tolist() for k, v in ids.items()},
