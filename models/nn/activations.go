@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/splice-ml/splice/models/ops"
@@ -50,17 +51,20 @@ func (Activations) Listed() {}
 // Parse returns the activation of each of so many layers.
 func (a Activations) Parse(layers int) ([]Activation, error) {
 	names := strings.Split(string(a), ",")
-	if len(names) > 1 && len(names) != layers {
-		return nil, fmt.Errorf("has %d activations for %d layers; want one for all, or one for each", len(names), layers)
-	}
-	out := make([]Activation, layers)
-	for i := range out {
+	each := make([]Activation, len(names))
+	for i, name := range names {
 		var err error
-		if out[i], err = ParseActivation(strings.TrimSpace(names[min(i, len(names)-1)])); err != nil {
+		if each[i], err = ParseActivation(strings.TrimSpace(name)); err != nil {
 			return nil, err
 		}
 	}
-	return out, nil
+	if len(each) == 1 {
+		return slices.Repeat(each, layers), nil
+	}
+	if len(each) != layers {
+		return nil, fmt.Errorf("has %d activations for %d layers; want one for all, or one for each", len(each), layers)
+	}
+	return each, nil
 }
 
 // PReLU returns max(x, 0) + alpha ⊙ min(x, 0), [B, C] → [B, C] (He et al. 2015). The parameter is alpha, a slope for each column that starts at
