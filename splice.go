@@ -64,6 +64,17 @@ func Train(ctx context.Context, config string, o Options) (*Result, error) {
 	return o.train(ctx, e, job.RunDir(o.Run, e.Run, config))
 }
 
+// Prepare reads the data of a config's file, fits its vocabularies and caches its rows, as cmd/train --data-only does, and returns its parts. The
+// training that follows has the same ids and reads the cache.
+func Prepare(ctx context.Context, config string, o Options) (*data.Splits, error) {
+	e, err := o.config(config).Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j := job.Job{Experiment: e, Log: o.Log}
+	return j.Prepare(ctx)
+}
+
 // Finetune trains on from a run, a Hugging Face directory or a file of weights, as cmd/finetune does. Without a config (""), data, model,
 // task and training are those of the run, for one epoch; the new run is then beside it. Without from (""), the config says what to
 // start from.

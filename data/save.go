@@ -44,6 +44,38 @@ func (m *FeatureMap) Save(path string) error {
 	return m.saveText(path)
 }
 
+// WriteVocabulary writes the ids of the features' tokens as a JSON object in a line: of each feature its table, and the ids of its tokens, or the
+// number of its hash buckets. Features of a table share its ids; 0 is padding, and 1 stands for all other tokens. Numbers and texts have none.
+func (m *FeatureMap) WriteVocabulary(w io.Writer) error {
+	type ids struct {
+		Table   string         `json:"table"`
+		Buckets int            `json:"buckets,omitempty"`
+		IDs     map[string]int `json:"ids,omitempty"`
+	}
+	out := map[string]ids{}
+	for i := range m.Features {
+		f := &m.Features[i]
+		t := m.Table(f.Table)
+		if f.Kind == Numeric || t == nil {
+			continue
+		}
+		v := ids{Table: t.Name, Buckets: t.Hash}
+		if t.Hash == 0 {
+			v.IDs = make(map[string]int, len(t.Tokens))
+		}
+		for k, token := range t.Tokens {
+			v.IDs[token] = FirstID + k
+		}
+		out[f.Name] = v
+	}
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(out); err != nil {
+		return fmt.Errorf("data: write vocabulary: %w", err)
+	}
+	return nil
+}
+
 // LoadFeatureMap reads a map that Save wrote, and the tokenizer beside it. A damaged file is an error.
 func LoadFeatureMap(path string) (*FeatureMap, error) {
 	f, size, err := bound.Open(path)

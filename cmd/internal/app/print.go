@@ -8,6 +8,7 @@ import (
 	"github.com/splice-ml/splice/cki"
 	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/configs/job"
+	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/memory"
 	"github.com/splice-ml/splice/train/metric"
 )
@@ -173,5 +174,23 @@ func PrintParents(w io.Writer, parents []*cki.Parent) error {
 		p.printf("%s: %d tensors\n", q.Name, len(q.Tensors()))
 	}
 	p.printf("the parents fit together\n")
+	return p.err
+}
+
+// PrintData prints how many rows the parts of a data set have, and how many ids its tables.
+func PrintData(w io.Writer, d *data.Splits) error {
+	p := &printer{w: w}
+	for i, src := range []data.Source{d.Train, d.Valid, d.Test} {
+		if src != nil {
+			p.printf("%s: %d rows\n", data.Part(i), src.Rows())
+		}
+	}
+	for _, t := range d.Map.Tables {
+		if t.Hash > 0 {
+			p.printf("%s: %d buckets\n", t.Name, t.Hash)
+		} else {
+			p.printf("%s: %d tokens\n", t.Name, len(t.Tokens))
+		}
+	}
 	return p.err
 }
