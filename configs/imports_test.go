@@ -36,7 +36,7 @@ var crowded = []string{"models/ops", "models/ops/kernel", "train/metric", "cki/m
 var layers = [][]string{
 	{"configs/registry", "data/rng", "data/atomicfile", "data/bound", "data/crash", "data/memory"}, // leaves: import nothing of the module
 	{"data/atomicfile/faultfs", "data/internal/clock", "data/internal/dictionary", "data/internal/namelist", "data/output", "data/output/parquet", "data/sealed"},
-	{"data", "data/token"},
+	{"data", "data/npy", "data/token"},
 	{"data/internal/*"},
 	{"data/set", "data/datatest"},
 	{"models/ops/kernel"},

@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/splice-ml/splice/data/bound"
+	"github.com/splice-ml/splice/data/npy"
 )
 
 // unreadable returns why the directory in which a glob looks first cannot be read, if it is there.
@@ -127,7 +128,7 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// OpenInput opens a file and, by its name, the decompressor.
+// OpenInput opens a file and, by its name, the decompressor. An archive of arrays, .npz, is read as rows of CSV.
 func OpenInput(ctx context.Context, path string) (*input, error) {
 	f, r, err := openFile(ctx, path)
 	if err != nil {
@@ -147,6 +148,11 @@ func OpenInput(ctx context.Context, path string) (*input, error) {
 		if z, err = zstd.NewReader(in.raw, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow)); err == nil {
 			in.Reader, in.close = z, func() error { z.Close(); return nil }
 		}
+	case ".npz":
+		var rows *npy.Rows
+		if rows, err = openRows(f); err == nil {
+			in.Reader, in.close = rows, rows.Close
+		}
 	}
 	if err != nil {
 		f.Close()
@@ -159,6 +165,22 @@ func OpenInput(ctx context.Context, path string) (*input, error) {
 	}
 	in.Reader = io.MultiReader(bytes.NewReader(head[:n]), in.Reader)
 	return in, nil
+}
+
+// openRows returns the arrays of an archive of NumPy as text.
+func openRows(f *os.File) (*npy.Rows, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is no regular file, which an archive has to be")
+	}
+	a, err := npy.OpenArchive(f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	return a.Rows()
 }
 
 // Sum returns the size and the hash of the file's bytes; the rest that the decompressor left is read here.
