@@ -28,6 +28,7 @@ type Lab struct {
 	Seed    uint64
 	Dir     string       // directory for the files of trainings, each in a subdirectory; it must exist
 	Start   *nn.Params   // values that the regime's first trainings start from; nil means fresh values
+	Given   *nn.Params   // tables of embeddings that fresh values have; may be nil
 	Digest  string       // identifies what decides the trainings' results; a training of another digest is not resumed
 	Log     *slog.Logger // never nil
 	// KeepBaseEpochs makes the base keep the weights of each of its epochs, and their moving average, for the comparison.
@@ -59,9 +60,13 @@ func (l *Lab) Protocol() string {
 	return ""
 }
 
-// NewParams returns the model's parameters with fresh values of a seed.
+// NewParams returns the model's parameters with fresh values of a seed, but for embeddings that are given.
 func (l *Lab) NewParams(seed uint64) (*nn.Params, error) {
-	return models.NewParams(l.Model, l.Data.Schema, seed)
+	p, err := models.NewParams(l.Model, l.Data.Schema, seed)
+	if err == nil && l.Given != nil {
+		CopyParams(p, l.Given)
+	}
+	return p, err
 }
 
 // WholeCatalogue reports whether the task's loss is over all items of a catalogue, whose table is then a weight of the graph.

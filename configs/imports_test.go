@@ -38,7 +38,7 @@ var layers = [][]string{
 	{"data/atomicfile/faultfs", "data/internal/clock", "data/internal/dictionary", "data/internal/namelist", "data/output", "data/output/parquet", "data/sealed"},
 	{"data", "data/npy", "data/token"},
 	{"data/internal/*"},
-	{"data/set", "data/datatest"},
+	{"data/given", "data/set", "data/datatest"},
 	{"models/ops/kernel"},
 	{"models/ops", "models/ops/opstest"},
 	{"models/nn", "models/embed"},

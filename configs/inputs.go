@@ -3,6 +3,7 @@ package configs
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 
@@ -13,7 +14,7 @@ import (
 // inputSections are the sections whose keys may name files, and inputKeys those keys, at any depth.
 var (
 	inputSections = []string{"data", "model", "init", "teacher", "merge"}
-	inputKeys     = []string{"path", "valid_path", "test_path", "tokenizer", "config", "from", "parents"}
+	inputKeys     = []string{"path", "valid_path", "test_path", "tokenizer", "config", "from", "parents", "file", "tokens"}
 )
 
 // Inputs returns the files, directories and globs that the experiment reads, as its keys name them.
@@ -46,6 +47,9 @@ func appendInputs(list []run.Input, n *yaml.Node, at string) []run.Input {
 		path := at + "." + key
 		if v.Kind == yaml.MappingNode {
 			list = appendInputs(list, v, path)
+			continue
+		}
+		if key == "from" && strings.HasPrefix(at, "data.columns.") { // the name of a column
 			continue
 		}
 		if !slices.Contains(inputKeys, key) && at != "init.parts" {

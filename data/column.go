@@ -22,6 +22,7 @@ const (
 	numeric
 	multi
 	sequence
+	vector
 )
 
 // CategoricalColumn is a column of opaque tokens. A blank is a token too. Options left out are those of the data
@@ -40,6 +41,23 @@ type CategoricalColumn struct {
 	// how the times of derive are written: seconds, milliseconds or microseconds since 1970, or digits such as YYYYMMDDhh; empty: as dates, or
 	// in seconds. A date without a zone is in UTC
 	TimeFormat string `yaml:"time_format,added" json:",omitempty"`
+
+	EmbeddingDim int         `yaml:"embedding_dim,added" json:",omitempty"` // width of the embeddings; 0: the model's
+	Pretrained   *Pretrained `yaml:"pretrained,added" json:",omitempty"`    // embeddings that the tokens start with; null: fresh ones
+}
+
+// Pretrained are embeddings by token that a file has.
+type Pretrained struct {
+	// .safetensors with a tensor [tokens, dim], or .npy with such an array, with the tokens in a text file beside it, one a line; .npz with the
+	// arrays key and value; or text as word2vec and GloVe have it, a token and its numbers a line (.txt, .vec; .gz and .zst are decompressed)
+	File   string `yaml:"file"`
+	Tokens string `yaml:"tokens"` // the text file of tokens; empty: the file's name with .tokens in the place of its extension
+	Tensor string `yaml:"tensor"` // of .safetensors: the tensor's name; empty: the only one
+	Dim    int    `yaml:"dim"`    // numbers of a token; 0: the width of the column's embeddings
+	Freeze bool   `yaml:"freeze"` // the embeddings are not trained; those of other tokens stay as they were drawn
+	// a linear map without a bias takes embeddings of dim numbers to the model's width, as a model needs whose embeddings are of one width;
+	// otherwise the column has the width dim
+	Project bool `yaml:"project"`
 }
 
 // NumericColumn is a column of numbers. Options left out are those of the data section's `numeric`.
@@ -50,6 +68,20 @@ type NumericColumn struct {
 	From      string    `yaml:"from,added" json:",omitempty"`    // the column of the file that is read; empty: the one of this name
 	Edges     []float64 `yaml:"edges,added" json:",omitempty"`   // of bucket: where a bucket begins, ascending; there is one more bucket
 	Buckets   int       `yaml:"buckets,added" json:",omitempty"` // of quantile_bucket: how many, of about equally many train rows
+
+	EmbeddingDim int `yaml:"embedding_dim,added" json:",omitempty"` // width of the vector that the number scales, or of a bucket's embedding; 0: the model's
+	// standard deviation of that vector's first values; 0: that of embeddings
+	InitStd float64 `yaml:"init_std,added" json:",omitempty"`
+}
+
+// VectorColumn is a column of as many numbers in each row, such as an image's embedding. A blank is zeros.
+type VectorColumn struct {
+	From      string `yaml:"from" json:",omitempty"` // the column of the file that is read; empty: the one of this name
+	Dim       int    `yaml:"dim"`                    // numbers of a row
+	Separator string `yaml:"separator"`              // between numbers, around which there may be blanks, and brackets around all
+	// a linear map without a bias takes the numbers to embedding_dim, or the model's width; otherwise they enter the model as they are
+	Project      bool `yaml:"project"`
+	EmbeddingDim int  `yaml:"embedding_dim" json:",omitempty"` // width after the map; 0: the model's
 }
 
 // MultiColumn is a column of several tokens, like a list of tags. Options left out are those of `categorical`.
@@ -82,7 +114,11 @@ func (CategoricalColumn) kind() columnKind { return categorical }
 func (NumericColumn) kind() columnKind     { return numeric }
 func (MultiColumn) kind() columnKind       { return multi }
 func (SequenceColumn) kind() columnKind    { return sequence }
+func (VectorColumn) kind() columnKind      { return vector }
 func (IgnoreColumn) kind() columnKind      { return ignored }
+
+// IsVector reports whether the cells of a column are vectors.
+func IsVector(c Column) bool { return c != nil && c.kind() == vector }
 
 // From returns the name of the column of a file that c, declared under a name, is made of.
 func From(c Column, name string) string {
@@ -95,6 +131,8 @@ func From(c Column, name string) string {
 	case SequenceColumn:
 		from = c.From
 	case NumericColumn:
+		from = c.From
+	case VectorColumn:
 		from = c.From
 	}
 	if from == "" {
@@ -147,6 +185,7 @@ var (
 const (
 	maxEdges  = 1 << 16
 	maxPrefix = 1 << 16
+	maxWidth  = 1 << 16 // of an embedding or vector
 )
 
 const maxVocab = 1 << 30
@@ -161,7 +200,44 @@ func (c CategoricalColumn) Validate() error {
 	if c.Hash > 0 && (c.MinCount > 1 || c.MaxSize > 0) {
 		errs = append(errs, registry.Field("hash", "has no vocabulary; remove min_count and max_size, or hash"))
 	}
-	return errors.Join(append(errs, c.checkDerived())...)
+	return errors.Join(append(errs, c.checkDerived(), registry.In("embedding_dim", c.EmbeddingDim, 0, maxWidth), c.checkGiven())...)
+}
+
+// checkGiven returns what is wrong with the embeddings that are given.
+func (c CategoricalColumn) checkGiven() error {
+	switch p := c.Pretrained; {
+	case p == nil:
+		return nil
+	case c.Hash > 0:
+		return registry.Field("pretrained", "is by token, and hash buckets have none; remove hash")
+	case c.EmbeddingDim > 0 && p.Dim > 0 && c.EmbeddingDim != p.Dim && !p.Project:
+		return registry.Field("pretrained.dim", "is another width than embedding_dim; remove one of them, or set project")
+	}
+	return nil
+}
+
+// Validate returns what is wrong with the options.
+func (p Pretrained) Validate() error {
+	errs := []error{registry.In("dim", p.Dim, 0, maxWidth)}
+	if strings.TrimSpace(p.File) == "" {
+		errs = append(errs, registry.Field("file", "is missing; want a file of embeddings by token"))
+	}
+	if p.Project && p.Dim == 0 {
+		errs = append(errs, registry.Field("dim", "is missing; want how many numbers a token has, which project maps to the model's width"))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate returns what is wrong with the options.
+func (c VectorColumn) Validate() error {
+	errs := []error{registry.In("dim", c.Dim, 1, maxWidth), registry.In("embedding_dim", c.EmbeddingDim, 0, maxWidth)}
+	if c.Separator == "" || strings.ContainsAny(c.Separator, "0123456789+-.eE[]") {
+		errs = append(errs, registry.Field("separator", "%q is blank or part of a number; want one such as | or ,", c.Separator))
+	}
+	if c.EmbeddingDim > 0 && !c.Project {
+		errs = append(errs, registry.Field("embedding_dim", "is the width after project; remove it, or set that"))
+	}
+	return errors.Join(errs...)
 }
 
 // checkDerived returns what is wrong with what is derived of the column.
@@ -210,6 +286,7 @@ func (c NumericColumn) Validate() error {
 	case c.Buckets != 0:
 		errs = append(errs, registry.Field("buckets", "is of transform: quantile_bucket; remove it, or set that"))
 	}
+	errs = append(errs, registry.In("embedding_dim", c.EmbeddingDim, 0, maxWidth), registry.AtLeast("init_std", c.InitStd, 0))
 	return errors.Join(errs...)
 }
 
@@ -277,6 +354,9 @@ func (c CategoricalColumn) Over(def CategoricalColumn) CategoricalColumn {
 	if c.Share == "" {
 		c.Share = def.Share
 	}
+	if c.EmbeddingDim == 0 && (c.Pretrained == nil || c.Pretrained.Dim == 0) {
+		c.EmbeddingDim = def.EmbeddingDim
+	}
 	return c
 }
 
@@ -293,6 +373,12 @@ func (c NumericColumn) Over(def NumericColumn) NumericColumn {
 	}
 	if c.Fill == nil {
 		c.Fill = new(float64)
+	}
+	if c.EmbeddingDim == 0 {
+		c.EmbeddingDim = def.EmbeddingDim
+	}
+	if c.InitStd == 0 {
+		c.InitStd = def.InitStd
 	}
 	return c
 }

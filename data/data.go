@@ -51,9 +51,23 @@ type Feature struct {
 	Kind   Kind
 	Vocab  int    // number of ids, the reserved ones included; 0 for Numeric
 	MaxLen int    // ids a row of a Multi or a Sequence; 0 otherwise
-	Column int    // of a Numeric: its column in Batch.Dense
+	Column int    // of a Numeric: its column in Batch.Dense, or its first one
+	Count  int    // of a Numeric that is a vector: how many numbers it has; 0 for a single one
 	Pool   string // of a Multi, or of a Sequence in a model that does not look at the order: PoolMean, or PoolSum; empty is PoolMean
 	Table  string // features of equal Table share one embedding table; the name by default
+
+	Dim     int     // width of its embeddings, or of a vector after Project; 0: the model's
+	Project bool    // a linear map takes a table's embeddings of width Dim to the model's width, or the numbers of a vector to Dim
+	Frozen  bool    // its embeddings are not trained
+	InitStd float64 // of a Numeric: standard deviation of its vector's first values; 0: that of embeddings
+}
+
+// Numbers returns how many columns of Batch.Dense the feature has.
+func (f *Feature) Numbers() int {
+	if f.Kind != Numeric {
+		return 0
+	}
+	return max(1, f.Count)
 }
 
 // Schema is the list of features of a source, in the order of its columns.

@@ -50,6 +50,11 @@ type MapFeature struct {
 	High    float64   `json:"high,omitempty"`    // for MinMax, above Low
 	Buckets int       `json:"buckets,omitempty"` // for QuantileBucket: how many are wanted; equal edges are one
 	Edges   []float64 `json:"edges,omitempty"`   // for Bucket and QuantileBucket, ascending
+	Count   int       `json:"count,omitempty"`   // of a vector: how many numbers it has, with Separator between them
+	Dim     int       `json:"dim,omitempty"`     // see Feature
+	Project bool      `json:"project,omitempty"`
+	Frozen  bool      `json:"frozen,omitempty"`
+	InitStd float64   `json:"init_std,omitempty"`
 }
 
 // ReadsNumbers reports whether the column is read as numbers.
@@ -82,10 +87,10 @@ const MapVersion = 1
 func (m *FeatureMap) Schema(group bool) *Schema {
 	s := &Schema{HasGroup: group}
 	for _, f := range m.Features {
-		out := Feature{Name: f.Name, Kind: f.Kind, Table: f.Table, MaxLen: f.MaxLen, Pool: f.Pool}
+		out := Feature{Name: f.Name, Kind: f.Kind, Table: f.Table, MaxLen: f.MaxLen, Pool: f.Pool, Dim: f.Dim, Project: f.Project, Frozen: f.Frozen, InitStd: f.InitStd}
 		if f.Kind == Numeric {
-			out.Table, out.Column = f.Name, s.NumDense
-			s.NumDense++
+			out.Table, out.Column, out.Count = f.Name, s.NumDense, f.Count
+			s.NumDense += out.Numbers()
 		} else {
 			out.Vocab = m.Table(f.Table).Size()
 		}
@@ -266,6 +271,12 @@ func (m *FeatureMap) checkFeature(f *MapFeature) error {
 	}
 	if f.Prefix < 0 || f.Prefix > maxPrefix || f.Prefix > 0 && (f.Kind != Categorical || f.ReadsNumbers()) {
 		return fmt.Errorf("a prefix of %d characters", f.Prefix)
+	}
+	if f.Count < 0 || f.Count > maxWidth || f.Count > 0 && (f.Kind != Numeric || f.Transform != Raw || f.Separator == "") {
+		return fmt.Errorf("a %v of %d numbers, transform %q, separator %q", f.Kind, f.Count, f.Transform, f.Separator)
+	}
+	if f.Dim < 0 || f.Dim > maxWidth || !(f.InitStd >= 0 && f.InitStd <= math.MaxFloat32) || f.Project && f.Count == 0 && (f.Dim == 0 || f.Kind == Numeric) || f.Frozen && f.Kind == Numeric {
+		return fmt.Errorf("a %v of width %d, projected %v, frozen %v, drawn with %g", f.Kind, f.Dim, f.Project, f.Frozen, f.InitStd)
 	}
 	if f.Transform == MinMax && !(f.High > f.Low) {
 		return fmt.Errorf("numbers from %g to %g", f.Low, f.High)

@@ -3,7 +3,10 @@ package data
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/splice-ml/splice/configs/registry"
@@ -111,6 +114,9 @@ func (c Common) Validate() error {
 			bad(from.key, "is of one column; set it under columns")
 		}
 	}
+	if c.Categorical.Pretrained != nil {
+		bad("categorical.pretrained", "is of one column; set it under columns")
+	}
 	if c.Split.Has(ValidPart) && len(c.ValidPath) > 0 {
 		bad("valid_path", "the split makes a validation part too; remove one of them")
 	}
@@ -161,4 +167,56 @@ func (s Split) Has(part Part) bool {
 	default:
 		return part == TrainPart
 	}
+}
+
+// GivenTable is a table of embeddings that a column gives.
+type GivenTable struct {
+	Pretrained
+	Column     string
+	Vocabulary *Vocabulary
+}
+
+// Given returns the tables of m for which columns give embeddings, in the order of the features.
+func (c Common) Given(m *FeatureMap) ([]GivenTable, error) {
+	var list []GivenTable
+	seen := map[string]GivenTable{}
+	for i := range m.Features {
+		f := &m.Features[i]
+		p := c.pretrained(f.Name)
+		if p == nil || f.Table == "" {
+			continue
+		}
+		g := GivenTable{*p, f.Name, m.Table(f.Table)}
+		if o, ok := seen[f.Table]; !ok {
+			seen[f.Table] = g
+			list = append(list, g)
+		} else if o.Pretrained != g.Pretrained {
+			return nil, fmt.Errorf("data: columns %s and %s share the table %s and give it other embeddings; set pretrained for one of them", o.Column, f.Name, f.Table)
+		}
+	}
+	return list, nil
+}
+
+// pretrained returns the embeddings that are given for a column: those of its name, or of the first pattern that it matches.
+func (c Common) pretrained(name string) *Pretrained {
+	of := func(c Column) *Pretrained {
+		switch c := c.(type) {
+		case CategoricalColumn:
+			return c.Pretrained
+		case MultiColumn:
+			return c.Pretrained
+		case SequenceColumn:
+			return c.Pretrained
+		}
+		return nil
+	}
+	if o, ok := c.Columns[name]; ok {
+		return of(o)
+	}
+	for _, pattern := range slices.Sorted(maps.Keys(c.Columns)) {
+		if ok, err := path.Match(pattern, name); ok && err == nil {
+			return of(c.Columns[pattern])
+		}
+	}
+	return nil
 }

@@ -16,5 +16,6 @@ func init() {
 	Columns.Register("numeric", NumericColumn{})
 	Columns.Register("multi", MultiColumn{Separator: "|", MaxLen: 16, Pooling: PoolMean})
 	Columns.Register("sequence", SequenceColumn{Separator: "|", MaxLen: 50, Keep: KeepLast, Pooling: PoolMean})
+	Columns.Register("vector", VectorColumn{Separator: "|", Project: true})
 	Columns.Register("ignore", IgnoreColumn{})
 }

@@ -65,6 +65,10 @@ func (f *MapFeature) differences(g *MapFeature) []string {
 	differ("transform", g.Transform, f.Transform)
 	differ("column", g.Source(), f.Source())
 	differ("prefix", g.Prefix, f.Prefix)
+	differ("number of numbers", g.Count, f.Count)
+	differ("embedding_dim", g.Dim, f.Dim)
+	differ("project", g.Project, f.Project)
+	differ("freeze", g.Frozen, f.Frozen)
 	differ("time_format", g.Time, f.Time)
 	if f.Transform == Bucket {
 		differ("edges", fmt.Sprint(g.Edges), fmt.Sprint(f.Edges))

@@ -42,6 +42,11 @@ func (in *Inputs) Rank(s *nn.Scope, name string, h *History, states *G.Node) *G.
 		return nil
 	}
 	dim := states.Shape()[1]
+	if h.feature.Dim > 0 && h.feature.Dim != dim || h.feature.Frozen {
+		s.Fail(fmt.Errorf("column %s: a model that ranks the catalogue by a loss over all items trains their embeddings, of its own width: "+
+			"leave embedding_dim, pretrained.dim and pretrained.freeze out, or sample negatives", h.feature.Name))
+		return nil
+	}
 	sub, table := s.Sub(name), h.table()+".weight"
 	c := &Catalogue{States: states, Size: h.feature.Vocab, name: name, table: sub.Path(table), dim: dim, history: h}
 	if in.whole {

@@ -98,9 +98,11 @@ func (h *History) Last(s *nn.Scope, x *G.Node) *G.Node {
 // Embed returns the embeddings of columns side by side, [B, columns·dim]. The table of a column is <name>.<its table>.weight, which
 // lookups of one name share. A column of several tokens has the mean or the sum of their embeddings.
 func (in *Inputs) Embed(s *nn.Scope, name string, dim int, columns ...string) *G.Node {
-	l := &embed.Lookup{Dim: dim}
-	sp := in.fields(s.Sub(name), l, nn.Normal(in.std()), in.columns(s, columns)...)
-	return s.Columns(in.add(s, inputName(name, columns), l), nn.Join(sp...))
+	features := in.columns(s, columns)
+	if s.Err() != nil {
+		return nil
+	}
+	return in.embed(s, name, inputName(name, columns), dim, features)
 }
 
 // Sequence returns the embeddings of the positions of a column of sequences, [R, dim]. Its table is that of Embed. Other columns of the
@@ -113,8 +115,16 @@ func (in *Inputs) Sequence(s *nn.Scope, name string, dim int, column string) (*G
 	if in.whole {
 		return in.sequenceInside(s, name, dim, h), h
 	}
-	x := in.lookup(s, s.Sub(name), inputName(name, []string{column}), h.feature, &embed.Lookup{Dim: dim, IDs: h.IDs, Count: h.Rows})
-	return in.dropItems(s, x, s.Sub(name).Path(h.table()), &h.IDs, nil), h
+	at := dim
+	if h.feature.Project {
+		at = h.feature.Dim
+	}
+	x := in.lookup(s, s.Sub(name), inputName(name, []string{column}), h.feature, &embed.Lookup{Dim: at, IDs: h.IDs, Count: h.Rows})
+	x = in.dropItems(s, x, s.Sub(name).Path(h.table()), &h.IDs, nil)
+	if h.feature.Project {
+		x = projected(s.Sub(name), h.feature, x, dim)
+	}
+	return x, h
 }
 
 // Beside returns the embeddings of another column at the positions of h, whose sequences describe the same events: [R, dim]. A position that

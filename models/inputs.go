@@ -54,17 +54,10 @@ func (in *Inputs) std() float64 {
 
 // Embeddings returns the embeddings of all features side by side, [B, F·dim], in the schema's order. The table of feature f is
 // <name>.f.weight, [vocabulary, dim], whose row 0, the padding, stays zero. A numeric feature has one vector instead, which its
-// value scales. A multi-valued feature has the mean or the sum of its values' embeddings.
+// value scales. A multi-valued feature has the mean or the sum of its values' embeddings. Features of other widths come behind the others, and
+// then vectors and embeddings that are mapped to another width: the result is as wide as they are together.
 func (in *Inputs) Embeddings(s *nn.Scope, name string, dim int) *G.Node {
-	l := &embed.Lookup{Dim: dim}
-	sp := in.fields(s.Sub(name), l, nn.Normal(in.std()), in.all()...)
-	var tables []string
-	for _, f := range l.Fields {
-		if f.Param != nil {
-			tables = append(tables, f.Param.Name)
-		}
-	}
-	return s.Looked(s.Columns(in.add(s, name, l), nn.Join(sp...)), tables...)
+	return in.embed(s, name, name, dim, in.all())
 }
 
 // Linear returns the first-order term of all features plus a bias, [B, 1]. The weights of feature f are <name>.f.weight,
@@ -72,7 +65,17 @@ func (in *Inputs) Embeddings(s *nn.Scope, name string, dim int) *G.Node {
 func (in *Inputs) Linear(s *nn.Scope, name string) *G.Node {
 	l := &embed.Lookup{Dim: 1, Reduce: true}
 	sub := s.Sub(name)
-	sp := in.fields(sub, l, nn.Normal(in.std()), in.all()...)
+	var single []*data.Feature
+	for _, f := range in.all() {
+		if f.Count == 0 {
+			single = append(single, f)
+		}
+	}
+	vectors := in.linearOfVectors(s, name)
+	sp := []nn.Space{s.Fixed(1)}
+	if len(single) > 0 || len(vectors) == 0 {
+		sp = in.fields(sub, l, nn.Normal(in.std()), single...)
+	}
 	if s.Err() != nil {
 		return nil
 	}
@@ -82,7 +85,11 @@ func (in *Inputs) Linear(s *nn.Scope, name string) *G.Node {
 		sub.Along("bias", 1, sp[0])
 	}
 	s.Tie(sp...)
-	return s.Columns(in.add(s, name, l), sp[0])
+	y := s.Columns(in.add(s, name, l), sp[0])
+	if len(vectors) == 0 {
+		return y
+	}
+	return nn.Add(s, append(vectors, y)...)
 }
 
 // all returns all features.
@@ -108,10 +115,18 @@ func (in *Inputs) fields(s *nn.Scope, l *embed.Lookup, init nn.Init, features ..
 		fill := paddedRow(init)
 		if f.Kind == data.Numeric {
 			rows, kind, fill = 1, nn.Weight, init
+			if f.InitStd > 0 && !l.Reduce {
+				fill = nn.Normal(f.InitStd)
+			}
+		}
+		if f.Dim > 0 && f.Dim != l.Dim && !l.Reduce {
+			s.Fail(fmt.Errorf("column %s has embeddings of width %d, and the model needs %d here: leave embedding_dim out, or set pretrained.project", f.Name, f.Dim, l.Dim))
+			return nil
 		}
 		full := table + ".weight"
 		p := s.Table(full, kind, rows, l.Dim, fill)
 		d, frozen := derived(s, p)
+		frozen = frozen || f.Frozen && d == nil && !l.Reduce
 		pool := embed.Mean
 		if f.Pool == data.PoolSum {
 			pool = embed.Sum

@@ -48,8 +48,11 @@ type parityCase struct {
 		NetL1                float64 `json:"net_l1"`
 	}
 	Features []struct {
-		Name  string
-		Vocab int
+		Name    string
+		Vocab   int
+		Dim     int
+		Count   int
+		Project bool
 	}
 	Init map[string]struct {
 		Shape []int
@@ -91,10 +94,10 @@ func (c *parityCase) model(t *testing.T) models.Model {
 func (c *parityCase) source() *recorded {
 	r := &recorded{schema: &data.Schema{}}
 	for _, f := range c.Features {
-		x := data.Feature{Name: f.Name, Vocab: f.Vocab, Table: f.Name}
+		x := data.Feature{Name: f.Name, Vocab: f.Vocab, Table: f.Name, Dim: f.Dim, Count: f.Count, Project: f.Project}
 		if f.Vocab == 0 {
 			x.Kind, x.Column = data.Numeric, r.schema.NumDense
-			r.schema.NumDense++
+			r.schema.NumDense += x.Numbers()
 		}
 		r.schema.Features = append(r.schema.Features, x)
 	}

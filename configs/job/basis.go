@@ -26,6 +26,7 @@ import (
 type basis struct {
 	data     *data.Splits
 	params   *nn.Params
+	given    []string // names of the tables of given embeddings
 	teachers *ensemble.Teachers
 	record   *start.Record // nil if there are neither a start nor teachers
 	start    string        // digest of the weights and the teachers; empty if there are neither
@@ -35,6 +36,8 @@ type basis struct {
 // anything is loaded that depends on it, and its error ends it; it may be nil.
 func (j *Job) basis(ctx context.Context, check func(*data.Splits) error) (*basis, error) {
 	g := &basis{}
+	// a training that goes on has all values in its last state
+	goesOn := check != nil && bound.Exists(filepath.Join(j.Dir, run.LastDir, run.StateFile))
 	target := start.Target{Options: j.Init, Dir: j.Dir, Model: j.Model, Seed: j.Seed, ModelOf: modelOf, Log: j.Log}
 	w, err := target.Find()
 	if err != nil {
@@ -70,7 +73,9 @@ func (j *Job) basis(ctx context.Context, check func(*data.Splits) error) (*basis
 		return nil, run.BadInput(err)
 	}
 	if w == nil {
-		g.params, err = models.NewParams(j.Model, g.data.Schema, j.Seed)
+		if g.params, err = models.NewParams(j.Model, g.data.Schema, j.Seed); err == nil && !goesOn {
+			g.given, err = start.Given(ctx, j.Data, g.data.Map, g.params, j.Log)
+		}
 	} else {
 		g.params, g.record, err = w.Load(g.data)
 	}
@@ -170,6 +175,18 @@ func (j *Job) measureStart(ctx context.Context, g *basis) error {
 	}
 	g.record.Valid = s.Metrics
 	return nil
+}
+
+// givenTables returns the tables of given embeddings, for several trainings that start with them and are fresh else; nil if there are none.
+func (g *basis) givenTables() *nn.Params {
+	if len(g.given) == 0 {
+		return nil
+	}
+	p := nn.NewParams(g.params.Seed)
+	for _, name := range g.given {
+		_ = p.Add(g.params.Get(name)) // names are distinct, and shapes full
+	}
+	return p
 }
 
 // loaded returns the parameters that the starting weights gave: a head that they lack is not among them, so that each of

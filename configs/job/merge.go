@@ -125,6 +125,8 @@ func (j *Job) compared(ctx context.Context, m *merge.Job, parents []*cki.Parent)
 		lab.Data = b.data
 		if j.Init.From != "" {
 			lab.Start = b.loaded()
+		} else {
+			lab.Given = b.givenTables()
 		}
 	}
 	if s, ok := j.Experiment.Merge.Regime.(cki.Sharder); ok && j.Experiment.Merge.Rounds.Train() {

@@ -157,6 +157,8 @@ func (f parquetFormat) separator() func(string) string {
 			return c.Separator
 		case data.SequenceColumn:
 			return c.Separator
+		case data.VectorColumn:
+			return c.Separator
 		}
 		if f.passes {
 			return "|"

@@ -225,13 +225,14 @@ func parquetCase(t testing.TB) datatest.Case {
 			"name":  []any{"plain", "", nil, "NA", "été", "two\nlines"}[i%6],
 			"price": []any{float64(i) / 8, nil, -1e3, .1}[i%4], "age": []any{float32(i) / 10, nil, float32(.1)}[i%3],
 			"tags": []any{[]any{"a", "b", nil, "c"}, []any{"b", "7", "NA"}, nil, []any{}}[i%4], "seen": []any{[]int64{1, int64(i % 4)}, []int64{}}[i%2],
+			"vec": []any{[]float32{.1, float32(i), -2}, []float32{}}[i/5%2],
 		}
 	}
 	columns := parquet.Group{
 		"y": parquet.Int(64), "when": parquet.Timestamp(parquet.Millisecond), "user": parquet.Int(32), "junk": parquet.String(),
 		"name": parquet.Optional(parquet.String()), "price": parquet.Optional(parquet.Leaf(parquet.DoubleType)),
 		"age": parquet.Optional(parquet.Leaf(parquet.FloatType)), "tags": parquet.Optional(parquet.List(parquet.Optional(parquet.String()))),
-		"seen": parquet.List(parquet.Int(64)),
+		"seen": parquet.List(parquet.Int(64)), "vec": parquet.List(parquet.Leaf(parquet.FloatType)),
 	}
 	dir, at := t.TempDir(), 0
 	var paths [3]string
@@ -252,6 +253,7 @@ func parquetCase(t testing.TB) datatest.Case {
 		"junk": data.IgnoreColumn{}, "user": data.CategoricalColumn{}, "name": data.CategoricalColumn{MinCount: 2},
 		"price": data.NumericColumn{Transform: data.Standardize}, "age": data.NumericColumn{},
 		"tags": data.MultiColumn{Separator: "|", MaxLen: 3}, "seen": data.SequenceColumn{Separator: "|", MaxLen: 5, Keep: data.KeepLast},
+		"vec":  data.VectorColumn{Dim: 3, Separator: ",", Project: true},
 		"hour": data.CategoricalColumn{From: "when", Derive: data.Hour}, "maker": data.CategoricalColumn{From: "name", Derive: data.Prefix, Length: 2},
 		"price_part": data.NumericColumn{From: "price", Transform: data.QuantileBucket, Buckets: 3}, "seen_set": data.MultiColumn{CategoricalColumn: data.CategoricalColumn{From: "seen"}, Separator: "|", MaxLen: 2},
 		"tags_text": data.CategoricalColumn{From: "tags"}, "age_range": data.NumericColumn{From: "age", Transform: data.MinMax},
@@ -271,21 +273,30 @@ func derivedCase(t testing.TB) datatest.Case {
 			"at": []any{"2024-01-0" + fmt.Sprint(1+i%9) + " 1" + fmt.Sprint(i%10) + ":00:00", nil, 1.7e9 + float64(i*7321), "2024-03-10T23:30:00-05:00"}[i%4],
 			"ms": 1700000000000 + int64(i)*12345678, "device": []any{"été-12", "ab", nil, "phone 7"}[i%4], "price": []any{float64(i) / 3, nil, -i}[i%3],
 			"tags": []any{[]string{"a", "b"}, nil, "c"}[i%3], "digits": 2024010100 + i%24,
+			"vec": []any{[]float64{float64(i) / 4, -1, 1e-9}, "[1, 2 ,3.5]", nil, []float32{.1, 2, float32(i)}, []any{i, "2", 3.25}}[i%5],
 		}
 	}
 	text := func(v any) string {
-		if list, ok := v.([]string); ok {
+		switch list := v.(type) {
+		case []string:
 			return strings.Join(list, "|")
-		} else if f, ok := v.(float64); ok {
+		case []float64, []float32, []any:
+			return `"[` + strings.ReplaceAll(strings.Trim(fmt.Sprint(list), "[]"), " ", ", ") + `]"`
+		case string:
+			if strings.Contains(list, ",") {
+				return `"` + list + `"`
+			}
+		}
+		if f, ok := v.(float64); ok {
 			return strconv.FormatFloat(f, 'f', -1, 64)
 		}
 		return cell(v)
 	}
-	paths, test := files(t, ".csv", "y,at,ms,device,price,tags,digits\n", func(i int) string {
+	paths, test := files(t, ".csv", "y,at,ms,device,price,tags,digits,vec\n", func(i int) string {
 		r := row(i)
-		return fmt.Sprintf("%d,%s,%s,%s,%s,%s,%s", i%2, text(r["at"]), text(r["ms"]), text(r["device"]), text(r["price"]), text(r["tags"]), text(r["digits"]))
+		return fmt.Sprintf("%d,%s,%s,%s,%s,%s,%s,%s", i%2, text(r["at"]), text(r["ms"]), text(r["device"]), text(r["price"]), text(r["tags"]), text(r["digits"]), text(r["vec"]))
 	})
-	d := set.CSV{Common: common(paths), Label: data.Names{"y"}}
+	d := set.CSV{Common: common(paths), Label: data.Names{"y"}, Quote: true}
 	d.Columns = map[string]data.Column{
 		"hour": data.CategoricalColumn{From: "at", Derive: data.Hour}, "weekday": data.CategoricalColumn{From: "at", Derive: data.Weekday},
 		"weekend": data.CategoricalColumn{From: "ms", Derive: data.Weekend, TimeFormat: "milliseconds"},
@@ -295,6 +306,7 @@ func derivedCase(t testing.TB) datatest.Case {
 		"price_part": data.NumericColumn{From: "price", Transform: data.QuantileBucket, Buckets: 4}, "price_text": data.CategoricalColumn{From: "price"},
 		"tags": data.MultiColumn{Separator: "|", MaxLen: 3}, "tags_text": data.CategoricalColumn{From: "tags", Hash: 9},
 		"digits": data.CategoricalColumn{Derive: data.Hour, TimeFormat: "YYYYMMDDhh"},
+		"vec":    data.VectorColumn{Dim: 3, Separator: ",", Project: true}, "vec_raw": data.VectorColumn{From: "vec", Dim: 3, Separator: ","},
 	}
 	return datatest.Case{Data: d, Test: testRows(paths[2], test, row)}
 }

@@ -55,5 +55,18 @@ func TestModels(t *testing.T) {
 	}
 	for name, m := range cases {
 		t.Run(name, func(t *testing.T) { modeltest.Check(t, m) })
+		if base, variant, _ := strings.Cut(name, "/"); variant == "" {
+			t.Run(name+"/widths", func(t *testing.T) { modeltest.CheckWidths(t, m, base == "fm" || base == "deepfm") })
+		}
+	}
+}
+
+// A model of products says which columns have another width than its own.
+func TestUnequalWidths(t *testing.T) {
+	for _, m := range []models.Model{ctr.FM{EmbeddingDim: 4}, ctr.DeepFM{EmbeddingDim: 4, Tower: ctr.Tower{HiddenUnits: []int{3}}}} {
+		_, err := models.NewParams(m, modeltest.Widths(), 1)
+		if err == nil || !strings.Contains(err.Error(), "n3 (3), w (2), m2 (3), u (3), v2 (2)") {
+			t.Errorf("%T: error %v", m, err)
+		}
 	}
 }

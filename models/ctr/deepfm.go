@@ -25,6 +25,6 @@ func (m DeepFM) Validate() error {
 
 // Build returns the logits, [B, 1].
 func (m DeepFM) Build(s *nn.Scope, in *models.Inputs) *G.Node {
-	e := in.Embeddings(s, "embedding", m.EmbeddingDim) // [B, F·D]
+	e := in.EqualEmbeddings(s, "embedding", m.EmbeddingDim) // [B, F·D]
 	return nn.Add(s, in.Linear(s, "linear"), nn.Pairwise(s, e, m.EmbeddingDim), m.mlp(s.Sub("mlp"), e, 1))
 }

@@ -21,6 +21,6 @@ func (m FM) Validate() error { return registry.AtLeast("embedding_dim", m.Embedd
 
 // Build returns the logits, [B, 1].
 func (m FM) Build(s *nn.Scope, in *models.Inputs) *G.Node {
-	e := in.Embeddings(s, "embedding", m.EmbeddingDim) // [B, F·D]
+	e := in.EqualEmbeddings(s, "embedding", m.EmbeddingDim) // [B, F·D]
 	return nn.Add(s, in.Linear(s, "linear"), nn.Pairwise(s, e, m.EmbeddingDim))
 }

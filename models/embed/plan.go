@@ -89,6 +89,7 @@ type Plan struct {
 	batch      int
 	schema     *data.Schema
 	lookups    []*Lookup
+	numbers    []numbers
 	indexes    []*index
 	derived    []*derived
 	early      []*index // of the derived tables
@@ -124,6 +125,17 @@ func (p *Plan) Add(l *Lookup, node *G.Node, leaf []float32) {
 	}
 	l.gather = func(c int) { l.fail[c] = l.gatherRows(p.current, l.rows(p)*c/chunks, l.rows(p)*(c+1)/chunks) }
 	p.lookups = append(p.lookups, l)
+}
+
+// numbers are the values of a vector, which enter the graph as they are.
+type numbers struct {
+	feature *data.Feature
+	leaf    []float32 // [batch, Count]
+}
+
+// AddNumbers has the numbers of a vector written into a leaf before each run.
+func (p *Plan) AddNumbers(f *data.Feature, leaf []float32) {
+	p.numbers = append(p.numbers, numbers{f, leaf})
 }
 
 // Lookups returns the plan's lookups in the order in which they were added.

@@ -59,6 +59,20 @@ func CheckTasks(t *testing.T, m models.Model) {
 	check(t, suite{m: m, sc: Labelled(), loss: Tasks, large: 4096})
 }
 
+// CheckWidths runs the suite over the rows of [Widths], or of [Products] for a model that needs embeddings of one width.
+func CheckWidths(t *testing.T, m models.Model, products bool) {
+	sc := Widths()
+	if products {
+		sc = Products()
+	}
+	check(t, suite{m: m, sc: sc, loss: BCE, large: 4096})
+}
+
+// CheckGiven runs the suite on a model of histories over the rows of [Given].
+func CheckGiven(t *testing.T, m models.Model) {
+	check(t, suite{m: m, sc: Given(), loss: BCE, large: 1024})
+}
+
 // CheckHistory runs the suite on a model of histories over the rows of [Histories].
 func CheckHistory(t *testing.T, m models.Model) {
 	check(t, suite{m: m, sc: Histories(), loss: BCE, large: 1024})
@@ -97,6 +111,11 @@ type suite struct {
 	loss  models.LossFunc
 	large int  // rows of a batch whose activations would show among the allocations
 	whole bool // tables of histories are weights of the graph
+}
+
+// given reports whether a parameter is a table of embeddings that the data freezes.
+func (m suite) given(name string) bool {
+	return slices.ContainsFunc(m.sc.Features, func(f data.Feature) bool { return f.Frozen && name == "embedding."+f.Table+".weight" })
 }
 
 func check(t *testing.T, m suite) {
@@ -298,8 +317,8 @@ func gradient(t *testing.T, m suite) {
 		}
 	}
 	for _, q := range p.All() {
-		if q.Kind != nn.Buffer && !seen[q.Name] {
-			t.Errorf("%s has no gradient", q.Name)
+		if given := m.given(q.Name); q.Kind != nn.Buffer && seen[q.Name] == given {
+			t.Errorf("%s: has a gradient: %v; its embeddings are frozen: %v", q.Name, seen[q.Name], given)
 		}
 	}
 }
@@ -391,7 +410,7 @@ func freeze(t *testing.T, m suite) {
 		want[g.name] = g
 	}
 	for _, q := range p.All() {
-		if q.Kind == nn.Buffer {
+		if q.Kind == nn.Buffer || m.given(q.Name) {
 			continue
 		}
 		prog, _ := fresh(t, m, 16, models.CompileOptions{Freeze: func(name string) bool { return name == q.Name }})

@@ -28,6 +28,52 @@ func Labelled() *data.Schema {
 	return sc
 }
 
+// Widths returns a schema of columns of several widths: a number's vector, tables, one that two columns share and a linear map takes to the model's
+// width, one that is frozen, and vectors with and without a map.
+func Widths() *data.Schema {
+	s := &data.Schema{Features: append(Products().Features,
+		data.Feature{Name: "n3", Kind: data.Numeric, Dim: 3},
+		data.Feature{Name: "w", Kind: data.Categorical, Vocab: 11, Table: "w", Dim: 2},
+		data.Feature{Name: "m2", Kind: data.Multi, Vocab: 12, MaxLen: 3, Table: "m2", Dim: 3},
+		data.Feature{Name: "u", Kind: data.Numeric, Count: 3},
+		data.Feature{Name: "v2", Kind: data.Numeric, Count: 4, Project: true, Dim: 2})}
+	return placed(s)
+}
+
+// Products returns a schema of columns of other widths all of which enter the model with its width.
+func Products() *data.Schema {
+	return placed(&data.Schema{Features: []data.Feature{
+		{Name: "n1", Kind: data.Numeric, InitStd: .1},
+		{Name: "v", Kind: data.Numeric, Count: 5, Project: true},
+		{Name: "a", Kind: data.Categorical, Vocab: 7, Table: "a"},
+		{Name: "b", Kind: data.Categorical, Vocab: 30, Table: "bc", Dim: 6, Project: true},
+		{Name: "c", Kind: data.Categorical, Vocab: 30, Table: "bc", Dim: 6, Project: true},
+		{Name: "m", Kind: data.Multi, Vocab: 12, MaxLen: 3, Table: "m", Dim: 9, Project: true, Frozen: true},
+	}})
+}
+
+// placed gives the numbers of a schema their columns.
+func placed(s *data.Schema) *data.Schema {
+	s.NumDense = 0
+	for i := range s.Features {
+		if f := &s.Features[i]; f.Kind == data.Numeric {
+			f.Table, f.Column = f.Name, s.NumDense
+			s.NumDense += f.Numbers()
+		}
+	}
+	return s
+}
+
+// Given returns [Histories] with wider embeddings of items, which are frozen and mapped to the model's width.
+func Given() *data.Schema {
+	s := Histories()
+	for i := range s.Features[:2] {
+		f := &s.Features[i]
+		f.Dim, f.Project, f.Frozen = 11, true, true
+	}
+	return s
+}
+
 // Histories returns the schema of an item and the history before it, which share a table, and of a column beside them.
 func Histories() *data.Schema {
 	return &data.Schema{Features: []data.Feature{
@@ -57,7 +103,9 @@ func Batch(sc *data.Schema, n, size int, seed uint64) *data.Batch {
 		for _, f := range sc.Features {
 			switch f.Kind {
 			case data.Numeric:
-				b.Dense[i*sc.NumDense+f.Column] = float32(r.NormFloat64())
+				for k := range f.Numbers() {
+					b.Dense[i*sc.NumDense+f.Column+k] = float32(r.NormFloat64())
+				}
 			case data.Categorical:
 				b.IDs[f.Name][i] = int32(r.IntN(f.Vocab))
 			case data.Multi, data.Sequence:

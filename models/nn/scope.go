@@ -168,6 +168,15 @@ func (s *Scope) Param(name string, init Init, shape ...int) *G.Node {
 	return s.weight(p)
 }
 
+// Shared is Param of a weight that may be asked for several times, and is the same then.
+func (s *Scope) Shared(name string, init Init, shape ...int) *G.Node {
+	if full := s.Path(name); s.err == nil && s.used[full] {
+		node, _ := s.shared(full)
+		return node
+	}
+	return s.Param(name, init, shape...)
+}
+
 // weight returns the node of a parameter, or what replaces it.
 func (s *Scope) weight(p *Param) *G.Node {
 	if s.again {

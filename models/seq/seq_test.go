@@ -63,6 +63,9 @@ func TestModels(t *testing.T) {
 	for name, m := range cases() {
 		t.Run(name, func(t *testing.T) { modeltest.CheckHistory(t, m) })
 	}
+	for _, name := range []string{"din", "sasrec"} {
+		t.Run(name+"/given", func(t *testing.T) { modeltest.CheckGiven(t, cases()[name]) })
+	}
 }
 
 // TestSide runs the suite over models that look at what is known of items beside. The one that adds has the logits of the model that does

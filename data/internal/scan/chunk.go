@@ -33,10 +33,13 @@ type PlanColumn struct {
 	At     int  // its index among the tokens or numbers of a row
 	Time   bool // a number that is a time, as Clock reads it: see [PlanColumn.Read]
 	Clock  clock.Reader
+	// Count is how many numbers a cell has, with Separator between them, if it is a vector: At is the place of the first one
+	Count     int
+	Separator string
 }
 
 // Special reports whether the column is of numbers that [PlanColumn.Read] has to read.
-func (c *PlanColumn) Special() bool { return c.Time }
+func (c *PlanColumn) Special() bool { return c.Time || c.Count > 0 }
 
 // Alone reports whether one column alone is of a place among the tokens of a row.
 func (p *Plan) Alone(at int) bool { return p.uses[at] == 1 }
@@ -54,7 +57,7 @@ func (p *Plan) Add(c PlanColumn) {
 	}
 	if c.At = p.Tokens; c.Number {
 		c.At = p.Numbers
-		p.Numbers++
+		p.Numbers += max(1, c.Count)
 	} else {
 		p.Tokens++
 		p.uses = append(p.uses, 1)

@@ -1,8 +1,11 @@
 package scan
 
 import (
+	"bytes"
+	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -67,4 +70,34 @@ func ParseGroup(s []byte) int64 {
 		}
 	}
 	return int64(xxhash.Sum64(s))
+}
+
+// vector reads the numbers of a cell, or NaNs of a blank one.
+func (c *PlanColumn) vector(num []float64, cell []byte) (bad string) {
+	if len(cell) == 0 {
+		for i := range num {
+			num[i] = math.NaN()
+		}
+		return ""
+	}
+	if n := len(cell); n > 1 && cell[0] == '[' && cell[n-1] == ']' {
+		cell = cell[1 : n-1]
+	}
+	for i := range num {
+		at, end := bytes.Index(cell, []byte(c.Separator)), len(cell)
+		if at >= 0 {
+			end = at
+		}
+		if (at < 0) != (i == len(num)-1) {
+			return fmt.Sprintf("%%s has another number of numbers than %d (dim), with %q between them", len(num), strings.ReplaceAll(c.Separator, "%", "%%"))
+		}
+		v, ok := ParseNumber(bytes.TrimSpace(cell[:end]))
+		if num[i] = v; !ok || math.IsNaN(v) {
+			return fmt.Sprintf("number %d of %%s is none in the range of float32", i)
+		}
+		if at >= 0 {
+			cell = cell[at+len(c.Separator):]
+		}
+	}
+	return ""
 }

@@ -51,6 +51,9 @@ func ParseTime(s []byte) (v float64, kind string, ok bool) {
 
 // Read reads the cell of a column that is Special into the numbers of a row; bad says what is wrong with it, with %s for the cell.
 func (c *PlanColumn) Read(num []float64, cell []byte) (bad string) {
+	if c.Count > 0 {
+		return c.vector(num[c.At:c.At+c.Count], cell)
+	}
 	v, number := ParseNumber(cell)
 	switch {
 	case len(cell) == 0:

@@ -23,6 +23,8 @@ func AppendValue(dst []byte, v any, separator string) (text []byte, bad string) 
 		return appendList(dst, v, separator)
 	case []float64:
 		return appendList(dst, v, separator)
+	case []float32:
+		return appendList(dst, v, separator)
 	}
 	return appendOne(dst, v)
 }
@@ -47,6 +49,8 @@ func appendList[T any](dst []byte, list []T, separator string) (text []byte, bad
 			dst = strconv.AppendInt(dst, *v, 10)
 		case *float64:
 			dst, bad = AppendFloat(dst, *v, 64)
+		case *float32:
+			dst, bad = AppendFloat(dst, float64(*v), 32)
 		}
 		if bad == "" && strings.Contains(string(dst[lo:]), separator) {
 			bad = fmt.Sprintf("%s holds the separator %q, so that a file would have two values; give both, or another separator", Show(dst[lo:]),

@@ -128,6 +128,9 @@ func RefuseDerived(columns map[string]data.Column, layout string) error {
 	var errs []error
 	for _, name := range namelist.Sorted(columns) {
 		c, _ := columns[name].(data.CategoricalColumn)
+		if data.IsVector(columns[name]) {
+			errs = append(errs, registry.Field("columns."+name, "the %s layout has no columns of vectors; use type csv", layout))
+		}
 		if c.Derive != "" || data.From(columns[name], "") != "" {
 			errs = append(errs, registry.Field("columns."+name, "the %s layout has no derived columns; use type csv, or leave from and derive out", layout))
 		}

@@ -17,7 +17,7 @@ import (
 //
 //	part uint8 | labels and weight float32 | group int64, if any | values of each feature, one after the other
 //
-// A value is a float32; a float64 of a feature that is transformed by statistics that are not known yet; or for each id of a feature
+// A value is a float32, or several of a vector; a float64 of a feature that is transformed by statistics that are not known yet; or for each id of a feature
 // a uint32, which is 0 for none, or else 1 and the number that the feature's counter gave the token.
 //
 // Whatever fails of a draft is no error: text is parsed again then.
@@ -59,6 +59,8 @@ func newDraft(path string, features []data.MapFeature, values int, group bool) *
 		switch {
 		case f.Fitted():
 			size = 8
+		case f.Count > 0:
+			size = 4 * f.Count
 		case f.Kind.Lists():
 			size = 4 * f.MaxLen
 		}
@@ -114,13 +116,15 @@ func (d *draft) putTokens(c *scan.Chunk, i, r int, numbers []int32) {
 	clear(to[4*len(numbers):])
 }
 
-// putNumber puts in the value of feature i in row r.
-func (d *draft) putNumber(c *scan.Chunk, i, r int, f *data.MapFeature, v float64) {
+// putNumbers puts in the value of feature i in row r, or those of a vector.
+func (d *draft) putNumbers(c *scan.Chunk, i, r int, f *data.MapFeature, list []float64) {
 	to := c.Enc[0][d.at[i]*c.N+d.size[i]*r:][:d.size[i]]
 	if f.Fitted() {
-		binary.LittleEndian.PutUint64(to, math.Float64bits(v))
-	} else {
-		binary.LittleEndian.PutUint32(to, math.Float32bits(f.Value(v)))
+		binary.LittleEndian.PutUint64(to, math.Float64bits(list[0]))
+		return
+	}
+	for k, v := range list {
+		binary.LittleEndian.PutUint32(to[4*k:], math.Float32bits(f.Value(v)))
 	}
 }
 
@@ -231,7 +235,7 @@ func (s *draftSink) dense(i int, values []byte) {
 	f, to := &s.w.features[i], 4*s.w.fields[i]
 	if !f.Fitted() {
 		for r, at := range s.rec {
-			copy(s.out[at+to:][:4], values[4*r:])
+			copy(s.out[at+to:][:s.size[i]], values[s.size[i]*r:])
 		}
 		return
 	}

@@ -37,6 +37,9 @@ func NewPlan(features []data.MapFeature) *scan.Plan {
 		if f.ReadsTimes() {
 			c.Time, c.Clock = true, clock.NewReader(f.Time)
 		}
+		if f.Count > 0 {
+			c.Count, c.Separator = f.Count, f.Separator
+		}
 		p.Add(c)
 	}
 	return p
@@ -143,8 +146,10 @@ func (e *encoder) row(c *scan.Chunk, r int, rec []byte, s *scratch, met []atomic
 		var cell []byte
 		switch {
 		case f.Kind == data.Numeric:
-			v := f.Value(c.Num[r*e.plan.Numbers+at])
-			binary.LittleEndian.PutUint32(rec[4*e.fields[i]:], math.Float32bits(v))
+			for k := range max(1, f.Count) {
+				v := f.Value(c.Num[r*e.plan.Numbers+at+k])
+				binary.LittleEndian.PutUint32(rec[4*(e.fields[i]+k):], math.Float32bits(v))
+			}
 			continue
 		case f.ReadsNumbers():
 			cell = f.AppendToken(s.digits[:0], c.Num[r*e.plan.Numbers+at])

@@ -24,8 +24,13 @@ func skeleton(list []Declared, c *data.Common) ([]data.MapFeature, []tableSpec, 
 	var features []data.MapFeature
 	var tables []tableSpec
 	owner := map[string]string{}
-	addTable := func(feature string, o data.CategoricalColumn) (string, error) {
+	addTable := func(f *data.MapFeature, o data.CategoricalColumn) (string, error) {
+		feature := f.Name
 		t := tableSpec{name: o.Share, minCount: o.MinCount, maxSize: o.MaxSize, hash: o.Hash}
+		if f.Dim = o.EmbeddingDim; o.Pretrained != nil {
+			f.Frozen, f.Project = o.Pretrained.Freeze, o.Pretrained.Project
+			f.Dim = cmp.Or(o.Pretrained.Dim, f.Dim)
+		}
 		if t.name == "" {
 			t.name = feature
 		}
@@ -56,26 +61,30 @@ func skeleton(list []Declared, c *data.Common) ([]data.MapFeature, []tableSpec, 
 			case o.Derive != "":
 				f.Transform, f.Time = o.Derive, o.TimeFormat
 			}
-			f.Table, err = addTable(d.Name, o.Over(c.Categorical))
+			f.Table, err = addTable(&f, o.Over(c.Categorical))
 		case data.MultiColumn:
 			f.Kind, f.Separator, f.MaxLen, f.Pool = data.Multi, o.Separator, o.MaxLen, cmp.Or(o.Pooling, data.PoolMean)
-			f.Table, err = addTable(d.Name, o.Over(c.Categorical))
+			f.Table, err = addTable(&f, o.Over(c.Categorical))
 		case data.SequenceColumn:
 			f.Kind, f.Separator, f.MaxLen, f.Pool = data.Sequence, o.Separator, o.MaxLen, cmp.Or(o.Pooling, data.PoolMean)
 			f.Keep = cmp.Or(o.Keep, data.KeepLast)
-			f.Table, err = addTable(d.Name, o.Over(c.Categorical))
+			f.Table, err = addTable(&f, o.Over(c.Categorical))
 		case data.NumericColumn:
 			o = o.Over(c.Numeric)
 			f.Transform, f.Edges, f.Buckets = o.Transform, o.Edges, o.Buckets
 			switch f.Transform {
 			case data.LogSquareBucket, data.Bucket:
 				v := c.Categorical
-				f.Table, err = addTable(d.Name, data.CategoricalColumn{MinCount: max(v.MinCount, 1), MaxSize: v.MaxSize})
+				f.Table, err = addTable(&f, data.CategoricalColumn{MinCount: max(v.MinCount, 1), MaxSize: v.MaxSize})
 			case data.QuantileBucket: // all its buckets have an id
-				f.Table, err = addTable(d.Name, data.CategoricalColumn{MinCount: 1})
+				f.Table, err = addTable(&f, data.CategoricalColumn{MinCount: 1})
 			default:
-				f.Kind, f.Fill = data.Numeric, *o.Fill
+				f.Kind, f.Fill, f.InitStd = data.Numeric, *o.Fill, o.InitStd
 			}
+			f.Dim = o.EmbeddingDim
+		case data.VectorColumn:
+			f.Kind, f.Transform, f.Count, f.Separator = data.Numeric, data.Raw, o.Dim, o.Separator
+			f.Project, f.Dim = o.Project, o.EmbeddingDim
 		case data.IgnoreColumn:
 			continue
 		}
@@ -84,10 +93,35 @@ func skeleton(list []Declared, c *data.Common) ([]data.MapFeature, []tableSpec, 
 		}
 		features = append(features, f)
 	}
+	if err := shareWidths(features); err != nil {
+		return nil, nil, err
+	}
 	if len(features) == 0 {
 		return nil, nil, fmt.Errorf("data: no column is a feature; declare some under columns")
 	}
 	return features, tables, nil
+}
+
+// shareWidths gives the features of a table the width of the one that says it, and what is said of given embeddings.
+func shareWidths(features []data.MapFeature) error {
+	said := map[string]*data.MapFeature{}
+	for i := range features {
+		f := &features[i]
+		if f.Table == "" || f.Dim == 0 && !f.Frozen {
+			continue
+		}
+		if o := said[f.Table]; o != nil && (o.Dim != f.Dim || o.Project != f.Project || o.Frozen != f.Frozen) {
+			return fmt.Errorf("data: columns %s and %s share the table %s but differ in embedding_dim or pretrained; say it of one of them, or the same of both",
+				o.Name, f.Name, f.Table)
+		}
+		said[f.Table] = f
+	}
+	for i := range features {
+		if o := said[features[i].Table]; o != nil {
+			features[i].Dim, features[i].Project, features[i].Frozen = o.Dim, o.Project, o.Frozen
+		}
+	}
+	return nil
 }
 
 // moments are the count, mean and sum of squared deviations of numbers, and the least and the greatest of them.
@@ -269,7 +303,7 @@ func (f *fitter) numbers(c *scan.Chunk, s *scratch, i, lo, hi int) {
 			}
 		}
 		if f.draft != nil {
-			f.draft.putNumber(c, i, r, feat, v)
+			f.draft.putNumbers(c, i, r, feat, c.Num[r*f.plan.Numbers+at:][:max(1, feat.Count)])
 		}
 	}
 }

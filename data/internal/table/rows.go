@@ -55,6 +55,8 @@ func (r *rows) Columns() []data.RowColumn {
 		c := data.RowColumn{Name: f.Source(), Type: data.TokenValue}
 		switch {
 		case f.ReadsTimes():
+		case f.Count > 0:
+			c.Type = data.ListValue
 		case f.ReadsNumbers():
 			c.Type = data.NumberValue
 		case f.Kind.Lists():

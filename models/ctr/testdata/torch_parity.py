@@ -16,6 +16,9 @@ dense: torch.optim.Adam on everything, plus embedding_regularizer/2 * |E|^2 over
 vectors included, biases not). lazy: torch.optim.SparseAdam on the tables of categorical features, Adam on the rest, no L2. L1 adds
 embedding_l1 * |E| over the rows of the batch, numeric vectors included, and net_l1 * |w| over all other weights, biases too.
 
+Widths: C1 has embeddings of 6 numbers; those of C2 have 5, which a linear map takes to DIM; the three numbers are one vector I, which a linear
+map takes to DIM, too. Columns of DIM come first, then C1, then I and C2.
+
 Experts of DCN-V2 are those of equations 3 to 5 of the paper, with tanh and one softmax gate for all layers. PReLU has a slope for
 each column, Dice is FuxiCTR's: batch norm without weights, a momentum of 0.01 and an eps of 1e-9 below a sigmoid.
 """
@@ -43,6 +46,7 @@ CASES = {
     "dcnv2_stacked_parallel": dict(model="dcnv2", embeddings="dense", model_structure="stacked_parallel", parallel_hidden_units=[7, 5]),
     "mlp_activations": dict(model="mlp", embeddings="dense", hidden_activations=["prelu", "dice"]),
     "deepfm_l1": dict(model="deepfm", embeddings="lazy", embedding_l1=2e-3, net_l1=1e-3),
+    "mlp_widths": dict(model="mlp", embeddings="lazy", widths=True),
 }
 
 
@@ -80,6 +84,14 @@ def init(rng, case):
         normal(prefix + ".bias", 0.05, out)
 
     tables("embedding", DIM)
+    if case.get("widths"):
+        for f in NUMERIC:
+            del p[f"embedding.{f}.weight"]
+        for f, d in (("C1", 6), ("C2", 5)):
+            normal(f"embedding.{f}.weight", 0.1, VOCAB[f], d)
+            p[f"embedding.{f}.weight"][0] = 0
+        normal("embedding.C2.project.weight", 0.5, DIM, 5)
+        normal("embedding.I.project.weight", 0.5, DIM, 3)
     if case["model"] == "deepfm":
         tables("linear", 1)
         normal("linear.bias", 0.05, 1)
@@ -98,7 +110,7 @@ def init(rng, case):
             normal(f"cross.{i}.bias", 0.05, WIDTH)
         else:
             linear(f"cross.{i}", WIDTH, WIDTH)
-    n = WIDTH
+    n = WIDTH if not case.get("widths") else 4 * DIM + 6 + 2 * DIM
     if case.get("model_structure") == "stacked_parallel":
         for i, h in enumerate(HIDDEN):
             linear(f"stacked.{i}", h, n)
@@ -151,7 +163,12 @@ def mlp(p, x, case, train, name="mlp"):
 
 def logits(p, case, ids, dense, train):
     sparse = case["embeddings"] == "lazy"
-    e = embed(p, "embedding", ids, dense, sparse)
+    if case.get("widths"):
+        look = {f: F.embedding(ids[f], p[f"embedding.{f}.weight"], padding_idx=0, sparse=sparse) for f in VOCAB}
+        mapped = [dense @ p["embedding.I.project.weight"].T, look["C2"] @ p["embedding.C2.project.weight"].T]
+        e = torch.cat([look[f] for f in ("C3", "C4", "C5", "C6", "C1")] + mapped, 1)
+    else:
+        e = embed(p, "embedding", ids, dense, sparse)
     x0 = x = e.flatten(1)
     if case["model"] == "deepfm":
         y = embed(p, "linear", ids, dense, sparse).sum(1) + p["linear.bias"]
@@ -184,7 +201,7 @@ def train(case, start, data, dtype):
     ids = {k: torch.tensor(v) for k, v in ids.items()}
     dense, label = torch.tensor(dense, dtype=dtype), torch.tensor(label, dtype=dtype)
     p = {k: torch.tensor(v, dtype=dtype).requires_grad_("running" not in k) for k, v in start.items()}
-    tables = {k for k in p if k.split(".")[0] in ("embedding", "linear") and k.endswith(".weight")}
+    tables = {k for k in p if k.split(".")[0] in ("embedding", "linear") and k.endswith(".weight") and "project" not in k}
     sparse = {k for k in tables if k.split(".")[1] in VOCAB} if case["embeddings"] == "lazy" else set()
     opts = [torch.optim.Adam([v for k, v in p.items() if v.requires_grad and k not in sparse], lr=LR)]
     if sparse:
@@ -246,7 +263,9 @@ def main():
             "train": {"batch_size": BATCH, "steps": STEPS, "optimizer": "adam", "learning_rate": LR,
                       "embeddings": case["embeddings"], "embedding_regularizer": case["embedding_regularizer"], "max_grad_norm": 0}
             | {k: case[k] for k in ("embedding_l1", "net_l1") if k in case},
-            "features": [{"name": f, "vocab": VOCAB.get(f, 0)} for f in FEATURES],
+            "features": [{"name": f, "vocab": VOCAB.get(f, 0)} for f in FEATURES] if not case.get("widths") else
+            [{"name": "I", "vocab": 0, "count": 3, "project": True}]
+            + [{"name": f, "vocab": v} | {"C1": {"dim": 6}, "C2": {"dim": 5, "project": True}}.get(f, {}) for f, v in VOCAB.items()],
             "init": {k: {"shape": list(v.shape), "data": short(v)} for k, v in start.items()},
             "ids": {k: v.tolist() for k, v in ids.items()},
             "dense": short(dense),
