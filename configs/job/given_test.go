@@ -300,6 +300,56 @@ func TestGivenMerge(t *testing.T) {
 	}
 }
 
+// A history of the given items, and a column of several of them: both look up the table that the item's column gives.
+func TestGivenHistory(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	var text strings.Builder
+	text.WriteString("y,user,clicks,tags\n")
+	for i := range 300 {
+		fmt.Fprintf(&text, "%d,u%d,u%d|u%d,t%d|t1\n", (i*7+i/3)%2, i%givenUsers, (i+1)%givenUsers, i%4, i%3)
+	}
+	if err := os.WriteFile("clicks.csv", []byte(text.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("tags.txt", []byte("t0 1 2 3\nt1 4 5 6\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	config := `data:
+  type: csv
+  path: clicks.csv
+  label: y
+  columns:
+    user: {type: categorical, pretrained: {` + givenFile(t, dir, "npy", 6) + `, dim: 6, project: true, freeze: true}}
+    clicks: {type: sequence, max_len: 3, share: user}
+    tags: {type: multi, pretrained: {file: tags.txt, dim: 3}}
+  split: {by: order, ratio: [0.6, 0.2, 0.2]}
+model: {type: din, item: user, history: clicks, embedding_dim: 4, hidden_units: [6]}
+train: {batch_size: 32, epochs: 2, patience: 0, learning_rate: 0.05}
+`
+	log, table, c, err := trained(t, config, filepath.Join(dir, "r"), job.TrainOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"column=user", "column=tags", "tokens=3 given=2 fresh=1 unused=0"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log lacks %s:\n%s", want, log)
+		}
+	}
+	for u, token := range tokens()[:givenUsers-1] {
+		if !slices.Equal(table[token], vector(u, 6)) {
+			t.Errorf("%s has %v", token, table[token])
+		}
+	}
+	shapes := map[string][]int{}
+	for _, x := range c.Tensors {
+		shapes[x.Name] = x.Shape
+	}
+	if got := fmt.Sprint(shapes["embedding.tags.weight"], shapes["embedding.user.project.weight"]); got != "[5 3] [4 6]" {
+		t.Errorf("shapes %s of the tags' table and the items' map", got)
+	}
+}
+
 // What a file must not have is an error with its file and line.
 func TestBadGiven(t *testing.T) {
 	dir := t.TempDir()
