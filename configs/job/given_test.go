@@ -300,6 +300,26 @@ func TestGivenMerge(t *testing.T) {
 	}
 }
 
+// Parents that a regime trains start with what is given, whatever their seeds.
+func TestGivenRegime(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	config := fmt.Sprintf(givenConfig, rows(t, dir, 0, 300), givenFile(t, dir, "text", 4)+", freeze: true", "mlp") +
+		"merge: {regime: {type: independent, count: 2}, method: {type: average}, controls: false, guard: false}\n"
+	if err := os.WriteFile("merge.yaml", []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := splice.Merge(t.Context(), "merge.yaml", splice.Options{Run: "m"}); err != nil {
+		t.Fatal(err)
+	}
+	table, _ := usersOf(t, "m")
+	for u, token := range tokens()[:givenUsers-1] {
+		if !slices.Equal(table[token], vector(u, 4)) {
+			t.Errorf("%s has %v, want %v", token, table[token], vector(u, 4))
+		}
+	}
+}
+
 // A history of the given items, and a column of several of them: both look up the table that the item's column gives.
 func TestGivenHistory(t *testing.T) {
 	dir := t.TempDir()

@@ -60,6 +60,21 @@ func TestDerivedColumns(t *testing.T) {
 	}
 }
 
+// What is fitted is of the train rows alone.
+func TestFittedOnTrainRows(t *testing.T) {
+	path := datatest.WriteFile(t, "t.csv", "y,a,b,c\n1,2,2,2\n0,4,4,4\n1,6,6,6\n0,8,8,8\n1,1000,1000,1000\n0,-1000,-1000,-1000\n")
+	o, _ := datatest.Options(t)
+	s := datatest.Open(t, datatest.Section(t, `{type: csv, label: y, path: `+path+`, split: {by: order, counts: [4, 1, 1]}, columns: {
+		a: {type: numeric, transform: min_max}, b: {type: numeric, transform: quantile_bucket, buckets: 2}, c: {type: numeric, transform: standardize}}}`), o)
+	a, b, c := s.Map.Features[0], s.Map.Features[1], s.Map.Features[2]
+	if a.Low != 2 || a.High != 8 || !slices.Equal(b.Edges, []float64{5}) || c.Mean != 5 {
+		t.Errorf("from %g to %g, edges %v, mean %g; want those of 2, 4, 6 and 8", a.Low, a.High, b.Edges, c.Mean)
+	}
+	if test := datatest.Read(t, s.Test); test.Dense[0] != float32(-1002./6) {
+		t.Errorf("a number outside of the train rows' is %g", test.Dense[0])
+	}
+}
+
 func TestBadDerivedRows(t *testing.T) {
 	for _, c := range []struct{ name, columns, text, want string }{
 		{

@@ -1,12 +1,15 @@
 package ctr_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/ctr"
 	"github.com/splice-ml/splice/models/modeltest"
+	"github.com/splice-ml/splice/models/nn"
 )
 
 // TestModels runs the conformance suite over every registered model, small, and over its variants.
@@ -58,6 +61,33 @@ func TestModels(t *testing.T) {
 		if base, variant, _ := strings.Cut(name, "/"); variant == "" {
 			t.Run(name+"/widths", func(t *testing.T) { modeltest.CheckWidths(t, m, base == "fm" || base == "deepfm") })
 		}
+	}
+}
+
+// The first-order terms are those of numbers and of the vectors behind them.
+func TestLinearOfVectors(t *testing.T) {
+	sc := &data.Schema{NumDense: 5, Features: []data.Feature{
+		{Name: "n", Kind: data.Numeric, Table: "n"}, {Name: "v", Kind: data.Numeric, Table: "v", Column: 1, Count: 3},
+		{Name: "w", Kind: data.Numeric, Table: "w", Column: 4},
+	}}
+	p := nn.NewParams(1)
+	prog, err := models.Compile(ctr.LR{}, p, sc, models.CompileOptions{Batch: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer prog.Close()
+	for name, w := range map[string][]float32{"n": {2}, "v": {1, 10, 100}, "w": {-1}} {
+		copy(p.Get("linear."+name+".weight").Data, w)
+	}
+	p.Get("linear.bias").Data[0] = .5
+	b := data.NewBatch(sc, 2)
+	b.N = 2
+	copy(b.Dense, []float32{1, 2, 3, 4, 5, 0, -1, .5, .25, 2})
+	if _, err := prog.Run(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := prog.Logits(), []float32{2 + 432 - 5 + .5, -1 + 5 + 25 - 2 + .5}; !slices.Equal(got, want) {
+		t.Errorf("logits %v, want %v", got, want)
 	}
 }
 

@@ -58,10 +58,12 @@ func TestEdgesOfMany(t *testing.T) {
 			q.add(x[i])
 		}
 		slices.Sort(x)
-		worst, kept := 0.0, 0
+		worst, bias, kept := 0.0, 0.0, 0
 		for i, e := range edges(q.values(), parts) {
 			rank, _ := slices.BinarySearch(x, e)
-			worst = max(worst, math.Abs(float64(rank)/n-float64(i+1)/parts))
+			off := float64(rank)/n - float64(i+1)/parts
+			worst = max(worst, math.Abs(off))
+			bias += off / parts
 		}
 		total := int64(0)
 		for _, w := range q.values() {
@@ -73,6 +75,9 @@ func TestEdgesOfMany(t *testing.T) {
 		levels := float64(len(q.levels) - 1)
 		if bound := levels / (2 * summarySize); worst > bound+1.0/n {
 			t.Errorf("%s: a rank is off by %g, more than %g", name, worst, bound)
+		}
+		if bound := levels / (2 * summarySize); math.Abs(bias) > bound/10 { // values of each side go on in turn
+			t.Errorf("%s: ranks are off by %g in the mean, more than %g", name, bias, bound/10)
 		}
 		if total != n {
 			t.Errorf("%s: the values stand for %d of %d numbers", name, total, n)
