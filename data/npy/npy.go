@@ -76,7 +76,7 @@ func (a *Array) describe(header string) error {
 		return err
 	}
 	total := 1
-	for _, part := range strings.Split(shape[1], ",") {
+	for part := range strings.SplitSeq(shape[1], ",") {
 		if part = strings.TrimSpace(part); part == "" {
 			continue
 		}
