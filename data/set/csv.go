@@ -309,12 +309,9 @@ func (f csvFormat) Parser(file string, head []byte, p *scan.Plan) (scan.Parser, 
 	if err != nil {
 		return nil, false, err
 	}
-	pr := &csvParser{f: f, names: names, header: inFile, acts: make([]csvAct, len(names))}
+	pr := &csvParser{f: f, names: names, header: inFile, acts: make([]csvAct, len(names)), labels: f.d.kinds()}
 	for i := range pr.acts {
 		pr.acts[i] = csvAct{act: act{tok: -1, num: -1}, label: -1}
-	}
-	for _, n := range f.d.Label {
-		pr.labels = append(pr.labels, csvLabel{number: slices.Contains(f.d.NumberLabels, n), classes: f.d.ClassLabels[n]})
 	}
 	var missing []string
 	places := make(map[string]int, len(names))

@@ -112,6 +112,23 @@ func (d CSV) lacks(names []string) string {
 	return ""
 }
 
+// kinds returns what the labels are, in their order.
+func (d CSV) kinds() (list []csvLabel) {
+	for _, n := range d.Label {
+		list = append(list, csvLabel{number: slices.Contains(d.NumberLabels, n), classes: d.ClassLabels[n]})
+	}
+	return list
+}
+
+// weightFault says what is wrong with a cell that parseWeight refuses.
+const weightFault = "weight %s; want a number of 0 or more, for each row that is trained on or measured"
+
+// parseWeight returns the weight of a row.
+func parseWeight(text []byte) (float32, bool) {
+	v, ok := scan.ParseNumber(text)
+	return float32(v), ok && v >= 0
+}
+
 // csvLabel says what a label is: 0 or 1, a number, or one of several classes.
 type csvLabel struct {
 	number  bool

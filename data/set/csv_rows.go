@@ -194,9 +194,9 @@ func (r *csvRow) cell(lo, hi int) {
 		r.setLabel(k, a.label, text)
 	}
 	if a.weight {
-		v, ok := scan.ParseNumber(text)
-		if r.weight = float32(v); !ok || !(v >= 0) {
-			r.wrong(k, "weight %s; want a number of 0 or more, for each row that is trained on or measured"+r.p.trimAdvice(text), text)
+		v, ok := parseWeight(text)
+		if r.weight = v; !ok {
+			r.wrong(k, weightFault+r.p.trimAdvice(text), text)
 		}
 	}
 	if a.group {

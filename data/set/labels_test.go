@@ -3,7 +3,11 @@ package set_test
 import (
 	"fmt"
 	"math"
+	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/datatest"
@@ -81,6 +85,53 @@ func TestLabelsAndWeights(t *testing.T) {
 	for _, err := range d.Stream(t.Context(), some, o.Map, data.StreamOptions{Labels: true}).Batches(0, 2) {
 		if err == nil {
 			t.Error("rows that lack labels can be evaluated")
+		}
+	}
+}
+
+// TestParquetLabelsAreCSVs: labels and weights of Parquet files are those of the same rows in CSV, and bad ones are refused alike.
+func TestParquetLabelsAreCSVs(t *testing.T) {
+	values := func(d data.Dataset) string {
+		t.Helper()
+		s, err := d.Open(t.Context(), data.OpenOptions{CacheDir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []any
+		for _, src := range []data.Source{s.Valid, s.Test} {
+			for b, err := range src.Batches(0, 4) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, l := range b.Labels {
+					out = append(out, fmt.Sprint(l[:b.N]))
+				}
+				out = append(out, fmt.Sprint(b.Weight[:b.N]))
+			}
+		}
+		return fmt.Sprint(out...)
+	}
+	csv, pq := tasksCase(t).Data, parquetTasksCase(t).Data
+	if have, want := values(pq), values(csv); have != want || !strings.Contains(want, "NaN") || !strings.Contains(want, "-2.5") {
+		t.Errorf("labels and weights are\n%s, want those of CSV\n%s", have, want)
+	}
+	columns := parquet.Group{"y": parquet.Optional(parquet.Int(64)), "z": parquet.Optional(parquet.String()), "w": parquet.Optional(parquet.Leaf(parquet.DoubleType)), "a": parquet.Int(64)}
+	for _, c := range []struct {
+		row  map[string]any
+		want string
+	}{
+		{map[string]any{"y": int64(1), "z": "no", "w": -1.}, `row 2: column w: weight "-1"; want a number of 0 or more`},
+		{map[string]any{"y": int64(1), "z": "no"}, `row 2: column w: weight ""; want a number of 0 or more`},
+		{map[string]any{"y": int64(3), "z": "no", "w": 1.}, `row 2: column y: label "3"; want 0 or 1, or a blank`},
+		{map[string]any{"y": int64(1), "z": "maybe", "w": 1.}, `row 2: column z: label "maybe"; want a class of class_labels`},
+	} {
+		c.row["a"] = int64(1)
+		path := filepath.Join(t.TempDir(), "x.parquet")
+		datatest.WriteParquet(t, path, columns, []map[string]any{{"y": int64(0), "z": "yes", "w": 1., "a": int64(2)}, c.row})
+		d := set.Parquet{Common: data.DefaultCommon(), Label: data.Names{"y", "z"}, Weight: "w", ClassLabels: map[string][]string{"z": {"yes", "no"}}}
+		d.Path, d.Columns = []string{path}, map[string]data.Column{"a": data.CategoricalColumn{}}
+		if _, err := d.Open(t.Context(), data.OpenOptions{CacheDir: t.TempDir()}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v, want one with %q", err, c.want)
 		}
 	}
 }

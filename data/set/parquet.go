@@ -19,14 +19,22 @@ import (
 // are decoded.
 type Parquet struct {
 	data.Common `yaml:",inline"`
-	Label       string `yaml:"label"` // column of the label, 0 or 1, or false or true (or words: see positive)
-	Group       string `yaml:"group"` // column that GAUC groups by, such as the user; a feature too if declared by name
+	// column of the label, 0 or 1, or false or true (or words: see positive); or a list of columns, each of which is the label of a task. Of
+	// several, a row may have none of some: it has no part in their tasks then
+	Label data.Names `yaml:"label"`
+	Group string     `yaml:"group"` // column that GAUC groups by, such as the user; a feature too if declared by name
 	// column of the time (timestamp, date, number or text), for split.by time; a feature too if declared by name
 	Time    string   `yaml:"time"`
 	Missing []string `yaml:"missing"` // values that mean a blank beside null, such as NA or -1
 	Trim    bool     `yaml:"trim"`    // blanks and tabs around a text do not count
 	// the label that is 1, where labels are words such as yes and no: the other one, of which there is one only, is 0
 	Positive string `yaml:"positive"`
+	// column of the weight of each row in the loss and in metrics, a number of 0 or more; every row must have it. Metrics within groups of
+	// rows, rankings and correlations count each row alike
+	Weight       string     `yaml:"weight,added"`
+	NumberLabels data.Names `yaml:"number_labels,added"` // those labels that are numbers, of tasks of type regression
+	// those labels that are one of several classes, with the names of the classes as CSV would have them, of tasks of type classification
+	ClassLabels map[string][]string `yaml:"class_labels,added"`
 }
 
 func init() { data.Register("parquet", Parquet{Common: data.DefaultCommon()}) }
@@ -34,8 +42,8 @@ func init() { data.Register("parquet", Parquet{Common: data.DefaultCommon()}) }
 // csv returns the options of CSV files with the same columns.
 func (d Parquet) csv() CSV {
 	return CSV{
-		Common: d.Common, Label: data.Names{d.Label}, Group: d.Group, Time: d.Time, Delimiter: ",", Quote: true,
-		Missing: d.Missing, Trim: d.Trim, Positive: d.Positive,
+		Common: d.Common, Label: d.Label, Group: d.Group, Time: d.Time, Delimiter: ",", Quote: true,
+		Missing: d.Missing, Trim: d.Trim, Positive: d.Positive, Weight: d.Weight, NumberLabels: d.NumberLabels, ClassLabels: d.ClassLabels,
 	}
 }
 
@@ -64,10 +72,11 @@ func (d Parquet) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
 }
 
 func (d Parquet) table() *table.Data {
-	key := []any{d.Label, d.Missing, d.Trim, d.Positive}
+	c := d.csv()
 	return &table.Data{
-		Common: d.Common, Format: parquetFormat{csvFormat: d.csv().format(), d: d}, Label: d.Label, Name: "parquet", Key: key,
-		Group: d.Group, Time: d.Time,
+		Common: d.Common, Format: parquetFormat{csvFormat: c.format(), d: d}, Label: c.first(), Name: "parquet",
+		Key:   []any{d.Label, d.Missing, d.Trim, d.Positive, d.NumberLabels},
+		Group: d.Group, Time: d.Time, Weight: d.Weight, Labels: c.labels(),
 	}
 }
 
@@ -104,19 +113,19 @@ func (f parquetFormat) Parser(path string, _ []byte, p *scan.Plan) (scan.Parser,
 		return nil, false, err
 	}
 	r := parquet.Reading{
-		Label: f.d.Label, Separator: f.separator(), Labelled: f.labelled, Aligned: f.aligned(p), Blanks: len(f.d.Missing) > 0,
+		Labels: slices.Clone(f.d.Label), Separator: f.separator(), Labelled: f.labelled(), Weighed: weighed, Aligned: f.aligned(p), Blanks: len(f.d.Missing) > 0,
 	}
 	if f.d.Trim || r.Blanks {
 		r.Clean = f.clean
 	}
 	names := file.Names()
 	rows, err := func() (*parquet.Rows, error) {
-		if !slices.Contains(names, f.d.Label) {
-			switch {
-			case p.Unlabelled:
-				r.Label = ""
-			case p.Left != nil:
-				return nil, fmt.Errorf("data: %s: no column %s; the file has %s: %s", path, f.d.Label, namelist.Show(names), labelNeeded(f.d.Label))
+		if lacks := f.csvFormat.d.lacks(names); lacks != "" && !p.Unlabelled && p.Left != nil {
+			return nil, fmt.Errorf("data: %s: no column %s; the file has %s: %s", path, lacks, namelist.Show(names), labelNeeded(lacks))
+		}
+		for i, n := range r.Labels {
+			if p.Unlabelled && !slices.Contains(names, n) {
+				r.Labels[i] = ""
 			}
 		}
 		rows, err := r.Open(file, p)
@@ -177,23 +186,34 @@ func (f parquetFormat) separator() func(string) string {
 	}
 }
 
-// labelled reads the label of a row.
-func (f *parquetFormat) labelled(cell []byte, unlabelled bool) (label float32, word bool, fault string) {
-	if len(cell) == 0 && unlabelled {
-		return 0, false, ""
-	}
-	if f.d.Positive == "" {
-		if label, ok := scan.ParseLabel(cell); ok {
-			return label, false, ""
+// labelled returns what reads label i of a row.
+func (f *parquetFormat) labelled() func(i int, cell []byte, unlabelled bool) (label float32, word bool, fault string) {
+	p := csvParser{f: f.csvFormat, labels: f.csvFormat.d.kinds()}
+	return func(i int, cell []byte, unlabelled bool) (float32, bool, string) {
+		if len(cell) == 0 && unlabelled {
+			return 0, false, ""
 		}
+		if k := &p.labels[i]; !k.number && k.classes == nil && f.d.Positive == "" {
+			if label, ok := scan.ParseLabel(cell); ok {
+				return label, false, ""
+			}
+		}
+		r := csvRow{p: &p, labels: make([]float32, len(p.labels))}
+		r.setLabel(0, i, cell)
+		if r.fault != "" {
+			return 0, false, fmt.Sprintf(r.fault, scan.Show(cell))
+		}
+		return r.labels[i], r.word != nil, ""
 	}
-	p := csvParser{f: f.csvFormat, labels: make([]csvLabel, 1)}
-	r := csvRow{p: &p, labels: make([]float32, 1)}
-	r.setLabel(0, 0, cell)
-	if r.fault != "" {
-		return 0, false, fmt.Sprintf(r.fault, scan.Show(cell))
+}
+
+// weighed reads the weight of a row.
+func weighed(cell []byte) (weight float32, fault string) {
+	v, ok := parseWeight(cell)
+	if !ok {
+		fault = fmt.Sprintf(weightFault, scan.Show(cell))
 	}
-	return r.labels[0], r.word != nil, ""
+	return v, fault
 }
 
 // aligned returns what finds a fault of sequences that must have equally many tokens, nil if there are none.

@@ -25,6 +25,7 @@ var cases = map[string]func(testing.TB) datatest.Case{
 	"csv":                    csvCase,
 	"csv tasks":              tasksCase,
 	"parquet":                parquetCase,
+	"parquet tasks":          parquetTasksCase,
 	"csv derived":            derivedCase,
 	"libfm":                  libfmCase,
 	"synthetic_interactions": synthInteractionsCase,
@@ -248,7 +249,7 @@ func parquetCase(t testing.TB) datatest.Case {
 			datatest.WriteParquet(t, filepath.Join(dir, fmt.Sprintf("%s-%02d.parquet", name, at)), columns, rows, parquet.MaxRowsPerRowGroup(3))
 		}
 	}
-	d := set.Parquet{Common: common(paths), Label: "y", Group: "user", Time: "when", Missing: []string{"NA", "-1000"}}
+	d := set.Parquet{Common: common(paths), Label: data.Names{"y"}, Group: "user", Time: "when", Missing: []string{"NA", "-1000"}}
 	d.Columns = map[string]data.Column{
 		"junk": data.IgnoreColumn{}, "user": data.CategoricalColumn{}, "name": data.CategoricalColumn{MinCount: 2},
 		"price": data.NumericColumn{Transform: data.Standardize}, "age": data.NumericColumn{},
@@ -309,6 +310,39 @@ func derivedCase(t testing.TB) datatest.Case {
 		"vec":    data.VectorColumn{Dim: 3, Separator: ",", Project: true}, "vec_raw": data.VectorColumn{From: "vec", Dim: 3, Separator: ","},
 	}
 	return datatest.Case{Data: d, Test: testRows(paths[2], test, row)}
+}
+
+// parquetTasksCase is the rows of tasksCase in Parquet files.
+func parquetTasksCase(t testing.TB) datatest.Case {
+	csv := tasksCase(t)
+	columns := parquet.Group{
+		"like": parquet.Optional(parquet.String()), "w": parquet.Leaf(parquet.DoubleType), "user": parquet.Int(64), "seconds": parquet.Optional(parquet.Leaf(parquet.DoubleType)),
+		"price": parquet.Optional(parquet.Leaf(parquet.DoubleType)), "stars": parquet.Optional(parquet.String()), "click": parquet.Int(32),
+	}
+	dir, at := t.TempDir(), 0
+	var paths [3]string
+	for part, n := range three {
+		paths[part] = filepath.Join(dir, data.Part(part).String()+".parquet")
+		var rows []map[string]any
+		for range n {
+			i := at
+			rows = append(rows, map[string]any{
+				"like": []any{nil, "0", "1"}[i%3], "w": float64(i%5) / 2, "user": int64(i % 4), "seconds": []any{1e3, nil, -2.5}[i%3],
+				"price": []any{float64(i) / 4, float64(i), nil}[i%3], "stars": []any{"one", nil, "two", "many"}[i%4], "click": int64(i % 2),
+			})
+			at++
+		}
+		datatest.WriteParquet(t, paths[part], columns, rows, parquet.MaxRowsPerRowGroup(4))
+	}
+	of := csv.Data.(set.CSV)
+	common := common(paths)
+	common.Columns = of.Columns
+	d := set.Parquet{Common: common, Label: of.Label, Weight: of.Weight, Group: of.Group, NumberLabels: of.NumberLabels, ClassLabels: of.ClassLabels}
+	test := func(t testing.TB, s *data.Splits) (string, []map[string]any) {
+		_, rows := csv.Test(t, s)
+		return paths[data.TestPart], rows
+	}
+	return datatest.Case{Data: d, Test: test, Grow: parquetCase(t).Grow}
 }
 
 func libfmCase(t testing.TB) datatest.Case {

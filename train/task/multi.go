@@ -206,7 +206,7 @@ func Split(t Task, sc *data.Schema) ([]Part, error) {
 	if len(parts) != len(m.Tasks) {
 		for _, p := range m.Tasks {
 			if !slices.ContainsFunc(labels, func(l data.Label) bool { return l.Name == p.Label }) {
-				return nil, fmt.Errorf("task multi_task: the data has no label %s: it has %s; name it in data.label, which type csv has", p.Label, labelNames(sc))
+				return nil, fmt.Errorf("task multi_task: the data has no label %s: it has %s; name it in data.label, which types csv and parquet have", p.Label, labelNames(sc))
 			}
 		}
 	}

@@ -215,9 +215,9 @@ func TestSplit(t *testing.T) {
 		{task.Binary{}, classes, "task: label stars is a class (data.class_labels): its task is of type classification"},
 		{task.Classification{}, two[:1], "task: label click has no classes, which a classification needs: name them in data.class_labels"},
 		{task.Classification{ClassWeights: []float64{1, 2}}, classes, "task: class_weights has 2 numbers, label stars has 3 classes"},
-		{several(), two, "task multi_task: the data has no label stars: it has click, seconds; name it in data.label, which type csv has"},
+		{several(), two, "task multi_task: the data has no label stars: it has click, seconds; name it in data.label, which types csv and parquet have"},
 		{task.MultiTask{Tasks: several().Tasks[:1]}, two, "task multi_task: label seconds of the data has no task: name it in task.tasks"},
-		{several(), nil, "task multi_task: the data has no label click: it has one without a name; name it in data.label, which type csv has"},
+		{several(), nil, "task multi_task: the data has no label click: it has one without a name; name it in data.label, which types csv and parquet have"},
 		{task.MultiTask{}, nil, "task multi_task: there is no task: name one for each label in task.tasks"},
 	} {
 		if _, err := task.Split(c.of, &data.Schema{Labels: c.labels}); err == nil || err.Error() != c.want {

@@ -15,13 +15,15 @@ import (
 
 // Reading says what the cells of a table mean.
 type Reading struct {
-	Label  string                         // column; empty if it is not needed
+	Labels []string                       // columns, in their order; an empty one is not needed
 	Clean  func(text []byte) (lo, hi int) // see Want
 	Blanks bool
 	// Separator stands between the tokens of a list; it is empty if the column takes none.
 	Separator func(column string) string
-	// Labelled reads a label. word reports that it is a word other than the positive one.
-	Labelled func(cell []byte, unlabelled bool) (label float32, word bool, fault string)
+	// Labelled reads label number i. word reports that it is a word other than the positive one.
+	Labelled func(i int, cell []byte, unlabelled bool) (label float32, word bool, fault string)
+	// Weighed reads the weight of a row.
+	Weighed func(cell []byte) (weight float32, fault string)
 	// Aligned returns what is wrong with a row's sequences, whose cells it asks for. It may be nil.
 	Aligned func(cell func(column string) []byte) (column, fault string)
 }
@@ -33,7 +35,8 @@ type Rows struct {
 	reading Reading
 	columns []reader
 	cursors []*Cursor
-	label   int // among columns; -1 for none
+	labels  []int // among columns; -1 for none
+	weight  int
 	group   int
 	time    int
 }
@@ -50,7 +53,7 @@ type reader struct {
 
 // Open returns the rows of a file, as a plan wants them. Rows.Close closes the file.
 func (r Reading) Open(f *File, p *scan.Plan) (*Rows, error) {
-	rows := &Rows{file: f, plan: p, reading: r, label: -1, group: -1, time: -1}
+	rows := &Rows{file: f, plan: p, reading: r, labels: make([]int, len(r.Labels)), weight: -1, group: -1, time: -1}
 	byName := map[string]int{}
 	for i, c := range f.Columns {
 		if _, twice := byName[c.Name]; twice {
@@ -87,10 +90,16 @@ func (r Reading) Open(f *File, p *scan.Plan) (*Rows, error) {
 			col.separator = r.Separator(c.Name)
 		}
 	}
-	for _, role := range []struct {
+	type role struct {
 		name string
 		at   *int
-	}{{r.Label, &rows.label}, {p.Group, &rows.group}, {p.Time, &rows.time}} {
+	}
+	roles := []role{{p.Weight, &rows.weight}, {p.Group, &rows.group}, {p.Time, &rows.time}}
+	for i, name := range slices.Backward(r.Labels) {
+		rows.labels[i] = -1
+		roles = slices.Insert(roles, 0, role{name, &rows.labels[i]})
+	}
+	for _, role := range roles {
 		if role.name != "" {
 			k, col := use(role.name)
 			col.text, *role.at = true, k
@@ -108,7 +117,7 @@ func (r Reading) Open(f *File, p *scan.Plan) (*Rows, error) {
 			c.want.Clean, c.want.Blanks = nil, false
 		}
 		c.want.Text = c.text
-		c.want.Codes = len(c.tokens) > 0 && !c.column.List && i != rows.label && i != rows.group && i != rows.time && len(c.numbers) == 0 && len(c.special) == 0
+		c.want.Codes = len(c.tokens) > 0 && !c.column.List && !rows.beside(i) && len(c.numbers) == 0 && len(c.special) == 0
 		c.want.Number = len(c.numbers) > 0 || i == rows.time && !c.column.IsText()
 		rows.cursors = append(rows.cursors, c.Cursor)
 	}
@@ -123,8 +132,8 @@ func (r *Rows) check(i int) error {
 	case why != "":
 	case col.List && len(c.numbers) > 0:
 		why = "has lists, not numbers; declare it multi or sequence, or ignore it"
-	case col.List && (i == r.label || i == r.group || i == r.time):
-		why = "has lists, which are no label, group or time; name another column"
+	case col.List && r.beside(i):
+		why = "has lists, which are no label, weight, group or time; name another column"
 	case col.List && c.separator == "":
 		why = "has lists, not single values; declare it multi or sequence, or ignore it"
 	case len(c.numbers) > 0 && (col.IsTime() || col.kind == kindTime || col.kind == kindUUID):
@@ -135,6 +144,11 @@ func (r *Rows) check(i int) error {
 		return nil
 	}
 	return fmt.Errorf("data: %s: column %s: %s", r.file.Path, bound.Name(col.Name), why)
+}
+
+// beside reports whether a column is what rows have beside their features.
+func (r *Rows) beside(i int) bool {
+	return slices.Contains(r.labels, i) || i == r.weight || i == r.group || i == r.time
 }
 
 // File returns the open file.
@@ -177,6 +191,7 @@ type scratch struct {
 	cells  []Cells
 	bad    []int // columns of rows that cannot be read, plus 1
 	faults []string
+	labels []float32 // of a row
 }
 
 // Parse parses the rows of a block.
@@ -310,17 +325,29 @@ func (r *Rows) finish(c *scan.Chunk, s *scratch, n int) {
 	if r.time >= 0 {
 		kind = r.columns[r.time].timeKind()
 	}
+	labels := scan.Grow(s.labels, max(1, len(r.labels)))
+	s.labels = labels
 	for row := range n {
 		line := c.Line + int64(row)
-		label, word := float32(0), []byte(nil)
-		if r.label >= 0 {
-			cell := s.cell(r.label, row)
-			v, isWord, fault := r.reading.Labelled(cell, c.Plan.Unlabelled)
-			if label = v; fault != "" {
-				s.wrong(row, r.label, fault)
+		clear(labels)
+		word, weight := []byte(nil), float32(0)
+		for i, column := range r.labels {
+			if column < 0 {
+				continue
+			}
+			cell := s.cell(column, row)
+			v, isWord, fault := r.reading.Labelled(i, cell, c.Plan.Unlabelled)
+			if labels[i] = v; fault != "" {
+				s.wrong(row, column, fault)
 			}
 			if isWord {
 				word = cell
+			}
+		}
+		if r.weight >= 0 {
+			v, fault := r.reading.Weighed(s.cell(r.weight, row))
+			if weight = v; fault != "" {
+				s.wrong(row, r.weight, fault)
 			}
 		}
 		group, at := int64(0), 0.0
@@ -364,7 +391,8 @@ func (r *Rows) finish(c *scan.Chunk, s *scratch, n int) {
 			copy(c.Code[c.N*c.Plan.Tokens:(c.N+1)*c.Plan.Tokens], c.Code[row*c.Plan.Tokens:])
 			copy(c.Num[c.N*c.Plan.Numbers:(c.N+1)*c.Plan.Numbers], c.Num[row*c.Plan.Numbers:])
 		}
-		c.End(label, group, at)
+		c.Beside(labels[1:], weight)
+		c.End(labels[0], group, at)
 		if r.time >= 0 {
 			c.Kinds = c.Sight(c.Kinds, kind, s.cell(r.time, row), line)
 		}
