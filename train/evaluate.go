@@ -220,7 +220,7 @@ func CheckGroups(s *data.Schema, t task.Task) error {
 		measure, them = "measure", "them"
 	}
 	return fmt.Errorf("train: %s %s within groups of rows, and the data has none: name the column of the group, such as the user, in "+
-		"data.group, which type csv has, or leave %s out of task.metrics", strings.Join(names, ", "), measure, them)
+		"data.group, which types csv and parquet have, or leave %s out of task.metrics", strings.Join(names, ", "), measure, them)
 }
 
 // CheckMetrics reports metrics that the data cannot have, so that a training would be in vain. These are metrics of groups without a

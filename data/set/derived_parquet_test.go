@@ -8,6 +8,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/datatest"
 )
 
@@ -25,9 +26,11 @@ func TestDerivedParquet(t *testing.T) {
 		"copy: {type: categorical, from: name, hash: 5}, hour: {type: categorical, from: at, derive: hour}}}"
 	read := func(kind, path string) string {
 		o, _ := datatest.Options(t)
-		s := datatest.Open(t, datatest.Section(t, fmt.Sprintf(section, kind, path)), o)
+		d := datatest.Section(t, fmt.Sprintf(section, kind, path))
+		s := datatest.Open(t, d, o)
 		x := datatest.Read(t, s.Valid) // in its order
-		return s.Map.Digest() + fmt.Sprint(x.IDs, x.Label)
+		all := datatest.Read(t, d.Stream(t.Context(), path, s.Map, data.StreamOptions{}))
+		return s.Map.Digest() + fmt.Sprint(x.IDs, x.Label, all.IDs)
 	}
 	want := read("csv", datatest.WriteFile(t, "rows.csv", text.String()))
 	for _, dictionary := range []bool{false, true} {
