@@ -173,6 +173,9 @@ func sizes(t *testing.T) []sized {
 				}
 				add("train", base, "model", v, set...)
 			case "column":
+				if name == "vector" { // needs a size
+					name = "{type: vector, dim: 3}"
+				}
 				add("train", "csv", "data.columns.b", v, "data.columns.b="+name)
 			case "regime", "method":
 				add("cki", "merge", at, v, at+"="+name)

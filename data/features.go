@@ -1,6 +1,7 @@
 package data
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,12 +21,40 @@ import (
 type FeatureMap struct {
 	Version  int           `json:"version"`
 	Rows     int64         `json:"rows"` // that it was fitted on
-	Features []MapFeature  `json:"features"`
+	Features MapFeatures   `json:"features"`
 	Tables   []*Vocabulary `json:"tables"`         // in the order of their first features
 	Text     *TextMap      `json:"text,omitempty"` // of data sets of texts
 
 	once   sync.Once
 	digest string
+}
+
+// MostFeatures is well above what tables of rows have. Each feature has a vocabulary and tensors of its own.
+const MostFeatures = 20_000
+
+// MapFeatures are the features of a map, in their order.
+type MapFeatures []MapFeature
+
+// UnmarshalJSON reads features, but no more than a map has, before they fill the memory.
+func (l *MapFeatures) UnmarshalJSON(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if t, err := d.Token(); err != nil || t == nil {
+		return err
+	} else if t != json.Delim('[') {
+		return fmt.Errorf("features are %v, not a list", t)
+	}
+	for *l = nil; d.More(); {
+		if len(*l) == MostFeatures {
+			return fmt.Errorf("more than %d features", MostFeatures)
+		}
+		var f MapFeature
+		if err := d.Decode(&f); err != nil {
+			return err
+		}
+		*l = append(*l, f)
+	}
+	return nil
 }
 
 // MapFeature is how the column of the same name becomes a feature.

@@ -16,7 +16,7 @@ import (
 func TestDerive(t *testing.T) {
 	stays := []string{
 		"BatchSize", "LearningRate", "Optimizer", "Embeddings", "GradientAccumulation", "LayerDecay", "LearningRates", "NoDecay",
-		"EmbeddingRegularizer", "NetRegularizer", "Freeze", "MaxGradNorm", "Precision", // how a step is made
+		"EmbeddingRegularizer", "NetRegularizer", "EmbeddingL1", "NetL1", "Freeze", "MaxGradNorm", "Precision", // how a step is made
 		"Monitor", "Keep", "MinDelta", "EvalSteps", // how a model is chosen
 		"CacheFeatures", "CheckpointSteps", "LogSteps", // no result depends on them
 	}

@@ -98,9 +98,6 @@ func (t *Data) plan(features []data.MapFeature) *scan.Plan {
 	return p
 }
 
-// maxFeatures is well above what tables of rows have. Each feature has a vocabulary and tensors of its own.
-const maxFeatures = 20_000
-
 // Fit returns the feature map of the train rows of files.
 func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data.FeatureMap, error) {
 	head, err := (&scan.Scanner{Format: t.Format, MaxLine: t.MaxLine}).Head(ctx, files[0])
@@ -111,9 +108,9 @@ func (t *Data) Fit(ctx context.Context, o *parts.Opening, files []string) (*data
 	if err != nil {
 		return nil, err
 	}
-	if len(list) > maxFeatures {
+	if len(list) > data.MostFeatures {
 		return nil, fmt.Errorf("data: %s: its first row makes %d features; a model takes at most %d: is it the right file, and the right type of data?",
-			files[0], len(list), maxFeatures)
+			files[0], len(list), data.MostFeatures)
 	}
 	features, tables, err := skeleton(list, &t.Common)
 	if err != nil {
