@@ -141,6 +141,9 @@ func fileSize(_ *testing.T, _ string, need used, r *rand.Rand, c *exec.Cmd) func
 
 func openFiles(_ *testing.T, _ string, _ used, r *rand.Rand, c *exec.Cmd) func() {
 	limits := []int{3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17} // see TestFewFiles
+	if filepath.Base(c.Path) == "predict" {
+		limits = limits[3:] // a package that it writes Parquet with starts a clock, for which the runtime takes files before anything else runs
+	}
 	limited(c, fmt.Sprintf("-n %d", limits[r.IntN(len(limits))]))
 	return func() {}
 }

@@ -13,8 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parquet-go/parquet-go"
+
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/configs/registry"
+	"github.com/splice-ml/splice/data/datatest"
 	"github.com/splice-ml/splice/data/memory"
 )
 
@@ -32,6 +35,10 @@ type sized struct {
 var sizeBases = map[string]string{
 	"criteo": config,
 	"csv": `data: {type: csv, path: rows.csv, label: y, columns: {a: categorical, b: {type: multi, separator: " "}, c: numeric}, split: {ratio: [.5, .5]}}
+model: {type: fm, embedding_dim: 2}
+train: {batch_size: 8, epochs: 1}
+`,
+	"parquet": `data: {type: parquet, path: rows.parquet, label: y, columns: {a: categorical, b: {type: multi, separator: " "}, c: numeric}, split: {ratio: [.5, .5]}}
 model: {type: fm, embedding_dim: 2}
 train: {batch_size: 8, epochs: 1}
 `,
@@ -86,10 +93,12 @@ merge: {regime: {type: independent}, finetune: {epochs: 0}, report: false}
 func sizeFiles(t *testing.T, dir string) {
 	t.Helper()
 	var csv, libfm, frappe, text, log strings.Builder
+	var rows []map[string]any
 	csv.WriteString("y,a,b,c\n")
 	frappe.WriteString("user\titem\tcnt\tdaytime\tweekday\tisweekend\thomework\tcost\tweather\tcountry\tcity\n")
 	text.WriteString("y\ts\n")
 	for i := range 60 {
+		rows = append(rows, map[string]any{"y": int64(i % 2), "a": fmt.Sprint("a", i%7), "b": fmt.Sprint("x y", i%5), "c": int64(i)})
 		fmt.Fprintf(&csv, "%d,a%d,x y%d,%d\n", i%2, i%7, i%5, i)
 		fmt.Fprintf(&libfm, "%d %d:1 %d:1\n", i%2, i%7, 10+i%5)
 		fmt.Fprintf(&frappe, "u%d\ti%d\t1\tmorning\tmonday\tweekday\thome\tfree\tsunny\tSpain\t%d\n", i%7, i, i%3)
@@ -100,6 +109,8 @@ func sizeFiles(t *testing.T, dir string) {
 	}
 	write(t, dir, "rows.seq", log.String())
 	write(t, dir, "rows.csv", csv.String())
+	columns := parquet.Group{"y": parquet.Int(64), "a": parquet.String(), "b": parquet.String(), "c": parquet.Int(64)}
+	datatest.WriteParquet(t, filepath.Join(dir, "rows.parquet"), columns, rows)
 	write(t, dir, "rows.libfm", libfm.String())
 	write(t, dir, "rows.frappe", frappe.String())
 	write(t, dir, "rows.txt", text.String())
