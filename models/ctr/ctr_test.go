@@ -67,7 +67,8 @@ func TestModels(t *testing.T) {
 // The first-order terms are those of numbers and of the vectors behind them.
 func TestLinearOfVectors(t *testing.T) {
 	sc := &data.Schema{NumDense: 5, Features: []data.Feature{
-		{Name: "n", Kind: data.Numeric, Table: "n"}, {Name: "v", Kind: data.Numeric, Table: "v", Column: 1, Count: 3},
+		{Name: "n", Kind: data.Numeric, Table: "n"},
+		{Name: "v", Kind: data.Numeric, Table: "v", Column: 1, Count: 3},
 		{Name: "w", Kind: data.Numeric, Table: "w", Column: 4},
 	}}
 	p := nn.NewParams(1)
