@@ -1,6 +1,10 @@
 package serve
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/splice-ml/splice"
+)
 
 // Routes returns what is served, as "METHOD /path".
 func (s *Server) Routes() (list []string) {
@@ -10,4 +14,17 @@ func (s *Server) Routes() (list []string) {
 		}
 	}
 	return list
+}
+
+// ReadRows gives what the body of a request for scores holds to do, which must not keep it, and returns what is wrong with the body.
+func ReadRows(l Limits, body []byte, do func(model string, k *int, rows []splice.Row)) error {
+	r, err := (&Server{Options: Options{Limits: l}}).read(body)
+	if err != nil {
+		return err
+	}
+	defer r.put()
+	if r.req.Fault == nil {
+		do(r.req.Model, r.req.K, r.req.Rows)
+	}
+	return r.req.Fault
 }

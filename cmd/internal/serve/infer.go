@@ -145,7 +145,7 @@ func (s *Server) inferWith(c *call, body []byte, name string, v *version) error 
 		return err
 	}
 	var req inferRequest
-	if err := s.decode(body, &req, false); err != nil {
+	if err := s.decode(body, &req); err != nil {
 		return err
 	}
 	rows, err := s.inputRows(req.Inputs, behind, v)

@@ -8,13 +8,13 @@ import (
 	"io"
 	"unicode/utf8"
 
-	"github.com/splice-ml/splice"
-	"github.com/splice-ml/splice/data"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/splice-ml/splice/data/bound"
 )
 
-// decode reads a body's JSON into v, whose keys are all that it may have if strict is true. Numbers keep their digits.
-func (s *Server) decode(body []byte, v any, strict bool) error {
+// decode reads a body's JSON into v. Numbers keep their digits.
+func (s *Server) decode(body []byte, v any) error {
 	if !utf8.Valid(body) {
 		return refuse("the body is no UTF-8")
 	}
@@ -23,9 +23,6 @@ func (s *Server) decode(body []byte, v any, strict bool) error {
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
-	if strict {
-		dec.DisallowUnknownFields()
-	}
 	if err := dec.Decode(v); err != nil {
 		return refuse("the body: %s", jsonFault(err))
 	}
@@ -38,12 +35,15 @@ func (s *Server) decode(body []byte, v any, strict bool) error {
 // jsonFault says what is wrong with JSON.
 func jsonFault(err error) string {
 	var syntax *json.SyntaxError
+	var text *jsontext.SyntacticError
 	var kind *json.UnmarshalTypeError
 	switch {
 	case errors.Is(err, io.EOF):
 		return "it is empty; want a JSON object"
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "its JSON ends too early"
+	case errors.As(err, &text):
+		return fmt.Sprintf("%v, at byte %d", text.Err, text.ByteOffset)
 	case errors.As(err, &syntax):
 		return fmt.Sprintf("%v, at byte %d", err, syntax.Offset)
 	case errors.As(err, &kind) && kind.Field == "":
@@ -54,23 +54,6 @@ func jsonFault(err error) string {
 	return string(bytes.TrimPrefix([]byte(err.Error()), []byte("json: ")))
 }
 
-// rows reads the rows of a request.
-func (s *Server) rows(list []json.RawMessage) ([]splice.Row, error) {
-	if err := s.count(len(list)); err != nil {
-		return nil, err
-	}
-	rows := make([]splice.Row, 0, len(list))
-	for i, text := range list {
-		row, bad := readRow(text)
-		if bad != nil {
-			bad.Row = i
-			return nil, bad
-		}
-		rows = append(rows, row)
-	}
-	return rows, nil
-}
-
 // count checks the number of rows of a request.
 func (s *Server) count(n int) error {
 	if n > s.Rows {
@@ -79,24 +62,8 @@ func (s *Server) count(n int) error {
 	return nil
 }
 
-// readRow reads a row, which is valid JSON.
-func readRow(text []byte) (splice.Row, *data.ValueError) {
-	var row splice.Row
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.UseNumber()
-	if err := dec.Decode(&row); err != nil || row == nil {
-		return nil, &data.ValueError{Msg: "is no JSON object; want one of values by column"}
-	}
-	if members(text) != len(row) {
-		return nil, &data.ValueError{Msg: "has a column twice"}
-	}
-	for name, v := range row {
-		if bad := fault(v, true); bad != "" {
-			return nil, &data.ValueError{Column: name, Msg: bad}
-		}
-	}
-	return row, nil
-}
+// wantValue ends what is said of values that rows have not.
+const wantValue = "; want a string, a number, a list of these, or null for a blank"
 
 // fault says what is wrong with a value that JSON has and rows have not.
 func fault(v any, lists bool) string {
@@ -119,26 +86,5 @@ func fault(v any, lists bool) string {
 	if kind == "" {
 		return ""
 	}
-	return kind + "; want a string, a number, a list of these, or null for a blank"
-}
-
-// members counts the members of a JSON object, also those of one name.
-func members(text []byte) int {
-	n, depth, quoted := 0, 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			depth--
-		case c == ':' && depth == 1:
-			n++
-		}
-	}
-	return n
+	return kind + wantValue
 }

@@ -1,19 +1,11 @@
 package serve
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 
 	"github.com/splice-ml/splice"
 )
-
-// rowsRequest is the body of a request for scores or recommendations.
-type rowsRequest struct {
-	Model string            `json:"model"`
-	Rows  []json.RawMessage `json:"rows"`
-	K     *int              `json:"k"`
-}
 
 // defaultItems is how many items are recommended if a request does not say.
 const defaultItems = 10
@@ -36,18 +28,18 @@ type recommendReply struct {
 }
 
 func (s *Server) score(c *call) error {
-	req, m, v, err := s.request(c)
+	r, m, v, err := s.request(c)
 	if err != nil {
 		return err
 	}
 	defer v.release()
-	if req.K != nil {
+	if r.req.K != nil {
 		return refuse("k is for recommendations: POST /v1/recommend")
 	}
 	if v.output == splice.OutputItems {
 		return refuse("model %s recommends items and gives a row no score: POST /v1/recommend", m.Name)
 	}
-	a, err := s.predict(c, v, req.Rows, 0)
+	a, err := s.predict(c, v, r, 0)
 	if err != nil {
 		return err
 	}
@@ -72,7 +64,7 @@ func (s *Server) score(c *call) error {
 }
 
 func (s *Server) recommend(c *call) error {
-	req, m, v, err := s.request(c)
+	r, m, v, err := s.request(c)
 	if err != nil {
 		return err
 	}
@@ -81,13 +73,13 @@ func (s *Server) recommend(c *call) error {
 		return refuse("model %s scores rows and recommends no items: POST /v1/score", m.Name)
 	}
 	k := defaultItems
-	if req.K != nil {
-		k = *req.K
+	if r.req.K != nil {
+		k = *r.req.K
 	}
 	if err := s.checkItems(k); err != nil {
 		return err
 	}
-	a, err := s.predict(c, v, req.Rows, k)
+	a, err := s.predict(c, v, r, k)
 	if err != nil {
 		return err
 	}
@@ -110,20 +102,20 @@ func (s *Server) checkItems(k int) error {
 }
 
 // request reads a request for rows, and returns the version that answers it, to be released.
-func (s *Server) request(c *call) (*rowsRequest, *served, *version, error) {
+func (s *Server) request(c *call) (*reader, *served, *version, error) {
 	body, err := s.body(c)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	var req rowsRequest
-	if err := s.decode(body, &req, true); err != nil {
+	r, err := s.read(body)
+	if err != nil {
 		return nil, nil, nil, err
 	}
-	if req.Rows == nil {
+	if r.req.Rows == nil {
 		return nil, nil, nil, refuse(`"rows" is missing; want a list of objects`)
 	}
-	m, v, err := s.find(req.Model)
-	return &req, m, v, err
+	m, v, err := s.find(r.req.Model)
+	return r, m, v, err
 }
 
 // find returns a model by its name, and its version, to be released. Without a name, it is the only model.
@@ -144,13 +136,19 @@ func (s *Server) find(name string) (*served, *version, error) {
 	return nil, nil, &failure{code: http.StatusNotFound, msg: "there is no model " + quote(name) + "; there are " + strings.Join(names, ", ")}
 }
 
-// predict scores the rows of a request.
-func (s *Server) predict(c *call, v *version, list []json.RawMessage, k int) (answer, error) {
-	rows, err := s.rows(list)
-	if err != nil {
+// predict scores the rows of a request, whose reader must not be used any more.
+func (s *Server) predict(c *call, v *version, r *reader, k int) (answer, error) {
+	if err := s.count(r.req.Count); err != nil {
 		return answer{}, err
 	}
-	return s.ask(c, v, rows, k)
+	if r.req.Fault != nil {
+		return answer{}, r.req.Fault
+	}
+	a, err := s.ask(c, v, r.req.Rows, k)
+	if err == nil { // else a batch may still have the rows
+		r.put()
+	}
+	return a, err
 }
 
 func float32s(list []float64) []float32 {
