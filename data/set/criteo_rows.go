@@ -36,7 +36,7 @@ func (f criteoFormat) Features(string, []byte) ([]table.Declared, error) {
 }
 
 // Cell reads a count or a category.
-func (f criteoFormat) Cell(c scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string) {
+func (f criteoFormat) Cell(c *scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string) {
 	if !f.trim {
 		return table.PlainCell(c, text)
 	}

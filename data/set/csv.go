@@ -286,7 +286,7 @@ func (f csvFormat) isMissing(text []byte) bool {
 }
 
 // Cell reads a token or a number, or a blank that has a name.
-func (f csvFormat) Cell(c scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string) {
+func (f csvFormat) Cell(c *scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string) {
 	hi = len(text)
 	if f.Trim {
 		lo, hi = scan.TrimBlanks(text, lo, hi)

@@ -254,7 +254,7 @@ func indexFault(text []byte) string {
 }
 
 // Cell reads the index of a categorical field or the value of a numeric one, of which none is blank.
-func (f libfmFormat) Cell(c scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string) {
+func (f libfmFormat) Cell(c *scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string) {
 	if len(text) == 0 {
 		return 0, 0, 0, "is blank; the libfm layout has no blanks, want an index such as 17, or of a numeric field its value"
 	}

@@ -17,8 +17,14 @@ type rows struct {
 	records []byte
 	names   []string        // of the columns that are read, in the order of the features
 	known   map[string]bool // these, and other columns that rows had
-	// by column: between the tokens of its cells, if a feature has several of them
-	separators map[string]string
+	cells   []cell          // by feature
+}
+
+// cell is how the value of a feature is read.
+type cell struct {
+	scan.PlanColumn                  // as Format.Cell takes it: a special one as text
+	special         *scan.PlanColumn // what reads a special one, else nil
+	separator       string           // between the tokens of its column's cells, if a feature has several of them
 }
 
 // Encoder returns an encoder of rows in memory.
@@ -29,7 +35,8 @@ func (t *Data) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
 	own := *t
 	own.Group, own.Time, own.Weight = "", "", ""
 	p := own.plan(m.Features)
-	r := &rows{table: *t, encoder: newEncoder(m, p, own.Labels), known: map[string]bool{}, separators: map[string]string{}}
+	r := &rows{table: *t, encoder: newEncoder(m, p, own.Labels), known: map[string]bool{}, cells: make([]cell, len(m.Features))}
+	separators := map[string]string{}
 	r.chunk = scan.Chunk{Block: &scan.Block{}, Plan: p, Label: []float32{0}, More: make([]float32, max(0, len(p.Labels)-1))}
 	for i := range m.Features {
 		f := &m.Features[i]
@@ -38,7 +45,14 @@ func (t *Data) Encoder(m *data.FeatureMap) (data.RowEncoder, error) {
 			r.known[name] = true
 		}
 		if f.Separator != "" {
-			r.separators[f.Source()] = f.Separator
+			separators[f.Source()] = f.Separator
+		}
+	}
+	for i := range r.cells {
+		column := &p.Columns[i]
+		r.cells[i] = cell{PlanColumn: *column, separator: separators[column.Name]}
+		if column.Special() {
+			r.cells[i].Number, r.cells[i].special = false, column
 		}
 	}
 	return r, nil
@@ -104,31 +118,29 @@ func (r *rows) parse(row map[string]any) *data.ValueError {
 	c := &r.chunk
 	tok, num := c.Begin()
 	text := c.Data[:0]
-	for i := range r.encoder.features {
-		column := r.encoder.plan.Columns[i]
+	for i := range r.cells {
+		column := &r.cells[i]
 		v, ok := row[column.Name]
 		if !ok {
 			return data.MissingColumns(row, r.names)
 		}
 		start, bad := len(text), ""
-		if text, bad = scan.AppendValue(text, v, r.separators[column.Name]); bad != "" {
+		if text, bad = scan.AppendValue(text, v, column.separator); bad != "" {
 			return &data.ValueError{Column: column.Name, Msg: bad}
 		}
 		if _, fault := scan.TextFault(text[start:]); fault != "" {
 			return &data.ValueError{Column: column.Name, Msg: string(fault)}
 		}
-		as := column
-		as.Number = column.Number && !column.Special()
-		lo, hi, v64, bad := r.table.Format.Cell(as, text[start:])
-		if column.Special() && bad == "" {
-			if bad = column.Read(num, text[start+lo:start+hi]); bad != "" {
+		lo, hi, v64, bad := r.table.Format.Cell(&column.PlanColumn, text[start:])
+		if column.special != nil && bad == "" {
+			if bad = column.special.Read(num, text[start+lo:start+hi]); bad != "" {
 				bad = fmt.Sprintf(bad, scan.Show(text[start+lo:start+hi]))
 			}
 		}
 		switch {
 		case bad != "":
 			return &data.ValueError{Column: column.Name, Msg: bad}
-		case column.Special():
+		case column.special != nil:
 		case column.Number:
 			num[column.At] = v64
 		default:
@@ -179,7 +191,7 @@ func (t *Data) beside(name string) bool {
 }
 
 // PlainCell is Format.Cell of formats whose cells are tokens or numbers as they stand.
-func PlainCell(c scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string) {
+func PlainCell(c *scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string) {
 	if !c.Number {
 		return 0, len(text), 0, ""
 	}

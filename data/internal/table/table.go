@@ -37,7 +37,7 @@ type Format interface {
 	Features(path string, head []byte) ([]Declared, error)
 	// Cell reads the text of a cell of a column as the parser of a file does: a number, or a token, which is text[lo:hi].
 	// bad says what is wrong with it.
-	Cell(c scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string)
+	Cell(c *scan.PlanColumn, text []byte) (lo, hi int, v float64, bad string)
 }
 
 // Declared is a feature as the options declare it, before it is fitted.
