@@ -156,7 +156,8 @@ func (m *served) load(ctx context.Context, old *version) (*version, []run.Stamp,
 		predict: v.predict, limits: m.limits, workers: workers(), observe: func(requests, rows int) { m.metrics.batch(m.Name, requests, rows) },
 		begin: func() func() {
 			v.refs.Add(1) // a request holds the version
-			return v.release
+			share(1)
+			return func() { share(-1); v.release() }
 		},
 	}
 	return v, before, nil

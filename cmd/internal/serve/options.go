@@ -9,7 +9,10 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
 // Options say what is served, where, and within which limits.
@@ -134,3 +137,16 @@ func Models(runs []string, ensemble, merge string, set ...string) ([]Model, erro
 
 // workers is how many batches of a model are scored at once.
 func workers() int { return runtime.GOMAXPROCS(0) }
+
+// scoring counts the workers of all queues that score.
+var scoring atomic.Int64
+
+// share counts workers, and shares the processors out: one that scores alone has them all, several have one each, so that none waits for a thread
+// that has no processor.
+func share(change int64) {
+	threads := 1
+	if scoring.Add(change) < 2 {
+		threads = workers()
+	}
+	kernel.SetThreads(threads)
+}
