@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/splice-ml/splice"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/crash"
+	"github.com/splice-ml/splice/models/ops/kernel"
 )
 
 // fake is a queue whose calls wait until they are let go. It scores a row by its number.
@@ -201,4 +203,17 @@ func TestQueue(t *testing.T) {
 			t.Errorf("a call of %d rows, want 1", n)
 		}
 	})
+}
+
+// TestShare holds that a worker alone has all processors, and each of several one.
+func TestShare(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(3))
+	for i, tc := range []struct {
+		change int64
+		want   int
+	}{{1, 3}, {1, 1}, {1, 1}, {-1, 1}, {-1, 3}, {-1, 3}} {
+		if share(tc.change); kernel.Threads() != tc.want {
+			t.Errorf("step %d: %d threads, want %d", i, kernel.Threads(), tc.want)
+		}
+	}
 }
