@@ -11,7 +11,6 @@ import (
 
 	"github.com/splice-ml/splice/configs/registry"
 	"github.com/splice-ml/splice/data"
-	"github.com/splice-ml/splice/data/internal/cache"
 	"github.com/splice-ml/splice/data/internal/parts"
 	"github.com/splice-ml/splice/data/rng"
 )
@@ -76,24 +75,11 @@ func (d Likes) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, erro
 	}
 	o.Log.Info("data: the rows are SYNTHETIC: clicks and likes of users with tastes of their own", "users", d.Users, "items", d.Items,
 		"rows", d.Rows, "seed", d.Seed)
-	path, err := keep(text.Bytes(), cache.At(o.CacheDir, o.Log))
-	if err != nil {
-		return nil, err
+	var of []scored
+	if len(d.Label) == 1 {
+		of = rows[slices.Index(likesLabels, d.Label[0])]
 	}
-	c := d.csv()
-	c.Path = []string{path}
-	s, err := c.Open(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	s.Synthetic, s.Sources = &data.Reachable{}, nil
-	if d.Split.By == data.SplitOrder && s.Test != nil && len(d.Label) == 1 {
-		of := rows[slices.Index(likesLabels, d.Label[0])]
-		test := of[int64(len(of))-s.Test.Rows():]
-		s.Synthetic.AUC, _ = bestAUC(test)
-		s.Synthetic.LogLoss, _ = bestLogLoss(test)
-	}
-	return s, nil
+	return openGenerated(ctx, d.csv(), text.Bytes(), of, o)
 }
 
 // Stream reads one file in order: tab separated rows with a header of user, item, genre, hour, device, and the columns click and like or

@@ -96,18 +96,23 @@ func (d Tastes) Open(ctx context.Context, o data.OpenOptions) (*data.Splits, err
 	}
 	o.Log.Info("data: the rows are SYNTHETIC: clicks of users with tastes of their own", "users", d.Users, "items", d.Items, "rows", d.Rows,
 		"seed", d.Seed)
-	path, err := keep(text.Bytes(), cache.At(o.CacheDir, o.Log))
+	return openGenerated(ctx, d.csv(), text.Bytes(), rows, o)
+}
+
+// openGenerated opens generated rows, of which the text is kept in the cache. rows are their true probabilities in the order of the text, from
+// which follows what is reachable on a test part at its end; nil if nothing is known.
+func openGenerated(ctx context.Context, c CSV, text []byte, rows []scored, o data.OpenOptions) (*data.Splits, error) {
+	path, err := keep(text, cache.At(o.CacheDir, o.Log))
 	if err != nil {
 		return nil, err
 	}
-	c := d.csv()
 	c.Path = []string{path}
 	s, err := c.Open(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	s.Synthetic, s.Sources = &data.Reachable{}, nil
-	if d.Split.By == data.SplitOrder && s.Test != nil {
+	if c.Split.By == data.SplitOrder && s.Test != nil && rows != nil {
 		test := rows[int64(len(rows))-s.Test.Rows():]
 		s.Synthetic.AUC, _ = bestAUC(test)
 		s.Synthetic.LogLoss, _ = bestLogLoss(test)
