@@ -246,6 +246,21 @@ func TestGridData(t *testing.T) {
 	}
 }
 
+// Some columns of a table can be made alone, and the command that its file names makes these.
+func TestGridColumns(t *testing.T) {
+	do := gridDesk(t, gridFile)
+	m := &madeCells{}
+	out, log, code := do(m, "t.yaml", "--full", "--dataset", "Log", "--dataset", "Own", "--model", "slow")
+	if code != 0 || len(m.cells) != 20 {
+		t.Fatalf("exit %d, %d cells, want 2 columns with 5 seeds and 2 merges each\n%s", code, len(m.cells), log)
+	}
+	hasLines(t, out, "| method | Log (synthetic stand-in), slow | Own, slow |")
+	r, err := readResult("out/t.json")
+	if want := "go run ./cmd/table t.yaml --full --dataset 'Log' --dataset 'Own' --model 'slow'"; err != nil || r.Command != want {
+		t.Errorf("%v, the command is %q, want %q", err, r.Command, want)
+	}
+}
+
 // A table that is stopped says what is done, and goes on.
 func TestGridInterrupted(t *testing.T) {
 	do := gridDesk(t, gridFile)
@@ -322,6 +337,9 @@ func TestBadGrids(t *testing.T) {
 		"has no place for this":   {"t.yaml", "--quick", "--into", "t.yaml"},
 		"x.json: no such file":    {"x.json"},
 		"is no result of a table": {"empty.json"},
+		`--dataset "Lag": want one of ["Log" "Absent" "Own"]`: {"t.yaml", "--quick", "--dataset", "Lag"},
+		`--model "slaw": want one of ["fast" "slow"]`:         {"t.yaml", "--quick", "--model", "slaw"},
+		"no column is both": {"t.yaml", "--quick", "--dataset", "Own", "--model", "fast"},
 	} {
 		put(t, "empty.json", "{}")
 		if _, log, code := do(&madeCells{}, args...); code != app.ExitBadInput || !strings.Contains(strings.Replace(log, "open x.json", "x.json", 1), want) {

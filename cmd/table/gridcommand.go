@@ -27,6 +27,8 @@ type gridOptions struct {
 	format      string
 	into        string
 	dir         string
+	datasets    app.List
+	models      app.List
 	maker       cellMaker // nil: runner
 }
 
@@ -34,6 +36,8 @@ func (o *gridOptions) flags(f *flag.FlagSet) {
 	f.BoolVar(&o.quick, "quick", false, "of a table file with rows: the quick size, which shows that everything runs")
 	f.BoolVar(&o.full, "full", false, "of a table file with rows: the full size, which takes hours")
 	f.StringVar(&o.data, "data", "", "`directory` in which data sets are looked for before datasets/, by the same names")
+	f.Var(&o.datasets, "dataset", "of a table file with rows: make the columns of this data set, by its `name`; may be given several times")
+	f.Var(&o.models, "model", "of a table file with rows: make the columns of this model, by its `name`; may be given several times")
 	f.IntVar(&o.jobs, "jobs", 1, "cells of a table with rows that are made at once, each on one thread; the results are the same")
 	f.StringVar(&o.format, "format", "markdown", "how a table with rows is printed: markdown, csv or latex")
 	f.StringVar(&o.into, "into", "", "also write a table with rows into a Markdown `file`, between the lines <!-- NAME --> and <!-- /NAME -->")
@@ -42,7 +46,7 @@ func (o *gridOptions) flags(f *flag.FlagSet) {
 
 // asked reports whether a flag was given that only tables with rows have.
 func (o *gridOptions) asked() bool {
-	return o.quick || o.full || o.data != "" || o.jobs != 1 || o.format != "markdown" || o.into != "" || o.dir != ""
+	return o.quick || o.full || o.data != "" || o.jobs != 1 || o.format != "markdown" || o.into != "" || o.dir != "" || len(o.datasets) > 0 || len(o.models) > 0
 }
 
 // run makes the table of a file that has rows, or shows one that is made: the JSON file of a result. done is false for other files.
@@ -66,7 +70,7 @@ func (o *gridOptions) run(ctx context.Context, c *app.Command, path string, set 
 	case err != nil:
 		return true, run.BadInput(err)
 	case g == nil && o.asked():
-		return true, run.BadInput(fmt.Errorf("table: %s has no rows: --quick, --full, --data, --jobs, --format, --into and --dir are for tables that have", path))
+		return true, run.BadInput(fmt.Errorf("table: %s has no rows: --quick, --full, --data, --jobs, --format, --into, --dir, --dataset and --model are for tables that have", path))
 	case g == nil:
 		return false, nil
 	case o.quick == o.full:
@@ -74,10 +78,13 @@ func (o *gridOptions) run(ctx context.Context, c *app.Command, path string, set 
 	case o.jobs < 1 || o.jobs > 1024:
 		return true, run.BadInput(errors.New("table: --jobs must be in [1, 1024]"))
 	}
-	a := asked{full: o.full, data: o.data, set: set, jobs: o.jobs}
+	a := asked{full: o.full, data: o.data, set: set, jobs: o.jobs, datasets: o.datasets, models: o.models}
 	p, err := g.plan(a)
 	if err != nil {
 		return true, run.BadInput(err)
+	}
+	if len(p.columns) == 0 && len(p.leftOut) == 0 {
+		return true, run.BadInput(errors.New("table: no column is both of these data sets and of these models"))
 	}
 	if len(p.columns) == 0 {
 		return true, run.BadInput(fmt.Errorf("table: nothing is left to make: the files of %s are not there; see docs/tables.md", strings.Join(p.leftOut, ", ")))
@@ -98,7 +105,7 @@ func (o *gridOptions) run(ctx context.Context, c *app.Command, path string, set 
 	if err != nil {
 		return true, run.BadInput(err)
 	}
-	r.Command = gridCommand(path, r.Size, set)
+	r.Command = gridCommand(path, r.Size, a)
 	if o.full {
 		out = cmp.Or(out, g.Out)
 	}
@@ -175,6 +182,13 @@ func writeResult(ctx context.Context, c *app.Command, r *gridResult, out, table 
 }
 
 // gridCommand returns the command that makes the table again.
-func gridCommand(path, size string, set []string) string {
-	return command(path, set) + " --" + size
+func gridCommand(path, size string, a asked) string {
+	text := command(path, a.set) + " --" + size
+	for _, name := range a.datasets {
+		text += " --dataset '" + name + "'"
+	}
+	for _, name := range a.models {
+		text += " --model '" + name + "'"
+	}
+	return text
 }

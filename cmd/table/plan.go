@@ -23,6 +23,8 @@ type asked struct {
 	data string   // directory in which data sets are looked for before datasets/; may be empty
 	set  []string // overrides of every config
 	jobs int      // cells that are made at once
+
+	datasets, models []string // names of those that are made, of the size's; empty: all
 }
 
 // gridColumn is a data set with a model.
@@ -79,11 +81,14 @@ func (g *grid) plan(a asked) (*plan, error) {
 			p.rows = append(p.rows, &g.Rows[i])
 		}
 	}
+	if err := g.knows(a); err != nil {
+		return nil, err
+	}
 	among := func(list []string, name string) bool { return len(list) == 0 || slices.Contains(list, name) }
 	b := &planner{plan: p, asked: a, at: map[string]*cell{}, loads: map[string]*loaded{}, sums: origin.Checksums{}}
 	for i := range g.Datasets {
 		d := &g.Datasets[i]
-		if !among(p.size.Datasets, d.Name) {
+		if !among(p.size.Datasets, d.Name) || !among(a.datasets, d.Name) {
 			continue
 		}
 		missing := b.missing(d) || d.Large && !a.full
@@ -95,7 +100,7 @@ func (g *grid) plan(a asked) (*plan, error) {
 		if len(g.Models) > 0 {
 			models = nil
 			for k := range g.Models {
-				if m := &g.Models[k]; among(p.size.Models, m.Name) && among(d.Models, m.Name) {
+				if m := &g.Models[k]; among(p.size.Models, m.Name) && among(d.Models, m.Name) && among(a.models, m.Name) {
 					models = append(models, m)
 				}
 			}
@@ -107,6 +112,32 @@ func (g *grid) plan(a asked) (*plan, error) {
 		}
 	}
 	return p, errors.Join(b.errs...)
+}
+
+// knows reports names of data sets and models that were asked for and that the file does not have.
+func (g *grid) knows(a asked) error {
+	var errs []error
+	sets, models := make([]string, len(g.Datasets)), make([]string, len(g.Models))
+	for i, d := range g.Datasets {
+		sets[i] = d.Name
+	}
+	for i, m := range g.Models {
+		models[i] = m.Name
+	}
+	for _, c := range []struct {
+		flag       string
+		want, have []string
+	}{{"dataset", a.datasets, sets}, {"model", a.models, models}} {
+		for _, name := range c.want {
+			switch {
+			case len(c.have) == 0:
+				errs = append(errs, fmt.Errorf("table: --%s: the file names no %ss", c.flag, c.flag))
+			case !slices.Contains(c.have, name):
+				errs = append(errs, fmt.Errorf("table: --%s %q: want one of %q", c.flag, name, c.have))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // planner makes a plan.
