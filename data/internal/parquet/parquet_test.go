@@ -56,7 +56,7 @@ func cellsOf(f *File, name string, size int, codes bool) ([]any, error) {
 			continue
 		}
 		cur := f.Cursor(c, Want{Text: true, Codes: codes && !c.List, Longest: 1 << 20})
-		defer cur.close()
+		defer cur.Close()
 		var out Cells
 		var text []byte
 		var err error
@@ -137,7 +137,7 @@ func TestNumbers(t *testing.T) {
 						row++
 					}
 				}
-				cur.close()
+				cur.Close()
 			}
 		}
 	}

@@ -157,7 +157,7 @@ func (r *Rows) File() *os.File { return r.file.File() }
 // Close closes the file.
 func (r *Rows) Close() error {
 	for _, c := range r.cursors {
-		c.close()
+		c.Close()
 	}
 	return r.file.Close()
 }
