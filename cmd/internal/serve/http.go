@@ -162,6 +162,9 @@ func (s *Server) body(c *call) ([]byte, error) {
 	return body, nil
 }
 
+// firstRead bounds the bytes that are set aside for a body before any of it has come.
+const firstRead = 64 << 10
+
 // readBody reads the body of a request, within the limits of one and of all.
 func (s *Server) readBody(c *call) ([]byte, error) {
 	if e := c.Header.Get("Content-Encoding"); e != "" && e != "identity" {
@@ -173,7 +176,7 @@ func (s *Server) readBody(c *call) ([]byte, error) {
 		return nil, large
 	}
 	r := http.MaxBytesReader(c.w, c.Request.Body, s.Body)
-	body := make([]byte, 0, 1<<10)
+	body := make([]byte, 0, min(max(c.ContentLength+1, 1<<10), firstRead))
 	for {
 		if len(body) == cap(body) {
 			bigger := make([]byte, len(body), max(2*cap(body), 1<<10))
