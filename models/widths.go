@@ -31,9 +31,14 @@ func outWidth(f *data.Feature, dim int) int {
 
 // EqualEmbeddings is [Inputs.Embeddings] of a model that needs embeddings of one width, such as one that takes inner products of all of them.
 func (in *Inputs) EqualEmbeddings(s *nn.Scope, name string, dim int) *G.Node {
+	return in.equal(s, name, dim, in.all())
+}
+
+// equal is EqualEmbeddings of some features.
+func (in *Inputs) equal(s *nn.Scope, name string, dim int, features []*data.Feature) *G.Node {
 	var others []string
-	for i := range in.Schema.Features {
-		if f := &in.Schema.Features[i]; outWidth(f, dim) != dim {
+	for _, f := range features {
+		if outWidth(f, dim) != dim {
 			others = append(others, fmt.Sprintf("%s (%d)", f.Name, outWidth(f, dim)))
 		}
 	}
@@ -43,7 +48,7 @@ func (in *Inputs) EqualEmbeddings(s *nn.Scope, name string, dim int) *G.Node {
 			dim, strings.Join(others, ", ")))
 		return nil
 	}
-	return in.Embeddings(s, name, dim)
+	return in.embed(s, name, name, dim, features)
 }
 
 // embed returns the embeddings of features side by side. Those of the model's width come first, in the order of the features, then those of other
@@ -135,13 +140,42 @@ func projected(s *nn.Scope, f *data.Feature, x *G.Node, dim int) *G.Node {
 	return s.Columns(y, sp)
 }
 
-// numbers returns the numbers of a vector as they are, [B, n].
+// numbers returns the numbers of a numeric column, of which a vector has several, as they are, [B, n].
 func (in *Inputs) numbers(s *nn.Scope, leaf string, f *data.Feature) *G.Node {
-	node, values := s.Input(leaf, s.Batch, f.Count)
+	node, values := s.Input(leaf, s.Batch, f.Numbers())
 	if node != nil && !s.IsAgain() {
 		in.plan.AddNumbers(f, values)
 	}
-	return s.Columns(node, s.Fixed(f.Count))
+	return s.Columns(node, s.Fixed(f.Numbers()))
+}
+
+// Numbers returns the numbers of all numeric columns as they are, vectors included, side by side in the order of the schema, [B, numbers]; nil
+// if the data has none.
+func (in *Inputs) Numbers(s *nn.Scope, name string) *G.Node {
+	var parts []*G.Node
+	for _, f := range in.all() {
+		if f.Kind == data.Numeric {
+			parts = append(parts, in.numbers(s, name+"."+f.Name, f))
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return nn.Concat(s, parts...)
+}
+
+// EqualTokens is [Inputs.EqualEmbeddings] of all columns but the numeric ones; nil if the data has none.
+func (in *Inputs) EqualTokens(s *nn.Scope, name string, dim int) *G.Node {
+	var features []*data.Feature
+	for _, f := range in.all() {
+		if f.Kind != data.Numeric {
+			features = append(features, f)
+		}
+	}
+	if len(features) == 0 {
+		return nil
+	}
+	return in.equal(s, name, dim, features)
 }
 
 // linearOfVectors returns the first-order terms of vectors, [B, 1] each. The weights of feature f are <name>.f.weight, [1, numbers].

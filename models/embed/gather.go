@@ -25,7 +25,7 @@ func (p *Plan) Gather(b *data.Batch) error {
 		}
 	}
 	for _, v := range p.numbers {
-		for r, n, nd := 0, v.feature.Count, p.schema.NumDense; r < p.batch; r++ {
+		for r, n, nd := 0, v.feature.Numbers(), p.schema.NumDense; r < p.batch; r++ {
 			copy(v.leaf[r*n:(r+1)*n], b.Dense[r*nd+v.feature.Column:])
 		}
 	}

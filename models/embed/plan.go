@@ -127,13 +127,13 @@ func (p *Plan) Add(l *Lookup, node *G.Node, leaf []float32) {
 	p.lookups = append(p.lookups, l)
 }
 
-// numbers are the values of a vector, which enter the graph as they are.
+// numbers are the values of a numeric column, which enter the graph as they are.
 type numbers struct {
 	feature *data.Feature
-	leaf    []float32 // [batch, Count]
+	leaf    []float32 // [batch, numbers of a row]
 }
 
-// AddNumbers has the numbers of a vector written into a leaf before each run.
+// AddNumbers has the numbers of a numeric column written into a leaf before each run.
 func (p *Plan) AddNumbers(f *data.Feature, leaf []float32) {
 	p.numbers = append(p.numbers, numbers{f, leaf})
 }
