@@ -26,6 +26,7 @@ func cases() map[string]mergetest.Setting {
 	linear := ctr.Tower{HiddenUnits: []int{9}, HiddenActivations: "none"}
 	out := mergetest.Histories()
 	maps.Copy(out, mergetest.Tasks())
+	maps.Copy(out, mergetest.Interactions())
 	for name, m := range map[string]models.Model{
 		"lr": ctr.LR{}, "fm": ctr.FM{EmbeddingDim: 6},
 		"mlp":            ctr.MLP{EmbeddingDim: 6, Tower: small},
@@ -226,6 +227,15 @@ func TestGroups(t *testing.T) {
 			"classifier.0:8:false classifier.1:5:false]",
 		"sasrec/next/full": "[embedding.item:6:false blocks.0.attention.heads:2:false blocks.0.attention.head0.qk:3:true blocks.0.attention.head0.v:3:true blocks.0.attention.head1.qk:3:true blocks.0.attention.head1.v:3:true blocks.0.linear1:7:false " +
 			"blocks.1.attention.heads:2:false blocks.1.attention.head0.qk:3:true blocks.1.attention.head0.v:3:true blocks.1.attention.head1.qk:3:true blocks.1.attention.head1.v:3:true blocks.1.linear1:7:false]",
+		"xdeepfm":      "[embedding.n1:4:false cin.0:5:true cin.1:3:true mlp.0:8:false mlp.1:5:false]",
+		"ipnn":         "[embedding.n1:4:true mlp.0:8:false mlp.1:5:false]",
+		"dlrm":         "[bottom.0:6:false bottom.1:4:false mlp.0:8:false mlp.1:5:false]",
+		"fibinet/each": "[embedding.n1:4:false embedding.n2:4:false senet.squeeze:3:false mlp.0:8:false mlp.1:5:false]",
+		"autoint": "[embedding.n1:4:true attention.0.head0.qk:3:true attention.0.head0.v:3:false attention.0.head1.qk:3:true attention.0.head1.v:3:false " +
+			"attention.1.head0.qk:3:true attention.1.head1.qk:3:true]",
+		"autoint/tower": "[attention.0.heads:2:false attention.0.head0.qk:2:true attention.0.head0.v:2:false attention.0.head1.qk:2:true attention.0.head1.v:2:false " +
+			"mlp.0:8:false mlp.1:5:false]",
+		"wukong": "[embedding.n1:4:false layers.0.fmb.mlp.0:6:false layers.1.fmb.mlp.0:6:false mlp.0:8:false mlp.1:5:false]",
 		"duet/gru4rec": "[embedding.item:6:true sequence:6:false generator.gru:4:false generator.0.hidden:4:false generator.1.hidden:4:false " +
 			"generator.2.hidden:4:false]",
 	} {

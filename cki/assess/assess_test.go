@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/splice-ml/splice/cki"
@@ -121,6 +122,11 @@ func with[M any](r interface {
 func TestBakedIsTrained(t *testing.T) {
 	settings := mergetest.Histories()
 	maps.Copy(settings, mergetest.Tasks())
+	for name, s := range mergetest.Interactions() {
+		if !strings.Contains(name, "/") {
+			settings[name] = s
+		}
+	}
 	for name, model := range testModels() {
 		settings[name] = mergetest.RowsOf(model)
 	}

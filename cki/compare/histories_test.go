@@ -13,11 +13,16 @@ import (
 	"github.com/splice-ml/splice/train/task"
 )
 
-// TestHistories makes every row of a comparison for every model of histories, those that rank a catalogue among them, and for every model
-// of several tasks.
+// TestHistories makes every row of a comparison for every model of histories, those that rank a catalogue among them, for every model
+// of several tasks, and for those of products of embeddings.
 func TestHistories(t *testing.T) {
 	settings := mergetest.Histories()
 	maps.Copy(settings, mergetest.Tasks())
+	for name, s := range mergetest.Interactions() {
+		if !strings.Contains(name, "/") {
+			settings[name] = s
+		}
+	}
 	for name, s := range settings {
 		t.Run(name, func(t *testing.T) {
 			l := s.Lab(t)

@@ -40,6 +40,17 @@ func (t Tower) Validate() error {
 	return errors.Join(append(errs, registry.InBelow("net_dropout", t.NetDropout, 0, 1))...)
 }
 
+// optional is Validate of a tower that a model may go without: it has no hidden layers then.
+func (t Tower) optional() error {
+	if len(t.HiddenUnits) == 0 {
+		t.HiddenUnits = []int{1}
+	}
+	return t.Validate()
+}
+
+// normEps is what PyTorch's layer norms add to a variance.
+const normEps = 1e-5
+
 // mlp builds the tower, with a linear layer of output units at its end if output is above 0.
 func (t Tower) mlp(s *nn.Scope, x *G.Node, output int) *G.Node {
 	acts, err := t.HiddenActivations.Parse(len(t.HiddenUnits))
