@@ -82,6 +82,7 @@ func (j *Job) basis(ctx context.Context, check func(*data.Splits) error) (*basis
 	if err != nil {
 		return nil, run.BadInput(err)
 	}
+	j.Log.Info("model", "parameters", g.params.Count())
 	if err := train.CheckFreeze(j.Experiment.Train.Freeze, g.params); err != nil {
 		return nil, run.BadInput(err)
 	}

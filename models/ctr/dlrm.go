@@ -16,7 +16,7 @@ import (
 //
 //	top([z, ⟨v_i, v_j⟩ for i < j]),  z = bottom(numbers),  v = [z, embeddings]
 //
-// bottom has an activation after its last layer too, whose width is embedding_dim. The numbers enter as they are, those of vectors among them.
+// bottom has an activation after its last layer too, whose width is embedding_dim, and no dropout. The numbers enter as they are, those of vectors among them.
 // Without numeric columns there is no z. With interaction: cat the top tower reads v itself.
 type DLRM struct {
 	EmbeddingDim      int    `yaml:"embedding_dim"`       // width of each embedding, and of the bottom tower's output

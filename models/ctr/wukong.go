@@ -84,13 +84,14 @@ func (m Wukong) layer(s *nn.Scope, x *G.Node) *G.Node {
 	if m.FMBRank > 0 {
 		y = mixed("fmb.projection", m.FMBRank) // Xᵀ·Y, turned
 	}
-	z := nn.Concat(s, m.fmb(s.Sub("fmb"), x, y, entries), mixed("lcb", m.LCBFeatures))
+	z := nn.Concat(s, m.fmb(s.Sub("fmb"), x, y), mixed("lcb", m.LCBFeatures))
 	z = nn.LayerNorm(s.Sub("norm"), nn.FieldRows(s, nn.Add(s, z, residual), d), normEps)
 	return nn.JoinRows(s, z, out)
 }
 
-// fmb is a factorisation machine block over X and what it is multiplied by, [B, n·D] and [B, k·D] → [B, fmb_features·D].
-func (m Wukong) fmb(s *nn.Scope, x, y *G.Node, entries nn.Space) *G.Node {
+// fmb is a factorisation machine block over X and what it is multiplied by, [B, n·D] and [B, k·D] → [B, fmb_features·D]. The entries of its
+// embeddings are those of X: the sum behind it ties them, and the layer norm behind that lets them be permuted only.
+func (m Wukong) fmb(s *nn.Scope, x, y *G.Node) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
@@ -98,9 +99,6 @@ func (m Wukong) fmb(s *nn.Scope, x, y *G.Node, entries nn.Space) *G.Node {
 	if s.Err() != nil {
 		return nil
 	}
-	s.Metric(entries)
 	products = s.Columns(products, s.Fixed(products.Shape()[1]))
-	h := m.block().mlp(s.Sub("mlp"), nn.LayerNorm(s.Sub("norm"), products, normEps), m.FMBFeatures*m.EmbeddingDim)
-	s.Tie(s.SpaceOf(h), nn.Repeated(entries, m.FMBFeatures))
-	return h
+	return m.block().mlp(s.Sub("mlp"), nn.LayerNorm(s.Sub("norm"), products, normEps), m.FMBFeatures*m.EmbeddingDim)
 }
