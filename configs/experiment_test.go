@@ -260,6 +260,9 @@ func table(of task.Task) (*data.Schema, *data.Batch) {
 		{Name: "category", Kind: data.Categorical, Vocab: 4, Table: "category"},
 		{Name: "history_category", Kind: data.Sequence, Vocab: 4, MaxLen: 4, Table: "category"},
 	}}
+	for _, name := range []string{"user", "C1", "C2"} { // that configs name
+		sc.Features = append(sc.Features, data.Feature{Name: name, Kind: data.Categorical, Vocab: 3, Table: name})
+	}
 	if m, ok := of.(task.MultiTask); ok {
 		for _, p := range m.Tasks {
 			sc.Labels = append(sc.Labels, data.Label{Name: p.Label})

@@ -29,7 +29,7 @@ func relative(path string) (rel string, ok bool) {
 // kernel, metric or method a file.
 const mostFiles = 20
 
-var crowded = []string{"models/ops", "models/ops/kernel", "train/metric", "cki/method"}
+var crowded = []string{"models/ctr", "models/ops", "models/ops/kernel", "train/metric", "cki/method"}
 
 // layers are the packages from the bottom to the top. A package may import what is below it or beside it, never what is
 // above. A pattern is that of path.Match.

@@ -17,16 +17,22 @@ type ownLabel struct {
 	labelData, rowsData []float32 // the values of both
 }
 
-// target makes the leaves of labels and weights.
+// target makes the leaves of labels and weights, unless they are there.
 func (in *Inputs) target(s *nn.Scope) {
+	if in.Label != nil || s.Err() != nil {
+		return
+	}
+	s = s.Root()
 	in.Label, in.label = s.Input("label", in.targets(s.Batch), 1)
 	if in.Schema.HasWeight {
 		in.Weight, in.weight = s.Input("weight", s.Batch, 1)
 	}
 }
 
-// Target returns what a loss of the batch's labels compares the logits with.
+// Target returns what a loss of the batch's labels compares the logits with. A model may ask for it while it builds, for a loss of its own in
+// training.
 func (in *Inputs) Target(s *nn.Scope) ops.Target {
+	in.target(s)
 	return ops.Target{Label: in.Label, Weight: in.Weight, Rows: s.Rows}
 }
 

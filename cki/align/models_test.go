@@ -44,6 +44,9 @@ func cases() map[string]mergetest.Setting {
 	} {
 		out[name] = mergetest.RowsOf(m)
 	}
+	for name, m := range interactions() {
+		out[name] = mergetest.RowsOf(m)
+	}
 	return out
 }
 

@@ -23,21 +23,24 @@ type Tower struct {
 var tower = Tower{HiddenUnits: []int{400, 400, 400}, HiddenActivations: "relu"}
 
 // Validate reports every option out of range.
-func (t Tower) Validate() error {
+func (t Tower) Validate() error { return t.validate("", "net_dropout") }
+
+// validate is Validate of a tower whose keys have a prefix, and of which dropout is another key.
+func (t Tower) validate(prefix, dropout string) error {
 	var errs []error
 	for _, n := range t.HiddenUnits {
 		if n < 1 {
-			errs = append(errs, registry.Field("hidden_units", "a layer needs at least 1 unit"))
+			errs = append(errs, registry.Field(prefix+"hidden_units", "a layer needs at least 1 unit"))
 			break
 		}
 	}
 	if len(t.HiddenUnits) == 0 {
-		errs = append(errs, registry.Field("hidden_units", "give at least one hidden layer, such as [400, 400]"))
+		errs = append(errs, registry.Field(prefix+"hidden_units", "give at least one hidden layer, such as [400, 400]"))
 	}
 	if _, err := t.HiddenActivations.Parse(len(t.HiddenUnits)); err != nil {
-		errs = append(errs, registry.Field("hidden_activations", "%v", err))
+		errs = append(errs, registry.Field(prefix+"hidden_activations", "%v", err))
 	}
-	return errors.Join(append(errs, registry.InBelow("net_dropout", t.NetDropout, 0, 1))...)
+	return errors.Join(append(errs, registry.InBelow(dropout, t.NetDropout, 0, 1))...)
 }
 
 // optional is Validate of a tower that a model may go without: it has no hidden layers then.

@@ -1,6 +1,7 @@
 package ctr_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -51,15 +52,22 @@ func TestModels(t *testing.T) {
 			cases[name] = ctr.LR{}
 		}
 	}
+	maps.Copy(cases, crossCases())
 	for _, name := range models.Registry.Names() {
 		if cases[name] == nil && interactions()[name] == nil {
 			t.Errorf("model %s is registered and has no case here", name)
 		}
 	}
 	for name, m := range cases {
-		t.Run(name, func(t *testing.T) { modeltest.Check(t, m) })
+		check := modeltest.Check
+		if net, ok := m.(ctr.FinalNet); ok && net.BlockType == "2B" {
+			check = modeltest.CheckStopped
+		}
+		t.Run(name, func(t *testing.T) { check(t, m) })
 		if base, variant, _ := strings.Cut(name, "/"); variant == "" {
-			t.Run(name+"/widths", func(t *testing.T) { modeltest.CheckWidths(t, m, base == "fm" || base == "deepfm") })
+			t.Run(name+"/widths", func(t *testing.T) {
+				modeltest.CheckWidths(t, m, slices.Contains([]string{"fm", "deepfm", "finalnet", "fcn"}, base))
+			})
 		}
 	}
 }

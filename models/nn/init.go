@@ -47,6 +47,13 @@ func Uniform(size int) Init {
 	}
 }
 
+// Unit draws values from U(0, 1), as PyTorch's uniform_ does.
+func Unit(r *rand.Rand, _ []int, dst []float32) {
+	for i := range dst {
+		dst[i] = float32(r.Float64())
+	}
+}
+
 // Sinusoid sets the rows of a table of places to waves of falling frequency, sin(p·10000^(−2i/D)) in column 2i and the cosine in the
 // next one (Vaswani et al. 2017, section 3.5).
 func Sinusoid(_ *rand.Rand, shape []int, dst []float32) {

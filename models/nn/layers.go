@@ -44,6 +44,29 @@ func BatchNorm(s *Scope, x *G.Node, act kernel.Act) *G.Node {
 	return s.scaled(x, s.Check(ops.BatchNorm(x, w, b, st, act, s.Rows, s.Train)), "weight", "bias", "running_mean", "running_var")
 }
 
+// HeadNorm is [BatchNorm] with one channel for each of several heads, whose columns are normalised together: the heads of a row lie one below the
+// other, [B·heads, W] → the same. Its parameters are weight and bias, [heads], and its running statistics.
+func HeadNorm(s *Scope, x *G.Node, heads int) *G.Node {
+	if s.Err() != nil {
+		return nil
+	}
+	w, b := s.Param("weight", Ones, heads), s.Param("bias", Zeros, heads)
+	st := &ops.BatchStats{
+		Mean: s.Buffer("running_mean", Zeros, heads), Var: s.Buffer("running_var", Ones, heads),
+		Momentum: 0.1, Eps: 1e-5,
+	}
+	if s.Err() != nil {
+		return nil
+	}
+	s.Stats = append(s.Stats, st)
+	for _, name := range []string{"weight", "bias", "running_mean", "running_var"} {
+		s.Along(name, 0, s.Fixed(heads))
+	}
+	sp := s.SpaceOf(x)
+	s.Rigid(sp)
+	return s.Columns(s.Check(ops.HeadNorm(x, w, b, st, s.Rows, s.Train)), sp)
+}
+
 // Dice returns the activation of DIN that adapts to the distribution of its inputs (Zhou et al. 2018, section 5.3), [B, C] → [B, C]:
 //
 //	p⊙x + alpha⊙(1 − p)⊙x,  p = σ((x − mean)/√(var + 1e-9))

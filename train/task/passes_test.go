@@ -40,6 +40,7 @@ func passing() map[string]struct {
 	}{
 		"deepfm": {ctr.DeepFM{EmbeddingDim: 5, Tower: tower}, modeltest.Schema()},
 		"dcnv2":  {ctr.DCNv2{EmbeddingDim: 5, NumCrossLayers: 2, ModelStructure: "parallel", Tower: tower}, modeltest.Schema()},
+		"qnn":    {ctr.QNN{EmbeddingDim: 5, NumLayers: 2, NumRow: 2, NumHeads: 1, NetDropout: 0.1, BatchNorm: true}, modeltest.Schema()},
 		"din":    {d, modeltest.Histories()},
 	}
 }
