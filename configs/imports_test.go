@@ -25,7 +25,7 @@ func relative(path string) (rel string, ok bool) {
 	return strings.CutPrefix(path, module+"/")
 }
 
-// mostFiles bounds the source files of a package: with more, one has to read names to find anything. crowded packages have one op,
+// mostFiles bounds the source files of a package: with more, one has to read names to find anything. crowded packages have one model, op,
 // kernel, metric or method a file.
 const mostFiles = 20
 
