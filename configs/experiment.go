@@ -111,16 +111,26 @@ func (e *Experiment) Validate() error {
 // order. An override of a section's `type` comes first, and drops the section's other keys. The error lists every mistake in a line
 // of its own: "file:line: path: what is wrong, what to do".
 func Load(path string, overrides []string) (*Experiment, error) {
+	return LoadEdited(path, overrides, func(root *yaml.Node, _ *registry.Problems) *yaml.Node { return root })
+}
+
+// LoadEdited is Load with a last change of the syntax tree before it is decoded. What edit finds wrong it adds to the problems; it may
+// return nil then. If the config has a section `synthetic` that is not laid over it, edit is called a second time, for the config as it
+// would be with that section.
+func LoadEdited(path string, overrides []string, edit func(root *yaml.Node, p *registry.Problems) *yaml.Node) (*Experiment, error) {
 	e, found := Default(), false
 	err := loadWith(path, overrides, &e, func(root *yaml.Node, p *registry.Problems) *yaml.Node {
 		root, found = withFallback(root, overrides, p)
-		return root
+		if root == nil {
+			return nil
+		}
+		return edit(root, p)
 	})
 	if err != nil {
 		return nil, err
 	}
 	if found && e.Fallback != FallbackAlways { // its mistakes are to be known before it is needed
-		if _, err := Load(path, append(slices.Clone(overrides), "fallback="+FallbackAlways)); err != nil {
+		if _, err := LoadEdited(path, append(slices.Clone(overrides), "fallback="+FallbackAlways), edit); err != nil {
 			return nil, fmt.Errorf("with the section synthetic: %w", err)
 		}
 	}

@@ -53,6 +53,7 @@ var layers = [][]string{
 	{"cki/merge"},
 	{"configs", "configs/fetch"},
 	{"configs/job"},
+	{"configs/search"},
 	{door},
 	{"configs/docgen", "data/token/tablegen", "cmd", "cmd/*", "cmd/internal/*", "scripts", "scripts/*"},
 }

@@ -20,7 +20,7 @@ func merge(parent, child *yaml.Node, path string, p *registry.Problems) *yaml.No
 	switch {
 	case isText(child) && parent.Kind == yaml.MappingNode && parentType == child.Value:
 		return parent // `optimizer: adam` over a section of that type says nothing new
-	case child.Kind != yaml.MappingNode:
+	case child.Kind != yaml.MappingNode, IsVaried(child):
 		return child
 	case childType != "" && childType != parentType:
 		return child

@@ -103,9 +103,9 @@ func (f *fit) diverged(step int64, what string) error {
 	if f.savedAny {
 		last = fmt.Sprintf("the last good checkpoint is step %d in %s", f.saved, filepath.Join(f.Dir, run.LastDir))
 	}
-	return fmt.Errorf("train: the training diverged in epoch %d, step %d: %s (first tensor that is not finite: %s); %s. "+
+	return fmt.Errorf("train: %w in epoch %d, step %d: %s (first tensor that is not finite: %s); %s. "+
 		"Lower train.learning_rate, set or lower train.max_grad_norm, or look for extreme values in the data",
-		f.st.Epoch+1, step, what, f.notFinite(), last)
+		ErrDiverged, f.st.Epoch+1, step, what, f.notFinite(), last)
 }
 
 // notFinite says which tensor is the first one with a value that is not finite: parameters come before gradients.

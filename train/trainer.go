@@ -56,6 +56,9 @@ type Result struct {
 // ErrInterrupted means that the context ended the run. Its state is on disk.
 var ErrInterrupted = errors.New("train: interrupted")
 
+// ErrDiverged means that a loss, a gradient or an output became infinite or no number.
+var ErrDiverged = errors.New("the training diverged")
+
 // ErrResume means that a run cannot go on from what is in its directory.
 var ErrResume = errors.New("train: resume")
 

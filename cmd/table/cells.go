@@ -15,6 +15,7 @@ import (
 	"github.com/splice-ml/splice/cki/compare"
 	"github.com/splice-ml/splice/cki/report"
 	"github.com/splice-ml/splice/cmd/internal/origin"
+	"github.com/splice-ml/splice/cmd/internal/progress"
 	"github.com/splice-ml/splice/configs/job"
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/bound"
@@ -81,7 +82,7 @@ type cellMaker interface {
 }
 
 // makeAll makes the cells that are missing, several at once, then measures costs, one after the other. each is called after each cell.
-func (p *plan) makeAll(ctx context.Context, m cellMaker, jobs int, show *progress) error {
+func (p *plan) makeAll(ctx context.Context, m cellMaker, jobs int, show *progress.Bar) error {
 	if err := os.MkdirAll(p.grid.Runs, 0o777); err != nil {
 		return run.BadInput(fmt.Errorf("table: %w", err))
 	}
@@ -98,8 +99,8 @@ func (p *plan) makeAll(ctx context.Context, m cellMaker, jobs int, show *progres
 		costed = p.costed()
 	}
 	left := slices.DeleteFunc(slices.Clone(costed), func(x *cell) bool { return x.stored != nil && x.stored.Single != nil })
-	show.start(len(p.cells)+len(costed), len(p.cells)-len(missing)+len(costed)-len(left))
-	defer show.end()
+	show.Start(len(p.cells)+len(costed), len(p.cells)-len(missing)+len(costed)-len(left))
+	defer show.End()
 	if err := p.makeMissing(ctx, m, missing, jobs, show); err != nil {
 		return p.after(err, show)
 	}
@@ -107,20 +108,21 @@ func (p *plan) makeAll(ctx context.Context, m cellMaker, jobs int, show *progres
 		if err := ctx.Err(); err != nil {
 			return p.after(err, show)
 		}
-		show.begin(x.label() + ", costs")
+		show.Begin(x.label() + ", costs")
 		if err := m.measure(ctx, x); err != nil {
 			return p.after(fmt.Errorf("%s: %w", x.label(), err), show)
 		}
 		if err := x.write(p.grid.Runs); err != nil {
 			return err
 		}
-		show.done(x.label() + ", costs")
+		show.Done(x.label() + ", costs")
 	}
 	return nil
 }
 
-func (p *plan) after(err error, show *progress) error {
-	return fmt.Errorf("table: after %d of %d cells; what is done is kept, and the same command goes on: %w", show.count, show.total, err)
+func (p *plan) after(err error, show *progress.Bar) error {
+	count, total := show.Counts()
+	return fmt.Errorf("table: after %d of %d cells; what is done is kept, and the same command goes on: %w", count, total, err)
 }
 
 // costed returns those cells whose costs are measured: in each column, of the first seed, the first merge and every other one.
@@ -147,7 +149,7 @@ func (p *plan) costed() (out []*cell) {
 }
 
 // makeMissing makes cells on several goroutines. Those that need one another, or have equal parents, are made one after the other.
-func (p *plan) makeMissing(ctx context.Context, m cellMaker, missing []*cell, jobs int, show *progress) error {
+func (p *plan) makeMissing(ctx context.Context, m cellMaker, missing []*cell, jobs int, show *progress.Bar) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	known := &parents{at: map[string][]string{}}
@@ -169,7 +171,7 @@ func (p *plan) makeMissing(ctx context.Context, m cellMaker, missing []*cell, jo
 					if ctx.Err() != nil {
 						break
 					}
-					show.begin(x.label())
+					show.Begin(x.label())
 					err := crash.Guard(func() error { return m.make(ctx, x, known.of(x.making)) })
 					if err == nil {
 						err = x.write(p.grid.Runs)
@@ -179,7 +181,7 @@ func (p *plan) makeMissing(ctx context.Context, m cellMaker, missing []*cell, jo
 						break
 					}
 					known.add(x.making, x.dir)
-					show.done(x.label())
+					show.Done(x.label())
 				}
 			}
 		})

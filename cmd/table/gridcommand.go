@@ -8,12 +8,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/splice-ml/splice/cmd/internal/app"
+	"github.com/splice-ml/splice/cmd/internal/progress"
 	"github.com/splice-ml/splice/configs/job"
 	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train/run"
@@ -89,10 +89,10 @@ func (o *gridOptions) run(ctx context.Context, c *app.Command, path string, set 
 	if len(p.columns) == 0 {
 		return true, run.BadInput(fmt.Errorf("table: nothing is left to make: the files of %s are not there; see docs/tables.md", strings.Join(p.leftOut, ", ")))
 	}
-	show := &progress{out: c.Progress(), terminal: c.Terminal()}
+	show := &progress.Bar{Out: c.Progress(), Terminal: c.Terminal(), Unit: "cells"}
 	m := o.maker
 	if m == nil {
-		m = &runner{jobs: o.jobs, job: func(x *cell) job.Job { return job.Job{Experiment: x.e, Dir: x.dir, Log: warnings(c, show)} }}
+		m = &runner{jobs: o.jobs, job: func(x *cell) job.Job { return job.Job{Experiment: x.e, Dir: x.dir, Log: show.Warnings()} }}
 	}
 	defer kernel.SetThreads(kernel.Threads())
 	if o.jobs > 1 {
@@ -131,19 +131,6 @@ func (o *gridOptions) lay(c *app.Command, p *page, err error) error {
 	}
 	_, err = io.WriteString(c.Out, text)
 	return err
-}
-
-// warnings returns a logger of what the jobs of cells warn of.
-func warnings(c *app.Command, show *progress) *slog.Logger {
-	if show.out == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return slog.New(slog.NewTextHandler(show, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}}))
 }
 
 // show prints a result, and writes it where the flags say.

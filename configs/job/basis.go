@@ -55,6 +55,11 @@ func (j *Job) basis(ctx context.Context, check func(*data.Splits) error) (*basis
 		}
 		return nil, run.BadInput(err)
 	}
+	if j.holdOut {
+		held := *g.data
+		held.Test = nil
+		g.data = &held
+	}
 	if check != nil {
 		if err := check(g.data); err != nil {
 			return nil, run.BadInput(err)

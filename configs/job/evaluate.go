@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/splice-ml/splice/data"
@@ -106,6 +107,22 @@ func (t *Ensemble) Evaluate(ctx context.Context, path, split string, each func(S
 		}
 	}
 	return nil
+}
+
+// Test measures a run alone on the test rows of its data. It returns nil if the data has none.
+func (t *Ensemble) Test(ctx context.Context) (*Scores, error) {
+	all, err := t.splits(ctx)
+	if err != nil || !slices.ContainsFunc(all, func(p part) bool { return p.name == "test" }) {
+		return nil, err
+	}
+	var scores *Scores
+	err = t.Evaluate(ctx, "", "test", func(s Scores) error {
+		if s.Tables != Difference {
+			scores = &s
+		}
+		return nil
+	})
+	return scores, err
 }
 
 // measureAll measures the models on parts, with their tables as the runs' serve sections say, or all as float32.

@@ -25,6 +25,8 @@ type Job struct {
 	Dir  string
 	Log  *slog.Logger                           // nil to log nothing
 	Show func(o train.Options) []train.Callback // returns what shows the progress of a training with these options; may be nil
+
+	holdOut bool // see [TrainOptions]
 }
 
 // RunDir returns the directory of a run. It is the one asked for, else the config's, else runs/ and the name of the config file.

@@ -36,6 +36,11 @@ func (o Config) LoadMerge(ctx context.Context) (*configs.Experiment, error) {
 	return o.load(ctx, configs.LoadMerge)
 }
 
+// LoadBy is Load for another way to read a config of an experiment than [configs.Load].
+func (o Config) LoadBy(ctx context.Context, read func(path string, overrides []string) (*configs.Experiment, error)) (*configs.Experiment, error) {
+	return o.load(ctx, read)
+}
+
 // read reads the config. One that is a pipe may wait for its writer: the context ends that, and what waits is left behind.
 func (o Config) read(ctx context.Context, read func(string, []string) (*configs.Experiment, error)) (*configs.Experiment, error) {
 	if info, err := os.Stat(o.File); err != nil || info.Mode().IsRegular() {

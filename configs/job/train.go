@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models/nn"
@@ -19,6 +20,9 @@ import (
 type TrainOptions struct {
 	Resume    bool // go on from the run's last checkpoint, if there is one
 	Overwrite bool // replace a run that is in the directory
+
+	HoldOut   bool             // leave the test rows alone: nothing is measured on them, see [Ensemble.Test]
+	Callbacks []train.Callback // hear the training's events, too
 }
 
 // Train runs the experiment and writes the files of a run.
@@ -26,6 +30,7 @@ func (j *Job) Train(ctx context.Context, o TrainOptions) (*Result, error) {
 	if err := j.setup(); err != nil {
 		return nil, err
 	}
+	j.holdOut = o.HoldOut
 	unlock, err := j.lock()
 	if err != nil {
 		return nil, err
@@ -74,7 +79,7 @@ func (j *Job) Train(ctx context.Context, o TrainOptions) (*Result, error) {
 	})
 	t := &train.Trainer{
 		Options: j.Experiment.Train, Model: j.Model, Task: j.Task, Data: d, Params: g.params, Seed: j.Seed,
-		Dir: j.Dir, Digest: digest, Start: g.start, Resume: o.Resume, Log: j.Log, Callbacks: append([]train.Callback{accepted}, j.callbacks()...),
+		Dir: j.Dir, Digest: digest, Start: g.start, Resume: o.Resume, Log: j.Log, Callbacks: slices.Concat([]train.Callback{accepted}, j.callbacks(), o.Callbacks),
 		Teacher: g.teachers.Teacher, Distill: j.Experiment.Teacher.DistillOptions,
 	}
 	if err := os.MkdirAll(j.Dir, 0o777); err != nil {
