@@ -64,8 +64,8 @@ func parse(root *yaml.Node, p *registry.Problems) (*Spec, *yaml.Node) {
 		}
 		registry.DecodeStruct(section, &s.Options, p, key)
 	}
-	f := &finder{p: p}
-	f.find(root, nil, nil, false)
+	f := &finder{p: p, bad: map[*yaml.Node]bool{}}
+	f.find(root, nil, nil, "")
 	s.Params, s.root = f.params, root
 	first := make([]float64, len(s.Params))
 	for i, q := range s.Params {
@@ -77,7 +77,7 @@ func parse(root *yaml.Node, p *registry.Problems) (*Spec, *yaml.Node) {
 	case p.Len() == 0:
 		s.check(first, p)
 	}
-	return s, s.with(first)
+	return s, without(s.with(first), f.bad)
 }
 
 // check decodes the config with each value of a list, and with both ends of each interval, and finds out which keys take whole numbers.

@@ -126,13 +126,20 @@ var fixed = map[string]string{
 type finder struct {
 	p      *registry.Problems
 	params []*Param
+	bad    map[*yaml.Node]bool // what has a problem and is no parameter
 }
 
-// find looks for parameters at a node and below it. inside says that the node is a value of another parameter.
-func (f *finder) find(n *yaml.Node, path []string, place []int, inside bool) {
+// refuse adds a problem of a node, about which nothing more is to be said.
+func (f *finder) refuse(n *yaml.Node, path, format string, args ...any) {
+	f.p.Add(n, path, format, args...)
+	f.bad[n] = true
+}
+
+// find looks for parameters at a node and below it. inside is the kind of the parameter that the node is a value of, empty if it is of none.
+func (f *finder) find(n *yaml.Node, path []string, place []int, inside string) {
 	if configs.IsVaried(n) {
-		if inside {
-			f.p.Add(n, strings.Join(path, "."), "the values of a %s have no others in them; write out the combinations", n.Content[0].Value)
+		if inside != "" {
+			f.refuse(n, strings.Join(path, "."), "the values of a %s have no others in them; write out the combinations", inside)
 			return
 		}
 		f.param(n, strings.Join(path, "."), place)
@@ -156,24 +163,24 @@ func (f *finder) param(n *yaml.Node, path string, place []int) {
 	values := n.Content[1].Content
 	for key, why := range fixed {
 		if path == key || strings.HasPrefix(path, key+".") {
-			f.p.Add(n, path, "cannot be searched: %s", why)
+			f.refuse(n, path, "cannot be searched: %s", why)
 			return
 		}
 	}
 	if q.listed() {
 		if len(values) == 0 {
-			f.p.Add(n, path, "%s has no values; want a list of them", q.Kind)
+			f.refuse(n, path, "%s has no values; want a list of them", q.Kind)
 			return
 		}
 		for _, v := range values {
-			f.find(v, []string{path}, nil, true)
+			f.find(v, []string{path}, nil, q.Kind)
 		}
 		q.Values = values
 		f.params = append(f.params, q)
 		return
 	}
 	if len(values) != 2 {
-		f.p.Add(n, path, "%s has %d values; want two, the lowest and the highest", q.Kind, len(values))
+		f.refuse(n, path, "%s has %d values; want two, the lowest and the highest", q.Kind, len(values))
 		return
 	}
 	var ok [2]bool
@@ -181,11 +188,11 @@ func (f *finder) param(n *yaml.Node, path string, place []int) {
 	q.High, ok[1] = number(values[1])
 	switch {
 	case !ok[0] || !ok[1]:
-		f.p.Add(n, path, "the bounds of %s must be numbers", q.Kind)
+		f.refuse(n, path, "the bounds of %s must be numbers", q.Kind)
 	case q.Low >= q.High:
-		f.p.Add(n, path, "the lowest value, %s, must be below the highest, %s", values[0].Value, values[1].Value)
+		f.refuse(n, path, "the lowest value, %s, must be below the highest, %s", values[0].Value, values[1].Value)
 	case q.Kind == kindLog && q.Low <= 0:
-		f.p.Add(n, path, "the lowest value of log must be above 0, have %s", values[0].Value)
+		f.refuse(n, path, "the lowest value of log must be above 0, have %s", values[0].Value)
 	default:
 		f.params = append(f.params, q)
 	}
@@ -197,4 +204,19 @@ func number(n *yaml.Node) (float64, bool) {
 	}
 	v, err := strconv.ParseFloat(n.Value, 64)
 	return v, err == nil && v-v == 0
+}
+
+// without returns a tree without the nodes that are bad, nor their keys.
+func without(n *yaml.Node, bad map[*yaml.Node]bool) *yaml.Node {
+	if len(bad) == 0 {
+		return n
+	}
+	out := *n
+	out.Content = nil
+	for i, c := range n.Content {
+		if !bad[c] && (n.Kind != yaml.MappingNode || i%2 == 1 || !bad[n.Content[i+1]]) {
+			out.Content = append(out.Content, without(c, bad))
+		}
+	}
+	return &out
 }

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -64,8 +65,8 @@ func weights(n int) []float64 {
 	old := n - recent
 	for i := range w {
 		w[i] = 1
-		if i < old && old > 1 {
-			w[i] = 1/float64(n) + (1-1/float64(n))*float64(i)/float64(old-1)
+		if i < old {
+			w[i] = 1/float64(n) + (1-1/float64(n))*float64(i)/float64(max(1, old-1))
 		}
 	}
 	return w
@@ -141,56 +142,50 @@ type mixture struct {
 	inside, leftTail []float64 // of each normal distribution: its share inside the interval, and below it
 }
 
+// newMixture returns a mixture with a normal distribution at each value that was seen. It is as wide as the way to the farther one of its
+// two neighbours, or to its only one; a value that is alone has the ends of the interval as neighbours.
 func (p *Param) newMixture(seen []float64) *mixture {
 	m := &mixture{p: p}
 	m.low, m.high = p.ends()
 	wide := m.high - m.low
 	n := len(seen)
-	type kernel struct{ weight, mu float64 }
-	kernels := []kernel{{1, (m.low + m.high) / 2}}
-	for i, w := range weights(n) {
-		kernels = append(kernels, kernel{w, p.there(seen[i])})
+	var at []float64
+	for _, v := range seen {
+		at = append(at, p.there(v))
 	}
-	prior := kernels[0].mu
-	slices.SortStableFunc(kernels, func(a, b kernel) int {
-		switch {
-		case a.mu < b.mu:
-			return -1
-		case a.mu > b.mu:
-			return 1
-		}
-		return 0
-	})
-	sum, priorSeen := 0.0, false
-	for _, k := range kernels {
-		sum += k.weight
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(at[i], at[j]) })
+	w := append(weights(n), 1)
+	sum := 0.0
+	for _, v := range w {
+		sum += v
 	}
 	least := wide / float64(min(100, n+2))
-	for i, k := range kernels {
-		left, right := math.NaN(), math.NaN() // distances to the neighbours
-		if i > 0 {
-			left = k.mu - kernels[i-1].mu
-		}
-		if i+1 < len(kernels) {
-			right = kernels[i+1].mu - k.mu
-		}
-		sd := wide
+	for k, i := range order {
+		var sd float64
 		switch {
-		case k.mu == prior && !priorSeen: // the prior
-			priorSeen = true
-		case left != left:
-			sd = right
-		case right != right:
-			sd = left
+		case n == 1:
+			sd = max(at[i]-m.low, m.high-at[i])
+		case k == 0:
+			sd = at[order[1]] - at[i]
+		case k == n-1:
+			sd = at[i] - at[order[k-1]]
 		default:
-			sd = max(left, right)
+			sd = max(at[i]-at[order[k-1]], at[order[k+1]]-at[i])
 		}
-		sd = min(max(sd, least), wide)
-		below := normalCDF((m.low - k.mu) / sd)
-		m.weight, m.mu, m.sd = append(m.weight, k.weight/sum), append(m.mu, k.mu), append(m.sd, sd)
-		m.leftTail, m.inside = append(m.leftTail, below), append(m.inside, normalCDF((m.high-k.mu)/sd)-below)
+		m.add(w[i]/sum, at[i], min(max(sd, least), wide))
 	}
+	m.add(1/sum, (m.low+m.high)/2, wide)
 	return m
+}
+
+func (m *mixture) add(weight, mu, sd float64) {
+	below := normalCDF((m.low - mu) / sd)
+	m.weight, m.mu, m.sd = append(m.weight, weight), append(m.mu, mu), append(m.sd, sd)
+	m.leftTail, m.inside = append(m.leftTail, below), append(m.inside, normalCDF((m.high-mu)/sd)-below)
 }
 
 func (m *mixture) draw(r *rand.Rand) float64 {
