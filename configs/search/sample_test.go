@@ -176,8 +176,10 @@ func bowl(v []float64) float64 {
 // best makes trials of bowl and returns the best value.
 func best(method string, seed uint64, trials int) float64 {
 	s := &Spec{Options: Defaults(), Params: []*Param{
-		{Path: "a", Kind: kindUniform, Low: -1, High: 1}, {Path: "b", Kind: kindLog, Low: 1e-5, High: 1},
-		{Path: "c", Kind: kindUniform, Low: 1, High: 20, Int: true}, list("d", 4),
+		{Path: "a", Kind: kindUniform, Low: -1, High: 1},
+		{Path: "b", Kind: kindLog, Low: 1e-5, High: 1},
+		{Path: "c", Kind: kindUniform, Low: 1, High: 20, Int: true},
+		list("d", 4),
 	}}
 	s.Method, s.Options.Seed = method, seed
 	var all []past
