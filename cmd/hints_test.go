@@ -18,7 +18,7 @@ import (
 )
 
 // commands are the programs.
-var commands = []string{"train", "finetune", "cki", "evaluate", "predict", "table", "serve", "figures", "search"}
+var commands = []string{"train", "finetune", "cki", "evaluate", "predict", "table", "serve", "figures", "search", "runs"}
 
 var (
 	flagText  = regexp.MustCompile(`(?:^|[^\w-])--([a-z]+)`)

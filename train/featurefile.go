@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/splice-ml/splice/data/atomicfile"
+	"github.com/splice-ml/splice/data/evict"
 	"github.com/splice-ml/splice/models/nn"
 )
 
@@ -152,6 +153,7 @@ func openFeatures(path string) (_ *featureFile, err error) {
 	if err != nil {
 		return nil, err
 	}
+	evict.Hold(file)
 	defer func() {
 		if err != nil {
 			file.Close()

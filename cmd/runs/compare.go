@@ -45,12 +45,15 @@ func (o *options) compare(ctx context.Context, c *app.Command, dirs []string) er
 }
 
 // areRuns reports directories that are no runs.
-func areRuns(dirs []string) error {
+func areRuns(dirs []string) error { return check(dirs, "run", run.IsRun) }
+
+// check reports directories that are not what is wanted, and those that are given twice.
+func check(dirs []string, want string, is func(string) bool) error {
 	var errs []error
 	for i, d := range dirs {
 		switch {
-		case !run.IsRun(d):
-			errs = append(errs, run.BadInput(fmt.Errorf("runs: %s is no run: it has no %s that a run wrote", d, run.ConfigFile)))
+		case !is(d):
+			errs = append(errs, run.BadInput(fmt.Errorf("runs: %s is no %s", d, want)))
 		case slices.ContainsFunc(dirs[:i], func(other string) bool { return run.Same(d, other) }):
 			errs = append(errs, run.BadInput(fmt.Errorf("runs: %s is given twice", d)))
 		}

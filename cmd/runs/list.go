@@ -50,22 +50,30 @@ func (o *options) list(ctx context.Context, c *app.Command, args []string) error
 // shownMetrics is how many metrics a table has, if nobody says which.
 const shownMetrics = 3
 
-// metricsOf returns the metrics that a table of runs has: those that were asked for, or those that most runs have.
+// metricsOf returns the metrics that a table of runs has: those that were asked for, or those that most runs have. Of equally many, those
+// come first that the task of a run has first.
 func metricsOf(runs []*found, asked []string) []string {
 	if len(asked) > 0 {
 		return asked
 	}
-	count := map[string]int{}
+	count, place, seen := map[string]int{}, map[string]int{}, map[string]bool{}
 	for _, r := range runs {
-		for name := range r.result.Valid {
-			count[name]++
+		for _, of := range []run.Metrics{r.result.Valid, r.result.Test} {
+			for name := range of {
+				count[name]++
+			}
 		}
-		for name := range r.result.Test {
-			count[name]++
+		if kind := r.result.Model + " " + r.result.Data; !seen[kind] { // the config of one of them says the order
+			seen[kind] = true
+			for i, name := range strings.Split(strings.Trim(r.key("task.metrics"), "[]"), ", ") {
+				if name = strings.Trim(name, `"'`); place[name] == 0 {
+					place[name] = i - 1000 // before those that no config has
+				}
+			}
 		}
 	}
 	names := slices.SortedFunc(maps.Keys(count), func(a, b string) int {
-		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(place[a], place[b]), cmp.Compare(a, b))
 	})
 	return names[:min(len(names), shownMetrics)]
 }

@@ -29,6 +29,7 @@ type options struct {
 	yes     bool
 	caches  bool
 	html    string
+	cache   string
 	evict   string
 }
 
@@ -41,8 +42,8 @@ var verbs = map[string]struct {
 }{
 	"list":    {(*options).list, []string{"dir", "where", "sort", "metrics", "trials", "html"}},
 	"compare": {(*options).compare, []string{"html", "metrics"}},
-	"delete":  {(*options).remove, []string{"dir", "yes", "caches"}},
-	"disk":    {(*options).disk, []string{"dir", "evict"}},
+	"delete":  {(*options).remove, []string{"dir", "yes", "caches", "cache"}},
+	"disk":    {(*options).disk, []string{"dir", "cache", "evict"}},
 }
 
 // common are flags of every command.
@@ -74,6 +75,7 @@ func newCommand() *app.Command {
 	c.Flags.BoolVar(&o.trials, "trials", false, "list: the trials of studies, too")
 	c.Flags.StringVar(&o.html, "html", "", "list, compare: also write a page into this `file`")
 	c.Flags.BoolVar(&o.yes, "yes", false, "delete: do it; without it the command says what it would remove")
+	c.Flags.StringVar(&o.cache, "cache", ".cache", "delete, disk: `directory` of the caches")
 	c.Flags.BoolVar(&o.caches, "caches", false, "delete: also remove the caches of rows that no other run has")
 	c.Flags.StringVar(&o.evict, "evict", "", "disk: remove the caches that were used least recently until they have this `size` together, such as 20GB")
 	return c

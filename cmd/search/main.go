@@ -36,7 +36,7 @@ func main() {
 		}
 		dir := job.RunDir(dir, spec.First.Run, config)
 		if overwrite {
-			if err := search.Clear(dir, written...); err != nil {
+			if err := search.Clear(dir); err != nil {
 				return err
 			}
 		}

@@ -15,16 +15,7 @@ import (
 	"github.com/splice-ml/splice/train/run"
 )
 
-// Names of what is written into a study's directory, beside the best config.
-const (
-	pageFile   = "study.html"
-	figureName = "trials_by_value"
-)
-
-// written are the files that the command writes beside those of the study itself.
-var written = []string{pageFile, figureName + ".json", figureName + ".csv", figureName + ".svg", figureName + ".png"}
-
-func pagePath(r *search.Result) string { return filepath.Join(r.Dir, pageFile) }
+func pagePath(r *search.Result) string { return filepath.Join(r.Dir, search.PageFile) }
 
 // write writes the figure of the trials and the page of the study.
 func write(r *search.Result, config string, set []string) error {
@@ -89,7 +80,7 @@ func draw(r *search.Result) *figure.Figure {
 		trials.Series = append(trials.Series, s)
 	}
 	trials.Series = append(trials.Series, best)
-	f := &figure.Figure{Name: figureName, Title: "Trials", Size: "full", Panels: []*figure.Panel{trials}}
+	f := &figure.Figure{Name: search.FigureName, Title: "Trials", Size: "full", Panels: []*figure.Panel{trials}}
 	keys := &figure.Panel{X: figure.Axis{Label: "share of the variance of " + name}, Series: []*figure.Series{{}}}
 	for _, i := range sorted(r.Importances) {
 		if i.Share == i.Share {

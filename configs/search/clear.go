@@ -16,9 +16,19 @@ func IsStudy(dir string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// Clear removes a study: the runs of its trials, its file, and the files named, which the caller wrote beside it. Other files stay. It
-// fails if a process makes one of the trials.
-func Clear(dir string, files ...string) error {
+// Names of what a command writes into the directory of a study, beside the best config.
+const (
+	PageFile   = "study.html"
+	FigureName = "trials_by_value" // of the figure's files, without their extensions
+)
+
+// written are the files of a study, the one that tells it from other directories last.
+var written = []string{
+	BestFile, PageFile, FigureName + ".json", FigureName + ".csv", FigureName + ".svg", FigureName + ".png", StoreFile + "-journal", StoreFile,
+}
+
+// Clear removes a study: the runs of its trials, and its own files. Other files stay. It fails if a process makes one of the trials.
+func Clear(dir string) error {
 	if !IsStudy(dir) {
 		return nil
 	}
@@ -52,7 +62,7 @@ func Clear(dir string, files ...string) error {
 		_ = os.Remove(t)
 	}
 	_ = os.Remove(filepath.Join(dir, TrialsDir))
-	for _, name := range append([]string{StoreFile, StoreFile + "-journal", BestFile}, files...) {
+	for _, name := range written {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("search: %w", err)
 		}

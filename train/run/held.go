@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/splice-ml/splice/data/bound"
+	"github.com/splice-ml/splice/data/filelock"
 )
 
 // Held reports whether a command writes into a run's directory. It neither waits for the command nor disturbs it.
@@ -21,7 +22,7 @@ func Held(dir string) bool {
 		return false // whoever holds a lock has made its file
 	}
 	defer f.Close() // with it goes the lock
-	return errors.Is(lockFile(f), errHeld)
+	return errors.Is(filelock.Exclusive(f), filelock.ErrHeld)
 }
 
 // opened returns the names of the files that a run is opened from.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/splice-ml/splice/data/bound"
+	"github.com/splice-ml/splice/data/filelock"
 )
 
 // Holder is the process that writes into a directory, as the lock's file describes it.
@@ -44,7 +45,7 @@ func (e *HeldError) Advice() *AdviceError {
 }
 
 // ErrUnsupported says that the file system of a directory has no locks.
-var ErrUnsupported = errors.New("the file system has no locks")
+var ErrUnsupported = filelock.ErrUnsupported
 
 // Lock is the right of one command to write into a directory.
 type Lock struct {
@@ -52,9 +53,6 @@ type Lock struct {
 	path string
 	made []string // directories that were made for it, the deepest last
 }
-
-// errHeld says that another process, or another Lock of this one, has the operating system's lock.
-var errHeld = errors.New("held")
 
 // Acquire takes the lock of a run's directory, and makes the directory if it is missing. command is what others are told about the
 // holder. The lock is one of the operating system on the file LockFile, so a process that ends, in whatever way, no longer holds it.
@@ -78,8 +76,8 @@ func Acquire(dir, command string) (*Lock, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("train: run directory: lock: %w", err), l.tidy())
 		}
-		switch err := lockFile(f); {
-		case errors.Is(err, errHeld):
+		switch err := filelock.Exclusive(f); {
+		case errors.Is(err, filelock.ErrHeld):
 			h := l.holder(f)
 			return nil, errors.Join(&HeldError{dir, h}, f.Close())
 		case errors.Is(err, ErrUnsupported):
@@ -113,7 +111,7 @@ func (l *Lock) Release() error {
 	if !current(f, l.path) { // the directory was removed or replaced: the lock of that name is another command's
 		return errors.Join(f.Close(), l.tidy())
 	}
-	return errors.Join(removeLocked(f, l.path), l.tidy())
+	return errors.Join(filelock.Remove(f, l.path), l.tidy())
 }
 
 // tidy removes the directories that were made if they are empty.

@@ -17,6 +17,7 @@ import (
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/atomicfile"
 	"github.com/splice-ml/splice/data/bound"
+	"github.com/splice-ml/splice/data/evict"
 	"github.com/splice-ml/splice/data/internal/scan"
 	"github.com/splice-ml/splice/data/sealed"
 )
@@ -31,7 +32,7 @@ const Magic = "SPLICE\x00\x01"
 type Entry struct {
 	Sources []scan.FileSum `json:"sources"` // the files that it was made from
 	Parts   [3]File        `json:"parts"`
-	Map     string         `json:"map,omitempty"`    // digest of a fitted feature map
+	Map     string         `json:"map,omitempty"`    // digest of the feature map that is fitted, or by which the rows are encoded
 	Folder  uint64         `json:"folder,omitempty"` // xxhash of all files of a fitted map that has several
 	Rows    int64          `json:"rows"`
 	Skipped int64          `json:"skipped"`
@@ -80,6 +81,7 @@ func (d *Dir) PartPath(key string, part data.Part) string {
 
 // Open returns the entry of key if it is there, whole, and made from the files as they are now. Otherwise it returns nil.
 func (d *Dir) Open(key string, files []string) *Entry {
+	evict.Touch(d.Path(key, ".json"))
 	e, err := d.read(key, files)
 	if err == nil {
 		return e
@@ -161,9 +163,19 @@ func sameFiles(sums []scan.FileSum, files []string) (renewed bool, err error) {
 	return renewed, nil
 }
 
-// WriteIndex writes the entry of key.
+// WriteIndex writes the entry of key. It then removes what was used least recently, if the cache has grown too large.
 func (d *Dir) WriteIndex(key string, e *Entry) error {
-	return d.Wrap(sealed.Write(d.Path(key, ".json"), e))
+	if err := sealed.Write(d.Path(key, ".json"), e); err != nil {
+		return d.Wrap(err)
+	}
+	l, err := evict.Default()
+	if err == nil {
+		_, err = evict.To(d.dir, l, d.log)
+	}
+	if err != nil && d.log != nil { // the new entry is there all the same
+		d.log.Warn("data: old caches stay", "cache", d.dir, "error", err)
+	}
+	return nil
 }
 
 // Wrap returns an error that says that err is about the cache.
@@ -175,7 +187,12 @@ func (d *Dir) Wrap(err error) error {
 }
 
 // Make creates the directory, and sweeps it.
-func (d *Dir) Make() error { return d.MakeIn("") }
+func (d *Dir) Make() error {
+	if _, err := evict.Default(); err != nil { // before anything is read
+		return err
+	}
+	return d.MakeIn("")
+}
 
 // MakeIn creates a directory within the cache, and removes what writes of processes that were killed left there.
 func (d *Dir) MakeIn(name string) error {

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/evict"
 	"github.com/splice-ml/splice/data/internal/scan"
 	"github.com/splice-ml/splice/data/rng"
 )
@@ -38,6 +39,7 @@ func openSource(path string, rec *record, rows int64) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data: cache: %w", err)
 	}
+	evict.Hold(f)
 	return &source{rec: rec, file: f, rows: rows, pool: &pool{}}, nil
 }
 

@@ -235,7 +235,7 @@ func (t *Data) write(
 			return nil, err
 		}
 	}
-	e := &cache.Entry{Sources: s.Sums, Rows: s.Rows, Skipped: s.Bad.Count, First: s.Bad.First}
+	e := &cache.Entry{Sources: s.Sums, Map: m.Digest(), Rows: s.Rows, Skipped: s.Bad.Count, First: s.Bad.First}
 	if err := w.commit(e); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/splice-ml/splice/data"
+	"github.com/splice-ml/splice/data/evict"
 	"github.com/splice-ml/splice/data/internal/cache"
 )
 
@@ -20,6 +21,7 @@ func openSource(path, id string, p cache.File, m *data.FeatureMap, schema *data.
 	if err != nil {
 		return nil, fmt.Errorf("data: cache: %w", err)
 	}
+	evict.Hold(f)
 	s := &source{records: &records{file: f, id: id, width: int64(idWidth(m.Text.Vocab)), ends: make([]int64, p.Rows)}, schema: schema}
 	if m.Text.MaskRate > 0 {
 		s.mask = newMasker(m.Text)

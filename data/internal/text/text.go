@@ -100,7 +100,7 @@ func (t *Data) write(
 	if err := w.finish(w.row); err != nil {
 		return nil, err
 	}
-	e := &cache.Entry{Sources: s.Sums, Rows: s.Rows, Skipped: s.Bad.Count, First: s.Bad.First, Cut: w.cut.Load()}
+	e := &cache.Entry{Sources: s.Sums, Map: m.Digest(), Rows: s.Rows, Skipped: s.Bad.Count, First: s.Bad.First, Cut: w.cut.Load()}
 	if err := w.commit(e); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package run
+package filelock
 
 import (
 	"errors"
@@ -10,15 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile takes the operating system's lock of an open file, without waiting.
-func lockFile(f *os.File) error {
+func lock(f *os.File, shared bool) error {
+	how := unix.LOCK_EX | unix.LOCK_NB
+	if shared {
+		how = unix.LOCK_SH | unix.LOCK_NB
+	}
 	for {
-		switch err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
+		switch err := unix.Flock(int(f.Fd()), how); {
 		case err == nil:
 			return nil
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EWOULDBLOCK):
-			return errHeld
+			return ErrHeld
 		case errors.Is(err, unix.ENOLCK), errors.Is(err, errors.ErrUnsupported):
 			return fmt.Errorf("%w: %w", ErrUnsupported, err)
 		default:
@@ -27,8 +30,7 @@ func lockFile(f *os.File) error {
 	}
 }
 
-// removeLocked removes a locked file and closes it. It is removed while it is locked: who opened it before finds that it is not
-// there any more.
-func removeLocked(f *os.File, path string) error {
+// Remove removes a locked file and closes it. It is removed while it is locked: who opened it before finds that it is not there any more.
+func Remove(f *os.File, path string) error {
 	return errors.Join(os.Remove(path), f.Close())
 }

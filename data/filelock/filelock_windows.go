@@ -1,4 +1,4 @@
-package run
+package filelock
 
 import (
 	"errors"
@@ -7,23 +7,25 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// lockFile takes the operating system's lock of an open file, without waiting. Windows keeps others from reading what is
-// locked, so that it is a byte far behind the text.
-func lockFile(f *os.File) error {
-	const flags = windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY
+// lock locks a byte far behind the text: Windows keeps others from reading what is locked.
+func lock(f *os.File, shared bool) error {
+	flags := uint32(windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY)
+	if shared {
+		flags = windows.LOCKFILE_FAIL_IMMEDIATELY
+	}
 	err := windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, &windows.Overlapped{OffsetHigh: 1 << 30})
 	switch {
 	case errors.Is(err, windows.ERROR_LOCK_VIOLATION), errors.Is(err, windows.ERROR_IO_PENDING):
-		return errHeld
+		return ErrHeld
 	case errors.Is(err, windows.ERROR_NOT_SUPPORTED), errors.Is(err, windows.ERROR_INVALID_FUNCTION):
 		return ErrUnsupported
 	}
 	return err
 }
 
-// removeLocked closes a locked file, which frees it, and removes it. Windows removes no file that another process has open, so
+// Remove closes a locked file, which frees it, and removes it. Windows removes no file that another process has open, so
 // that nobody loses the file that it has just locked.
-func removeLocked(f *os.File, path string) error {
+func Remove(f *os.File, path string) error {
 	err := f.Close()
 	_ = os.Remove(path) // another command may have it by now
 	return err
