@@ -14,7 +14,7 @@ import (
 
 // tiny is a training that takes a moment.
 const tiny = `data: {type: tastes, users: 20, items: 10, rows: 800}
-train: {batch_size: 128, epochs: 2, patience: 0}
+train: {batch_size: 128, epochs: 2, patience: 0, embeddings: lazy}
 `
 
 // config writes a config, beside one that it may extend, and returns its path.

@@ -134,6 +134,17 @@ func TestStudy(t *testing.T) {
 		t.Errorf("a study that is done was made again: %v", w.began)
 	}
 
+	if s, err = openStore(t.Context(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.test(t.Context(), one.Best.Number, []run.Metrics{{"auc": .125}}); err != nil {
+		t.Fatal(err)
+	}
+	s.db.Close()
+	if again, err = study(t, small, "one", 1, w); err != nil || len(again.Test) != 1 || again.Test[0]["auc"] != .125 {
+		t.Errorf("the test rows were measured again: %v, %v", again.Test, err)
+	}
+
 	more, err := study(t, strings.Replace(small, "trials: 9", "trials: 11", 1), "one", 1, w)
 	if err != nil {
 		t.Fatal(err)
@@ -248,5 +259,20 @@ func TestBadData(t *testing.T) {
 		if _, err := os.Stat("s"); err == nil {
 			t.Error("a directory was made")
 		}
+	}
+}
+
+// TestBestOf: the best trial is one that was trained to its end, of equal ones the first.
+func TestBestOf(t *testing.T) {
+	s := &Study{Spec: load(t, small)}
+	trials := []*Trial{
+		{Number: 0, State: Diverged}, {Number: 1, State: Complete, Valid: []float64{.7}}, {Number: 2, State: Stopped, Valid: []float64{.9}},
+		{Number: 3, State: Complete, Valid: []float64{.7, .9}}, {Number: 4, State: Complete, Valid: []float64{.8}}, {Number: 9, State: Complete, Valid: []float64{1}},
+	}
+	if got := s.best(trials); got != trials[3] {
+		t.Errorf("the best is %+v", got)
+	}
+	if got := s.best(trials[:1]); got != nil {
+		t.Errorf("the best of none is %+v", got)
 	}
 }

@@ -145,9 +145,6 @@ const Recent = 10 * time.Minute
 
 // InUse reports whether somebody reads the entry, or has just done so.
 func (e *Entry) InUse() bool {
-	if time.Since(e.Used) < Recent {
-		return true
-	}
 	for _, path := range e.Files {
 		f, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {
