@@ -42,7 +42,7 @@ func init() {
 // Validate reports every option out of range.
 func (m AutoInt) Validate() error {
 	errs := []error{
-		registry.AtLeast("embedding_dim", m.EmbeddingDim, 1), registry.AtLeast("attention_layers", m.AttentionLayers, 1),
+		registry.AtLeast("embedding_dim", m.EmbeddingDim, 1), registry.In("attention_layers", m.AttentionLayers, 1, 64),
 		registry.AtLeast("num_heads", m.NumHeads, 1), registry.AtLeast("attention_dim", m.AttentionDim, 1), m.optional(),
 	}
 	if m.NumHeads > 0 && m.AttentionDim%m.NumHeads != 0 {

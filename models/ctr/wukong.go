@@ -40,9 +40,9 @@ func init() {
 // Validate reports every option out of range.
 func (m Wukong) Validate() error {
 	errs := []error{
-		registry.AtLeast("embedding_dim", m.EmbeddingDim, 1), registry.AtLeast("num_layers", m.NumLayers, 1),
-		registry.AtLeast("lcb_features", m.LCBFeatures, 1), registry.AtLeast("fmb_features", m.FMBFeatures, 1),
-		registry.AtLeast("fmb_rank", m.FMBRank, 0), units("fmb_hidden_units", m.FMBHiddenUnits, 1), m.Tower.Validate(),
+		registry.AtLeast("embedding_dim", m.EmbeddingDim, 1), registry.In("num_layers", m.NumLayers, 1, 64),
+		registry.In("lcb_features", m.LCBFeatures, 1, 4096), registry.In("fmb_features", m.FMBFeatures, 1, 4096),
+		registry.In("fmb_rank", m.FMBRank, 0, 4096), units("fmb_hidden_units", m.FMBHiddenUnits, 1), m.Tower.Validate(),
 	}
 	if _, err := m.block().HiddenActivations.Parse(len(m.FMBHiddenUnits)); err != nil {
 		errs = append(errs, registry.Field("hidden_activations", "of fmb_hidden_units: %v", err))
