@@ -59,21 +59,18 @@ func draw(r *search.Result) *figure.Figure {
 	best := &figure.Series{Name: "best so far", Line: true}
 	so := math.NaN()
 	for _, t := range r.Trials {
-		s := points[t.State]
-		if s == nil {
-			continue // it diverged
-		}
 		v, x := t.Value(), float64(t.Number)
-		p := figure.At(x, v)
-		p.Label = fmt.Sprintf("trial %d: %s", t.Number, r.Settings(t.Values))
-		s.Points = append(s.Points, p)
-		if t.State != search.Complete {
-			continue
+		if s := points[t.State]; s != nil { // else it diverged
+			p := figure.At(x, v)
+			p.Label = fmt.Sprintf("trial %d: %s", t.Number, r.Settings(t.Values))
+			s.Points = append(s.Points, p)
 		}
-		if so != so || higher && v > so || !higher && v < so {
+		if t.State == search.Complete && (so != so || higher && v > so || !higher && v < so) {
 			so = v
 		}
-		best.Points = append(best.Points, figure.At(x, so))
+		if so == so {
+			best.Points = append(best.Points, figure.At(x, so))
+		}
 	}
 	trials := &figure.Panel{X: figure.Axis{Label: "trial"}, Y: figure.Axis{Label: name + " on validation rows"}, Series: []*figure.Series{points[search.Complete]}}
 	if s := points[search.Stopped]; len(s.Points) > 0 {

@@ -32,8 +32,9 @@ func TestDocs(t *testing.T) {
 			}
 		}
 	}
-	example, _, ok := strings.Cut(text, "\n```\n")
-	if _, example, ok = strings.Cut(example, "```yaml\n"); !ok {
+	example, _, _ := strings.Cut(text, "\n```\n")
+	_, example, ok := strings.Cut(example, "```yaml\n")
+	if !ok {
 		t.Fatal("docs/search.md has no example")
 	}
 	file, err := os.ReadFile(filepath.Join("..", "search_frappe_deepfm.yaml"))

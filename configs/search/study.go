@@ -128,7 +128,7 @@ func (s *Study) Run(ctx context.Context) (_ *Result, err error) {
 			return nil, err
 		}
 		n, _ := s.finished(context.WithoutCancel(ctx))
-		return nil, fmt.Errorf("search: after %d of %d trials; what is done is kept, and the same command goes on: %w", n, s.Trials, err)
+		return nil, fmt.Errorf("after %d of %d trials; what is done is kept, and the same command goes on: %w", n, s.Trials, err)
 	}
 	return s.conclude(ctx)
 }

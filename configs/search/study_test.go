@@ -266,8 +266,12 @@ func TestBadData(t *testing.T) {
 func TestBestOf(t *testing.T) {
 	s := &Study{Spec: load(t, small)}
 	trials := []*Trial{
-		{Number: 0, State: Diverged}, {Number: 1, State: Complete, Valid: []float64{.7}}, {Number: 2, State: Stopped, Valid: []float64{.9}},
-		{Number: 3, State: Complete, Valid: []float64{.7, .9}}, {Number: 4, State: Complete, Valid: []float64{.8}}, {Number: 9, State: Complete, Valid: []float64{1}},
+		{Number: 0, State: Diverged},
+		{Number: 1, State: Complete, Valid: []float64{.7}},
+		{Number: 2, State: Stopped, Valid: []float64{.9}},
+		{Number: 3, State: Complete, Valid: []float64{.7, .9}},
+		{Number: 4, State: Complete, Valid: []float64{.8}},
+		{Number: 9, State: Complete, Valid: []float64{1}},
 	}
 	if got := s.best(trials); got != trials[3] {
 		t.Errorf("the best is %+v", got)
