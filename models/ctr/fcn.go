@@ -40,7 +40,7 @@ func (m FCN) Validate() error {
 	errs := []error{
 		registry.AtLeast("embedding_dim", m.EmbeddingDim, 2), registry.AtLeast("num_deep_cross_layers", m.NumDeepCrossLayers, 1),
 		registry.AtLeast("num_shallow_cross_layers", m.NumShallowCrossLayers, 1), registry.InBelow("deep_net_dropout", m.DeepNetDropout, 0, 1),
-		registry.InBelow("shallow_net_dropout", m.ShallowNetDropout, 0, 1), registry.AtLeast("num_heads", m.NumHeads, 1),
+		registry.InBelow("shallow_net_dropout", m.ShallowNetDropout, 0, 1), registry.In("num_heads", m.NumHeads, 1, 64),
 	}
 	if m.EmbeddingDim%2 != 0 {
 		errs = append(errs, registry.Field("embedding_dim", "must be even, since a mask multiplies one half of it, have %d", m.EmbeddingDim))

@@ -33,8 +33,8 @@ func init() {
 // Validate reports every option out of range.
 func (m QNN) Validate() error {
 	errs := []error{
-		registry.AtLeast("embedding_dim", m.EmbeddingDim, 1), registry.AtLeast("num_layers", m.NumLayers, 1),
-		registry.AtLeast("num_row", m.NumRow, 1), registry.AtLeast("num_heads", m.NumHeads, 1),
+		registry.AtLeast("embedding_dim", m.EmbeddingDim, 1), registry.In("num_layers", m.NumLayers, 1, 64),
+		registry.In("num_row", m.NumRow, 1, 4096), registry.AtLeast("num_heads", m.NumHeads, 1),
 		registry.InBelow("net_dropout", m.NetDropout, 0, 1),
 	}
 	if m.NumHeads > 0 && m.EmbeddingDim%m.NumHeads != 0 {
