@@ -280,6 +280,8 @@ func TestBadInput(t *testing.T) {
 		{"flipped bit", "evaluate", []string{"--run", "flipped"}, []string{"flipped/model.safetensors", "checksum"}},
 		{"other model", "evaluate", []string{"--run", "r", "--set", "model.embedding_dim=5"}, []string{"embedding.C1.weight", "and 20 more"}},
 		{"bad part", "evaluate", []string{"--run", "r", "--split", "tset"}, []string{"tset"}},
+		{"repeats of nothing", "evaluate", []string{"--run", "r", "--repeats", "3"}, []string{"evaluate: --repeats is for --importance\n"}},
+		{"importance of no metric", "evaluate", []string{"--run", "r", "--importance", "--metric", "mcc"}, []string{"--metric mcc: the task of r has auc, logloss"}},
 		{"bad row to score", "predict", predict("short.tsv"), []string{"short.tsv:2"}},
 		{"bad row of a table", "predict", []string{"--run", "r", "--in", "short.tsv", "--out", "scores.parquet"}, []string{"short.tsv:2"}},
 		{"columns of lines", "predict", append(predict("rows.tsv"), "--columns", "C1"), []string{"--columns is for tables: give --out a name that ends in .csv or .parquet"}},

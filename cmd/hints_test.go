@@ -78,6 +78,7 @@ var namers = map[string][]string{
 	"configs/job/ensemble.go":   {"evaluate"}, // --run and --ensemble are predict's too
 	"configs/job/evaluate.go":   {"evaluate"},
 	"configs/job/finetune.go":   {"finetune"},
+	"configs/job/importance.go": {"evaluate"},
 	"configs/job/load.go":       {"finetune"},
 	"configs/override.go":       {"train", "finetune", "cki", "evaluate", "predict", "table"},
 	"train/run/dir.go":          {"train", "finetune"}, // what --resume and --overwrite, which were given, cannot do

@@ -3,36 +3,92 @@ package main
 
 import (
 	"context"
+	"flag"
+	"fmt"
+	"slices"
 
 	"github.com/splice-ml/splice/cmd/internal/app"
 	"github.com/splice-ml/splice/configs/job"
+	"github.com/splice-ml/splice/train/run"
 )
 
+// flags are those of the command, beside the ones about runs.
+type flags struct {
+	runs                    app.RunFlags
+	path, split, candidates string
+	importance              bool
+	permute                 job.ImportanceOptions
+}
+
+// modes are the flags that ask for something else than metrics, and the flags that are for each alone.
+var modes = map[string][]string{
+	"importance": {"repeats", "rows", "metric"},
+}
+
 func main() {
-	var path, split, candidates string
-	var runs app.RunFlags
-	c := app.New("evaluate", "measures a run's model on its validation and test rows, or on the rows of a file",
-		func(ctx context.Context, c *app.Command) error {
-			e, err := runs.Open(c)
-			if err != nil {
-				return err
-			}
-			if err := e.RankAmong(candidates); err != nil {
-				return err
-			}
-			mode := ""
-			if len(e.Runs) > 1 {
-				mode = e.Mode
-			}
-			if err := e.Evaluate(ctx, path, split, func(s job.Scores) error { return app.PrintScores(c.Out, s, mode) }); err != nil {
-				return err
-			}
-			return app.PrintTables(c.Out, e)
-		})
-	runs.Flags(c, "`directory` of the run; given several times, the runs and their ensemble are measured, on the first one's data")
-	c.Flags.StringVar(&path, "data", "", "evaluate on all rows of this `file`, of the run's layout, with labels")
-	c.Flags.StringVar(&candidates, "candidates", "", "rank each item among this `number` of others that are drawn, once, among those that its user "+
+	f := &flags{permute: job.ImportanceDefaults()}
+	c := app.New("evaluate", "measures a run's model on its validation and test rows, or on the rows of a file", f.run)
+	f.runs.Flags(c, "`directory` of the run; given several times, the runs and their ensemble are measured, on the first one's data")
+	c.Flags.StringVar(&f.path, "data", "", "evaluate on all rows of this `file`, of the run's layout, with labels")
+	c.Flags.StringVar(&f.candidates, "candidates", "", "rank each item among this `number` of others that are drawn, once, among those that its user "+
 		"has not had, of runs that rank a catalogue; or among all, of runs that score candidates (default: as the run was evaluated)")
-	c.Flags.StringVar(&split, "split", "", "`part` of the run's data: train, valid or test (default: valid and test)")
+	c.Flags.StringVar(&f.split, "split", "", "`part` of the run's data: train, valid or test (default: valid and test)")
+	c.Flags.BoolVar(&f.importance, "importance", false, "measure how much worse a metric is when the values of each column are permuted among the rows (of --split, default: valid)")
+	c.Flags.IntVar(&f.permute.Repeats, "repeats", f.permute.Repeats, "of --importance: `permutations` of each column")
+	c.Flags.IntVar(&f.permute.Rows, "rows", f.permute.Rows, "of --importance: `rows`, drawn from those that there are")
+	c.Flags.StringVar(&f.permute.Metric, "metric", "", "of --importance: `name` of a metric of the run's task (default: the one that training monitored)")
 	c.Main()
+}
+
+func (f *flags) run(ctx context.Context, c *app.Command) error {
+	mode, err := chosen(c.Flags)
+	if err != nil {
+		return run.BadInput(c.Prefixed(err))
+	}
+	e, err := f.runs.Open(c)
+	if err != nil {
+		return err
+	}
+	if err := e.RankAmong(f.candidates); err != nil {
+		return err
+	}
+	if mode == "importance" {
+		f.permute.Path, f.permute.Split = f.path, f.split
+		im, err := e.Importance(ctx, f.permute)
+		if err != nil {
+			return err
+		}
+		return app.PrintImportance(c.Out, im)
+	}
+	means := ""
+	if len(e.Runs) > 1 {
+		means = e.Mode
+	}
+	if err := e.Evaluate(ctx, f.path, f.split, func(s job.Scores) error { return app.PrintScores(c.Out, s, means) }); err != nil {
+		return err
+	}
+	return app.PrintTables(c.Out, e)
+}
+
+// chosen returns the flag that asks for something else than metrics, if there is one, and reports flags that do not go together.
+func chosen(given *flag.FlagSet) (mode string, err error) {
+	var names []string
+	given.Visit(func(f *flag.Flag) { names = append(names, f.Name) })
+	for _, name := range names {
+		if modes[name] == nil {
+			continue
+		}
+		if mode != "" {
+			return "", fmt.Errorf("--%s and --%s exclude each other", mode, name)
+		}
+		mode = name
+	}
+	for _, name := range names {
+		for m, own := range modes {
+			if slices.Contains(own, name) && m != mode {
+				return "", fmt.Errorf("--%s is for --%s", name, m)
+			}
+		}
+	}
+	return mode, nil
 }

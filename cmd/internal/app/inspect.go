@@ -1,0 +1,73 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/splice-ml/splice/configs/job"
+	"github.com/splice-ml/splice/train/metric"
+)
+
+// PrintImportance prints the importances of columns as a table, and what is permuted together.
+func PrintImportance(w io.Writer, im *job.Importances) error {
+	p := &printer{w: w}
+	p.printf("%s (%s%s): %s %s\n", im.Part, sampled(im.Rows, im.Of, im.Groups), protocolOf(im.Protocol), im.Metric, metric.Format(im.Value, 6))
+	verb := "drops"
+	if !im.Higher {
+		verb = "rises"
+	}
+	p.printf("by how much %s %s when a column's values are permuted among the rows: mean of %d permutations, 95 %% interval\n\n", im.Metric, verb, im.Repeats)
+	t := tabwriter.NewWriter(p, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "%s\tlow\thigh\t\n", map[bool]string{true: "drop", false: "rise"}[im.Higher])
+	for _, c := range im.Columns {
+		fmt.Fprintf(t, "%+.6f\t%s\t%s\t  %s\n", c.Drop, signed(c.Low), signed(c.High), c.Name)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, c := range im.Columns {
+		if c.Together != "" {
+			p.printf("%s: %s are permuted together, since they are %s\n", c.Name, strings.Join(c.Features, ", "), c.Together)
+		}
+	}
+	for _, c := range im.Columns {
+		if len(c.Shares) > 0 {
+			p.printf("%s: its embedding table is also that of %s, permuted apart\n", c.Name, strings.Join(c.Shares, ", "))
+		}
+	}
+	return p.err
+}
+
+// signed writes a number with its sign, and n/a for one that is undefined.
+func signed(v float64) string {
+	if v != v {
+		return metric.Format(v, 6)
+	}
+	return fmt.Sprintf("%+.6f", v)
+}
+
+// sampled says how many rows there are, and how many of them were drawn.
+func sampled(rows, of int64, groups bool) string {
+	switch {
+	case rows == of:
+		return fmt.Sprintf("%d rows", rows)
+	case groups:
+		return fmt.Sprintf("%d of %d rows, drawn in whole groups", rows, of)
+	}
+	return fmt.Sprintf("%d of %d rows, drawn", rows, of)
+}
+
+func protocolOf(protocol string) string {
+	if protocol == "" {
+		return ""
+	}
+	return "; " + protocol
+}
+
+// Write writes text, and keeps the first error.
+func (p *printer) Write(b []byte) (int, error) {
+	p.printf("%s", b)
+	return len(b), p.err
+}
