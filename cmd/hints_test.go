@@ -80,6 +80,7 @@ var namers = map[string][]string{
 	"configs/job/finetune.go":   {"finetune"},
 	"configs/job/importance.go": {"evaluate"},
 	"configs/job/load.go":       {"finetune"},
+	"configs/job/slices.go":     {"evaluate"},
 	"configs/override.go":       {"train", "finetune", "cki", "evaluate", "predict", "table"},
 	"train/run/dir.go":          {"train", "finetune"}, // what --resume and --overwrite, which were given, cannot do
 }

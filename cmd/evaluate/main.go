@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/splice-ml/splice/cmd/internal/app"
 	"github.com/splice-ml/splice/configs/job"
@@ -18,12 +19,16 @@ type flags struct {
 	path, split, candidates string
 	importance              bool
 	permute                 job.ImportanceOptions
+	by                      app.Names
+	slice                   job.SliceOptions
+	metric                  string
 }
 
-// modes are the flags that ask for something else than metrics, and the flags that are for each alone.
-var modes = map[string][]string{
-	"importance": {"repeats", "rows", "metric"},
-}
+// modes are the flags that ask for something else than the metrics of parts, and options the flags that are for some of them.
+var (
+	modes   = []string{"importance", "by"}
+	options = map[string][]string{"repeats": {"importance"}, "rows": {"importance"}, "metric": {"importance", "by"}, "sort": {"by"}}
+)
 
 func main() {
 	f := &flags{permute: job.ImportanceDefaults()}
@@ -36,7 +41,9 @@ func main() {
 	c.Flags.BoolVar(&f.importance, "importance", false, "measure how much worse a metric is when the values of each column are permuted among the rows (of --split, default: valid)")
 	c.Flags.IntVar(&f.permute.Repeats, "repeats", f.permute.Repeats, "of --importance: `permutations` of each column")
 	c.Flags.IntVar(&f.permute.Rows, "rows", f.permute.Rows, "of --importance: `rows`, drawn from those that there are")
-	c.Flags.StringVar(&f.permute.Metric, "metric", "", "of --importance: `name` of a metric of the run's task (default: the one that training monitored)")
+	c.Flags.Var(&f.by, "by", "measure the rows of each value of these `columns`, with commas between them")
+	c.Flags.StringVar(&f.slice.Sort, "sort", "", "of --by: the largest values first (`size`, the default), smallest, or those whose metric is worst")
+	c.Flags.StringVar(&f.metric, "metric", "", "of --importance and --by: `name` of a metric of the run's task (default: the one that training monitored; all)")
 	c.Main()
 }
 
@@ -52,8 +59,12 @@ func (f *flags) run(ctx context.Context, c *app.Command) error {
 	if err := e.RankAmong(f.candidates); err != nil {
 		return err
 	}
-	if mode == "importance" {
-		f.permute.Path, f.permute.Split = f.path, f.split
+	switch mode {
+	case "by":
+		f.slice.Path, f.slice.Split, f.slice.By, f.slice.Metric = f.path, f.split, f.by, f.metric
+		return e.Slices(ctx, f.slice, func(s *job.SliceScores) error { return app.PrintSlices(c.Out, s) })
+	case "importance":
+		f.permute.Path, f.permute.Split, f.permute.Metric = f.path, f.split, f.metric
 		im, err := e.Importance(ctx, f.permute)
 		if err != nil {
 			return err
@@ -75,7 +86,7 @@ func chosen(given *flag.FlagSet) (mode string, err error) {
 	var names []string
 	given.Visit(func(f *flag.Flag) { names = append(names, f.Name) })
 	for _, name := range names {
-		if modes[name] == nil {
+		if !slices.Contains(modes, name) {
 			continue
 		}
 		if mode != "" {
@@ -84,10 +95,8 @@ func chosen(given *flag.FlagSet) (mode string, err error) {
 		mode = name
 	}
 	for _, name := range names {
-		for m, own := range modes {
-			if slices.Contains(own, name) && m != mode {
-				return "", fmt.Errorf("--%s is for --%s", name, m)
-			}
+		if of := options[name]; of != nil && !slices.Contains(of, mode) {
+			return "", fmt.Errorf("--%s is for --%s", name, strings.Join(of, " and --"))
 		}
 	}
 	return mode, nil

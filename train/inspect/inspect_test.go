@@ -122,9 +122,14 @@ func TestColumns(t *testing.T) {
 	table := func(name string, of ...int32) *data.Vocabulary { return &data.Vocabulary{Name: name, Of: of} }
 	m := &data.FeatureMap{
 		Features: data.MapFeatures{
-			{Name: "user", Table: "user"}, {Name: "item", Table: "item"}, {Name: "genre", Table: "genre", From: "item"},
-			{Name: "weekday", Table: "weekday", Column: "time"}, {Name: "price", Kind: data.Numeric}, {Name: "hour", Table: "hour", Column: "time"},
-			{Name: "history", Kind: data.Sequence, Table: "item"}, {Name: "history_genre", Kind: data.Sequence, Table: "genre", From: "history"},
+			{Name: "user", Table: "user"},
+			{Name: "item", Table: "item"},
+			{Name: "genre", Table: "genre", From: "item"},
+			{Name: "weekday", Table: "weekday", Column: "time"},
+			{Name: "price", Kind: data.Numeric},
+			{Name: "hour", Table: "hour", Column: "time"},
+			{Name: "history", Kind: data.Sequence, Table: "item"},
+			{Name: "history_genre", Kind: data.Sequence, Table: "genre", From: "history"},
 			{Name: "month", Table: "month", Column: "date"},
 		},
 		Tables: []*data.Vocabulary{table("user"), table("item"), table("genre"), table("weekday"), table("hour"), table("month")},

@@ -3,10 +3,12 @@ package app
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/splice-ml/splice/configs/job"
+	"github.com/splice-ml/splice/train/inspect"
 	"github.com/splice-ml/splice/train/metric"
 )
 
@@ -38,6 +40,53 @@ func PrintImportance(w io.Writer, im *job.Importances) error {
 		}
 	}
 	return p.err
+}
+
+// PrintSlices prints the metrics of slices of rows, a table for each column.
+func PrintSlices(w io.Writer, s *job.SliceScores) error {
+	p := &printer{w: w}
+	p.printf("%s (%d rows%s), 95 %% bootstrap intervals", s.Part, s.All.Rows, protocolOf(s.Protocol))
+	for _, name := range s.Names {
+		p.printf("; %s %s", name, estimate(s.All.Metrics, name))
+	}
+	p.printf("\n")
+	for _, c := range s.Columns {
+		switch c.Kind {
+		case inspect.OfQuantiles:
+			p.printf("\nby %s, in quantiles\n", c.Column)
+		case inspect.OfLengths:
+			p.printf("\nby the length of %s, in quantiles\n", c.Column)
+		case inspect.OfTokens:
+			p.printf("\nby %s (%d values; a row counts for each of its own)\n", c.Column, c.Found)
+		default:
+			p.printf("\nby %s (%d values)\n", c.Column, c.Found)
+		}
+		t := tabwriter.NewWriter(p, 0, 0, 2, ' ', tabwriter.AlignRight)
+		fmt.Fprintf(t, "rows\tshare\t%s\t  value\n", strings.Join(s.Names, "\t"))
+		for _, one := range c.Slices {
+			fmt.Fprintf(t, "%d\t%.1f %%\t", one.Rows, 100*one.Share)
+			for _, name := range s.Names {
+				fmt.Fprintf(t, "%s\t", estimate(one.Metrics, name))
+			}
+			fmt.Fprintf(t, "  %s\n", one.Value)
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+	}
+	return p.err
+}
+
+// estimate writes a metric with its interval.
+func estimate(m map[string]inspect.Estimate, name string) string {
+	e, ok := m[name]
+	switch {
+	case !ok:
+		return metric.Format(math.NaN(), 4)
+	case e.Low != e.Low:
+		return metric.Format(e.Value, 4)
+	}
+	return fmt.Sprintf("%s [%s, %s]", metric.Format(e.Value, 4), metric.Format(e.Low, 4), metric.Format(e.High, 4))
 }
 
 // signed writes a number with its sign, and n/a for one that is undefined.
