@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -21,12 +22,12 @@ type flags struct {
 	permute                 job.ImportanceOptions
 	by                      app.Names
 	slice                   job.SliceOptions
-	metric                  string
+	metric, calibrate       string
 }
 
 // modes are the flags that ask for something else than the metrics of parts, and options the flags that are for some of them.
 var (
-	modes   = []string{"importance", "by"}
+	modes   = []string{"importance", "by", "calibrate"}
 	options = map[string][]string{"repeats": {"importance"}, "rows": {"importance"}, "metric": {"importance", "by"}, "sort": {"by"}}
 )
 
@@ -44,6 +45,8 @@ func main() {
 	c.Flags.Var(&f.by, "by", "measure the rows of each value of these `columns`, with commas between them")
 	c.Flags.StringVar(&f.slice.Sort, "sort", "", "of --by: the largest values first (`size`, the default), smallest, or those whose metric is worst")
 	c.Flags.StringVar(&f.metric, "metric", "", "of --importance and --by: `name` of a metric of the run's task (default: the one that training monitored; all)")
+	c.Flags.StringVar(&f.calibrate, "calibrate", "", "fit a calibration of the run's probabilities on its validation rows, by this `method`: temperature, platt or isotonic; it is "+
+		"written into the run's directory, and measured on validation and test rows")
 	c.Main()
 }
 
@@ -60,6 +63,15 @@ func (f *flags) run(ctx context.Context, c *app.Command) error {
 		return err
 	}
 	switch mode {
+	case "calibrate":
+		if f.path != "" || f.split != "" || f.candidates != "" {
+			return run.BadInput(errors.New("evaluate: --calibrate fits on validation rows, and measures on validation and test rows: leave out --data, --split and --candidates"))
+		}
+		done, err := e.Calibrate(ctx, f.calibrate, reliability)
+		if err != nil {
+			return err
+		}
+		return app.PrintCalibrated(c.Out, done)
 	case "by":
 		f.slice.Path, f.slice.Split, f.slice.By, f.slice.Metric = f.path, f.split, f.by, f.metric
 		return e.Slices(ctx, f.slice, func(s *job.SliceScores) error { return app.PrintSlices(c.Out, s) })

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -18,9 +19,16 @@ func main() {
 	o := serve.Options{Limits: serve.DefaultLimits()}
 	var runs, set app.List
 	var ensemble, merge string
+	var calibrated bool
 	c := app.New("serve", "answers requests over HTTP with the predictions of runs (docs/serving.md)", func(ctx context.Context, c *app.Command) error {
 		if len(runs) == 0 {
 			return run.BadInput(fmt.Errorf("serve: --run is missing: give the directory of a run, such as --run runs/criteo_deepfm"))
+		}
+		if calibrated {
+			if merge != "" || ensemble != "" {
+				return run.BadInput(c.Prefixed(errors.New("--calibrated is of single runs, not of an ensemble or a merge")))
+			}
+			set = append(set, app.Calibrated)
 		}
 		var err error
 		if o.Models, err = serve.Models(runs, ensemble, merge, set...); err != nil {
@@ -42,6 +50,7 @@ func main() {
 	f.StringVar(&ensemble, "ensemble", "", "how runs of one name become one: mean of their `logits` (default) or probabilities")
 	f.StringVar(&merge, "merge", "", "merge runs of one name in memory by this `method`, such as average or '{type: average, rows: counts}'")
 	f.Var(&set, "set", "override a key of the runs' configs, `a.b=value`, such as serve.quantize=int8; may be given several times")
+	f.BoolVar(&calibrated, "calibrated", false, "calibrate predictions as each run's calibration.json says, which evaluate --calibrate writes")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "`address` to listen on; port 0 is a free one")
 	f.DurationVar(&o.Poll, "poll", 2*time.Second, "how often to look for runs that have changed; 0: only when SIGHUP comes")
 	f.StringVar(&o.TokenFile, "token-file", "", "`file` of tokens, one a line, of which requests must have one")

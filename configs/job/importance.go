@@ -94,6 +94,10 @@ func (t *Ensemble) Importance(ctx context.Context, o ImportanceOptions) (*Import
 		return nil, err
 	}
 	defer closeAll()
+	s, _, end, err := t.predictor(progs, p, true)
+	if err != nil {
+		return nil, err
+	}
 	columns := inspect.Columns(r.Map, sc)
 	done := 0
 	permutation := inspect.Permutation{
@@ -103,8 +107,8 @@ func (t *Ensemble) Importance(ctx context.Context, o ImportanceOptions) (*Import
 			r.Log.Info("permuted", "column", c.Name, "done", fmt.Sprintf("%d of %d", done, len(columns)))
 		},
 	}
-	if out.Columns, out.Value, err = permutation.Measure(ctx, progs[0], rows, r.Task, columns); err != nil {
+	if out.Columns, out.Value, err = permutation.Measure(ctx, s, rows, r.Task, columns); err != nil {
 		return nil, run.BadInput(err)
 	}
-	return out, nil
+	return out, end()
 }

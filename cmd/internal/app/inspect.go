@@ -77,6 +77,55 @@ func PrintSlices(w io.Writer, s *job.SliceScores) error {
 	return p.err
 }
 
+// PrintCalibrated prints what a calibration is, and what it changes.
+func PrintCalibrated(w io.Writer, c *job.Calibrated) error {
+	p := &printer{w: w}
+	for i, t := range c.Tasks {
+		if i > 0 {
+			p.printf("\n")
+		}
+		if t.Label != "" {
+			p.printf("%s: ", t.Label)
+		}
+		switch m := t.Map; {
+		case m.Temperature > 0:
+			p.printf("temperature %.6g\n", m.Temperature)
+		case m.Slope > 0:
+			p.printf("platt: slope %.6g, intercept %.6g\n", m.Slope, m.Intercept)
+		default:
+			p.printf("isotonic: %d points\n", len(m.X))
+		}
+		for _, part := range t.Parts {
+			p.printf("\n%s (%d rows), 95 %% bootstrap intervals\n", part.Part, part.Rows)
+			if part.Rows == 0 {
+				continue
+			}
+			table := tabwriter.NewWriter(p, 0, 0, 2, ' ', tabwriter.AlignRight)
+			fmt.Fprint(table, "before\tafter\tchange\t\n")
+			for k, name := range inspect.CalibrationErrors {
+				one := part.Changes[k]
+				fmt.Fprintf(table, "%s\t%s\t%s\t  %s\n", interval("%.5f", one.Before), interval("%.5f", one.After), interval("%+.5f", one.Change), name)
+			}
+			if err := table.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if len(c.Left) > 0 {
+		p.printf("\nnot calibrated, since they are numbers: %s\n", strings.Join(c.Left, ", "))
+	}
+	p.printf("\nthe calibration and its figures are in %s; predictions are calibrated by evaluate, predict and serve with --calibrated\n", c.Dir)
+	return p.err
+}
+
+// interval writes an estimate, its numbers by a format.
+func interval(format string, e inspect.Estimate) string {
+	if e.Low != e.Low {
+		return fmt.Sprintf(format, e.Value)
+	}
+	return fmt.Sprintf(format+" ["+format+", "+format+"]", e.Value, e.Low, e.High)
+}
+
 // estimate writes a metric with its interval.
 func estimate(m map[string]inspect.Estimate, name string) string {
 	e, ok := m[name]
