@@ -286,6 +286,8 @@ func TestBadInput(t *testing.T) {
 		{"two questions", "evaluate", []string{"--run", "r", "--by", "C1", "--importance"}, []string{"evaluate: --by and --importance exclude each other\n"}},
 		{"slices of a metric", "evaluate", []string{"--run", "r", "--metric", "auc"}, []string{"evaluate: --metric is for --importance and --by\n"}},
 		{"slices of no column", "evaluate", []string{"--run", "r", "--by", "C99"}, []string{"--by C99: the run has no such column (it has I1, I2, "}},
+		{"explanation of a training", "cki", []string{"--explain", "r"}, []string{"cki: r is no merge: it has no merge.json\n"}},
+		{"explanation with a config", "cki", []string{"--explain", "r", "--config", "run.yaml"}, []string{"cki: --explain is of a merge that is done: leave out --config\n"}},
 		{"bad row to score", "predict", predict("short.tsv"), []string{"short.tsv:2"}},
 		{"bad row of a table", "predict", []string{"--run", "r", "--in", "short.tsv", "--out", "scores.parquet"}, []string{"short.tsv:2"}},
 		{"columns of lines", "predict", append(predict("rows.tsv"), "--columns", "C1"), []string{"--columns is for tables: give --out a name that ends in .csv or .parquet"}},

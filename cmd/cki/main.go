@@ -12,10 +12,13 @@ import (
 )
 
 func main() {
-	var config string
+	var config, explained string
 	var check bool
 	var o splice.Options
 	c := app.New("cki", "merges runs of one model into one run of the same size", func(ctx context.Context, c *app.Command) error {
+		if explained != "" {
+			return explain(c, config, explained)
+		}
 		if config == "" {
 			return run.BadInput(errors.New("cki: --config is missing: give a file with a merge section, such as --config configs/cki_tastes.yaml"))
 		}
@@ -34,6 +37,7 @@ func main() {
 	c.ExperimentFlags(&o)
 	c.Flags.StringVar(&o.Run, "run", "", "`directory` of the resulting run (default: the config's run, or runs/ and the config's name)")
 	c.Flags.BoolVar(&check, "check", false, "only check whether the parents fit together, and say everything that does not")
+	c.Flags.StringVar(&explained, "explain", "", "print what the merge in this `directory` took from which parent: tensor by tensor, and row by row of its tables")
 	c.Flags.BoolVar(&o.Overwrite, "overwrite", false, "replace a run that is in the directory, its parents included")
 	c.Main()
 }
@@ -50,4 +54,16 @@ func checkParents(ctx context.Context, c *app.Command, config string, o splice.O
 		return err
 	}
 	return app.PrintParents(c.Out, parents)
+}
+
+// explain prints what a merge took from whom.
+func explain(c *app.Command, config, dir string) error {
+	if config != "" {
+		return run.BadInput(errors.New("cki: --explain is of a merge that is done: leave out --config"))
+	}
+	e, err := job.Explain(dir)
+	if err != nil {
+		return c.Prefixed(err)
+	}
+	return app.PrintExplanation(c.Out, e)
 }
