@@ -104,7 +104,7 @@ func TestFlagsInMessages(t *testing.T) {
 			return err
 		}
 		of := namers[file]
-		if dir, name := path.Split(path.Dir(file)); dir == "cmd/" && slices.Contains(commands, name) {
+		if dir, name := path.Split(path.Dir(file)); dir == "cmd/internal/" && slices.Contains(commands, name) {
 			of = []string{name}
 		}
 		set := token.NewFileSet()
