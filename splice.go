@@ -125,6 +125,7 @@ type member struct {
 	data      data.Dataset
 	features  *data.FeatureMap
 	predictor *models.Predictor
+	calibrate func(z []float32, width int) // its logits, in place; nil: they stay
 }
 
 // scratch is what one call needs.
@@ -140,7 +141,8 @@ type scratch struct {
 }
 
 // Open opens the run in a directory: one that was trained, fine-tuned or merged. set overrides keys of its config, such as
-// "serve.quantize=int8", which holds embedding tables in about a quarter of the memory. An error says what is missing. Close frees the run.
+// "serve.quantize=int8", which holds embedding tables in about a quarter of the memory, or "serve.calibrated=true", which has predictions
+// calibrated as cmd/evaluate --calibrate fitted it. An error says what is missing. Close frees the run.
 func Open(dir string, set ...string) (*Run, error) {
 	return OpenEnsemble(ensemble.MeanLogits, []string{dir}, set...)
 }
@@ -191,6 +193,9 @@ func (r *Run) add(opened *job.Run, params *nn.Params) error {
 			return err
 		}
 		r.tables.Add(tables)
+		if m.calibrate, err = opened.Calibration(schema); err != nil {
+			return err
+		}
 	}
 	if m.predictor, err = models.NewPredictor(opened.Model, params, schema, opened.Experiment.Train.Precision); err != nil {
 		return err
@@ -441,6 +446,9 @@ func (r *Run) run(ctx context.Context, s *scratch, k int, rows []Row) (err error
 	}
 	if err := train.CheckOutputs(s.z[k], len(rows), 0); err != nil {
 		return fmt.Errorf("splice: %s: %w", r.dir, err)
+	}
+	if m := r.members[k]; m.calibrate != nil {
+		m.calibrate(s.z[k], m.predictor.Width())
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ func remap(parents []*Parent, k int, to *data.FeatureMap, fill Fill) *Parent {
 		}
 		if fill == FillOther {
 			for j, q := range parents {
-				u := tableOf(q, t.Name)
+				u := TableOf(q, t.Name)
 				if j == k || u == nil {
 					continue
 				}
@@ -95,8 +95,8 @@ func remap(parents []*Parent, k int, to *data.FeatureMap, fill Fill) *Parent {
 	return &Parent{Name: p.Name, Reader: r, Counts: counts, Map: to}
 }
 
-// tableOf returns the vocabulary of a parent's table.
-func tableOf(p *Parent, name string) *data.Vocabulary {
+// TableOf returns the vocabulary of a parent's table; nil of another tensor.
+func TableOf(p *Parent, name string) *data.Vocabulary {
 	for _, t := range p.Tensors() {
 		if t.Name == name {
 			return vocabularyOf(p.Map, name, t.Shape)

@@ -31,7 +31,7 @@ func testMain(m *testing.M) int {
 	}
 	if err == nil {
 		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./train", "./finetune", "./cki", "./evaluate", "./predict",
-			"./table", "./serve", "./figures", "./search", "./runs")
+			"./table", "./serve", "./figures", "./search", "./runs", "./splice")
 		build.Stderr = os.Stderr
 		err = build.Run()
 	}
@@ -280,6 +280,14 @@ func TestBadInput(t *testing.T) {
 		{"flipped bit", "evaluate", []string{"--run", "flipped"}, []string{"flipped/model.safetensors", "checksum"}},
 		{"other model", "evaluate", []string{"--run", "r", "--set", "model.embedding_dim=5"}, []string{"embedding.C1.weight", "and 20 more"}},
 		{"bad part", "evaluate", []string{"--run", "r", "--split", "tset"}, []string{"tset"}},
+		{"repeats of nothing", "evaluate", []string{"--run", "r", "--repeats", "3"}, []string{"evaluate: --repeats is for --importance\n"}},
+		{"importance of no metric", "evaluate", []string{"--run", "r", "--importance", "--metric", "mcc"}, []string{"--metric mcc: the task of r has auc, logloss"}},
+		{"slices of nothing", "evaluate", []string{"--run", "r", "--sort", "worst"}, []string{"evaluate: --sort is for --by\n"}},
+		{"two questions", "evaluate", []string{"--run", "r", "--by", "C1", "--importance"}, []string{"evaluate: --by and --importance exclude each other\n"}},
+		{"slices of a metric", "evaluate", []string{"--run", "r", "--metric", "auc"}, []string{"evaluate: --metric is for --importance and --by\n"}},
+		{"slices of no column", "evaluate", []string{"--run", "r", "--by", "C99"}, []string{"--by C99: the run has no such column (it has I1, I2, "}},
+		{"explanation of a training", "cki", []string{"--explain", "r"}, []string{"cki: r is no merge: it has no merge.json\n"}},
+		{"explanation with a config", "cki", []string{"--explain", "r", "--config", "run.yaml"}, []string{"cki: --explain is of a merge that is done: leave out --config\n"}},
 		{"bad row to score", "predict", predict("short.tsv"), []string{"short.tsv:2"}},
 		{"bad row of a table", "predict", []string{"--run", "r", "--in", "short.tsv", "--out", "scores.parquet"}, []string{"short.tsv:2"}},
 		{"columns of lines", "predict", append(predict("rows.tsv"), "--columns", "C1"), []string{"--columns is for tables: give --out a name that ends in .csv or .parquet"}},

@@ -74,13 +74,17 @@ func checkHints(t *testing.T, c *exec.Cmd, text string) {
 
 // namers are the files of packages that several commands share, and the commands that say the flags in them.
 var namers = map[string][]string{
-	"cmd/internal/app/flags.go": {"evaluate", "predict"},
-	"configs/job/ensemble.go":   {"evaluate"}, // --run and --ensemble are predict's too
-	"configs/job/evaluate.go":   {"evaluate"},
-	"configs/job/finetune.go":   {"finetune"},
-	"configs/job/load.go":       {"finetune"},
-	"configs/override.go":       {"train", "finetune", "cki", "evaluate", "predict", "table"},
-	"train/run/dir.go":          {"train", "finetune"}, // what --resume and --overwrite, which were given, cannot do
+	"cmd/internal/app/flags.go":   {"evaluate", "predict"},
+	"cmd/internal/app/inspect.go": {"evaluate", "predict", "serve"},
+	"configs/job/calibrate.go":    {"evaluate"},
+	"configs/job/ensemble.go":     {"evaluate"}, // --run and --ensemble are predict's too
+	"configs/job/evaluate.go":     {"evaluate"},
+	"configs/job/finetune.go":     {"finetune"},
+	"configs/job/importance.go":   {"evaluate"},
+	"configs/job/load.go":         {"finetune"},
+	"configs/job/slices.go":       {"evaluate"},
+	"configs/override.go":         {"train", "finetune", "cki", "evaluate", "predict", "table"},
+	"train/run/dir.go":            {"train", "finetune"}, // what --resume and --overwrite, which were given, cannot do
 }
 
 // others are files that say flags of other programs, or are not read by commands.
@@ -100,7 +104,7 @@ func TestFlagsInMessages(t *testing.T) {
 			return err
 		}
 		of := namers[file]
-		if dir, name := path.Split(path.Dir(file)); dir == "cmd/" && slices.Contains(commands, name) {
+		if dir, name := path.Split(path.Dir(file)); dir == "cmd/internal/" && slices.Contains(commands, name) {
 			of = []string{name}
 		}
 		set := token.NewFileSet()

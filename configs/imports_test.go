@@ -46,7 +46,7 @@ var layers = [][]string{
 	{"models/ctr", "models/seq", "models/text", "models/modeltest"},
 	{"train/metric", "train/task", "train/optim", "train/schedule", "train/ckpt", "train/tfevent", "train/run", "train/rounds"},
 	{"train"},
-	{"train/start", "train/ensemble", "train/logs"},
+	{"train/start", "train/ensemble", "train/logs", "train/inspect", "train/calibrate"},
 	{"cki", "cki/method", "cki/assess", "cki/gate", "cki/align", "cki/report", "cki/mergetest"},
 	{"cki/regime"},
 	{"cki/compare"},

@@ -18,6 +18,8 @@ type ServeOptions struct {
 	// how embedding tables are held: none: as float32; int8: a row as whole numbers of 8 bits and one scale, about a quarter
 	// of the memory, where a row has more than one value and the model only looks rows up; dense weights stay float32
 	Quantize string `yaml:"quantize,nodigest"`
+	// predictions are calibrated as the run's calibration.json says, which evaluate --calibrate writes
+	Calibrated bool `yaml:"calibrated,nodigest"`
 }
 
 // Values of [ServeOptions].Quantize.

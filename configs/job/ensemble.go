@@ -60,6 +60,11 @@ func OpenEnsemble(dirs, set []string, mode string, log *slog.Logger) (*Ensemble,
 				t.Runs[0].Dir, want)))
 		}
 	}
+	for _, r := range t.Runs {
+		if len(dirs) > 1 && r.Experiment.Serve.Calibrated {
+			errs = append(errs, run.BadInput(fmt.Errorf("serve.calibrated: the calibration of %s is of its own predictions, not of those of several runs together; set it to false", r.Dir)))
+		}
+	}
 	switch len(errs) {
 	case 0:
 		return t, nil
@@ -198,6 +203,13 @@ func (t *Ensemble) predictor(
 		members, all = append(members, m), append(all, m)
 	}
 	s = all[0]
+	apply, err := t.first().Calibration(p.src[0].Schema())
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if apply != nil {
+		s = &calibrated{Predictor: s, apply: apply}
+	}
 	if len(all) > 1 {
 		e, err := ensemble.New(t.Mode, all...)
 		if err != nil {

@@ -56,31 +56,8 @@ func (t *Ensemble) RankAmong(candidates string) error {
 // for the scores without them, with them, and for the difference, once all are known: the parts are read twice, so that the
 // tables are never in memory in both.
 func (t *Ensemble) Evaluate(ctx context.Context, path, split string, each func(Scores) error) error {
-	var parts []part
-	if _, ranks := t.first().Task.(task.Ranking); t.Candidates != 0 && !ranks {
-		return run.BadInput(fmt.Errorf("--candidates %d: %s ranks no catalogue, as runs of the task next_item do; how many candidates are drawn for it "+
-			"its data says, with eval_negatives", t.Candidates, t.first().Dir))
-	}
-	switch {
-	case path != "" && split != "":
-		return run.BadInput(errors.New("--data and --split exclude each other"))
-	case path != "":
-		parts = []part{t.stream(ctx, path, true)}
-	default:
-		all, err := t.splits(ctx)
-		if err != nil {
-			return err
-		}
-		for _, p := range all {
-			if p.name == split || split == "" && p.name != "train" {
-				parts = append(parts, p)
-			}
-		}
-		if len(parts) == 0 {
-			return run.BadInput(fmt.Errorf("the data has no such part: --split %q (train, valid or test), or give --data", split))
-		}
-	}
-	if err := t.widen(parts); err != nil {
+	parts, err := t.chosen(ctx, path, split)
+	if err != nil {
 		return err
 	}
 	if err := train.CheckGroups(parts[0].src[0].Schema(), t.first().Task); err != nil {
@@ -123,6 +100,35 @@ func (t *Ensemble) Test(ctx context.Context) (*Scores, error) {
 		return nil
 	})
 	return scores, err
+}
+
+// chosen returns the rows that are measured: those of a file, of a part of the data, or of its validation and test parts.
+func (t *Ensemble) chosen(ctx context.Context, path, split string) ([]part, error) {
+	var parts []part
+	if _, ranks := t.first().Task.(task.Ranking); t.Candidates != 0 && !ranks {
+		return nil, run.BadInput(fmt.Errorf("--candidates %d: %s ranks no catalogue, as runs of the task next_item do; how many candidates are drawn for it "+
+			"its data says, with eval_negatives", t.Candidates, t.first().Dir))
+	}
+	switch {
+	case path != "" && split != "":
+		return nil, run.BadInput(errors.New("--data and --split exclude each other"))
+	case path != "":
+		parts = []part{t.stream(ctx, path, true)}
+	default:
+		all, err := t.splits(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range all {
+			if p.name == split || split == "" && p.name != "train" {
+				parts = append(parts, p)
+			}
+		}
+		if len(parts) == 0 {
+			return nil, run.BadInput(fmt.Errorf("the data has no such part: --split %q (train, valid or test), or give --data", split))
+		}
+	}
+	return parts, t.widen(parts)
 }
 
 // measureAll measures the models on parts, with their tables as the runs' serve sections say, or all as float32.

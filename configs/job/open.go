@@ -56,6 +56,9 @@ func OpenMerged(ctx context.Context, dirs []string, method string) (*Run, *nn.Pa
 		return nil, nil, err
 	}
 	defer merge.CloseParents(parents)
+	if r.Experiment.Serve.Calibrated {
+		return nil, nil, run.BadInput(fmt.Errorf("serve.calibrated: the calibration of %s is of its own model, not of a merge", r.Dir))
+	}
 	if err := cki.Check(parents); err != nil {
 		return nil, nil, run.BadInput(err)
 	}

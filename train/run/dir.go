@@ -74,8 +74,8 @@ func (o PrepareOptions) Check(dir string) error {
 // Check returns an error if a directory has files of a run, which a command must not write over unasked.
 func Check(dir string) error { return PrepareOptions{}.Check(dir) }
 
-// Prepare makes the directory of a run. Files of an earlier run stay if the run is resumed, and are removed if it is overwritten. If
-// the options ask for neither, they are an error.
+// Prepare makes the directory of a run. Files of an earlier run stay if the run is resumed, but those of its calibration, and are removed if it
+// is overwritten. If the options ask for neither, they are an error.
 func Prepare(dir string, o PrepareOptions) error {
 	if err := o.Check(dir); err != nil {
 		return err
@@ -84,7 +84,7 @@ func Prepare(dir string, o PrepareOptions) error {
 		return fmt.Errorf("train: run directory %s: %w", dir, err)
 	}
 	if o.Resume && bound.Exists(filepath.Join(dir, LastDir, StateFile)) {
-		return nil
+		return ClearCalibration(dir)
 	}
 	return Clear(dir)
 }
@@ -107,6 +107,11 @@ func ClearTrainings(dir, name string) error {
 // ClearLast removes what --resume needs from the directory of a run.
 func ClearLast(dir string) error {
 	return clearEntries(dir, func(f found) bool { return f.name == LastDir })
+}
+
+// ClearCalibration removes what calibrating a run wrote into its directory, as Clear does.
+func ClearCalibration(dir string) error {
+	return clearKinds(dir, func(k Kind) bool { return k == OfCalibration })
 }
 
 func clearKinds(dir string, want func(Kind) bool) error {

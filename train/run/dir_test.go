@@ -72,8 +72,9 @@ var written = map[run.Kind][]string{
 		"config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json",
 		"merges.txt",
 	},
-	run.OfMerge:  {"merge.json", "table.json"},
-	run.OfReport: {"report.json", "report.md", "rows.png", "weights.png", "cosine.png", "barrier.png", "barrier-2.png"},
+	run.OfMerge:       {"merge.json", "table.json"},
+	run.OfReport:      {"report.json", "report.md", "rows.png", "weights.png", "cosine.png", "barrier.png", "barrier-2.png"},
+	run.OfCalibration: {"calibration.json", "reliability.png", "reliability.svg", "reliability-2.png", "reliability-2.svg"},
 	run.OfTrainings: {
 		"parents/digest", "parents/parent-a/model.safetensors", "parents/parent-a/last/state.json", "rows/digest",
 		"rows/merge___training/training/metrics.jsonl", "rows/x/parent-b/epochs/model-1.safetensors",

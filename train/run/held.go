@@ -27,7 +27,7 @@ func Held(dir string) bool {
 
 // opened returns the names of the files that a run is opened from.
 func opened() []string {
-	names := []string{ConfigFile, FeatureFile, ModelFile}
+	names := []string{ConfigFile, FeatureFile, ModelFile, CalibrationFile}
 	for _, e := range entries {
 		if e.Kind == OfText {
 			names = append(names, e.Name)
@@ -66,22 +66,35 @@ func (s Stamp) Equal(o Stamp) bool {
 func Sums(dir string) (model, all string, err error) {
 	sum := sha256.New()
 	for _, name := range opened() {
-		f, size, err := bound.Open(filepath.Join(dir, name))
+		own, size, err := sumOf(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {
 			return "", "", err
 		}
-		h := sha256.New()
-		_, err = io.Copy(h, f)
-		f.Close()
-		if err != nil {
-			return "", "", err
-		}
 		if name == ModelFile {
-			model = hex.EncodeToString(h.Sum(nil))
+			model = own
 		}
-		fmt.Fprintf(sum, "%s %d %x\n", name, size, h.Sum(nil))
+		fmt.Fprintf(sum, "%s %d %s\n", name, size, own)
 	}
 	return model, hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// ModelSum returns the SHA-256 sum of a run's model, in hexadecimal.
+func ModelSum(dir string) (string, error) {
+	sum, _, err := sumOf(filepath.Join(dir, ModelFile))
+	return sum, err
+}
+
+func sumOf(path string) (sum string, size int64, err error) {
+	f, size, err := bound.Open(path)
+	if err != nil {
+		return "", 0, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", 0, err
+	}
+	return hex.EncodeToString(h.Sum(nil)), size, nil
 }

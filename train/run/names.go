@@ -22,6 +22,17 @@ const (
 	ResultFile  = "result.json"        // metrics of the model
 )
 
+// CalibrationFile has what calibrates a run's predictions, once that was asked for.
+const CalibrationFile = "calibration.json"
+
+// ReliabilityFigure returns the name of the figure of the calibration of task n, from 1, with an extension such as .png.
+func ReliabilityFigure(n int, ext string) string {
+	if n == 1 {
+		return "reliability" + ext
+	}
+	return fmt.Sprintf("reliability-%d%s", n, ext)
+}
+
 // Files of a training, beside those of every run.
 const (
 	MetricsFile = "metrics.jsonl"   // a line for every log interval and every evaluation
@@ -106,7 +117,9 @@ const (
 	OfMerge     Kind = "merge"     // a merge writes it
 	OfReport    Kind = "report"    // a merge's report
 	OfTrainings Kind = "trainings" // trainings that a merge makes
-	OfLock      Kind = "lock"      // the lock, which makes no directory a run's
+
+	OfCalibration Kind = "calibration" // calibrating a run writes it, after the run is finished
+	OfLock        Kind = "lock"        // the lock, which makes no directory a run's
 )
 
 // Entry is a file or directory of a run.
@@ -125,6 +138,12 @@ var entries = []Entry{
 	{Name: ModelFile, Kind: OfRun, About: "the model that is best on the validation rows"},
 	{Name: CountsFile, Kind: OfRun, About: "how often each row of the model's tables was trained"},
 	{Name: ResultFile, Kind: OfRun, About: "metrics of the model"},
+
+	{Name: CalibrationFile, Kind: OfCalibration, About: "what calibrates the model's predictions"},
+	{Name: "reliability.png", Kind: OfCalibration, About: "figure: predictions and how often they come true"},
+	{Name: "reliability.svg", Kind: OfCalibration, About: "the same, with values to point at"},
+	{Name: "reliability-[0-9]*.png", Kind: OfCalibration, About: "figure: those of a further task"},
+	{Name: "reliability-[0-9]*.svg", Kind: OfCalibration, About: "the same, with values to point at"},
 
 	{Name: MetricsFile, Kind: OfTraining, About: "the log, a line for every log interval and every evaluation"},
 	{Name: "events.out.tfevents.*", Kind: OfTraining, About: "the log for TensorBoard"},

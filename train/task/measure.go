@@ -64,29 +64,33 @@ func NewMeasure(t Task, sc *data.Schema, ms []metric.Metric, o MeasureOptions) (
 
 // Add hands the rows of a batch, with their logits, to the metrics. Those of a catalogue are overwritten.
 func (m *Measure) Add(z []float32, b *data.Batch) error {
+	return m.Each(z, b, func(_ int, ms []metric.Metric, r metric.Rows) error {
+		for _, to := range ms {
+			if err := r.Add(to); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Each calls do with the rows of a batch that metrics read, for each task that has some: its number, its metrics, and the rows, which are valid
+// until the next call. Logits of a catalogue are overwritten.
+func (m *Measure) Each(z []float32, b *data.Batch, do func(part int, ms []metric.Metric, r metric.Rows) error) error {
 	if m.ranker != nil {
 		if m.keep {
 			m.ranked = append(m.ranked[:0], z...)
 			z = m.ranked
 		}
 		ranks, targets := m.ranker.Rank(z, b)
-		for _, to := range m.parts[0].metrics {
-			if err := to.Add(ranks, targets, nil); err != nil {
-				return err
-			}
-		}
-		return nil
+		return do(0, m.parts[0].metrics, metric.Rows{Logits: ranks, Labels: targets})
 	}
+	i := -1
 	return m.each(z, b, func(p *measured, r metric.Rows) error {
-		if len(r.Labels) == 0 {
+		if i++; len(r.Labels) == 0 {
 			return nil
 		}
-		for _, to := range p.metrics {
-			if err := r.Add(to); err != nil {
-				return err
-			}
-		}
-		return nil
+		return do(i, p.metrics, r)
 	})
 }
 

@@ -2,6 +2,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -68,11 +69,20 @@ type Command struct {
 	Summary string // one line
 	Flags   *flag.FlagSet
 	Args    int // arguments after the flags, at most
-	Run     func(ctx context.Context, c *Command) error
-	Out     io.Writer // results
-	Err     io.Writer // log and progress
-	profile string
-	quiet   bool
+	// FileFirst has a file stand before the flags, too, as people write it.
+	FileFirst bool
+	// Usage is how the command is called, before its flags; empty: go run ./cmd/NAME.
+	Usage string
+	// Order puts flags before the other arguments, as package flag wants them; nil: they stand so.
+	Order func(args []string) []string
+
+	// Examples are flags and arguments that show what the command can do.
+	Examples []string
+	Run      func(ctx context.Context, c *Command) error
+	Out      io.Writer // results
+	Err      io.Writer // log and progress
+	profile  string
+	quiet    bool
 }
 
 // New returns a command with the flags that all commands have.
@@ -159,8 +169,21 @@ func (c *Command) Exec(args []string) int {
 	c.Out = results(c.Out)
 	c.Flags.SetOutput(escaped{c.Err})
 	c.Flags.Usage = func() {
-		fmt.Fprintf(c.Err, "%s: %s\n\nusage: go run ./cmd/%s [flags]\n", c.Name, c.Summary, c.Name)
+		usage := cmp.Or(c.Usage, "go run ./cmd/"+c.Name)
+		fmt.Fprintf(c.Err, "%s: %s\n\nusage: %s [flags]\n", c.Name, c.Summary, usage)
 		c.Flags.PrintDefaults()
+		for i, e := range c.Examples {
+			if i == 0 {
+				fmt.Fprint(c.Err, "\nexamples:\n")
+			}
+			fmt.Fprintf(c.Err, "  %s %s\n", usage, e)
+		}
+	}
+	if c.FileFirst {
+		args = fileLast(args)
+	}
+	if c.Order != nil {
+		args = c.Order(args)
 	}
 	if err := c.Flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return ExitOK
@@ -194,6 +217,14 @@ func (c *Command) Exec(args []string) int {
 		return ExitBadInput
 	}
 	return ExitFailed
+}
+
+// fileLast moves a file that stands before the flags behind them, as package flag wants it.
+func fileLast(args []string) []string {
+	if len(args) > 1 && !strings.HasPrefix(args[0], "-") {
+		return append(args[1:len(args):len(args)], args[0])
+	}
+	return args
 }
 
 // traceVariable is the environment variable that shows where a defect is.

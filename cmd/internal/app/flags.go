@@ -25,17 +25,22 @@ func (c *Command) Config(file string, o splice.Options) job.Config {
 	return job.Config{File: file, Set: o.Set, Offline: o.Offline, Log: c.Log(), Progress: c.Downloads()}
 }
 
+// Calibrated is the key by which a run's predictions are calibrated.
+const Calibrated = "serve.calibrated=true"
+
 // RunFlags are the flags of commands that use finished runs.
 type RunFlags struct {
-	dirs, set List
-	mode      string
+	dirs, set  List
+	mode       string
+	calibrated bool
 }
 
-// Flags adds --run, with its usage, --set and --ensemble to the command's flags.
+// Flags adds --run, with its usage, --set, --ensemble and --calibrated to the command's flags.
 func (f *RunFlags) Flags(c *Command, usage string) {
 	c.Flags.Var(&f.dirs, "run", usage)
 	c.Flags.StringVar(&f.mode, "ensemble", "", "how several runs become one: mean of their `logits` (default) or probabilities")
 	c.Flags.Var(&f.set, "set", "override a key of the run's config, `a.b=value`; may be given several times")
+	c.Flags.BoolVar(&f.calibrated, "calibrated", false, "calibrate predictions as the run's calibration.json says, which evaluate --calibrate writes")
 }
 
 // Open opens the runs.
@@ -46,6 +51,13 @@ func (f *RunFlags) Open(c *Command) (*job.Ensemble, error) {
 	if f.mode != "" && len(f.dirs) == 1 {
 		return nil, run.BadInput(fmt.Errorf("%s: --ensemble is for several runs: give --run once for each", c.Name))
 	}
-	e, err := job.OpenEnsemble(f.dirs, f.set, f.mode, c.Log())
+	set := f.set
+	if f.calibrated {
+		if len(f.dirs) > 1 {
+			return nil, run.BadInput(fmt.Errorf("%s: --calibrated is of one run: give --run once", c.Name))
+		}
+		set = append(set, Calibrated)
+	}
+	e, err := job.OpenEnsemble(f.dirs, set, f.mode, c.Log())
 	return e, c.Prefixed(err)
 }
