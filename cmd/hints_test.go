@@ -76,6 +76,7 @@ func checkHints(t *testing.T, c *exec.Cmd, text string) {
 var namers = map[string][]string{
 	"cmd/internal/app/flags.go":   {"evaluate", "predict"},
 	"cmd/internal/app/inspect.go": {"evaluate", "predict", "serve"},
+	"cmd/splice/main.go":          {"train"}, // --help
 	"configs/job/calibrate.go":    {"evaluate"},
 	"configs/job/ensemble.go":     {"evaluate"}, // --run and --ensemble are predict's too
 	"configs/job/evaluate.go":     {"evaluate"},
