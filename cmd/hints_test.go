@@ -18,7 +18,7 @@ import (
 )
 
 // commands are the programs.
-var commands = []string{"train", "finetune", "cki", "evaluate", "predict", "table", "serve", "figures", "search", "runs"}
+var commands = []string{"train", "finetune", "cki", "evaluate", "predict", "table", "serve", "figures", "search", "runs", "export"}
 
 var (
 	flagText  = regexp.MustCompile(`(?:^|[^\w-])--([a-z]+)`)
@@ -75,6 +75,7 @@ func checkHints(t *testing.T, c *exec.Cmd, text string) {
 // namers are the files of packages that several commands share, and the commands that say the flags in them.
 var namers = map[string][]string{
 	"cmd/internal/app/flags.go": {"evaluate", "predict"},
+	"configs/export/hub.go":     {"export"},
 	"configs/job/ensemble.go":   {"evaluate"}, // --run and --ensemble are predict's too
 	"configs/job/evaluate.go":   {"evaluate"},
 	"configs/job/finetune.go":   {"finetune"},
