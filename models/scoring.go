@@ -145,7 +145,7 @@ func (g *Scoring) Layout(t *ops.Tokens) (Layout, bool) {
 	return Layout{Of: OfText}, g.in.seq != nil && t == g.in.seq.Live
 }
 
-// Numbers returns the vector whose numbers a leaf holds.
+// Numbers returns the numeric column whose numbers a leaf holds, [rows, numbers].
 func (g *Scoring) Numbers(leaf *G.Node) (*data.Feature, bool) {
 	v, ok := leaf.Value().(*tensor.Dense)
 	if !ok {

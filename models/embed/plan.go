@@ -138,7 +138,7 @@ func (p *Plan) AddNumbers(f *data.Feature, leaf []float32) {
 	p.numbers = append(p.numbers, numbers{f, leaf})
 }
 
-// NumbersOf returns the vector whose numbers a leaf holds.
+// NumbersOf returns the numeric column whose numbers a leaf holds.
 func (p *Plan) NumbersOf(leaf []float32) (*data.Feature, bool) {
 	for _, v := range p.numbers {
 		if len(leaf) > 0 && &v.leaf[0] == &leaf[0] {

@@ -33,6 +33,7 @@ var refused = map[string]string{
 func cases() map[string]translated {
 	out := map[string]translated{}
 	rows(out)
+	interactions(out)
 	tasks(out)
 	histories(out)
 	texts(out)

@@ -51,7 +51,7 @@ func (b *builder) field(f *embed.Field) string {
 	x, w := b.column(f.Feature), b.param(f.Param)
 	switch f.Feature.Kind {
 	case data.Numeric:
-		return b.do("Mul", b.made("column "+x, func() string { return b.unsqueeze(x, 1) }), w)
+		return b.do("Mul", b.numbers(f.Feature), w)
 	case data.Categorical:
 		return b.do("Gather", w, x)
 	}
@@ -63,6 +63,15 @@ func (b *builder) field(f *embed.Field) string {
 	}
 	n := b.made("count "+x, func() string { return b.do("Max", b.sum(live, 1, true), b.number(1)) })
 	return b.do("Div", y, n)
+}
+
+// numbers returns the numbers of a numeric feature, [batch, numbers].
+func (b *builder) numbers(f *data.Feature) string {
+	x := b.column(f)
+	if f.Count > 0 {
+		return x
+	}
+	return b.made("column "+x, func() string { return b.unsqueeze(x, 1) })
 }
 
 // list returns the whole numbers of a list, one for each position or row.

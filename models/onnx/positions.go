@@ -15,7 +15,7 @@ type layout struct {
 	length string // [1]: positions of a sequence, padding included
 	place  string // [length]: 0, 1 and so on
 	lens   string // [batch]: live positions; of a text empty
-	mask   string // [batch, length]: which positions are live
+	mask   string // [batch, length]: which positions are live; empty if all are
 }
 
 // hidden is what a score of padding is, so that its softmax is 0. It is finite: a sequence of padding alone has no NaN.
@@ -56,6 +56,15 @@ func (b *builder) layout(of models.Layout) *layout {
 	return l
 }
 
+// fixed returns what describes sequences of n positions without padding, such as the fields of each row.
+func (b *builder) fixed(n int) *layout {
+	place := make([]int, n)
+	for i := range place {
+		place[i] = i
+	}
+	return &layout{length: b.vector(n), place: b.vector(place...)}
+}
+
 // lengthOf returns how many columns a matrix has, and more, [1], and the numbers below that.
 func (b *builder) lengthOf(x string, more int) (length, place string) {
 	length = b.made(fmt.Sprint("length ", x, more), func() string {
@@ -82,6 +91,9 @@ func (b *builder) starts(l *layout) string {
 // tokens returns the layout of an op's sequences.
 func (c *call) tokens(t *ops.Tokens) (*layout, error) {
 	of, ok := c.scoring.Layout(t)
+	if !ok && t.Batch == 0 && t.Len == nil && t.Mask == nil {
+		return c.fixed(t.L), nil
+	}
 	if !ok || t.Mask != nil {
 		return nil, fmt.Errorf("the op %s is over sequences that no column of the data describes", c.name)
 	}
@@ -95,6 +107,9 @@ func (b *builder) floats(l *layout) string {
 
 // blank sets rows of padding to zero: x [batch, length, width].
 func (b *builder) blank(x string, l *layout) string {
+	if l.mask == "" {
+		return x
+	}
 	return b.do("Where", b.unsqueeze(l.mask, 2), x, b.number(0))
 }
 
@@ -110,20 +125,39 @@ func (c *call) attention() (string, error) {
 	heads := func(x string, perm ...int) string { return c.transpose(c.split(x, l, o.Heads, d), perm...) }
 	q, k, v := heads(c.in[0], 0, 2, 1, 3), heads(c.in[1], 0, 2, 3, 1), heads(c.in[2], 0, 2, 1, 3)
 	s := c.do("Mul", c.do("MatMul", q, k), c.number(float32(1/math.Sqrt(float64(d))))) // [batch, heads, length, length]
-	seen := c.made(fmt.Sprint("seen ", l.mask, o.Causal), func() string {
-		keys := c.unsqueeze(l.mask, 1, 2)
-		if !o.Causal {
-			return keys
-		}
-		return c.do("And", keys, c.do("LessOrEqual", l.place, c.unsqueeze(l.place, 1)))
-	})
-	p := c.softmax(c.do("Where", seen, s, c.number(hidden)))
+	if seen := c.made(fmt.Sprint("seen ", l.length, l.mask, o.Causal), func() string { return c.seen(l, o.Causal) }); seen != "" {
+		s = c.do("Where", seen, s, c.number(hidden))
+	}
+	p := c.softmax(s)
 	y := c.transpose(c.do("MatMul", p, v), 0, 2, 1, 3) // [batch, length, heads, d]
 	return c.reshape(y, -1, H), nil
 }
 
+// seen says which keys each query sees; empty if all see all.
+func (b *builder) seen(l *layout, causal bool) string {
+	keys := ""
+	if l.mask != "" {
+		keys = b.unsqueeze(l.mask, 1, 2)
+	}
+	if !causal {
+		return keys
+	}
+	at := b.unsqueeze(l.place, 1)
+	before := b.do("LessOrEqual", l.place, at)
+	if keys == "" {
+		return before
+	}
+	return b.do("And", keys, before)
+}
+
 // weights are scores [batch, 1, length] of positions, 0 at padding, as they are or their softmax.
 func (c *call) weights(s string, l *layout, softmax bool) string {
+	if l.mask == "" {
+		if softmax {
+			return c.softmax(s)
+		}
+		return s
+	}
 	mask := c.unsqueeze(l.mask, 1)
 	if softmax {
 		s = c.softmax(c.do("Where", mask, s, c.number(hidden)))
@@ -181,6 +215,9 @@ func (c *call) meanTokens() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if l.mask == "" {
+		return c.do("Div", sum, c.number(float32(c.form.(*ops.Tokens).L))), nil
+	}
 	return c.do("Div", sum, c.do("Max", c.sum(c.floats(l), 1, true), c.number(1))), nil
 }
 
@@ -210,6 +247,9 @@ func (c *call) append() (string, error) {
 	l, err := c.tokens(c.form.(*ops.Tokens))
 	if err != nil {
 		return "", err
+	}
+	if l.of.Feature == nil {
+		return "", fmt.Errorf("the op %s is behind sequences of no column, which has no translation to ONNX", c.name)
 	}
 	D := c.shape(0)[1]
 	more := c.layout(models.Layout{Of: models.OfAppended, Feature: l.of.Feature})

@@ -17,6 +17,7 @@ type call struct {
 	form  any
 	nodes G.Nodes
 	in    []string
+	out   []int // shape of the result, whose rows may be others in ONNX
 }
 
 // shape returns the shape of an input, whose rows may be others in ONNX.
@@ -31,6 +32,7 @@ func init() {
 		"add":      (*call).sumOf,
 		"mul":      func(c *call) (string, error) { return c.do("Mul", c.in...), nil },
 		"scale":    func(c *call) (string, error) { return c.do("Mul", c.in[0], c.number(float32(c.form.(float64)))), nil },
+		"columns":  func(c *call) (string, error) { return c.columnsOf(c.in[0], c.form.(int), c.out[1]), nil },
 		"concat":   func(c *call) (string, error) { return c.builder.add("Concat", c.in, attr{"axis", 1}), nil },
 		"sumcols":  func(c *call) (string, error) { return c.sum(c.in[0], 1, true), nil },
 		"softmax":  func(c *call) (string, error) { return c.softmax(c.in[0]), nil },
@@ -39,6 +41,10 @@ func init() {
 		"batchnorm": (*call).batchNorm, "dice": (*call).dice, "layernorm": (*call).layerNorm, "addlayernorm": (*call).layerNorm,
 		"gelu": (*call).gelu, "swiglu": (*call).swiglu, "prelu": func(c *call) (string, error) { return c.do("PRelu", c.in...), nil },
 		"cross": (*call).cross, "crossv2": (*call).crossV2, "crosslowrank": (*call).crossLowRank, "pairwise": (*call).pairwise, "both": (*call).both,
+
+		"fieldrows": (*call).reshaped, "joinrows": (*call).reshaped, "turn": (*call).turn, "turnback": (*call).turn, "arrange": (*call).arrange,
+		"inner": (*call).inner, "innerpairs": (*call).innerPairs, "pairproducts": (*call).pairProducts, "bilinear": (*call).bilinear,
+		"factorized": (*call).factorized, "maskedcross": (*call).maskedCross, "headnorm": (*call).headNorm,
 
 		"attention": (*call).attention, "targetattention": (*call).targetAttention, "softmaxtokens": (*call).softmaxTokens,
 		"weightedpool": (*call).weightedPool, "meantokens": (*call).meanTokens, "sumtokens": (*call).sumTokens, "firsttoken": (*call).firstToken,
@@ -55,12 +61,9 @@ func (b *builder) translate(n *G.Node, in G.Nodes) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("the op %v has no translation to ONNX", n.Op())
 	}
-	c := &call{builder: b, name: name, form: form, nodes: in}
+	c := &call{builder: b, name: name, form: form, nodes: in, out: n.Shape()}
 	for _, x := range in {
 		c.in = append(c.in, b.names[x])
-	}
-	if name == "columns" {
-		return b.columnsOf(c.in[0], form.(int), n.Shape()[1]), nil
 	}
 	write := translations[name]
 	if write == nil {
@@ -75,7 +78,7 @@ func (b *builder) leaf(n *G.Node) (string, error) {
 		return b.embed(l)
 	}
 	if f, ok := b.scoring.Numbers(n); ok {
-		return b.column(f), nil
+		return b.numbers(f), nil
 	}
 	v, err := values(n)
 	if err != nil {
@@ -150,12 +153,15 @@ func (c *call) linearOwn() (string, error) {
 	return c.activate(c.do("Add", c.squeeze(y, 2), c.in[2]), c.form.(kernel.Act)), nil
 }
 
-func (c *call) batchNorm() (string, error) {
+func (c *call) batchNorm() (string, error) { return c.normed(c.in[0]), nil }
+
+// normed normalises the channels of x, [rows, channels] or [rows, channels, values], by their running statistics.
+func (c *call) normed(x string) string {
 	f := c.form.(ops.BatchNormForm)
 	name := c.nodes[1].Name()
 	mean, variance := c.tensor(name+".running_mean", f.Stats.Mean, len(f.Stats.Mean)), c.tensor(name+".running_var", f.Stats.Var, len(f.Stats.Var))
-	y := c.builder.add("BatchNormalization", []string{c.in[0], c.in[1], c.in[2], mean, variance}, attr{"epsilon", float32(f.Stats.Eps)})
-	return c.activate(y, f.Act), nil
+	y := c.builder.add("BatchNormalization", []string{x, c.in[1], c.in[2], mean, variance}, attr{"epsilon", float32(f.Stats.Eps)})
+	return c.activate(y, f.Act)
 }
 
 // dice: p⊙x + alpha⊙(1 − p)⊙x with p = σ((x − mean)/√(var + eps)).
