@@ -19,7 +19,7 @@ require (
 	golang.org/x/text v0.44.0 // canonical decomposition, to strip accents
 	gonum.org/v1/gonum v0.17.0 // singular values and linear solves of merges, quantiles of Student's t
 	gonum.org/v1/plot v0.17.0 // figures of reports
-	google.golang.org/protobuf v1.36.12 // wire format of TensorBoard event files
+	google.golang.org/protobuf v1.36.12 // wire format of TensorBoard event files and of ONNX files
 	gorgonia.org/gorgonia v0.9.18 // graphs, shapes, the tape
 	gorgonia.org/tensor v0.9.24 // values of Gorgonia's nodes
 	modernc.org/sqlite v1.62.0 // studies of cmd/search

@@ -18,7 +18,7 @@ import (
 )
 
 // commands are the programs.
-var commands = []string{"train", "finetune", "cki", "evaluate", "predict", "table", "serve", "figures", "search", "runs"}
+var commands = []string{"train", "finetune", "cki", "evaluate", "predict", "table", "serve", "figures", "search", "runs", "export"}
 
 var (
 	flagText  = regexp.MustCompile(`(?:^|[^\w-])--([a-z]+)`)
@@ -77,6 +77,7 @@ var namers = map[string][]string{
 	"cmd/internal/app/flags.go":   {"evaluate", "predict"},
 	"cmd/internal/app/inspect.go": {"evaluate", "predict", "serve"},
 	"cmd/splice/main.go":          {"train"}, // --help
+	"configs/export/hub.go":       {"export"},
 	"configs/job/calibrate.go":    {"evaluate"},
 	"configs/job/ensemble.go":     {"evaluate"}, // --run and --ensemble are predict's too
 	"configs/job/evaluate.go":     {"evaluate"},

@@ -43,7 +43,7 @@ var layers = [][]string{
 	{"models/ops", "models/ops/opstest"},
 	{"models/nn", "models/embed"},
 	{"models"},
-	{"models/ctr", "models/seq", "models/text", "models/modeltest"},
+	{"models/ctr", "models/seq", "models/text", "models/modeltest", "models/onnx"},
 	{"train/metric", "train/task", "train/optim", "train/schedule", "train/ckpt", "train/tfevent", "train/run", "train/rounds"},
 	{"train"},
 	{"train/start", "train/ensemble", "train/logs", "train/inspect", "train/calibrate"},
@@ -53,7 +53,7 @@ var layers = [][]string{
 	{"cki/merge"},
 	{"configs", "configs/fetch"},
 	{"configs/job"},
-	{"configs/search"},
+	{"configs/search", "configs/export"},
 	{door},
 	{"configs/docgen", "data/token/tablegen", "cmd", "cmd/*", "cmd/internal/*", "scripts", "scripts/*"},
 }

@@ -22,6 +22,7 @@ type Sequences struct {
 	segments []int32 // [B·L]
 	zeros    []int32 // [B·L], in the place of segments where a table has one row
 	counted  []counted
+	placed   []placed
 	plan     *ops.Plan // adds up what the lists need, in their place; may be nil
 	masked   int       // B·M
 	at       []int32   // [B·M]: rows of the tokens to predict, -1 for none; nil without masking
@@ -33,6 +34,13 @@ type Sequences struct {
 type counted struct {
 	places []int32
 	offset int
+}
+
+// placed is a list of places in the text, from offset.
+type placed struct {
+	list    *[]int32
+	offset  int
+	counted bool
 }
 
 // TokenInput says what a table of embeddings is looked up by.
@@ -122,6 +130,7 @@ func (q *Sequences) Embed(s *nn.Scope, tables ...TokenTable) *G.Node {
 				return nil
 			}
 			p := q.places(t.Offset)
+			q.placed = append(q.placed, placed{p, t.Offset, t.Of == Counted})
 			if t.Of == Counted {
 				if t.Offset < 1 {
 					s.Fail(fmt.Errorf("positions are counted from %d: want an offset of 1 or more, since padding has the place before", t.Offset))

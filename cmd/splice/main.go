@@ -11,6 +11,7 @@ import (
 	"github.com/splice-ml/splice/cmd/internal/app"
 	"github.com/splice-ml/splice/cmd/internal/cki"
 	"github.com/splice-ml/splice/cmd/internal/evaluate"
+	"github.com/splice-ml/splice/cmd/internal/export"
 	"github.com/splice-ml/splice/cmd/internal/figures"
 	"github.com/splice-ml/splice/cmd/internal/finetune"
 	"github.com/splice-ml/splice/cmd/internal/predict"
@@ -36,6 +37,7 @@ var commands = []struct {
 	{"table", table.Command},
 	{"search", search.Command},
 	{"runs", runs.Command},
+	{"export", export.Command},
 	{"figures", figures.Command},
 }
 

@@ -138,6 +138,16 @@ func (p *Plan) AddNumbers(f *data.Feature, leaf []float32) {
 	p.numbers = append(p.numbers, numbers{f, leaf})
 }
 
+// NumbersOf returns the numeric column whose numbers a leaf holds.
+func (p *Plan) NumbersOf(leaf []float32) (*data.Feature, bool) {
+	for _, v := range p.numbers {
+		if len(leaf) > 0 && &v.leaf[0] == &leaf[0] {
+			return v.feature, true
+		}
+	}
+	return nil, false
+}
+
 // Lookups returns the plan's lookups in the order in which they were added.
 func (p *Plan) Lookups() []*Lookup { return p.lookups }
 

@@ -19,6 +19,7 @@ func Activate(x *G.Node, act kernel.Act) (*G.Node, error) {
 		return x, nil
 	}
 	o := newOp("activate", s, x)
+	o.form = act
 	loop := flat(size(o.shape), func(lo, hi int) { kernel.Activate(o.out[lo:hi], o.in[0][lo:hi], act) })
 	o.run = func() error {
 		loop()

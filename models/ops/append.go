@@ -28,6 +28,7 @@ func Append(x, y *G.Node, t *Tokens) (*G.Node, error) {
 		})
 	}
 	o := newOp("append", tensor.Shape{R + B, D}, x, y)
+	o.form = t
 	loop := each(func(b, n int, mask []float32) {
 		at, end := t.span(b)
 		z := o.out[(at+b)*D : (end+b+1)*D]

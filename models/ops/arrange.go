@@ -37,6 +37,7 @@ func Arrange(x *G.Node, order []int, cols int) (*G.Node, error) {
 	}
 	groups := B * K / n
 	o := newOp(c.op, tensor.Shape{groups * n / cols, cols}, x)
+	o.form = order
 	loop := rowwise(groups, n, func(lo, hi int) {
 		for g := lo; g < hi; g++ {
 			y, v := o.out[g*n:(g+1)*n], o.in[0][g*n:(g+1)*n]

@@ -64,6 +64,7 @@ func Attention(q, k, v *G.Node, opt AttentionOptions) (*G.Node, error) {
 	}
 	kernel.Fill(a.ones, 1)
 	o := newOp("attention", q.Shape(), q, k, v)
+	o.form = opt
 	loop := a.loop(ins, func(i int, space []float32) { a.forward(i, o.in, o.out, space) })
 	o.run = func() error {
 		if err := a.Tokens.live(a.live); err != nil {

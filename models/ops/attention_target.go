@@ -38,6 +38,7 @@ func TargetAttention(q, k, v *G.Node, t *Tokens) (*G.Node, error) {
 	scale := float32(1 / math.Sqrt(float64(D)))
 	w := newWeighted(in, B, t, true)
 	o := newOp("targetattention", tensor.Shape{B, E}, in...)
+	o.form = t
 	loop := w.loop(D+E, func(b, n int, p []float32) {
 		at, mask := t.at(b), t.mask(b)
 		w.dots(p, o.in[0][b*D:(b+1)*D], o.in[1][at*D:], mask, float32(math.Inf(-1)))

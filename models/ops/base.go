@@ -62,6 +62,7 @@ type op struct {
 	run  func() error // computes out from in
 	grad backward     // nil if the op has no gradient
 	diff []bool       // inputs that have a gradient; nil if all have
+	form any          // what FormOf returns
 }
 
 var ids atomic.Uint64

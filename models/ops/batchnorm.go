@@ -42,6 +42,7 @@ func BatchNorm(x, gamma, beta *G.Node, st *BatchStats, act kernel.Act, rows *Row
 	}
 	n := newBatchNorm(x, st, act, rows, train)
 	o := newOp("batchnorm", x.Shape(), x, gamma, beta)
+	o.form = BatchNormForm{Stats: st, Act: act}
 	loop := rowwise(n.B, C, func(lo, hi int) {
 		live := n.clip(o.out, lo, hi)
 		for r := lo; r < live; r++ {

@@ -97,6 +97,7 @@ func Columns(x *G.Node, off, k int) (*G.Node, error) {
 func copyColumns(name string, x *G.Node, off, k int, grad ...backward) (*G.Node, error) {
 	B, W := x.Shape()[0], x.Shape()[1]
 	o := newOp(name, tensor.Shape{B, k}, x)
+	o.form = off
 	if len(grad) > 0 {
 		o.grad = grad[0]
 	}

@@ -47,6 +47,7 @@ func Dice(x, alpha *G.Node, opt DiceOptions) (*G.Node, error) {
 	}
 	n := newDice([]*G.Node{x, alpha}, R, C, B, opt)
 	o := newOp("dice", x.Shape(), x, alpha)
+	o.form = opt
 	loop := n.loop(func(_, space []float32, r int) {
 		x, y, p := o.in[0][r*C:(r+1)*C], o.out[r*C:(r+1)*C], space[:C]
 		n.normal(p, x)

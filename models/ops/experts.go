@@ -33,6 +33,7 @@ func LinearExperts(x, w, b *G.Node, act kernel.Act) (*G.Node, error) {
 	}
 	n := l.E * l.O
 	o := newOp(c.op, tensor.Shape{B, n}, x, w, b)
+	o.form = act
 	precision := precisionOf(x, w)
 	finish := rowwise(B, n, func(lo, hi int) { kernel.BiasAct(o.out[lo*n:hi*n], o.in[2], act) })
 	o.run = func() error {

@@ -28,6 +28,7 @@ func Factorized(h *G.Node, sum bool) (*G.Node, error) {
 		width, second = K, 0
 	}
 	o := newOp(k.op, tensor.Shape{B, width}, h)
+	o.form = sum
 	loop := rowwise(B, W, func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			a, c := o.in[0][r*W:r*W+K], o.in[0][r*W+K:(r+1)*W]

@@ -48,6 +48,7 @@ func GELU(x, b *G.Node, form GELUForm) (*G.Node, error) {
 		return nil, c.err
 	}
 	o := newOp("gelu", x.Shape(), in...)
+	o.form = form
 	var slope []float32 // [B, C]: the derivative, kept for the backward pass if there is one
 	p := min(B, parts(B*C*geluCost))
 	spaces := make([]geluBlock, p)

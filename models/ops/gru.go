@@ -53,6 +53,7 @@ func GRU(x, whh, bhh *G.Node, opt GRUOptions) (*G.Node, error) {
 	}
 	g := newGRU(in, B, H, opt)
 	o := newOp("gru", tensor.Shape{R, H}, in...)
+	o.form = opt
 	loop := rowParts(g.pieces, g.pieces, func(p, _, _ int) { g.forward(p, o.in, o.out) })
 	o.run = func() error {
 		if err := g.plan(); err != nil {

@@ -34,6 +34,7 @@ func HeadNorm(x, gamma, beta *G.Node, st *BatchStats, rows *Rows, train bool) (*
 	}
 	n := newHeadNorm(x, H, st, rows, train)
 	o := newOp(c.op, x.Shape(), x, gamma, beta)
+	o.form = BatchNormForm{Stats: st}
 	loop := rowwise(n.B, H*W, func(lo, hi int) {
 		live := n.clip(o.out, lo, hi)
 		for r := lo * H; r < live*H; r++ {

@@ -23,6 +23,7 @@ func Inner(a, b *G.Node, dim int) (*G.Node, error) {
 	M, N := aw/dim, bw/dim
 	precision := precisionOf(a, b)
 	o := newOp(c.op, tensor.Shape{B, M * N}, a, b)
+	o.form = dim
 	loop := rowwise(B, M*N*dim, func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			precision.GemmST(false, true, M, N, dim, o.in[0][r*aw:], dim, o.in[1][r*bw:], dim, o.out[r*M*N:], N, false)

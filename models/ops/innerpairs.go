@@ -21,6 +21,7 @@ func InnerPairs(e *G.Node, fields int) (*G.Node, error) {
 	}
 	D, P := W/fields, fields*(fields-1)/2
 	o := newOp(c.op, tensor.Shape{B, P}, e)
+	o.form = fields
 	loop := rowwise(B, P*D, func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			e, y := o.in[0][r*W:(r+1)*W], o.out[r*P:(r+1)*P]

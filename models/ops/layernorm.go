@@ -42,6 +42,7 @@ func normRows(name string, terms []*G.Node, gamma, beta *G.Node, eps float64) (*
 	}
 	in := append(append([]*G.Node{}, terms...), gamma, beta)
 	o := newOp(name, terms[0].Shape(), in...)
+	o.form = eps
 	n := &layerNorm{name: name, terms: len(terms), mean: room[float32](in, B), inv: room[float32](in, B), ones: room[float32](in, C)}
 	kernel.Fill(n.ones, 1)
 	loop := rowwise(B, C, func(lo, hi int) {

@@ -65,6 +65,7 @@ func linear(x, w, b *G.Node, act kernel.Act, mul func(rows, out, in int, w *G.No
 		return nil, c.err
 	}
 	o := newOp("linear", tensor.Shape{B, O}, in...)
+	o.form = act
 	var epi func(r0, r1 int)
 	switch {
 	case b != nil:

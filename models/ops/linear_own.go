@@ -21,6 +21,7 @@ func LinearOwn(x, w, b *G.Node, act kernel.Act) (*G.Node, error) {
 		return nil, c.err
 	}
 	o := newOp(c.op, tensor.Shape{B, O}, x, w, b)
+	o.form = act
 	loop := rowwise(B, O*I, func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			y, row, w := o.out[r*O:(r+1)*O], o.in[0][r*I:(r+1)*I], o.in[1][r*O*I:(r+1)*O*I]

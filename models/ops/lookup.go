@@ -35,6 +35,7 @@ func Lookup(tables []*G.Node, ids []*[]int32) (*G.Node, error) {
 		return nil, c.err
 	}
 	o := newOp("lookup", tensor.Shape{l.n, H}, tables...)
+	o.form = ids
 	loop := rowwise(l.n, H, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			y := o.out[i*H : (i+1)*H]

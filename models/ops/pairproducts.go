@@ -31,6 +31,7 @@ func PairProducts(u, v *G.Node, dim int) (*G.Node, error) {
 		return nil, c.err
 	}
 	o := newOp(c.op, tensor.Shape{B, p.width}, u, v)
+	o.form = dim
 	loop := rowwise(B, p.width, func(lo, hi int) {
 		for r := lo; r < hi; r++ {
 			p.forward(o.out[r*p.width:(r+1)*p.width], o.in[0][r*uw:(r+1)*uw], o.in[1][r*W:(r+1)*W])

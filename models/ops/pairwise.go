@@ -24,6 +24,7 @@ func Pairwise(e *G.Node, fields int) (*G.Node, error) {
 	}
 	D := W / fields
 	o := newOp("pairwise", tensor.Shape{B, 1}, e)
+	o.form = fields
 	s := room[float32]([]*G.Node{e}, B, D) // Σ_f e_f
 	loop := rowwise(B, W, func(lo, hi int) {
 		for r := lo; r < hi; r++ {

@@ -18,6 +18,7 @@ func FirstToken(x *G.Node, t *Tokens) (*G.Node, error) {
 		return nil, c.err
 	}
 	o := newOp("firsttoken", tensor.Shape{B, H}, x)
+	o.form = t
 	loop := rowwise(B, H, func(lo, hi int) {
 		for b := lo; b < hi; b++ {
 			copy(o.out[b*H:(b+1)*H], o.in[0][t.at(b)*H:])
@@ -62,6 +63,7 @@ func poolTokens(name string, x *G.Node, t *Tokens, mean bool) (*G.Node, error) {
 	}
 	p := &pooling{mean: mean, tokens: t, live: room[int]([]*G.Node{x}, B), scale: room[float32]([]*G.Node{x}, B)}
 	o := newOp(name, tensor.Shape{B, H}, x)
+	o.form = t
 	loop := rowParts(B, min(B, parts(R*H)), func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
 			y, at, mask := o.out[b*H:(b+1)*H], t.at(b), t.mask(b)
@@ -159,6 +161,7 @@ func PickRows(x *G.Node, at *[]int32) (*G.Node, error) {
 	}
 	M := listLen(at, []*G.Node{x})
 	o := newOp("pickrows", tensor.Shape{M, H}, x)
+	o.form = at
 	loop := rowwise(M, H, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			if y, r := o.out[i*H:(i+1)*H], int((*at)[i]); r >= 0 {

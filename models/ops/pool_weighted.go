@@ -29,6 +29,7 @@ func WeightedPool(w, v *G.Node, t *Tokens, softmax bool) (*G.Node, error) {
 	}
 	s := newWeighted([]*G.Node{w, v}, B, t, softmax)
 	o := newOp("weightedpool", tensor.Shape{B, D}, w, v)
+	o.form = WeightedPoolForm{Tokens: t, Softmax: softmax}
 	loop := s.loop(D, func(b, n int, p []float32) {
 		at, mask := t.at(b), t.mask(b)
 		for i := range n {

@@ -32,6 +32,7 @@ func Repeat(x *G.Node, t *Tokens) (*G.Node, error) {
 		})
 	}
 	o := newOp("repeat", tensor.Shape{R, D}, x)
+	o.form = t
 	loop := each(func(b int) {
 		mask := t.mask(b)
 		at, end := t.span(b)

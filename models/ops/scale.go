@@ -13,6 +13,7 @@ func Scale(x *G.Node, c float64) (*G.Node, error) {
 		return nil, k.err
 	}
 	o := newOp("scale", s, x)
+	o.form = c
 	loop := flat(size(o.shape), func(lo, hi int) { kernel.Scale(o.out[lo:hi], o.in[0][lo:hi], float32(c)) })
 	o.run = func() error {
 		loop()

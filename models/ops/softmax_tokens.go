@@ -23,6 +23,7 @@ func SoftmaxTokens(w *G.Node, t *Tokens) (*G.Node, error) {
 	}
 	s := newWeighted([]*G.Node{w}, B, t, true)
 	o := newOp("softmaxtokens", w.Shape(), w)
+	o.form = t
 	loop := s.loop(1, func(b, n int, p []float32) {
 		mask := t.mask(b)
 		at, end := t.span(b)

@@ -84,7 +84,7 @@ func Prepare(dir string, o PrepareOptions) error {
 		return fmt.Errorf("train: run directory %s: %w", dir, err)
 	}
 	if o.Resume && bound.Exists(filepath.Join(dir, LastDir, StateFile)) {
-		return ClearCalibration(dir)
+		return clearKinds(dir, func(k Kind) bool { return k == OfCard || k == OfCalibration }) // they are of the run before
 	}
 	return Clear(dir)
 }
@@ -179,7 +179,7 @@ func in(dir string) ([]found, error) {
 			link := f.Type()&fs.ModeSymlink != 0
 			switch {
 			case e.Kind == OfLock || !matches(e.Name, finalName(f.Name())):
-			case e.Kind == OfTrainings && !marked(path):
+			case e.Kind == OfTrainings && !marked(path), e.Kind == OfCard && !IsCard(path):
 			case e.Inside != nil && f.IsDir() && !hasAny(path, e.Inside):
 			default:
 				all = append(all, found{f.Name(), e, link, !link && (directory != f.IsDir() || !directory && !f.Type().IsRegular())})

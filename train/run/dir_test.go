@@ -24,6 +24,8 @@ func contents(name string) string {
 		return someConfig
 	case "merge.json":
 		return `{"parents": [{"name": "a", "digest": "0123456789abcdef"}], "passed": "merge", "settings": "method: average", "seed": 1}`
+	case "README.md":
+		return "---\nlibrary_name: splice\n---\n"
 	case "digest":
 		return "0123456789abcdef-fedcba9876543210\n"
 	}
@@ -79,6 +81,7 @@ var written = map[run.Kind][]string{
 		"parents/digest", "parents/parent-a/model.safetensors", "parents/parent-a/last/state.json", "rows/digest",
 		"rows/merge___training/training/metrics.jsonl", "rows/x/parent-b/epochs/model-1.safetensors",
 	},
+	run.OfCard: {"README.md"},
 	run.OfLock: {".splice.lock"},
 }
 

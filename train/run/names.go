@@ -66,6 +66,9 @@ const (
 	CosineFigure = "cosine.png"  // cosine of the parents, by tensor
 )
 
+// CardFile is a model card, which cmd/export writes. A file of that name that has another origin is not the run's: see [IsCard].
+const CardFile = "README.md"
+
 // LockFile is there while a command writes into the directory: see [Acquire].
 const LockFile = ".splice.lock"
 
@@ -119,6 +122,7 @@ const (
 	OfTrainings Kind = "trainings" // trainings that a merge makes
 
 	OfCalibration Kind = "calibration" // calibrating a run writes it, after the run is finished
+	OfCard        Kind = "card"        // the model card, which makes no directory a run's
 	OfLock        Kind = "lock"        // the lock, which makes no directory a run's
 )
 
@@ -177,6 +181,7 @@ var entries = []Entry{
 	{Name: ParentsDir, Kind: OfTrainings, About: "the parents that the regime made, each a run"},
 	{Name: RowsDir, Kind: OfTrainings, About: "the trainings of the comparison"},
 
+	{Name: CardFile, Kind: OfCard, About: "the model card"},
 	{Name: LockFile, Kind: OfLock, About: "which command writes into the directory"},
 }
 
