@@ -111,10 +111,12 @@ func (t *Trainer) Fit(ctx context.Context) (_ *Result, err error) {
 	if ctx, err = f.join(ctx); err != nil {
 		return nil, err
 	}
-	if err := f.prepare(ctx); err != nil {
+	if err = f.prepare(ctx); err == nil {
+		defer f.close()
+	}
+	if err := dist.Agree(f.ranks.group, err, nil); err != nil {
 		return nil, err
 	}
-	defer f.close()
 	if f.writes() {
 		if f.place, err = run.Hold(t.Dir); err != nil {
 			return nil, err

@@ -37,6 +37,7 @@ func main() {
 		"`directory` of the new run (default: the config's run, or runs/ and the config's name; without a config --from's with -finetuned)")
 	c.Flags.BoolVar(&o.Resume, "resume", false, "go on from the new run's last checkpoint, if there is one")
 	c.Flags.BoolVar(&o.Overwrite, "overwrite", false, "replace a run that is in the new run's directory")
+	c.Ranks = true
 	c.Main()
 }
 

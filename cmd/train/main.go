@@ -42,6 +42,7 @@ func main() {
 	c.Flags.BoolVar(&dataOnly, "data-only", false, "fit vocabularies and cache the rows, and train nothing")
 	c.Flags.StringVar(&vocabulary, "vocabulary", "", "with --data-only, `file` for the ids of all tokens as JSON, - for standard output")
 	c.Flags.StringVar(&defaults, "defaults", "", "print the options of a `type`, such as deepfm, with their meaning")
+	c.Ranks = true
 	c.Main()
 }
 
