@@ -273,29 +273,42 @@ func (r *ranks) toFirst(mine []float32) ([][]float32, error) {
 	if err := r.group.Allgatherv(head, heads, sizes); err != nil {
 		return nil, err
 	}
-	send, recv, total := make([]int, size), make([]int, size), 0
+	send, recv, longest := make([]int, size), make([]int, size), 0
+	logits := make([][]float32, size)
 	for k := range size {
 		if heads[16*k+8] != 0 {
 			return nil, errStopped
 		}
+		n := int(binary.LittleEndian.Uint64(heads[16*k:])) / 4
+		longest = max(longest, n)
 		if r.group.Rank() == 0 {
-			recv[k] = int(binary.LittleEndian.Uint64(heads[16*k:]))
-			total += recv[k]
+			logits[k] = make([]float32, n)
 		}
 	}
-	send[0] = 4 * len(mine)
-	r.in, r.out = r.grow(r.in, send[0]), r.grow(r.out, total)
-	copy(floatsOf(r.in), mine)
-	if err := r.group.Alltoallv(r.in, send, r.out, recv); err != nil {
-		return nil, err
-	}
-	var logits [][]float32
-	out := floatsOf(r.out)
-	for k := range size {
-		logits, out = append(logits, out[:recv[k]/4]), out[recv[k]/4:]
+	piece := gathered / size
+	for lo := 0; lo < longest; lo += piece {
+		part := func(x []float32) []float32 { return x[min(lo, len(x)):min(lo+piece, len(x))] }
+		total := 0
+		for k, z := range logits {
+			recv[k] = 4 * len(part(z))
+			total += recv[k]
+		}
+		send[0] = 4 * len(part(mine))
+		r.in, r.out = r.grow(r.in, send[0]), r.grow(r.out, total)
+		copy(floatsOf(r.in), part(mine))
+		if err := r.group.Alltoallv(r.in, send, r.out, recv); err != nil {
+			return nil, err
+		}
+		out := floatsOf(r.out)
+		for _, z := range logits {
+			out = out[copy(part(z), out):]
+		}
 	}
 	return logits, nil
 }
+
+// gathered is how many logits travel at once.
+const gathered = 1 << 24
 
 // floatsOf returns memory of exchanges as float32s.
 func floatsOf(b []byte) []float32 {

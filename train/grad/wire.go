@@ -3,10 +3,10 @@ package grad
 import (
 	"encoding/binary"
 	"math"
+	"unsafe"
 
 	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train/dist"
-	"unsafe"
 )
 
 // wire moves the parts of a Sum between ranks. In a step it makes four calls: one of heads of fixed sizes, two of dense gradients, one of
@@ -14,7 +14,7 @@ import (
 type wire struct {
 	s     *Sum
 	nodes [][]dist.Node // by rank
-	spans []int         // by rank: where its values of the dense sum begin; and the end
+	block int           // values of the dense sum that travel at once
 
 	head, allHeads []byte
 	headSizes      []int
@@ -37,7 +37,6 @@ func (w *wire) init(s *Sum) {
 		return
 	}
 	w.send, w.recv, w.headSizes = make([]int, size), make([]int, size), make([]int, size)
-	w.spans = make([]int, size+1)
 	total, most := 0, 0
 	for r := range size {
 		lo, hi := dist.Shards(s.shards, r, size)
@@ -47,15 +46,19 @@ func (w *wire) init(s *Sum) {
 		total += w.headSizes[r]
 		w.counts = append(w.counts, make([]int64, len(nodes)*len(s.tables)))
 		w.place = append(w.place, make([]int, len(nodes)))
-		_, w.spans[r+1] = kernel.Span(s.dense.n, size, r)
 		most += len(nodes)
 	}
 	me := s.group.Rank()
-	width := w.spans[me+1] - w.spans[me]
+	w.block = min(s.dense.n, blockValues)
+	width := 0
+	for _, values := range [...]int{w.block, s.dense.n % max(1, w.block)} {
+		from, to := w.span(0, values, me)
+		width = max(width, to-from)
+	}
 	w.head, w.allHeads = s.group.Alloc(w.headSizes[me]), s.group.Alloc(total)
 	w.got, w.sum = s.group.Alloc(4*width*most), s.group.Alloc(4*s.dense.n)
 	if len(w.nodes[me]) > 1 {
-		w.pack = s.group.Alloc(4 * s.dense.n * len(w.nodes[me]))
+		w.pack = s.group.Alloc(4 * w.block * len(w.nodes[me]))
 	}
 	w.tree.Add = func(a, b []float32) []float32 { kernel.Add(a, b); return a }
 	for _, t := range s.tables {
@@ -68,6 +71,10 @@ func (w *wire) init(s *Sum) {
 func (w *wire) leafSize() int { return 24 + len(w.s.norms.running) + 4*w.s.norms.n }
 
 const stopFlag = 1
+
+// blockValues is how many values of the dense sum travel at once: few enough for calls whose counts are of 32 bits, many enough that the
+// calls' own time does not count.
+const blockValues = 1 << 22
 
 // heads exchanges what the shards are beside their gradients, and how many rows each node has.
 func (w *wire) heads(stop bool) (stopped bool, err error) {
@@ -130,36 +137,56 @@ func (w *wire) heads(stop bool) (stopped bool, err error) {
 	return stopped, nil
 }
 
-// dense makes the sum of the dense gradients: each rank sends the others their spans of its nodes, adds up its own span of all, and sends
-// it round.
+// dense makes the sum of the dense gradients, block by block: each rank sends the others their spans of its nodes, adds up its own span of
+// all, and sends it round.
 func (w *wire) dense() ([]float32, error) {
-	s, me := w.s, w.s.group.Rank()
-	nodes, sums := s.dense.tree.Nodes()
-	mine, out := 0, []byte(nil)
-	for i, n := range nodes {
-		if n.Has {
-			mine++
-			out = bytesOf(sums[i])
+	n := w.s.dense.n
+	for lo := 0; lo < n; lo += w.block {
+		if err := w.denseBlock(lo, min(lo+w.block, n)); err != nil {
+			return nil, err
 		}
 	}
-	if mine > 1 {
-		out = w.pack[:0]
-		for r := range w.nodes {
-			for i, n := range nodes {
-				if n.Has {
-					out = append(out, bytesOf(sums[i][w.spans[r]:w.spans[r+1]])...)
-				}
+	return floats(w.sum), nil
+}
+
+// span returns the part of values lo, …, hi-1 that a rank adds up.
+func (w *wire) span(lo, hi, rank int) (from, to int) {
+	from, to = kernel.Span(hi-lo, len(w.nodes), rank)
+	return lo + from, lo + to
+}
+
+func (w *wire) denseBlock(lo, hi int) error {
+	s, me := w.s, w.s.group.Rank()
+	nodes, sums := s.dense.tree.Nodes()
+	out := w.pack[:0]
+	mine := present(nodes)
+	for r := range w.nodes {
+		from, to := w.span(lo, hi, r)
+		w.send[r] = 4 * mine * (to - from)
+		if mine == 1 {
+			continue
+		}
+		for i, n := range nodes {
+			if n.Has {
+				out = append(out, bytesOf(sums[i][from:to])...)
 			}
 		}
 	}
-	width, total := w.spans[me+1]-w.spans[me], 0
+	if mine == 1 { // it is there as it travels
+		for i, n := range nodes {
+			if n.Has {
+				out = bytesOf(sums[i][lo:hi])
+			}
+		}
+	}
+	from, to := w.span(lo, hi, me)
+	width, total := to-from, 0
 	for r, theirs := range w.nodes {
-		w.send[r] = 4 * mine * (w.spans[r+1] - w.spans[r])
 		w.recv[r] = 4 * width * present(theirs)
 		total += w.recv[r]
 	}
 	if err := s.group.Alltoallv(out, w.send, w.got[:total], w.recv); err != nil {
-		return nil, err
+		return err
 	}
 	got := floats(w.got)
 	w.tree.Reset()
@@ -175,12 +202,10 @@ func (w *wire) dense() ([]float32, error) {
 	}
 	_, root := w.tree.Nodes()
 	for r := range w.recv {
-		w.recv[r] = 4 * (w.spans[r+1] - w.spans[r])
+		from, to := w.span(lo, hi, r)
+		w.recv[r] = 4 * (to - from)
 	}
-	if err := s.group.Allgatherv(bytesOf(root[0]), w.sum, w.recv); err != nil {
-		return nil, err
-	}
-	return floats(w.sum), nil
+	return s.group.Allgatherv(bytesOf(root[0]), w.sum[4*lo:4*hi], w.recv)
 }
 
 func present(nodes []dist.Node) (n int) {
