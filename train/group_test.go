@@ -91,6 +91,10 @@ func groupCases() []groupCase {
 	}
 }
 
+func plainDeepFM() models.Model {
+	return ctr.DeepFM{EmbeddingDim: 4, Tower: ctr.Tower{HiddenUnits: []int{16, 8}, HiddenActivations: "relu"}}
+}
+
 func tinyBERT() models.Model {
 	return &text.BERT{
 		Encoder: text.Encoder{
@@ -105,7 +109,11 @@ func tinyBERT() models.Model {
 // fitGroup has so many ranks train together. It returns the results and errors of all.
 func fitGroup(t *testing.T, size int, fit func(rank int, g dist.Group) (*train.Result, error)) ([]*train.Result, []error) {
 	t.Helper()
-	world := dist.NewInproc(size, time.Minute)
+	return fitWorld(dist.NewInproc(size, time.Minute), size, fit)
+}
+
+// fitWorld is fitGroup in a group that is there.
+func fitWorld(world *dist.Inproc, size int, fit func(rank int, g dist.Group) (*train.Result, error)) ([]*train.Result, []error) {
 	results, errs := make([]*train.Result, size), make([]error, size)
 	var wait sync.WaitGroup
 	for r := range size {

@@ -25,7 +25,7 @@ func (f *fit) step(ctx context.Context, b *data.Batch) error {
 	}
 	if f.mean.Batches == 0 {
 		f.lr = f.sched.LR(schedule.Progress{Step: f.st.Step, Total: f.total, Epoch: int64(f.st.Epoch)})
-	} else {
+	} else if f.soft != nil {
 		whole = context.WithoutCancel(ctx) // a step is made whole: the state is that of whole steps
 	}
 	if f.sum != nil && !f.sum.Mine(f.mean.Batches) {

@@ -126,11 +126,16 @@ func (o options) flags(by string) (flags, env []string, err error) {
 		}
 		return flags, nil, nil
 	}
-	text, err := exec.Command(by, "--version").CombinedOutput()
+	if os.Geteuid() == 0 { // a container's user, whom Open MPI refuses else
+		env = []string{"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"}
+	}
+	version := exec.Command(by, "--version")
+	version.Env = append(os.Environ(), env...)
+	text, err := version.CombinedOutput()
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s --version: %w", by, err)
 	}
-	if strings.Contains(string(text), "Open MPI") {
+	if strings.Contains(string(text), "open-mpi.org") {
 		flags = []string{"-n", n, "--bind-to", "none", "--oversubscribe"}
 		if o.hosts != "" {
 			flags = append(flags, "--host", o.hosts)
@@ -139,9 +144,6 @@ func (o options) flags(by string) (flags, env []string, err error) {
 					flags = append(flags, "-x", name)
 				}
 			}
-		}
-		if os.Geteuid() == 0 { // a container's user, whom Open MPI refuses else
-			env = []string{"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"}
 		}
 		return flags, env, nil
 	}

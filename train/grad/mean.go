@@ -20,6 +20,8 @@ type Mean struct {
 	Loss    float64 // sum over them
 	Grads   []models.Grad
 	Tables  []models.RowGrad
+
+	part func(part int) // scales a part
 }
 
 // parts is the number of pieces that a gradient is added in: fixed, though no element depends on it.
@@ -27,15 +29,21 @@ const parts = 16
 
 // scale multiplies all gradients by 1/Weight: sums become means.
 func (m *Mean) scale() {
+	if m.part == nil {
+		m.part = m.scalePart
+	}
+	kernel.Parallel(parts, m.part)
+}
+
+func (m *Mean) scalePart(c int) {
 	scale := float32(1 / float64(max(1, m.Weight)))
 	for _, g := range m.Grads {
-		kernel.Parallel(parts, func(c int) {
-			lo, hi := kernel.Span(len(g.Grad), parts, c)
-			kernel.Scale(g.Grad[lo:hi], g.Grad[lo:hi], scale)
-		})
+		lo, hi := kernel.Span(len(g.Grad), parts, c)
+		kernel.Scale(g.Grad[lo:hi], g.Grad[lo:hi], scale)
 	}
 	for _, t := range m.Tables {
-		kernel.Scale(t.Grad, t.Grad, scale)
+		lo, hi := kernel.Span(len(t.Grad), parts, c)
+		kernel.Scale(t.Grad[lo:hi], t.Grad[lo:hi], scale)
 	}
 }
 
