@@ -12,6 +12,7 @@ import (
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/train/ckpt"
 	"github.com/splice-ml/splice/train/dist"
+	"github.com/splice-ml/splice/train/run"
 )
 
 // ranks are those that train together.
@@ -47,8 +48,8 @@ func (f *fit) join(ctx context.Context) (context.Context, error) {
 		return ctx, nil
 	}
 	if n := f.Group.Size(); f.Shards < n {
-		return nil, &dist.Common{Err: fmt.Errorf("train: %d ranks are dealt the shards of each batch, of which there are %d: set train.shards to a power "+
-			"of two of %d or more, or start fewer ranks", n, max(1, f.Shards), n)}
+		return nil, f.common(run.BadInput(fmt.Errorf("train: %d ranks are dealt the shards of each batch, of which there are %d: set train.shards to a power "+
+			"of two of %d or more, or start fewer ranks", n, max(1, f.Shards), n)))
 	}
 	f.CacheFeatures = false // the file of them would be written by all ranks
 	return context.WithoutCancel(ctx), nil

@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
+
+	"github.com/splice-ml/splice/data/bound"
 )
 
 // Threads returns how many threads each rank of a host may use: its processors, divided among the ranks that share them. Ranks that a
@@ -33,7 +35,7 @@ func Threads(g Group) (threads, local int, err error) {
 
 // allowed returns the processors that this process may run on, "" if the system does not say.
 func allowed() string {
-	b, err := os.ReadFile("/proc/self/status")
+	b, err := bound.ReadFile("/proc/self/status", bound.Config)
 	if err != nil {
 		return ""
 	}
