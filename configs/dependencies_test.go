@@ -134,7 +134,7 @@ func TestRunNewest(t *testing.T) {
 			bin := t.TempDir()
 			for name, script := range map[string]string{
 				"mpirun": "", // nothing is installed then
-				"make": "echo \"make $* $GOTOOLCHAIN\"\n",
+				"make":   "echo \"make $* $GOTOOLCHAIN\"\n",
 				"go": "case \"$*\" in\n\"env GOVERSION\") echo " + tc.current + " ;;\nversion) [ " + tc.fetched +
 					" = 0 ] || echo 'no such host' >&2; exit " + tc.fetched + " ;;\nesac\n",
 			} {
