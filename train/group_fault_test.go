@@ -13,9 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/splice-ml/splice/data/rng"
+	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train"
 	"github.com/splice-ml/splice/train/dist"
+	"github.com/splice-ml/splice/train/optim"
 )
 
 // stopAfter cancels a context after so many steps of this rank.
@@ -49,7 +51,7 @@ func TestRanksResume(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dir, r := t.TempDir(), rng.New(rng.Key(7, c.name))
+			dir, r := t.TempDir(), rng.New(rng.Key(8, c.name))
 			stops, deaths := 0, 0
 			for try := 0; ; try++ {
 				if try > 200 {
@@ -195,6 +197,40 @@ func TestShardsAreABatch(t *testing.T) {
 	for _, q := range whole.Params.All() {
 		if !slices.Equal(one.Params.Get(q.Name).Data, q.Data) {
 			t.Errorf("with one shard, %s has other bits than without", q.Name)
+		}
+	}
+}
+
+// TestShardsAreAccumulation compares steps of shards with steps of as many batches, which have the same random numbers and, one after the
+// other, move the running statistics alike.
+func TestShardsAreAccumulation(t *testing.T) {
+	t.Parallel()
+	fit := func(change func(o *train.Options)) *train.Trainer {
+		tr := trainer(t, t.TempDir())
+		tr.Optimizer, tr.LearningRate, tr.Epochs, tr.Keep, tr.Patience = optim.SGD{}, .01, 1, "last", 0
+		change(&tr.Options)
+		if _, err := tr.Fit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return tr
+	}
+	want := fit(func(o *train.Options) { o.BatchSize, o.GradientAccumulation = 16, 4 })
+	got := fit(func(o *train.Options) { o.BatchSize, o.Shards = 64, 4 })
+	for _, q := range want.Params.All() {
+		for i, v := range got.Params.Get(q.Name).Data {
+			if math.Abs(float64(v-q.Data[i])) > 2e-5 {
+				t.Fatalf("value %d of %s is %v, want %v", i, q.Name, v, q.Data[i])
+			}
+		}
+	}
+	// 700 rows are 233 shards of 3 rows and one of a single row, which has no variance and moves nothing.
+	want = fit(func(o *train.Options) { o.BatchSize, o.GradientAccumulation, o.LearningRate = 3, 4, 1e-6 })
+	got = fit(func(o *train.Options) { o.BatchSize, o.Shards, o.LearningRate = 12, 4, 1e-6 })
+	for _, q := range want.Params.All() {
+		for i, v := range got.Params.Get(q.Name).Data {
+			if q.Kind == nn.Buffer && math.Abs(float64(v-q.Data[i])) > 2e-5 {
+				t.Fatalf("with a shard of a single row, value %d of %s is %v, want %v", i, q.Name, v, q.Data[i])
+			}
 		}
 	}
 }

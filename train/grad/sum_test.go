@@ -73,7 +73,7 @@ func sumOf(g dist.Group, prog *models.Program, src *data.Memory, shards, block i
 		}
 		n++
 	}
-	stopped, err := s.Finish(g.Rank() == g.Size()-1)
+	stopped, err := s.Finish(g.Rank() == 0)
 	if err != nil || !stopped {
 		return "", fmt.Errorf("stopped %v: %w", stopped, err)
 	}
