@@ -55,7 +55,8 @@ func groupCases() []groupCase {
 					Attention: "unit", AttentionUnits: []int{5}, AttentionActivation: "dice",
 					Head: seq.Head{HiddenUnits: []int{8}, HiddenActivations: "relu", NetDropout: .1},
 				},
-				task.Binary{MetricNames: []string{"auc", "hr@5"}}, "candidates",
+				task.Binary{MetricNames: []string{"auc", "hr@5"}},
+				"candidates",
 			}
 			tr := c.trainer(t, dir)
 			tr.BatchSize, tr.Shards = 128, 4

@@ -32,12 +32,14 @@ func TestCommand(t *testing.T) {
 	}{
 		{options{ranks: 2, by: open}, program, "-n 2 --bind-to none --oversubscribe ./train-mpi --config x.yaml"},
 		{
-			options{ranks: 2, by: open, hosts: "a:1,b:1"}, program,
+			options{ranks: 2, by: open, hosts: "a:1,b:1"},
+			program,
 			"-n 2 --bind-to none --oversubscribe --host a:1,b:1 -x SPLICE_KERNEL ./train-mpi --config x.yaml",
 		},
 		{options{ranks: 3, by: hydra, hosts: "a,b"}, program, "-n 3 -bind-to none -hosts a,b ./train-mpi --config x.yaml"},
 		{
-			options{ranks: 4, by: srun, mpi: "pmi2"}, program,
+			options{ranks: 4, by: srun, mpi: "pmi2"},
+			program,
 			"-n 4 --cpu-bind=none --kill-on-bad-exit=1 --mpi=pmi2 ./train-mpi --config x.yaml",
 		},
 		{options{by: open}, program, "-n is missing"},

@@ -98,9 +98,18 @@ func (l *library) bind(lib uintptr) error {
 		name string
 		to   *uintptr
 	}{
-		{"Init_thread", &l.initThread}, {"Finalize", &l.finalize}, {"Abort", &l.abort}, {"Comm_rank", &l.rank}, {"Comm_size", &l.size},
-		{"Comm_set_errhandler", &l.setErrhandler}, {"Error_string", &l.errorString}, {"Get_library_version", &l.version},
-		{"Barrier", &l.barrier}, {"Bcast", &l.bcast}, {"Allgatherv", &l.allgatherv}, {"Alltoallv", &l.alltoallv},
+		{"Init_thread", &l.initThread},
+		{"Finalize", &l.finalize},
+		{"Abort", &l.abort},
+		{"Comm_rank", &l.rank},
+		{"Comm_size", &l.size},
+		{"Comm_set_errhandler", &l.setErrhandler},
+		{"Error_string", &l.errorString},
+		{"Get_library_version", &l.version},
+		{"Barrier", &l.barrier},
+		{"Bcast", &l.bcast},
+		{"Allgatherv", &l.allgatherv},
+		{"Alltoallv", &l.alltoallv},
 	} {
 		var err error
 		if *f.to, err = purego.Dlsym(lib, "MPI_"+f.name); err != nil {
