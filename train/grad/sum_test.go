@@ -3,6 +3,7 @@ package grad
 import (
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -77,17 +78,18 @@ func sumOf(g dist.Group, prog *models.Program, src *data.Memory, shards, block i
 	if err != nil || !stopped {
 		return "", fmt.Errorf("stopped %v: %w", stopped, err)
 	}
-	text := fmt.Sprintln(s.Batches, s.Rows, s.Weight, math.Float64bits(s.Loss))
+	var text strings.Builder
+	text.WriteString(fmt.Sprintln(s.Batches, s.Rows, s.Weight, math.Float64bits(s.Loss)))
 	for _, q := range s.Grads {
-		text += fmt.Sprintln(q.Param.Name, q.Grad)
+		text.WriteString(fmt.Sprintln(q.Param.Name, q.Grad))
 	}
 	for _, q := range s.Tables {
-		text += fmt.Sprintln(q.Param.Name, q.IDs, q.Grad)
+		text.WriteString(fmt.Sprintln(q.Param.Name, q.IDs, q.Grad))
 	}
 	for _, st := range prog.BatchStats() {
-		text += fmt.Sprintln(st.Mean, st.Var)
+		text.WriteString(fmt.Sprintln(st.Mean, st.Var))
 	}
-	return text, nil
+	return text.String(), nil
 }
 
 // TestSum compares a sum on several ranks, in blocks of several sizes, with that of one: all bits are the same, on all ranks. 62 rows are
