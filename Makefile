@@ -6,13 +6,18 @@ PKG   ?= ./...
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test short race lint fix fuzz attack bench bench-torch bench-jobs bench-serve cover golden generate train-criteo cki-criteo tables clean ci
+.PHONY: help build build-mpi test mpi short race lint fix fuzz attack bench bench-torch bench-jobs bench-serve cover golden generate train-criteo cki-criteo tables clean ci
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## compile all commands into bin/
 	$(GO) build -o bin/ ./cmd/...
+
+build-mpi: ## compile train, finetune and launch for several processes into bin/: train-mpi, finetune-mpi, launch (docs/distributed.md)
+	@mkdir -p bin
+	for c in train finetune; do $(GO) build -tags mpi -o bin/$$c-mpi ./cmd/$$c; done
+	$(GO) build -o bin/ ./cmd/launch
 
 train-criteo: ## train on Criteo rows: DATA=train.txt (synthetic rows without it) MODEL=deepfm|dcn|dcnv2 RUN=runs/NAME
 	$(GO) run ./cmd/train --config configs/criteo_$(MODEL).yaml --run $(RUN) --overwrite \
@@ -27,6 +32,11 @@ tables: ## the merges of docs/results over 5 seeds (hours); DATA=frappe.csv CRIT
 
 test: ## run all tests
 	$(GO) test -timeout 15m $(PKG)
+
+mpi: ## test several processes with every MPI that is installed (Open MPI, MPICH), and that other programs stay static
+	$(GO) vet -tags mpi ./train/dist/... ./cmd/internal/app
+	@! $(GO) list -deps ./cmd/... | grep purego || { echo "programs without the tag mpi link purego"; exit 1; }
+	$(GO) test -tags mpi -timeout 5m -v ./train/dist/mpi
 
 short: ## run the quick tests
 	$(GO) test -short $(PKG)

@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/cespare/xxhash/v2 v2.3.0 // hash buckets, cache keys, checksums
 	github.com/chewxy/hm v1.0.0 // types of Gorgonia's ops
+	github.com/ebitengine/purego v0.11.3
 	github.com/go-json-experiment/json v1.27.2 // JSON of requests to cmd/serve
 	github.com/google/go-cmp v0.7.0 // tests: readable differences
 	github.com/klauspost/compress v1.20.3 // .zst files

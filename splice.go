@@ -16,6 +16,7 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/dist"
 	"github.com/splice-ml/splice/train/ensemble"
 	"github.com/splice-ml/splice/train/run"
 	"github.com/splice-ml/splice/train/task"
@@ -43,6 +44,8 @@ type Options struct {
 	Show func(o train.Options) []train.Callback
 	// Downloads shows the progress of downloads. Without it, nothing does.
 	Downloads io.Writer
+	// Group is the processes that train together, each of which makes the same call. Only the first one writes the run. Nil is one process.
+	Group dist.Group
 }
 
 // Result is what a training came to, and Merged what a merge came to.
@@ -58,7 +61,7 @@ type InputError = run.InputError
 // written, and the error is [train.ErrInterrupted].
 func Train(ctx context.Context, config string, o Options) (*Result, error) {
 	e, err := o.config(config).Load(ctx)
-	if err != nil {
+	if err := o.agree(err); err != nil {
 		return nil, err
 	}
 	return o.train(ctx, e, job.RunDir(o.Run, e.Run, config))
@@ -80,7 +83,7 @@ func Prepare(ctx context.Context, config string, o Options) (*data.Splits, error
 // start from.
 func Finetune(ctx context.Context, config, from string, o Options) (*Result, error) {
 	e, dir, err := o.config(config).Finetune(ctx, from, o.Run)
-	if err != nil {
+	if err := o.agree(err); err != nil {
 		return nil, err
 	}
 	return o.train(ctx, e, dir)
@@ -100,8 +103,16 @@ func (o Options) config(file string) job.Config {
 	return job.Config{File: file, Set: o.Set, Offline: o.Offline, Log: o.Log, Progress: o.Downloads}
 }
 
+// agree returns the error of a step that all processes make before they train.
+func (o Options) agree(err error) error {
+	if o.Group == nil {
+		return err
+	}
+	return dist.Agree(o.Group, err, nil)
+}
+
 func (o Options) train(ctx context.Context, e *configs.Experiment, dir string) (*Result, error) {
-	j := job.Job{Experiment: e, Dir: dir, Log: o.Log, Show: o.Show}
+	j := job.Job{Experiment: e, Dir: dir, Log: o.Log, Show: o.Show, Group: o.Group}
 	return j.Train(ctx, job.TrainOptions{Resume: o.Resume, Overwrite: o.Overwrite})
 }
 

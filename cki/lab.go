@@ -233,7 +233,7 @@ const statisticsRows = 1 << 20
 // merged weights have other statistics. A model without batch norm stays as it is.
 func (l *Lab) RecomputeBatchNorm(ctx context.Context, p *nn.Params) error {
 	err := train.RecomputeBatchNorm(ctx, l.Model, p, l.Data.Train,
-		train.RecomputeOptions{Batch: l.Options.BatchSize, Rows: statisticsRows, Seed: l.Seed, Precision: l.Options.Precision})
+		train.RecomputeOptions{Batch: l.Options.Program(), Rows: statisticsRows, Seed: l.Seed, Precision: l.Options.Precision})
 	if err != nil {
 		return fmt.Errorf("cki: batch norm: %w", err)
 	}

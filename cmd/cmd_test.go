@@ -31,7 +31,7 @@ func testMain(m *testing.M) int {
 	}
 	if err == nil {
 		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./train", "./finetune", "./cki", "./evaluate", "./predict",
-			"./table", "./serve", "./figures", "./search", "./runs", "./export", "./splice")
+			"./table", "./serve", "./figures", "./search", "./runs", "./export", "./launch", "./splice")
 		build.Stderr = os.Stderr
 		err = build.Run()
 	}

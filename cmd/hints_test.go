@@ -18,7 +18,7 @@ import (
 )
 
 // commands are the programs.
-var commands = []string{"train", "finetune", "cki", "evaluate", "predict", "table", "serve", "figures", "search", "runs", "export"}
+var commands = []string{"train", "finetune", "cki", "evaluate", "predict", "table", "serve", "figures", "search", "runs", "export", "launch"}
 
 var (
 	flagText  = regexp.MustCompile(`(?:^|[^\w-])--([a-z]+)`)
@@ -85,12 +85,13 @@ var namers = map[string][]string{
 	"configs/job/importance.go":   {"evaluate"},
 	"configs/job/load.go":         {"finetune"},
 	"configs/job/slices.go":       {"evaluate"},
+	"configs/job/ranks.go":        {"train", "finetune"},
 	"configs/override.go":         {"train", "finetune", "cki", "evaluate", "predict", "table"},
 	"train/run/dir.go":            {"train", "finetune"}, // what --resume and --overwrite, which were given, cannot do
 }
 
 // others are files that say flags of other programs, or are not read by commands.
-var others = []string{"data/internal/scan/input.go", "configs/docgen/page.go", "train/run/names.go"}
+var others = []string{"data/internal/scan/input.go", "configs/docgen/page.go", "train/run/names.go", "cmd/launch/main.go"}
 
 // TestFlagsInMessages looks for flags in the texts of the program: those of packages that several commands share stand in a Remedy,
 // which is put into each command's words, or in a file whose commands are known.

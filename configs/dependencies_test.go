@@ -126,14 +126,15 @@ func TestRunNewest(t *testing.T) {
 		t.Errorf("README.md does not say that tests pass with %s", minor[1])
 	}
 	for _, tc := range []struct{ name, current, fetched, want string }{
-		{"another", "go1.26.0", "0", "make test \nshort tests with NEWEST:\nmake short NEWEST\n"},
-		{"the same", newest, "0", "make test \nshort tests with NEWEST: skipped: all tests ran with it\n"},
-		{"no network", "go1.26.0", "1", "make test \nshort tests with NEWEST: skipped: it cannot be fetched: no such host\n"},
+		{"another", "go1.26.0", "0", "make test \nshort tests with NEWEST:\nmake short NEWEST\nmake mpi \n"},
+		{"the same", newest, "0", "make test \nshort tests with NEWEST: skipped: all tests ran with it\nmake mpi \n"},
+		{"no network", "go1.26.0", "1", "make test \nshort tests with NEWEST: skipped: it cannot be fetched: no such host\nmake mpi \n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bin := t.TempDir()
 			for name, script := range map[string]string{
-				"make": "echo \"make $* $GOTOOLCHAIN\"\n",
+				"mpirun": "", // nothing is installed then
+				"make":   "echo \"make $* $GOTOOLCHAIN\"\n",
 				"go": "case \"$*\" in\n\"env GOVERSION\") echo " + tc.current + " ;;\nversion) [ " + tc.fetched +
 					" = 0 ] || echo 'no such host' >&2; exit " + tc.fetched + " ;;\nesac\n",
 			} {

@@ -44,7 +44,7 @@ var layers = [][]string{
 	{"models/nn", "models/embed"},
 	{"models"},
 	{"models/ctr", "models/seq", "models/text", "models/modeltest", "models/onnx"},
-	{"train/metric", "train/task", "train/optim", "train/schedule", "train/ckpt", "train/tfevent", "train/run", "train/rounds"},
+	{"train/metric", "train/task", "train/optim", "train/schedule", "train/ckpt", "train/tfevent", "train/run", "train/rounds", "train/dist", "train/dist/*", "train/grad"},
 	{"train"},
 	{"train/start", "train/ensemble", "train/logs", "train/inspect", "train/calibrate"},
 	{"cki", "cki/method", "cki/assess", "cki/gate", "cki/align", "cki/report", "cki/mergetest"},

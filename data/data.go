@@ -229,6 +229,39 @@ type Skipper interface {
 	BatchesFrom(epoch, size, skip int) iter.Seq2[*Batch, error]
 }
 
+// Dealer is a Skipper that can leave batches out without making them, as one of several processes does that share an epoch.
+type Dealer interface {
+	Skipper
+	// BatchesOf is BatchesFrom, but of batches for which mine is false N alone is set. mine gets the number of a batch in the epoch,
+	// from 0, and is called from another goroutine.
+	BatchesOf(epoch, size, skip int, mine func(batch int) bool) iter.Seq2[*Batch, error]
+}
+
+// Clone returns a copy of the batch.
+func (b *Batch) Clone() *Batch {
+	c := *b
+	c.IDs = make(map[string][]int32, len(b.IDs))
+	for name, ids := range b.IDs {
+		c.IDs[name] = slices.Clone(ids)
+	}
+	c.Dense, c.Label, c.Group = slices.Clone(b.Dense), slices.Clone(b.Label), slices.Clone(b.Group)
+	c.Weight, c.Seen, c.Row, c.Features = slices.Clone(b.Weight), slices.Clone(b.Seen), slices.Clone(b.Row), slices.Clone(b.Features)
+	for k := range b.Labels {
+		if k == 0 {
+			c.Labels = [][]float32{c.Label}
+			continue
+		}
+		c.Labels = append(c.Labels, slices.Clone(b.Labels[k]))
+	}
+	if b.Tokens != nil {
+		t := *b.Tokens
+		t.IDs, t.Segments, t.Len = slices.Clone(t.IDs), slices.Clone(t.Segments), slices.Clone(t.Len)
+		t.At, t.Target = slices.Clone(t.At), slices.Clone(t.Target)
+		c.Tokens = &t
+	}
+	return &c
+}
+
 // CheckBatch returns an error if src makes no batch of size rows, since it has fewer rows and leaves out a batch that is not full.
 func CheckBatch(src Source, size int) error {
 	if c, ok := src.(interface{ DropsLast() bool }); ok && c.DropsLast() && src.Rows() < int64(size) {

@@ -105,6 +105,11 @@ func (m *Memory) DropsLast() bool { return m.DropLast }
 
 // BatchesFrom returns the rows of an epoch without the first skip batches.
 func (m *Memory) BatchesFrom(epoch, size, skip int) iter.Seq2[*Batch, error] {
+	return m.BatchesOf(epoch, size, skip, nil)
+}
+
+// BatchesOf returns the rows of an epoch without the first skip batches, and without the content of those that are not mine.
+func (m *Memory) BatchesOf(epoch, size, skip int, mine func(batch int) bool) iter.Seq2[*Batch, error] {
 	return func(yield func(*Batch, error) bool) {
 		if size <= 0 || skip < 0 {
 			yield(nil, fmt.Errorf("data: batches of %d rows after %d, want a positive size", size, skip))
@@ -119,16 +124,17 @@ func (m *Memory) BatchesFrom(epoch, size, skip int) iter.Seq2[*Batch, error] {
 			r := rng.New(rng.Key(m.Seed, "shuffle", epoch))
 			r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 		}
-		b := NewBatch(m.schema, size)
+		b, n := NewBatch(m.schema, size), -1
 		for rows := range slices.Chunk(order, size) {
-			if skip > 0 {
-				skip--
+			if n++; n < skip {
 				continue
 			}
 			if m.DropLast && len(rows) < size {
 				return
 			}
-			m.gather(b, rows)
+			if b.N = len(rows); mine == nil || mine(n) {
+				m.gather(b, rows)
+			}
 			if !yield(b, nil) {
 				return
 			}

@@ -47,6 +47,8 @@ type CompileOptions struct {
 	Length int
 	// WholeCatalogue makes the tables of histories weights of the graph, with dense gradients, for a loss over all items.
 	WholeCatalogue bool
+	// OwnStats has each run in training leave the statistics of its batch: see [ops.BatchStats.Own].
+	OwnStats bool
 }
 
 // Program runs a model over batches of up to a fixed number of rows. Over text it has a graph for each length of sequences, made
@@ -157,6 +159,9 @@ func (p *Program) compile(length int) (*graph, error) {
 		return nil, err
 	}
 	r.stats, r.built = g.Stats, g
+	for _, st := range r.stats {
+		st.Own = o.OwnStats
+	}
 	if o.Train && o.Loss != nil {
 		if err := r.differentiate(g); err != nil {
 			return nil, err
@@ -345,6 +350,22 @@ func (p *Program) Grads() []Grad { return p.last.grads }
 
 // RowGrads returns the last run's gradients of embedding tables.
 func (p *Program) RowGrads() []RowGrad { return p.last.rowGrads }
+
+// Layout returns the parameters that Grads and RowGrads of any run are of, in their order.
+func (p *Program) Layout() (weights, tables []*nn.Param) {
+	r := p.last
+	for _, l := range r.built.Leaves {
+		weights = append(weights, l.Param)
+	}
+	rows, dense := r.plan.Layout()
+	for _, g := range dense {
+		weights = append(weights, g.Param)
+	}
+	for _, t := range rows {
+		tables = append(tables, t.Param)
+	}
+	return weights, tables
+}
 
 // Trained returns the parameters that take a gradient.
 func (p *Program) Trained() []*nn.Param { return p.last.trained }

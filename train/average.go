@@ -169,7 +169,7 @@ func (f *fit) endEpoch() error {
 	if f.averages.swa != nil && n >= f.SWAStart {
 		f.averages.swa.update(1 / float64(f.averages.swa.n+1))
 	}
-	if !f.KeepEpochs {
+	if !f.KeepEpochs || !f.writes() {
 		return nil
 	}
 	if err := f.place.Check(); err != nil {
@@ -220,8 +220,10 @@ func (f *fit) finishAverages(ctx context.Context, r *Result) error {
 			}
 			return fmt.Errorf("%s: %w", a.name, err)
 		}
-		if err := ckpt.Save(filepath.Join(f.Dir, a.file), Snapshot(f.Params)); err != nil {
-			return fmt.Errorf("train: %s: %w", a.name, err)
+		if f.writes() {
+			if err := ckpt.Save(filepath.Join(f.Dir, a.file), Snapshot(f.Params)); err != nil {
+				return fmt.Errorf("train: %s: %w", a.name, err)
+			}
 		}
 		if f.Data.Valid == nil {
 			continue

@@ -15,7 +15,7 @@ import (
 // one of the groups, and into Derive if it does not stay.
 func TestDerive(t *testing.T) {
 	stays := []string{
-		"BatchSize", "LearningRate", "Optimizer", "Embeddings", "GradientAccumulation", "LayerDecay", "LearningRates", "NoDecay",
+		"BatchSize", "LearningRate", "Optimizer", "Embeddings", "GradientAccumulation", "Shards", "LayerDecay", "LearningRates", "NoDecay",
 		"EmbeddingRegularizer", "NetRegularizer", "EmbeddingL1", "NetL1", "Freeze", "MaxGradNorm", "Precision", // how a step is made
 		"Monitor", "Keep", "MinDelta", "EvalSteps", // how a model is chosen
 		"CacheFeatures", "CheckpointSteps", "LogSteps", // no result depends on them

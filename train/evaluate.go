@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"strings"
 
@@ -87,6 +88,8 @@ type EvaluateOptions struct {
 	// Candidates, above 0, has a task that ranks all items rank each row's item among so many others instead, which are drawn.
 	Candidates int
 	Dir        string // of a run, for temporary files of metrics of many rows; empty: among the system's
+
+	ranks *ranks // that share the work; nil: this one does it
 }
 
 // SpillMetrics makes metrics keep the rows that are too many for memory in the directory of the options.
@@ -115,18 +118,11 @@ func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task,
 		return nil, err
 	}
 	var rows int64
-	for b, err := range src.Batches(0, prog.Batch()) {
+	for of, err := range o.score(ctx, prog, src) {
 		if err != nil {
 			return nil, err
 		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if _, err := prog.Run(b, 0); err != nil {
-			return nil, err
-		}
-		z := prog.Logits()
-		z = z[:len(z)/prog.Batch()*b.N]
+		b, z := of.batch, of.logits
 		if err := CheckOutputs(z, b.N, rows); err != nil {
 			return nil, err
 		}
@@ -148,6 +144,31 @@ func Evaluate(ctx context.Context, prog Predictor, src data.Source, t task.Task,
 		return nil, fmt.Errorf("train: evaluate: %w", err)
 	}
 	return s, nil
+}
+
+// score returns the batches of a source with their logits.
+func (o EvaluateOptions) score(ctx context.Context, prog Predictor, src data.Source) iter.Seq2[scored, error] {
+	if o.ranks != nil && o.ranks.several() {
+		return o.ranks.deal(prog, src)
+	}
+	return func(yield func(scored, error) bool) {
+		for b, err := range src.Batches(0, prog.Batch()) {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err == nil {
+				_, err = prog.Run(b, 0)
+			}
+			if err != nil {
+				yield(scored{}, err)
+				return
+			}
+			z := prog.Logits()
+			if !yield(scored{b, z[:len(z)/prog.Batch()*b.N]}, nil) {
+				return
+			}
+		}
+	}
 }
 
 // Protocol says in words what the rankings of a task's metrics over rows are of: all items of a catalogue, or an item and others that

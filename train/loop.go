@@ -43,14 +43,14 @@ func (f *fit) epoch(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("train: epoch %d: %w", f.st.Epoch+1, err)
 		}
-		if ctx.Err() != nil && f.acc.batches == 0 {
+		if f.mean.Batches == 0 && f.stopped(ctx) {
 			return f.interrupted(ctx)
 		}
 		if err := f.step(ctx, b); err != nil {
 			return err
 		}
 	}
-	if f.acc.batches > 0 {
+	if f.mean.Batches > 0 {
 		if err := f.update(ctx); err != nil {
 			return err
 		}
@@ -115,6 +115,9 @@ func (f *fit) lastUnseen(last bool) bool {
 }
 
 func (f *fit) batches() iter.Seq2[*data.Batch, error] {
+	if d, ok := f.Data.Train.(data.Dealer); ok && f.ranks.several() {
+		return d.BatchesOf(f.st.Epoch, f.BatchSize, f.st.Batch, func(batch int) bool { return f.sum.Mine(batch % f.Shards) })
+	}
 	return batchesFrom(f.Data.Train, f.st.Epoch, f.BatchSize, f.st.Batch)
 }
 
@@ -137,7 +140,12 @@ func batchesFrom(src data.Source, epoch, size, skip int) iter.Seq2[*data.Batch, 
 }
 
 func (f *fit) checkpoint(ctx context.Context) error {
-	if err := f.save(); err != nil {
+	if err := f.collectCounts(); err != nil {
+		return err
+	}
+	if !f.writes() {
+		f.saved, f.savedAny = f.st.Step, true
+	} else if err := f.save(); err != nil {
 		return err
 	}
 	if err := f.emit(ctx, &Event{Kind: Checkpoint}); err != nil && !errors.Is(err, ErrStop) {
@@ -154,5 +162,5 @@ func (f *fit) interrupted(ctx context.Context) error {
 	if err := f.checkpoint(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	return run.Advise(fmt.Errorf("%w after step %d", ErrInterrupted, f.st.Step), run.GoOn)
+	return f.common(run.Advise(fmt.Errorf("%w after step %d", ErrInterrupted, f.st.Step), run.GoOn))
 }

@@ -23,6 +23,9 @@ type Options struct {
 	// batches of an optimizer step, whose gradient is the mean over all their rows; an epoch's last step has those that are
 	// left
 	GradientAccumulation int `yaml:"gradient_accumulation"`
+	// virtual shards of a batch, a power of two: it is run in so many parts, each of which has its own statistics of batch norm, and is what
+	// several processes are dealt: the same number gives the same bits on any number of them; 0: the batch is one
+	Shards int `yaml:"shards,added"`
 	// factor of the learning rate from a layer to the one below: the head has the whole rate, embeddings the least; 1: all
 	// layers have it
 	LayerDecay float64 `yaml:"layer_decay"`
@@ -107,6 +110,7 @@ func (o Options) Validate() error {
 		registry.AtLeast("embedding_l1", o.EmbeddingL1, 0),
 		registry.AtLeast("net_l1", o.NetL1, 0),
 		dense,
+		o.validShards(),
 		patterns("freeze", o.Freeze),
 		registry.AtLeast("max_grad_norm", o.MaxGradNorm, 0),
 		registry.AtLeast("patience", o.Patience, 0),
@@ -120,6 +124,26 @@ func (o Options) Validate() error {
 		registry.AtLeast("log_steps", o.LogSteps, 0),
 	)
 }
+
+// validShards returns what is wrong with the shards.
+func (o Options) validShards() error {
+	switch v := o.Shards; {
+	case v < 0 || v&(v-1) != 0 || v > mostShards:
+		return registry.Field("shards", "must be 0 or a power of two, at most %d", mostShards)
+	case v > 1 && o.BatchSize%v != 0:
+		return registry.Field("shards", "must divide batch_size, and %d does not divide %d", v, o.BatchSize)
+	case v > 1 && o.GradientAccumulation > 1:
+		return registry.Field("shards", "do not go with gradient_accumulation, and need as little memory: set gradient_accumulation: 1, batch_size: %d "+
+			"and shards: %d or more, a power of two", o.BatchSize*o.GradientAccumulation, v)
+	}
+	return nil
+}
+
+// mostShards bounds the virtual shards of a batch.
+const mostShards = 4096
+
+// Program returns the rows that a model is run with at once in training: those of a batch, or of one of its shards.
+func (o Options) Program() int { return max(1, o.BatchSize/max(1, o.Shards)) }
 
 // patterns checks patterns of parameters' names.
 func patterns(key string, list []string) error {

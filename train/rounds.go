@@ -42,6 +42,8 @@ func (r *Rounds) check() error {
 		return fmt.Errorf("train: rounds: no workers")
 	case r.BatchSize < len(r.Workers):
 		return fmt.Errorf("train: rounds: a batch of %d rows cannot be dealt to %d workers: raise train.batch_size", r.BatchSize, len(r.Workers))
+	case r.Shards > 1:
+		return fmt.Errorf("train: rounds: a worker's batch has no shards: leave train.shards out")
 	case r.Teacher != nil:
 		return fmt.Errorf("train: rounds: workers learn from no teacher")
 	}

@@ -62,11 +62,14 @@ func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (*Sco
 		return nil, err
 	}
 	f.eval.Refresh()
-	s, err := Evaluate(ctx, f.eval, src, f.Task, EvaluateOptions{Dir: f.Dir, Each: func(n int) error {
+	s, err := Evaluate(ctx, f.eval, src, f.Task, EvaluateOptions{Dir: f.Dir, ranks: &f.ranks, Each: func(n int) error {
 		return f.emit(ctx, &Event{Kind: EvalStep, Split: split, Rows: int64(n)})
 	}})
-	if ctx.Err() != nil {
-		return nil, run.Advise(fmt.Errorf("%w during an evaluation, with the state of step %d saved", ErrInterrupted, f.saved), run.GoOn)
+	if f.ranks.several() {
+		s, err = f.ranks.tell(s, err)
+	}
+	if ctx.Err() != nil || errors.Is(err, errStopped) {
+		return nil, f.common(run.Advise(fmt.Errorf("%w during an evaluation, with the state of step %d saved", ErrInterrupted, f.saved), run.GoOn))
 	}
 	var bad *OutputError
 	if errors.As(err, &bad) && split != "test" {
@@ -86,6 +89,9 @@ func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (*Sco
 
 // keep writes the current parameters as the run's model, and the counts that belong to them.
 func (f *fit) keep() error {
+	if err := f.collectCounts(); err != nil || !f.writes() {
+		return err
+	}
 	if err := f.place.Check(); err != nil {
 		return err
 	}
@@ -108,6 +114,9 @@ func (f *fit) keep() error {
 
 // checkKept returns an error if the best model is gone, or is another file than the one that was kept.
 func (f *fit) checkKept() error {
+	if !f.writes() {
+		return nil
+	}
 	if err := f.place.Check(); err != nil || f.kept == nil {
 		return err
 	}
@@ -126,7 +135,7 @@ func (f *fit) checkKept() error {
 
 // checkBest returns an error if the run's model is not the one of b, which this training kept.
 func (f *fit) checkBest(b *best) error {
-	if !b.Seen || f.Data.Valid == nil {
+	if !b.Seen || f.Data.Valid == nil || !f.writes() {
 		return nil
 	}
 	path := filepath.Join(f.Dir, run.ModelFile)
@@ -170,7 +179,12 @@ func (f *fit) measure(ctx context.Context) (*Result, error) {
 		if err := f.checkKept(); err != nil {
 			return nil, err
 		}
-		if err := LoadParams(filepath.Join(f.Dir, run.ModelFile), f.Params); err != nil {
+		if f.writes() {
+			if err := LoadParams(filepath.Join(f.Dir, run.ModelFile), f.Params); err != nil {
+				return nil, err
+			}
+		}
+		if err := f.shareParams(); err != nil {
 			return nil, err
 		}
 	} else {
@@ -178,7 +192,7 @@ func (f *fit) measure(ctx context.Context) (*Result, error) {
 	}
 	r.BestEpoch, r.BestStep, r.Steps, r.Valid, r.Seconds = f.st.Best.Epoch+1, f.st.Best.Step, f.st.Step, f.st.Best.Metrics, f.st.Seconds
 	r.SamplesPerSec = float64(f.st.Samples) / max(f.st.Seconds, 1e-9)
-	if f.counts != nil {
+	if f.counts != nil && f.writes() {
 		var err error
 		if r.Counts, err = LoadCounts(f.Dir); err != nil {
 			return nil, err

@@ -12,6 +12,8 @@ import (
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/nn"
+	"github.com/splice-ml/splice/train/dist"
+	"github.com/splice-ml/splice/train/grad"
 	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/optim"
 	"github.com/splice-ml/splice/train/run"
@@ -33,10 +35,13 @@ type Trainer struct {
 	CacheDir  string     // where features of a frozen part are kept; ".cache" if empty
 	Resume    bool       // go on from the run's last checkpoint, if there is one
 	Compile   models.CompileOptions
-	Teacher   Teacher        // gives soft labels to the training rows, in batches of BatchSize; may be nil
+	Teacher   Teacher        // gives soft labels to the training rows, in batches of Options.Program rows; may be nil
 	Distill   DistillOptions // how much the Teacher counts
 	Callbacks []Callback
 	Log       *slog.Logger // may be nil
+	// Group is the ranks that train together, each of which has the same Trainer but for Callbacks: those of rank 0 are told of the run, which it
+	// alone writes. Nil is one rank.
+	Group dist.Group
 }
 
 // Result says what a finished run is worth.
@@ -70,8 +75,11 @@ type fit struct {
 	sched    schedule.Schedule
 	prog     *models.Program // training
 	eval     *models.Program
-	norm     norm
-	acc      accumulator
+	norm     grad.Norm
+	mean     *grad.Mean // of the step: chain's or sum's
+	chain    grad.Chain
+	sum      *grad.Sum // of shards; nil without
+	ranks    ranks
 	factors  map[string]float64 // of the learning rate, by parameter; 1 if it is not there
 	averages *averages
 	counts   *counts   // nil if the run began before rows were counted
@@ -103,17 +111,24 @@ func (t *Trainer) Fit(ctx context.Context) (_ *Result, err error) {
 	}
 	own := *t
 	f := &fit{Trainer: &own, told: map[string]bool{}}
-	if err := f.prepare(ctx); err != nil {
+	if ctx, err = f.join(ctx); err != nil {
 		return nil, err
 	}
-	defer f.close()
-	if f.place, err = run.Hold(t.Dir); err != nil {
+	if err = f.prepare(ctx); err == nil {
+		defer f.close()
+	}
+	if err := dist.Agree(f.ranks.group, err, nil); err != nil {
 		return nil, err
 	}
-	defer f.place.Close()
+	if f.writes() {
+		if f.place, err = run.Hold(t.Dir); err != nil {
+			return nil, err
+		}
+		defer f.place.Close()
+	}
 	resumed := false
 	if t.Resume {
-		if resumed, err = f.load(); err != nil {
+		if resumed, err = f.resume(); err != nil {
 			return nil, err
 		}
 		if !resumed && t.Log != nil {
@@ -138,7 +153,7 @@ func (f *fit) prepare(ctx context.Context) error {
 	if f.Data == nil || f.Data.Train == nil {
 		return fmt.Errorf("train: no training rows")
 	}
-	f.GradientAccumulation = max(1, f.GradientAccumulation)
+	f.GradientAccumulation, f.Shards = max(1, f.GradientAccumulation), max(1, f.Shards)
 	if f.LayerDecay == 0 {
 		f.LayerDecay = 1
 	}
@@ -161,6 +176,9 @@ func (f *fit) prepare(ctx context.Context) error {
 	if err := CheckMetrics(ctx, f.Data, f.Task, f.Options); err != nil {
 		return err
 	}
+	if f.Shards > 1 { // from here on a batch is a shard
+		f.BatchSize, f.GradientAccumulation = f.Program(), f.Shards
+	}
 	whole := f.Model
 	if err := f.stage(ctx); err != nil {
 		return err
@@ -176,6 +194,7 @@ func (f *fit) prepare(ctx context.Context) error {
 		o.WholeCatalogue = w.WholeCatalogue()
 	}
 	o.Batch, o.Train, o.Seed, o.Precision, o.Lean = f.BatchSize, true, f.Seed, f.Precision, true
+	o.OwnStats = f.Shards > 1
 	if f.prog, err = models.Compile(f.Model, f.Params, f.Data.Schema, o); err != nil {
 		return err
 	}
@@ -219,6 +238,11 @@ func (f *fit) prepare(ctx context.Context) error {
 	}
 	if f.MaxSteps > 0 && (f.total == 0 || f.MaxSteps < f.total) {
 		f.total = f.MaxSteps
+	}
+	f.mean = &f.chain.Mean
+	if f.Shards > 1 {
+		f.sum = grad.NewSum(f.ranks.group, f.Shards, f.prog)
+		f.mean = &f.sum.Mean
 	}
 	f.st.Digest, f.st.Start, f.st.Seed, f.st.Data = f.Digest, f.Start, f.Seed, f.Data.Origin()
 	return nil

@@ -127,7 +127,7 @@ func share(ctx context.Context, workers []*worker) error {
 			return factors[name]
 		}
 		w.opt.SetRowL2(of)
-		w.norm.rows = of
+		w.norm.Rows = of
 	}
 	return nil
 }

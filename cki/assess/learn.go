@@ -147,7 +147,7 @@ func (a *assessment) options() train.Options {
 	o := a.in.Lab.Options.Derive(train.Length{Epochs: t.Epochs, MaxSteps: t.MaxSteps, Schedule: t.Schedule, Patience: t.Patience})
 	o.LearningRate, o.EvalSteps, o.Keep, o.Freeze, o.Embeddings = t.LearningRate, t.EvalSteps, "best", nil, t.Embeddings
 	if t.BatchSize > 0 {
-		o.BatchSize = t.BatchSize
+		o.BatchSize, o.Shards = t.BatchSize, 0
 	}
 	if adam, ok := optim.Types.Default("adam"); ok {
 		o.Optimizer = adam

@@ -28,8 +28,9 @@ type basis struct {
 	params   *nn.Params
 	given    []string // names of the tables of given embeddings
 	teachers *ensemble.Teachers
-	record   *start.Record // nil if there are neither a start nor teachers
-	start    string        // digest of the weights and the teachers; empty if there are neither
+	record   *start.Record      // nil if there are neither a start nor teachers
+	start    string             // digest of the weights and the teachers; empty if there are neither
+	prepare  run.PrepareOptions // of the run's directory
 }
 
 // basis opens what the experiment is trained on. Nothing of the run's directory is touched. check is called with the data before
@@ -71,7 +72,7 @@ func (j *Job) basis(ctx context.Context, check func(*data.Splits) error) (*basis
 	if err := j.afford(g.data.Schema, uses{trains: true, loaded: len(j.Experiment.Teacher.From)}); err != nil {
 		return nil, err
 	}
-	if err := data.CheckBatch(g.data.Train, j.Experiment.Train.BatchSize); err != nil {
+	if err := data.CheckBatch(g.data.Train, j.Experiment.Train.Program()); err != nil {
 		return nil, run.BadInput(err)
 	}
 	if err := train.CheckMetrics(ctx, g.data, j.Task, j.Experiment.Train); err != nil {
@@ -92,7 +93,7 @@ func (j *Job) basis(ctx context.Context, check func(*data.Splits) error) (*basis
 		return nil, run.BadInput(err)
 	}
 	pupil := ensemble.Pupil{
-		Dir: j.Dir, Model: j.Model, Task: j.Task, Data: g.data, Batch: j.Experiment.Train.BatchSize, Params: g.params,
+		Dir: j.Dir, Model: j.Model, Task: j.Task, Data: g.data, Batch: j.Experiment.Train.Program(), Params: g.params,
 		Precision: j.Experiment.Train.Precision,
 	}
 	if g.record != nil {
@@ -169,7 +170,7 @@ func (j *Job) measureStart(ctx context.Context, g *basis) error {
 		return nil
 	}
 	prog, err := models.Compile(j.Model, g.params, g.data.Schema, models.CompileOptions{
-		Batch: j.Experiment.Train.BatchSize, Precision: j.Experiment.Train.Precision, Blocks: true,
+		Batch: j.Experiment.Train.Program(), Precision: j.Experiment.Train.Precision, Blocks: true,
 	})
 	if err != nil {
 		return run.BadInput(err)

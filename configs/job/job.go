@@ -15,6 +15,7 @@ import (
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/ops/kernel"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/dist"
 	"github.com/splice-ml/splice/train/metric"
 	"github.com/splice-ml/splice/train/run"
 )
@@ -25,6 +26,8 @@ type Job struct {
 	Dir  string
 	Log  *slog.Logger                           // nil to log nothing
 	Show func(o train.Options) []train.Callback // returns what shows the progress of a training with these options; may be nil
+	// Group is the ranks that train together; nil is one.
+	Group dist.Group
 
 	holdOut bool // see [TrainOptions]
 }

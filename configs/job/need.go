@@ -3,6 +3,7 @@ package job
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/data/memory"
@@ -44,7 +45,7 @@ type uses struct {
 func (j *Job) bill(sc *data.Schema, u uses) (memory.Bill, error) {
 	var b memory.Bill
 	b.Add(programPart, programBytes)
-	o, size := j.Experiment.Train, j.Experiment.Train.BatchSize
+	o, size := j.Experiment.Train, j.Experiment.Train.Program()
 	shapes := nn.NewShapes()
 	ranking, ranks := j.Task.(task.Ranking)
 	whole := ranks && ranking.WholeCatalogue()
@@ -105,6 +106,9 @@ func (j *Job) bill(sc *data.Schema, u uses) (memory.Bill, error) {
 	}
 	if o.GradientAccumulation > 1 {
 		b.Add(gradientsPart, trained-tables)
+	}
+	if o.Shards > 1 { // the nodes of a tree that are held at once, and the sum of several processes
+		b.Add(gradientsPart, float64(bits.Len(uint(o.Shards))+1)*(trained-tables))
 	}
 	return b, nil
 }

@@ -27,46 +27,30 @@ type TrainOptions struct {
 
 // Train runs the experiment and writes the files of a run.
 func (j *Job) Train(ctx context.Context, o TrainOptions) (*Result, error) {
-	if err := j.setup(); err != nil {
+	err := j.setup()
+	digest := ""
+	if err == nil {
+		digest, err = j.Digest()
+	}
+	if err := j.agree(err); err != nil {
 		return nil, err
 	}
 	j.holdOut = o.HoldOut
-	unlock, err := j.lock()
-	if err != nil {
-		return nil, err
+	if j.writes() {
+		unlock, err := j.lock()
+		if err != nil {
+			return nil, err
+		}
+		defer unlock()
 	}
-	defer unlock()
-	prepare := run.PrepareOptions{Resume: o.Resume, Overwrite: o.Overwrite}
-	if prepare.Inputs, err = j.Inputs(); err != nil {
-		return nil, err
-	}
-	if err := prepare.Check(j.Dir); err != nil {
-		return nil, run.BadInput(err)
-	}
-	digest, err := j.Digest()
-	if err != nil {
-		return nil, err
-	}
-	var check func(*data.Splits) error
-	if o.Resume {
-		check = func(d *data.Splits) error { return train.CheckData(j.Dir, digest, d) }
-	}
-	g, err := j.basis(ctx, check)
+	g, err := j.ready(ctx, o, digest)
 	if err != nil {
 		return nil, err
 	}
 	defer g.teachers.Close()
 	d := g.data
-	if o.Resume {
-		if err := j.checkStart(g.record); err != nil {
-			return nil, run.BadInput(err)
-		}
-	}
-	if err := j.measureStart(ctx, g); err != nil {
-		return nil, err
-	}
 	accepted := atStart(func() error { // not before: a run that cannot go on, or be replaced, is left as it is
-		if err := j.prepare(prepare, g.params); err != nil {
+		if err := j.prepare(g.prepare, g.params); err != nil {
 			return err
 		}
 		if err := j.describe(d); err != nil {
@@ -80,7 +64,15 @@ func (j *Job) Train(ctx context.Context, o TrainOptions) (*Result, error) {
 	t := &train.Trainer{
 		Options: j.Experiment.Train, Model: j.Model, Task: j.Task, Data: d, Params: g.params, Seed: j.Seed,
 		Dir: j.Dir, Digest: digest, Start: g.start, Resume: o.Resume, Log: j.Log, Callbacks: slices.Concat([]train.Callback{accepted}, j.callbacks(), o.Callbacks),
-		Teacher: g.teachers.Teacher, Distill: j.Experiment.Teacher.DistillOptions,
+		Teacher: g.teachers.Teacher, Distill: j.Experiment.Teacher.DistillOptions, Group: j.Group,
+	}
+	if !j.writes() {
+		t.Callbacks = nil
+		r, err := fitted(t.Fit(ctx))
+		if err != nil {
+			return nil, err
+		}
+		return j.result(g, r, digest)
 	}
 	if err := os.MkdirAll(j.Dir, 0o777); err != nil {
 		return nil, fmt.Errorf("train: run directory: %w", err)
@@ -90,12 +82,8 @@ func (j *Job) Train(ctx context.Context, o TrainOptions) (*Result, error) {
 		return nil, err
 	}
 	defer place.Close()
-	r, err := t.Fit(ctx)
+	r, err := fitted(t.Fit(ctx))
 	if err != nil {
-		var row *data.RowError
-		if errors.As(err, &row) || errors.Is(err, train.ErrResume) {
-			err = run.BadInput(err)
-		}
 		return nil, err
 	}
 	out, err := j.result(g, r, digest)
@@ -112,6 +100,47 @@ func (j *Job) Train(ctx context.Context, o TrainOptions) (*Result, error) {
 		return nil, err
 	}
 	return out, place.Check()
+}
+
+// open opens what the experiment is trained on, if the run can start, or go on.
+func (j *Job) open(ctx context.Context, o TrainOptions, digest string) (*basis, error) {
+	prepare := run.PrepareOptions{Resume: o.Resume, Overwrite: o.Overwrite}
+	var err error
+	if prepare.Inputs, err = j.Inputs(); err != nil {
+		return nil, err
+	}
+	if err := prepare.Check(j.Dir); err != nil {
+		return nil, run.BadInput(err)
+	}
+	var check func(*data.Splits) error
+	if o.Resume {
+		check = func(d *data.Splits) error { return train.CheckData(j.Dir, digest, d) }
+	}
+	g, err := j.basis(ctx, check)
+	if err != nil {
+		return nil, err
+	}
+	g.prepare = prepare
+	if o.Resume {
+		if err := j.checkStart(g.record); err != nil {
+			g.teachers.Close()
+			return nil, run.BadInput(err)
+		}
+	}
+	if err := j.measureStart(ctx, g); err != nil {
+		g.teachers.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+// fitted returns the result of a training, and marks errors that the user can mend.
+func fitted(r *train.Result, err error) (*train.Result, error) {
+	var row *data.RowError
+	if errors.As(err, &row) || errors.Is(err, train.ErrResume) {
+		err = run.BadInput(err)
+	}
+	return r, err
 }
 
 // prepare makes the directory of a run, for a model of so many parameters. An earlier run is removed once there is room for the new one.

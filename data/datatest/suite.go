@@ -233,6 +233,34 @@ func checkSkip(t *testing.T, src data.Source) {
 			t.Errorf("without the first %d batches there are %d rows, or others than the last %d", skip, len(got), len(want))
 		}
 	}
+	if d, ok := src.(data.Dealer); ok {
+		checkDeal(t, d, all)
+	}
+}
+
+// checkDeal deals the batches of an epoch to three: each gets its own as they are in the whole, and knows how many rows the others have.
+func checkDeal(t *testing.T, src data.Dealer, all []string) {
+	const size, of, skip = 3, 3, 1
+	for k := range of {
+		at, n := skip*size, skip
+		for b, err := range src.BatchesOf(2, size, skip, func(batch int) bool { return batch%of == k }) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n%of == k {
+				for i := range b.N {
+					if got, _ := rowText(src.Schema(), b, i); got != all[at+i] {
+						t.Fatalf("row %d of the epoch is %s where batches are dealt, else %s", at+i, got, all[at+i])
+					}
+				}
+			}
+			at += b.N
+			n++
+		}
+		if at != max(len(all), min(skip*size, len(all))) {
+			t.Errorf("dealt batches have %d rows, all of them %d", at, len(all))
+		}
+	}
 }
 
 func checkViews(t *testing.T, src data.Source, m *data.FeatureMap) {

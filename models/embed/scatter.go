@@ -121,6 +121,14 @@ func (p *Plan) Trained() []*nn.Param {
 	return out
 }
 
+// Layout returns the parameters that Scatter returns gradients of, in its order: of the rows of tables, and of whole parameters.
+func (p *Plan) Layout() ([]RowGrad, []Grad) {
+	if !p.prepared {
+		p.prepare()
+	}
+	return p.rows, p.grads
+}
+
 func (p *Plan) addDense(q *nn.Param) int {
 	if p.Needs != nil {
 		p.Needs.Count(4 * q.Bytes())

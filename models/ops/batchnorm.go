@@ -13,6 +13,18 @@ type BatchStats struct {
 	Mean, Var []float32
 	Momentum  float64 // weight of a new batch in the running statistics, in [0, 1]; PyTorch's default is 0.1
 	Eps       float64 // added to the variance, above 0; PyTorch's default is 1e-5
+
+	// Own has a run put the batch's statistics in the place of the running ones. Whoever owns these moves them then.
+	Own   bool
+	Moved bool // the last run in training had statistics, which a batch of a single row has not
+}
+
+// momentum returns the weight of a new batch.
+func (s *BatchStats) momentum() float64 {
+	if s.Own {
+		return 1
+	}
+	return s.Momentum
 }
 
 // BatchNorm normalises columns and applies an activation (Ioffe & Szegedy 2015), with PyTorch's meaning:
@@ -131,7 +143,8 @@ func (n *batchNorm) stats(x []float32) (err error) {
 	if n.live, err = n.rows.live(n.B); err != nil {
 		return err
 	}
-	if n.batch = n.train && n.live > 1; !n.batch {
+	n.batch = n.train && n.live > 1
+	if n.st.Moved = n.batch; !n.batch {
 		copy(n.mean, n.st.Mean)
 		for j, v := range n.st.Var {
 			n.inv[j] = float32(1 / math.Sqrt(float64(v)+n.st.Eps))
@@ -143,7 +156,7 @@ func (n *batchNorm) stats(x []float32) (err error) {
 		n.shift[j] = float64(x[j])
 	}
 	n.sum()
-	N, m := float64(n.live), n.st.Momentum
+	N, m := float64(n.live), n.st.momentum()
 	for j := range n.C {
 		var s, q float64
 		for i := range n.chunks {

@@ -178,7 +178,8 @@ func (n *dice) clear(m []float32) {
 // stats computes mean and inv, and moves the running statistics when training.
 func (n *dice) stats() {
 	st, C := n.Stats, n.C
-	if n.batch = n.Train && n.live > 1; !n.batch {
+	n.batch = n.Train && n.live > 1
+	if st.Moved = n.batch; !n.batch {
 		copy(n.mean, st.Mean)
 		for j, v := range st.Var {
 			n.inv[j] = float32(1 / math.Sqrt(float64(v)+st.Eps))
@@ -189,7 +190,7 @@ func (n *dice) stats() {
 		n.shift[j] = float64(n.x[int(n.at[0])*C+j])
 	}
 	n.momentsOf()
-	N, m := float64(n.live), st.Momentum
+	N, m := float64(n.live), st.momentum()
 	for j := range C {
 		var s, q float64
 		for b := range ceilDiv(n.live, diceRows) {

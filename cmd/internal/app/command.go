@@ -14,13 +14,13 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strings"
-	"syscall"
 
 	"golang.org/x/term"
 
 	"github.com/splice-ml/splice/data/crash"
 	"github.com/splice-ml/splice/data/output"
 	"github.com/splice-ml/splice/train"
+	"github.com/splice-ml/splice/train/dist"
 	"github.com/splice-ml/splice/train/logs"
 	"github.com/splice-ml/splice/train/run"
 )
@@ -30,7 +30,7 @@ const (
 	ExitOK          = 0
 	ExitFailed      = 1   // the machine failed: a full disk, a diverged run
 	ExitBadInput    = 2   // flags, config, data or files are not what they should be
-	ExitInterrupted = 130 // Ctrl-C or SIGTERM; what can go on later is saved
+	ExitInterrupted = 130 // Ctrl-C, SIGTERM or SIGUSR1; what can go on later is saved
 	ExitPipe        = 141 // the reader of what the command writes has gone, as SIGPIPE ends other programs
 )
 
@@ -79,8 +79,10 @@ type Command struct {
 	// Examples are flags and arguments that show what the command can do.
 	Examples []string
 	Run      func(ctx context.Context, c *Command) error
-	Out      io.Writer // results
-	Err      io.Writer // log and progress
+	Out      io.Writer  // results
+	Err      io.Writer  // log and progress
+	Ranks    bool       // several processes may run it together
+	group    dist.Group // them; nil for a process alone
 	profile  string
 	quiet    bool
 }
@@ -153,16 +155,20 @@ func (c *Command) Log() *slog.Logger {
 	if c.quiet {
 		level = slog.LevelError
 	}
-	return slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+	log := slog.New(slog.NewTextHandler(c.Err, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
 			return slog.Attr{}
 		}
 		return a
 	}}))
+	if c.group != nil && c.group.Rank() > 0 {
+		log = log.With("rank", c.group.Rank())
+	}
+	return log
 }
 
 // Main parses the arguments, runs the command and exits.
-func (c *Command) Main() { os.Exit(c.Exec(os.Args[1:])) }
+func (c *Command) Main() { c.exit(c.Exec(os.Args[1:])) }
 
 // Exec runs the command with the arguments and returns its exit code.
 func (c *Command) Exec(args []string) int {
@@ -194,10 +200,18 @@ func (c *Command) Exec(args []string) int {
 		fmt.Fprintf(c.Err, "%s: unexpected argument %q: flags start with --\n", c.Name, c.Flags.Arg(c.Args))
 		return ExitBadInput
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	err := crash.Guard(func() error { return c.profiled(ctx) })
+	err := c.join() // before signals are caught: a library that takes them gives them back
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), stops...)
+		defer stop()
+		context.AfterFunc(ctx, stop) // a second signal ends the program at once
+		err = crash.Guard(func() error { return c.profiled(ctx) })
+	}
+	return c.leave(err, c.report(err))
+}
+
+// report prints an error, and returns the exit code.
+func (c *Command) report(err error) int {
 	if e := new(crash.Error); errors.As(err, &e) {
 		c.crashed(e)
 		return ExitFailed
@@ -206,13 +220,13 @@ func (c *Command) Exec(args []string) int {
 	case err == nil:
 		return ExitOK
 	case errors.Is(err, train.ErrInterrupted), errors.Is(err, context.Canceled):
-		fmt.Fprintf(c.Err, "%s: %s\n", c.Name, c.message(err))
+		c.print(err, c.Name+": ")
 		return ExitInterrupted
 	}
 	if output.Closed(err) {
 		return ExitPipe
 	}
-	fmt.Fprintln(c.Err, c.message(err))
+	c.print(err, "")
 	if errors.As(err, new(*run.InputError)) {
 		return ExitBadInput
 	}
@@ -225,6 +239,17 @@ func fileLast(args []string) []string {
 		return append(args[1:len(args):len(args)], args[0])
 	}
 	return args
+}
+
+// print prints an error, with the rank if there are several.
+func (c *Command) print(err error, prefix string) {
+	if !c.prints(err) {
+		return
+	}
+	if c.group != nil && !errors.As(err, new(*dist.Common)) {
+		prefix += dist.Of(c.group) + ": "
+	}
+	fmt.Fprintf(c.Err, "%s%s\n", prefix, c.message(err))
 }
 
 // traceVariable is the environment variable that shows where a defect is.

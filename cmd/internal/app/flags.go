@@ -16,7 +16,7 @@ func (c *Command) ExperimentFlags(o *splice.Options) {
 
 // Options returns the options with the command's log, and what shows progress.
 func (c *Command) Options(o splice.Options) splice.Options {
-	o.Log, o.Show, o.Downloads = c.Log(), c.Show, c.Downloads()
+	o.Log, o.Show, o.Downloads, o.Group = c.Log(), c.Show, c.Downloads(), c.group
 	return o
 }
 

@@ -35,6 +35,7 @@ func Command() *app.Command {
 		"`directory` of the new run (default: the config's run, or runs/ and the config's name; without a config --from's with -finetuned)")
 	c.Flags.BoolVar(&o.Resume, "resume", false, "go on from the new run's last checkpoint, if there is one")
 	c.Flags.BoolVar(&o.Overwrite, "overwrite", false, "replace a run that is in the new run's directory")
+	c.Ranks = true
 	c.Examples = []string{
 		"--from runs/clicks --set data.path=new.csv",
 		"--config configs/sst2.yaml",

@@ -43,6 +43,7 @@ func Command() *app.Command {
 	c.Flags.BoolVar(&dataOnly, "data-only", false, "fit vocabularies and cache the rows, and train nothing")
 	c.Flags.StringVar(&vocabulary, "vocabulary", "", "with --data-only, `file` for the ids of all tokens as JSON, - for standard output")
 	c.Flags.StringVar(&defaults, "defaults", "", "print the options of a `type`, such as deepfm, with their meaning")
+	c.Ranks = true
 	c.Examples = []string{
 		"--config configs/criteo_deepfm.yaml",
 		"--config clicks.yaml --set train.epochs=2 --run runs/clicks",

@@ -165,6 +165,11 @@ func (r *Rows) Batches(epoch, size int) iter.Seq2[*data.Batch, error] {
 
 // BatchesFrom returns the rows of an epoch without the first skip batches. They are made ahead, beside what is done with them.
 func (r *Rows) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error] {
+	return r.BatchesOf(epoch, size, skip, nil)
+}
+
+// BatchesOf returns the rows of an epoch without the first skip batches, and without the content of those that are not mine.
+func (r *Rows) BatchesOf(epoch, size, skip int, mine func(batch int) bool) iter.Seq2[*data.Batch, error] {
 	return func(yield func(*data.Batch, error) bool) {
 		if size <= 0 || skip < 0 {
 			yield(nil, fmt.Errorf("data: batches of %d rows after %d, want a positive size", size, skip))
@@ -189,6 +194,10 @@ func (r *Rows) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error] 
 				return false, nil
 			}
 			b.N = int(min(int64(size), rows-lo))
+			if mine != nil && !mine(int(lo/int64(size))) {
+				lo += int64(size)
+				return true, nil
+			}
 			for i := range b.N {
 				at := lo + int64(i)
 				if r.mix {

@@ -60,6 +60,12 @@ func (s *source) Batches(epoch, size int) iter.Seq2[*data.Batch, error] {
 // BatchesFrom returns the rows of an epoch without the first skip batches, of which nothing is read unless they share
 // a shuffled window with the next one.
 func (s *source) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error] {
+	return s.BatchesOf(epoch, size, skip, nil)
+}
+
+// BatchesOf returns the rows of an epoch without the first skip batches, and without the content of those that are not mine. Their rows are
+// read with their windows, and not decoded.
+func (s *source) BatchesOf(epoch, size, skip int, mine func(batch int) bool) iter.Seq2[*data.Batch, error] {
 	return func(yield func(*data.Batch, error) bool) {
 		if size <= 0 || skip < 0 {
 			yield(nil, fmt.Errorf("data: batches of %d rows after %d, want a positive size", size, skip))
@@ -73,13 +79,15 @@ func (s *source) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error
 		defer s.release(c)
 		left := s.rows - int64(skip)*int64(size)
 		c.start(epoch, int64(skip)*int64(size))
+		batch := skip - 1
 		scan.Prefetch(c.batches, func(b *data.Batch) (bool, error) {
 			n := int(min(int64(size), left))
 			if n <= 0 || n < size && s.dropLast {
 				return false, nil
 			}
 			left -= int64(n)
-			return true, c.fill(b, n)
+			batch++
+			return true, c.fill(b, n, mine == nil || mine(batch))
 		}, yield)
 	}
 }
@@ -225,7 +233,7 @@ func (c *cursor) read(blocks []int32, rows, first int) error {
 }
 
 // fill decodes the next n rows into b.
-func (c *cursor) fill(b *data.Batch, n int) error {
+func (c *cursor) fill(b *data.Batch, n int, decode bool) error {
 	size := c.s.rec.size
 	for lo := 0; lo < n; {
 		if c.pos == c.rows {
@@ -234,9 +242,11 @@ func (c *cursor) fill(b *data.Batch, n int) error {
 			}
 		}
 		k := min(n-lo, c.rows-c.pos)
-		if c.s.window == 0 {
+		switch {
+		case !decode:
+		case c.s.window == 0:
 			c.s.rec.decode(b, lo, c.win[c.pos*size:(c.pos+k)*size])
-		} else {
+		default:
 			k = min(k, rowsAtOnce)
 			for i, r := range c.order[c.pos : c.pos+k] {
 				copy(c.few[i*size:(i+1)*size], c.win[int(r)*size:])
@@ -247,7 +257,7 @@ func (c *cursor) fill(b *data.Batch, n int) error {
 		lo += k
 	}
 	b.N = n
-	if n < b.Size {
+	if n < b.Size && decode {
 		c.s.rec.pad(b, n)
 	}
 	return nil

@@ -92,6 +92,11 @@ func (s *source) Batches(epoch, size int) iter.Seq2[*data.Batch, error] {
 
 // BatchesFrom returns the rows of an epoch without the first skip batches, of which nothing is read.
 func (s *source) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error] {
+	return s.BatchesOf(epoch, size, skip, nil)
+}
+
+// BatchesOf returns the rows of an epoch without the first skip batches, and without the content of those that are not mine.
+func (s *source) BatchesOf(epoch, size, skip int, mine func(batch int) bool) iter.Seq2[*data.Batch, error] {
 	return func(yield func(*data.Batch, error) bool) {
 		if size <= 0 || skip < 0 {
 			yield(nil, fmt.Errorf("data: batches of %d rows after %d, want a positive size", size, skip))
@@ -106,14 +111,19 @@ func (s *source) BatchesFrom(epoch, size, skip int) iter.Seq2[*data.Batch, error
 		for i := range made {
 			made[i] = data.NewTokenBatch(s.schema, size, s.schema.Text.MaxLen())
 		}
-		f := filler{s: s, epoch: epoch}
+		f, n := filler{s: s, epoch: epoch}, skip-1
 		scan.Prefetch(made, func(b *data.Batch) (bool, error) {
 			if len(batches) == 0 {
 				return false, nil
 			}
 			lo := int(batches[0]) * size
 			batches = batches[1:]
-			return true, f.fill(b, rows[lo:min(lo+size, len(rows))])
+			of := rows[lo:min(lo+size, len(rows))]
+			if n++; mine != nil && !mine(n) {
+				b.N = len(of)
+				return true, nil
+			}
+			return true, f.fill(b, of)
 		}, yield)
 	}
 }

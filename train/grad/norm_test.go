@@ -1,4 +1,4 @@
-package train
+package grad
 
 import (
 	"math"
@@ -52,8 +52,8 @@ func TestNorm(t *testing.T) {
 				}
 				return 0.3
 			}
-			var n norm
-			got := n.of([]models.Grad{dense}, []models.RowGrad{row}, term, whole)
+			var n Norm
+			got := n.Of([]models.Grad{dense}, []models.RowGrad{row}, term, whole)
 			if want := math.Sqrt(sum); math.Abs(got-want) > 1e-5*want {
 				t.Errorf("l2 %v, whole tables %v: norm %v, want %v", l2, whole, got, want)
 			}
@@ -86,8 +86,8 @@ func TestNormRowL2(t *testing.T) {
 				sum += math.Pow(g+l2*float64(factors[i/dim])*float64(e.Data[i]), 2)
 			}
 		}
-		n := norm{rows: func(string) []float32 { return factors }}
-		got := n.of(nil, []models.RowGrad{row}, func(*nn.Param) float64 { return l2 }, whole)
+		n := Norm{Rows: func(string) []float32 { return factors }}
+		got := n.Of(nil, []models.RowGrad{row}, func(*nn.Param) float64 { return l2 }, whole)
 		if want := math.Sqrt(sum); math.Abs(got-want) > 1e-5*want {
 			t.Errorf("whole tables %v: norm %v, want %v", whole, got, want)
 		}
