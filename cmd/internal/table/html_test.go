@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/splice-ml/splice/cmd/internal/figure"
 	"github.com/splice-ml/splice/cmd/internal/origin"
@@ -140,7 +141,11 @@ func (r shownRow) strange(t *testing.T, f files) (out []string) {
 		if slices.Contains(texts, cell) || cell == "<.001" {
 			continue
 		}
-		for _, s := range numberText.FindAllString(cell, -1) {
+		for _, at := range numberText.FindAllStringIndex(cell, -1) {
+			s := cell[at[0]:at[1]]
+			if at[0] > 0 && unicode.IsLetter(rune(cell[at[0]-1])) { // of a name, such as C7
+				continue
+			}
 			v, err := strconv.ParseFloat(s, 64)
 			if err != nil {
 				t.Fatal(err)
