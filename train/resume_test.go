@@ -370,3 +370,26 @@ func flipped(text string) string {
 	b[len(b)-1] ^= 1
 	return string(b)
 }
+
+// An evaluation that is interrupted before there is a checkpoint says that nothing is saved, and one behind a checkpoint what is.
+func TestInterruptedEvaluation(t *testing.T) {
+	for steps, want := range map[int64]string{
+		1000: "train: interrupted during an evaluation, before the first checkpoint, so it begins anew",
+		1:    "train: interrupted during an evaluation, with the state of step ",
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		tr := trainer(t, t.TempDir())
+		tr.CheckpointSteps = steps
+		tr.Callbacks = []train.Callback{hear(func(e *train.Event) {
+			if e.Kind == train.EvalStart {
+				cancel()
+			}
+		})}
+		if _, err := tr.Fit(ctx); !errors.Is(err, train.ErrInterrupted) || !strings.Contains(err.Error(), want) {
+			t.Errorf("checkpoint_steps %d: %v, want %s", steps, err, want)
+		}
+		if _, err := os.Stat(filepath.Join(tr.Dir, run.LastDir, run.StateFile)); (err != nil) != (steps == 1000) {
+			t.Errorf("checkpoint_steps %d: %v", steps, err)
+		}
+	}
+}

@@ -69,7 +69,11 @@ func (f *fit) evaluate(ctx context.Context, src data.Source, split string) (*Sco
 		s, err = f.ranks.tell(s, err)
 	}
 	if ctx.Err() != nil || errors.Is(err, errStopped) {
-		return nil, f.common(run.Advise(fmt.Errorf("%w during an evaluation, with the state of step %d saved", ErrInterrupted, f.saved), run.GoOn))
+		state := fmt.Sprintf("with the state of step %d saved", f.saved)
+		if !f.savedAny {
+			state = "before the first checkpoint, so it begins anew"
+		}
+		return nil, f.common(run.Advise(fmt.Errorf("%w during an evaluation, %s", ErrInterrupted, state), run.GoOn))
 	}
 	var bad *OutputError
 	if errors.As(err, &bad) && split != "test" {
