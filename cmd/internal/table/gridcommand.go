@@ -170,12 +170,13 @@ func writeResult(ctx context.Context, c *app.Command, r *gridResult, out, table 
 
 // gridCommand returns the command that makes the table again.
 func gridCommand(path, size string, a asked) string {
-	text := command(path, a.set) + " --" + size
+	var text strings.Builder
+	text.WriteString(command(path, a.set) + " --" + size)
 	for _, name := range a.datasets {
-		text += " --dataset '" + name + "'"
+		text.WriteString(" --dataset '" + name + "'")
 	}
 	for _, name := range a.models {
-		text += " --model '" + name + "'"
+		text.WriteString(" --model '" + name + "'")
 	}
-	return text
+	return text.String()
 }
