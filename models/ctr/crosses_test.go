@@ -2,15 +2,12 @@ package ctr_test
 
 import (
 	"encoding/json"
-	"math"
 	"os"
 	"testing"
 
 	"github.com/splice-ml/splice/data"
 	"github.com/splice-ml/splice/models"
 	"github.com/splice-ml/splice/models/ctr"
-	"github.com/splice-ml/splice/models/modeltest"
-	"github.com/splice-ml/splice/models/nn"
 )
 
 // interactions are small models of the interactions of features, with the options of the cases in testdata/crosses.
@@ -97,10 +94,8 @@ func TestCrossesParity(t *testing.T) {
 		IDs                  map[string][]int32
 		Dense, Label, Weight []float32
 		Cases                []struct {
-			Name   string
-			Logits []float32
-			Loss   float64
-			Params map[string]struct{ Value, Gradient []float32 }
+			Name string
+			expected
 		}
 	}
 	text, err := os.ReadFile("testdata/crosses/parity.json")
@@ -125,71 +120,6 @@ func TestCrossesParity(t *testing.T) {
 		copy(b.IDs[name], ids)
 	}
 	for _, c := range want.Cases {
-		t.Run(c.Name, func(t *testing.T) {
-			m, p := crosses()[c.Name], nn.NewParams(1)
-			prog, err := models.Compile(m, p, sc, models.CompileOptions{Batch: n, Train: true, Loss: modeltest.BCE})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer prog.Close()
-			set := 0
-			for _, q := range p.All() {
-				if q.Kind == nn.Buffer {
-					continue
-				}
-				if len(c.Params[q.Name].Value) != len(q.Data) {
-					t.Fatalf("parameter %s %v, want %d values", q.Name, q.Shape, len(c.Params[q.Name].Value))
-				}
-				copy(q.Data, c.Params[q.Name].Value)
-				set++
-			}
-			if set != len(c.Params) {
-				t.Errorf("%d parameters, want %d", set, len(c.Params))
-			}
-			loss, err := prog.Run(b, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if math.Abs(loss-c.Loss) > 1e-6*c.Loss {
-				t.Errorf("loss %v, want %v", loss, c.Loss)
-			}
-			closeTo(t, "logits", prog.Logits(), c.Logits)
-			grads := 0
-			for _, g := range prog.Grads() {
-				closeTo(t, g.Param.Name, g.Grad, c.Params[g.Param.Name].Gradient)
-				grads++
-			}
-			for _, g := range prog.RowGrads() {
-				d := g.Param.Dim()
-				whole := make([]float32, len(g.Param.Data))
-				for k, id := range g.IDs {
-					copy(whole[int(id)*d:], g.Grad[k*d:(k+1)*d])
-				}
-				closeTo(t, g.Param.Name, whole, c.Params[g.Param.Name].Gradient)
-				grads++
-			}
-			if grads != len(c.Params) {
-				t.Errorf("%d gradients, want %d", grads, len(c.Params))
-			}
-		})
-	}
-}
-
-// closeTo compares values with those of double precision, to 1e-5 of the largest.
-func closeTo(t *testing.T, name string, got, want []float32) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Errorf("%s: %d values, want %d", name, len(got), len(want))
-		return
-	}
-	scale := 0.0
-	for _, v := range want {
-		scale = max(scale, math.Abs(float64(v)))
-	}
-	for i := range want {
-		if d := math.Abs(float64(got[i] - want[i])); !(d <= 1e-5*scale+1e-6) {
-			t.Errorf("%s[%d] = %v, want %v", name, i, got[i], want[i])
-			return
-		}
+		t.Run(c.Name, func(t *testing.T) { c.check(t, crosses()[c.Name], sc, b, 1e-6) })
 	}
 }
